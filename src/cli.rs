@@ -1,0 +1,259 @@
+//! Every flag, its help and its validation. No input or output happens here.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::intake::clean::Switches;
+use crate::intake::sniff;
+use crate::output;
+use crate::report::{Level, Progress};
+
+/// Classifies mail and documents against labels in plain words, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "mailsort", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  every document got a verdict
+  1  finished, but some documents have an `error`
+  2  could not run: usage, labels, input or output";
+
+const CLASSIFY_HELP: &str = "\
+Examples:
+  mailsort classify inbox.mbox --labels labels.txt
+  mailsort classify ~/Maildir --labels mail.txt --format csv --output sorted.csv
+  mailsort classify mail.eml --label 'invoice: a bill to pay' --label 'meeting: a date to meet'
+  find ~/tickets -name '*.eml' -print0 | mailsort classify --files-from - -0 --labels tickets.toml
+  cat mail.eml | mailsort classify - --labels queues.toml --labels priority.toml --threshold 0.5
+
+Labels are plain words in any language, one a line: `name` or `name: description`.
+A file that ends in .toml may also hold `instruct` and `threshold`, and one [[label]] table a label
+with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
+descriptions; `instruct` and `examples` are for models that use them.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score every mail against the labels and write one record each
+    #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
+    Classify(Box<Classify>),
+}
+
+/// `mailsort classify`.
+#[derive(Debug, Args)]
+pub struct Classify {
+    /// What to read.
+    #[command(flatten)]
+    pub input: Input,
+    /// What to sort into.
+    #[command(flatten)]
+    pub labels: Labels,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// How to run.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Inputs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub struct Input {
+    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, JSON Lines, gzip of these; `-` for stdin
+    #[arg(value_name = "INPUT", required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+
+    /// Read the names of inputs from FILE, one a line; `-` for stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
+
+    /// Names in --files-from end with a NUL byte, as from `find -print0`
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Read every file as this kind instead of telling it from name and bytes
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub input_format: Option<InputFormat>,
+
+    /// Read the sub-folders of a maildir too
+    #[arg(long)]
+    pub recursive: bool,
+}
+
+/// Kinds of input that can be forced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// Mails one after the other behind `From ` lines
+    Mbox,
+    /// One mail (RFC 5322)
+    Eml,
+    /// One HTML page
+    Html,
+    /// One plain text
+    Text,
+    /// One JSON object with a `text` field a line
+    Jsonl,
+}
+
+impl From<InputFormat> for sniff::Format {
+    fn from(format: InputFormat) -> Self {
+        match format {
+            InputFormat::Mbox => Self::Mbox,
+            InputFormat::Eml => Self::Mail,
+            InputFormat::Html => Self::Html,
+            InputFormat::Text => Self::Text,
+            InputFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// Label sets.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Labels")]
+pub struct Labels {
+    /// A label file; given several times, each set gives its own verdict in the same record
+    #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present = "label", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// A label as `name` or `name: description`; may be given several times
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+
+    /// How many labels each record shows
+    #[arg(short = 'k', long, value_name = "N", default_value = "3")]
+    pub top_k: NonZeroUsize,
+
+    /// Give no label when the best score is below this [0 to 1; with --raw-scores -1 to 1]
+    #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
+    pub threshold: Option<f32>,
+
+    /// Print cosines instead of probabilities; thresholds are compared with them too
+    #[arg(long)]
+    pub raw_scores: bool,
+}
+
+fn score(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(score) if (-1.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("not a score: 0 to 1, or -1 to 1 with --raw-scores".into()),
+    }
+}
+
+/// Cleaning switches.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cleaning")]
+pub struct Cleaning {
+    /// Use the text as it is; the same as all the --keep flags
+    #[arg(long)]
+    pub no_clean: bool,
+
+    /// Keep quoted replies
+    #[arg(long)]
+    pub keep_quotes: bool,
+
+    /// Keep the header lines of forwarded mail
+    #[arg(long)]
+    pub keep_forwards: bool,
+
+    /// Keep signatures
+    #[arg(long)]
+    pub keep_signatures: bool,
+
+    /// Keep legal notices
+    #[arg(long)]
+    pub keep_disclaimers: bool,
+
+    /// Keep footers of mailing lists and newsletters
+    #[arg(long)]
+    pub keep_footers: bool,
+
+    /// Keep long links whole
+    #[arg(long)]
+    pub keep_links: bool,
+}
+
+impl Cleaning {
+    /// Which steps run.
+    pub fn switches(&self) -> Switches {
+        let on = |keep: bool| !(keep || self.no_clean);
+        Switches {
+            quotes: on(self.keep_quotes),
+            forwards: on(self.keep_forwards),
+            signatures: on(self.keep_signatures),
+            disclaimers: on(self.keep_disclaimers),
+            footers: on(self.keep_footers),
+            links: on(self.keep_links),
+        }
+    }
+}
+
+/// Output.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// The form of the records
+    #[arg(short, long, value_enum, default_value = "jsonl")]
+    pub format: output::Format,
+
+    /// Write to FILE, which appears when it is complete, instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Say nothing but what ends the run
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Also name every document without a verdict, and the speed
+    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Show mails, mails/s, share of the input and time left on stderr; plain lines where it is no terminal
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl Output {
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+/// Resources.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct Run {
+    /// How many tokens of a mail the model sees [default: 512]
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<NonZeroUsize>,
+
+    /// How many threads work [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,21 @@
+//! One file per verb: builds the parts and wires the stream.
+
+mod classify;
+mod inputs;
+mod pipeline;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Command};
+
+/// Runs the command and says how it ended.
+///
+/// # Errors
+/// When it could not run.
+pub fn run(cli: &Cli) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Classify(arguments) => classify::run(arguments),
+    }
+}

@@ -1,0 +1,91 @@
+//! The default engine: a small multilingual embedding compiled into the binary.
+//!
+//! It is a student of all-MiniLM-L6-v2 for many languages; `model/README.md` says how it was made, what it can do and
+//! what not.
+
+mod matrix;
+mod student;
+mod tokens;
+mod weights;
+
+use anyhow::Result;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::{Embedder, Embedding, LabelText};
+use tokens::Tokenizer;
+use weights::Weights;
+
+/// The embedded model.
+pub struct Builtin {
+    weights: Weights,
+    tokenizer: Tokenizer,
+    arch: Arch,
+}
+
+impl Builtin {
+    /// Opens the embedded model and indexes its vocabulary, which takes a few milliseconds.
+    ///
+    /// # Errors
+    /// When the binary was built with a damaged model file.
+    pub fn new() -> Result<Self> {
+        let weights = Weights::embedded()?;
+        let tokenizer = Tokenizer::new(&weights);
+        Ok(Self { weights, tokenizer, arch: Arch::new() })
+    }
+
+    /// The first `most` pieces of a text that have a meaning.
+    pub fn tokens(&self, text: &str, most: usize) -> Vec<u32> {
+        self.tokenizer.encode(&self.weights, text, most)
+    }
+
+    /// The normalised vector of a text, shape [dims], and its language as an index into those of the model. `None`
+    /// without a known token.
+    pub fn vector(&self, text: &str) -> Option<(Vec<f32>, Option<usize>)> {
+        self.embed_one(text, self.default_max_tokens()).map(|(embedding, language)| (embedding.vector, language))
+    }
+
+    fn embed_one(&self, text: &str, max_tokens: usize) -> Option<(Embedding, Option<usize>)> {
+        // One more tells whether there were more.
+        let mut ids = self.tokens(text, max_tokens.saturating_add(1));
+        let truncated = ids.len() > max_tokens;
+        ids.truncate(max_tokens);
+        let vector = student::embed(&self.weights, &ids, self.arch)?;
+        Some((Embedding { vector, tokens: ids.len(), truncated }, self.weights.language(&ids)))
+    }
+}
+
+impl Embedder for Builtin {
+    fn id(&self) -> &str {
+        "builtin"
+    }
+
+    fn default_max_tokens(&self) -> usize {
+        512
+    }
+
+    fn embed(&self, texts: &[String], max_tokens: usize) -> Vec<Option<Embedding>> {
+        // What all texts of a language share tells nothing about labels, so their mean is taken away.
+        let centred = |text: &String| {
+            let (mut embedding, language) = self.embed_one(text, max_tokens)?;
+            if let Some(language) = language {
+                embedding.vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
+            }
+            Some(embedding)
+        };
+        texts.par_iter().map(centred).collect()
+    }
+
+    fn embed_labels(&self, labels: &[LabelText]) -> Vec<Option<Vec<f32>>> {
+        let text = |label: &LabelText| match &label.description {
+            // One text, as the temperature was calibrated with.
+            Some(description) => format!("{}. {description}", label.name),
+            None => label.name.clone(),
+        };
+        labels.iter().map(|label| Some(self.vector(&text(label))?.0)).collect()
+    }
+
+    fn temperature(&self) -> f32 {
+        self.weights.temperature
+    }
+}

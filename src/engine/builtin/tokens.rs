@@ -1,0 +1,333 @@
+//! Text to vocabulary pieces: the Unigram tokenizer that the model was trained with.
+//!
+//! The reference is `model/make` with Hugging Face `tokenizers`: white space folded, NFKC, lower case, digit runs to
+//! `0`; runs of Han and Kana apart from the rest; every word behind a `▁`; then the most probable split of each word
+//! (Kudo 2018). Log-probabilities are integers, so that this code and the reference agree to the last tie.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use unicode_normalization::UnicodeNormalization;
+
+use super::weights::Weights;
+
+/// The unknown piece. It has no meaning and is left out of every sum.
+const UNKNOWN: u32 = 0;
+/// The bare word mark, likewise.
+const MARK: u32 = 1;
+
+/// The flag of a piece that is a whole word and wins over every split of itself.
+const WHOLE_WORD: u8 = 0x80;
+/// What an unknown character costs beyond the least probable piece, as in the reference.
+const UNKNOWN_PENALTY: i64 = 10 * 1024;
+/// Words that a thread remembers before it starts anew.
+const REMEMBERED_WORDS: usize = 32 * 1024;
+/// Longer stretches without white space are cut before anything else happens to them.
+const LONGEST_RUN: usize = 4096;
+/// Longer words are split but not remembered.
+const LONGEST_REMEMBERED: usize = 48;
+
+thread_local! {
+    static SPLITS: RefCell<HashMap<Box<str>, Box<[u32]>>> = RefCell::new(HashMap::new());
+}
+
+/// Finds the pieces of a vocabulary by their bytes.
+pub(super) struct Tokenizer {
+    /// Open addressing; a slot holds 32 bits of the hash above the piece's number plus one, 0 when free.
+    slots: Vec<u64>,
+    longest: usize,
+    unknown_score: i64,
+}
+
+/// FNV-1a, which grows byte by byte as a candidate piece does.
+#[derive(Clone, Copy)]
+struct Hash(u64);
+
+impl Hash {
+    const START: Self = Self(0xcbf2_9ce4_8422_2325);
+
+    fn with(self, byte: u8) -> Self {
+        Self((self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    fn of(bytes: &[u8]) -> Self {
+        bytes.iter().fold(Self::START, |hash, &byte| hash.with(byte))
+    }
+
+    /// FNV's low bits are weak; a multiplication spreads them.
+    fn mixed(self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Tokenizer {
+    /// Indexes the vocabulary.
+    pub(super) fn new(weights: &Weights) -> Self {
+        let count = weights.piece_ends.len();
+        let mut tokenizer = Self {
+            slots: vec![0; (count * 2).next_power_of_two()],
+            longest: 0,
+            unknown_score: i64::from(weights.piece_scores.iter().copied().min().unwrap_or(0)) - UNKNOWN_PENALTY,
+        };
+        let mask = tokenizer.slots.len() - 1;
+        for (id, number) in (0..count).zip(1u64..) {
+            let piece = weights.piece(id);
+            tokenizer.longest = tokenizer.longest.max(piece.len());
+            let hash = Hash::of(piece).mixed();
+            let mut at = hash as usize & mask;
+            while tokenizer.slots[at] != 0 {
+                at = (at + 1) & mask;
+            }
+            tokenizer.slots[at] = (hash >> 32 << 32) | number;
+        }
+        tokenizer
+    }
+
+    fn find(&self, weights: &Weights, bytes: &[u8], hash: Hash) -> Option<u32> {
+        let hash = hash.mixed();
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return None;
+            }
+            if slot >> 32 == hash >> 32 {
+                let id = (slot as u32) - 1;
+                if weights.piece(id as usize) == bytes {
+                    return Some(id);
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The pieces of `text` that have a meaning, at most `most` of them: without unknown ones and bare word marks. Text
+    /// behind them is not looked at.
+    ///
+    /// A piece of the vocabulary is letters, perhaps behind a mark, or one character. So the most probable split of
+    /// `▁agenda,` is that of `▁agenda` and that of `,`, and words in front of punctuation are found as fast as others.
+    pub(super) fn encode(&self, weights: &Weights, text: &str, most: usize) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(most.min(text.len() / 4 + 1));
+        let mut normal = String::new();
+        for run in text.split(char::is_whitespace).flat_map(bounded) {
+            if ids.len() >= most {
+                break;
+            }
+            normal.clear();
+            normalise(run, &mut normal);
+            for_each_word(&normal, |word| {
+                if ids.len() < most {
+                    self.encode_word(weights, word, &mut ids);
+                }
+            });
+        }
+        ids.truncate(most);
+        ids
+    }
+
+    /// Appends the pieces of one word: its letters, which may be one piece with the mark in front, and its other
+    /// characters one by one.
+    fn encode_word(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
+        let mut marked = String::new();
+        let mut rest = word;
+        while let Some(first) = rest.chars().next() {
+            let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+            let (part, behind) = rest.split_at(if letters > 0 { letters } else { first.len_utf8() });
+            let start = ids.len();
+            if rest.len() == word.len() && letters > 0 {
+                marked.push('▁');
+                marked.push_str(part);
+                self.encode_part(weights, &marked, ids);
+            } else {
+                self.encode_part(weights, part, ids);
+            }
+            let mut kept = start;
+            for at in start..ids.len() {
+                if ids[at] != UNKNOWN && ids[at] != MARK {
+                    ids[kept] = ids[at];
+                    kept += 1;
+                }
+            }
+            ids.truncate(kept);
+            rest = behind;
+        }
+    }
+
+    /// Splits one part of a word. Most are one piece or were seen before.
+    fn encode_part(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
+        if let Some(id) = self.find(weights, word.as_bytes(), Hash::of(word.as_bytes()))
+            && weights.piece_flags[id as usize] & WHOLE_WORD != 0
+        {
+            ids.push(id);
+            return;
+        }
+        if word.len() > LONGEST_REMEMBERED {
+            self.split(weights, word, ids);
+            return;
+        }
+        SPLITS.with_borrow_mut(|splits| {
+            if let Some(known) = splits.get(word) {
+                ids.extend_from_slice(known);
+                return;
+            }
+            let start = ids.len();
+            self.split(weights, word, ids);
+            if splits.len() >= REMEMBERED_WORDS {
+                splits.clear();
+            }
+            splits.insert(word.into(), ids[start..].into());
+        });
+    }
+
+    /// The most probable split of `word` (Viterbi).
+    fn split(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
+        /// The best way to reach a position: its score, where its last piece starts, and which it is.
+        #[derive(Clone, Copy)]
+        struct Step {
+            score: i64,
+            start: usize,
+            id: u32,
+        }
+        let bytes = word.as_bytes();
+        let unreached = Step { score: i64::MIN, start: 0, id: UNKNOWN };
+        let mut best = vec![unreached; bytes.len() + 1];
+        best[0].score = 0;
+        let mut start = 0;
+        while start < bytes.len() {
+            let reached = best[start].score;
+            let character = word[start..].chars().next().map_or(1, char::len_utf8);
+            let mut has_single = false;
+            let mut hash = Hash::START;
+            for end in start + 1..=bytes.len().min(start + self.longest) {
+                hash = hash.with(bytes[end - 1]);
+                if !word.is_char_boundary(end) {
+                    continue;
+                }
+                let Some(id) = self.find(weights, &bytes[start..end], hash) else {
+                    continue;
+                };
+                has_single |= end - start == character;
+                let score = reached + i64::from(weights.piece_scores[id as usize]);
+                if score > best[end].score {
+                    best[end] = Step { score, start, id };
+                }
+            }
+            let end = start + character;
+            if !has_single && reached + self.unknown_score > best[end].score {
+                best[end] = Step { score: reached + self.unknown_score, start, id: UNKNOWN };
+            }
+            start = end;
+        }
+        let first = ids.len();
+        let mut end = bytes.len();
+        while end > 0 {
+            // Neighbouring unknown characters are one unknown piece.
+            if !(best[end].id == UNKNOWN && ids.len() > first && ids.last() == Some(&UNKNOWN)) {
+                ids.push(best[end].id);
+            }
+            end = best[end].start;
+        }
+        ids[first..].reverse();
+    }
+}
+
+/// Cuts a run without white space into stretches that take bounded time and memory. No word of any language reaches
+/// the bound, and text of a script without spaces is cut at a character.
+fn bounded(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let (stretch, behind) = rest.split_at(rest.floor_char_boundary(LONGEST_RUN));
+        rest = behind;
+        (!stretch.is_empty()).then_some(stretch)
+    })
+}
+
+/// Appends `run` in NFKC and lower case, every run of decimal digits as one `0`.
+fn normalise(run: &str, out: &mut String) {
+    let mut digits = false;
+    let mut push = |c: char| {
+        let digit = is_digit(c);
+        if !(digit && digits) {
+            out.push(if digit { '0' } else { c });
+        }
+        digits = digit;
+    };
+    if run.is_ascii() {
+        run.bytes().for_each(|byte| push(byte.to_ascii_lowercase().into()));
+    } else {
+        run.nfkc().flat_map(char::to_lowercase).for_each(&mut push);
+    }
+}
+
+/// A decimal digit of any script.
+fn is_digit(c: char) -> bool {
+    #[allow(clippy::expect_used, reason = "the pattern is constant")]
+    static DIGIT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\d$").expect("a valid pattern"));
+    if c.is_ascii() {
+        return c.is_ascii_digit();
+    }
+    c.is_numeric() && DIGIT.is_match(c.encode_utf8(&mut [0; 4]))
+}
+
+/// Scripts that are written without spaces: Han, Kana and their punctuation-like marks.
+fn is_han(c: char) -> bool {
+    matches!(c,
+        '\u{2e80}'..='\u{2fdf}' | '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}')
+}
+
+/// Calls `each` for every maximal run without space that is all Han and Kana, or has none.
+fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
+    let mut start = 0;
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let kind = if c == ' ' || c == '▁' { None } else { Some(is_han(c)) };
+        if kind != before {
+            if before.is_some() {
+                each(&text[start..at]);
+            }
+            start = at;
+            before = kind;
+        }
+    }
+    if before.is_some() {
+        each(&text[start..]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_forms() {
+        let check = |text: &str, expected: &str| {
+            let mut out = String::new();
+            normalise(text, &mut out);
+            assert_eq!(out, expected);
+        };
+        check("HeLLo", "hello");
+        check("10:30,4711", "0:0,0");
+        check("Ａ１２ﬁne½²", "a0fine0⁄0");
+        check("٣٤x", "0x");
+        check("", "");
+    }
+
+    #[test]
+    fn long_runs_are_cut_at_characters() {
+        let text = "é".repeat(5000);
+        let cut: Vec<usize> = bounded(&text).map(str::len).collect();
+        assert_eq!(cut, [4096, 4096, 1808]);
+        assert_eq!(bounded("").count(), 0);
+    }
+
+    #[test]
+    fn words() {
+        let mut seen = Vec::new();
+        for_each_word("abc 会议ok ▁x", |word| seen.push(word.to_string()));
+        assert_eq!(seen, ["abc", "会议", "ok", "x"]);
+    }
+}

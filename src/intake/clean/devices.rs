@@ -1,0 +1,215 @@
+//! Lines that phones and mail clients add: "Sent from my iPhone"
+
+use super::lines::trim;
+
+/// "Sent from", lower case
+#[rustfmt::skip]
+const SENT_FROM: &[&str] = &[
+    "sent from", "sent via", "sent with", "sent by", "sent using", "sent wirelessly from",
+    "sent wirelessly via", "sent on", "send from", "this email was sent from", "this e-mail was sent from",
+    "this message was sent from", "composed on", "written on", "typed on",
+    "gesendet von", "gesendet mit", "gesendet über", "versendet mit", "versendet von", "verschickt von",
+    "envoyé de", "envoyé depuis", "envoyé à partir de", "envoyé à partir d'", "envoyé par", "envoyé avec",
+    "envoyé via", "cet e-mail a été envoyé depuis", "message envoyé depuis",
+    "enviado desde", "enviado do", "enviado da", "enviado de", "enviado via", "enviado com", "enviado pelo",
+    "enviado a partir do", "enviado a partir de", "mensaje enviado desde", "inviato da", "inviato dal",
+    "inviato con", "inviato tramite", "verzonden vanaf", "verzonden via",
+    "verzonden met", "verzonden van", "verzonden vanuit", "verstuurd vanaf", "verstuurd met", "verstuurd van",
+    "skickat från", "skickat med", "skickades från", "skickad från", "sendt fra", "sendt med", "sendt via",
+    "lähetetty", "wysłane z", "wysłane przy użyciu", "wysłano z",
+    "odesláno z", "odesláno ze", "küldve", "отправлено с", "отправлено из", "послано с", "надіслано з",
+    "trimis de pe", "poslano iz", "poslano z", "enviat des",
+];
+
+/// Weaker beginnings, for which a product must be named on a short line
+const GET: &[&str] = &[
+    "from my",
+    "get",
+    "download",
+    "obtenez",
+    "télécharger",
+    "obtener",
+    "obter",
+    "obtenha",
+    "scarica",
+    "ottieni",
+    "hämta",
+    "hent",
+    "pobierz",
+    "holen sie sich",
+];
+
+const MY: &[&str] = &[
+    "my",
+    "mein",
+    "meinem",
+    "meinen",
+    "meiner",
+    "mon",
+    "ma",
+    "mi",
+    "meu",
+    "minha",
+    "mio",
+    "mia",
+    "mijn",
+    "min",
+    "mit",
+    "mojego",
+    "моего",
+    "a",
+    "an",
+    "the",
+    "your",
+];
+
+/// Things mail is sent from; where "my" does not say it, one of them must be named
+#[rustfmt::skip]
+const THINGS: &[&str] = &[
+    "iphone", "ipad", "ipod", "android", "blackberry", "galaxy", "samsung", "htc", "huawei", "honor", "xiaomi",
+    "redmi", "nokia", "lumia", "pixel", "oneplus", "motorola", "wiko", "sony", "xperia", "alcatel",
+    "smartphone", "cell", "phone", "mobile", "mobil",
+    "mobiltelefon", "handy", "tablet", "téléphone", "portable", "móvil", "telefono", "cellulare", "telemóvel",
+    "celular", "telefoon", "telefon", "puhelimesta", "мобильного", "телефона", "смартфона", "outlook", "yahoo",
+    "yahoo!", "gmail", "windows", "mailbox",
+    "airmail", "typeapp", "mailbird", "protonmail", "proton", "k-9", "thunderbird", "hotmail", "aol", "gmx",
+    "web.de", "icloud", "spark", "bluemail", "aquamail", "mail.ru", "mail", "mobilgerät", "newton", "polymail",
+    "nine", "touchdown", "zoho", "superhuman",
+    "missive", "canary", "boxer", "workspace", "treo", "wireless", "pda", "tutanota", "fairphone", "nexus",
+    "macbook", "imac", "device", "laptop", "computer", "яндекс.почты", "почты", "почта",
+];
+
+/// Products that the weaker beginnings advertise
+const PRODUCTS: &[&str] = &[
+    "outlook",
+    "yahoo",
+    "bluemail",
+    "typeapp",
+    "proton",
+    "gmail",
+    "mailbird",
+    "aol mail",
+    "gmx",
+    "iphone",
+    "ipad",
+    "android",
+    "blackberry",
+];
+
+/// What people add behind the device
+const EXCUSES: &[&str] = &[
+    "please", "pls", "excuse", "sorry", "pardon", "so ", "apolog", "and ", "bitte", "merci", "désolé", "http", "<",
+    "(", "thumb", "typos", "brevity",
+];
+
+/// Whole lines of languages that name the device first: how they begin and end
+#[rustfmt::skip]
+const FRAMES: &[(&str, &str)] = &[
+    ("发自我的", ""), ("發自我的", ""), ("从我的", "发送"), ("從我的", "傳送"), ("來自我的", ""), ("来自我的", ""), ("發送自我的", ""),
+    ("寄自我的", ""), ("发自", "iphone"), ("发自", "手机"), ("发自网易", ""), ("发自新浪", ""), ("發自", "iphone"), ("從", "傳送"),
+    ("", "から送信"),
+    ("", "에서 보냄"), ("iphone'umdan", "gönderildi"), ("", "cihazımdan gönderildi"), ("von meinem", "gesendet"),
+    ("von meiner", "gesendet"), ("von unterwegs", "gesendet"), ("von iphone", "gesendet"),
+    ("diese nachricht wurde von", "gesendet"), ("diese e-mail wurde von", "gesendet"),
+    ("diese nachricht wurde mit", "gesendet"), ("lähetetty", "iphonesta"), ("lähetetty", "ipadista"),
+    ("lähetetty", "puhelimesta"), ("lähetetty", "laitteesta"),
+];
+
+/// A longer line is no device's, in characters
+const LONGEST: usize = 200;
+
+/// Did a device or a mail client write this line?
+pub(super) fn is_device_line(line: &str) -> bool {
+    let line = trim(line);
+    // Code and headings that mention it begin otherwise.
+    if line.len() > LONGEST || line.starts_with("//") || line.starts_with('#') {
+        return false;
+    }
+    let lower = line.to_lowercase().replace(['[', ']'], " ");
+    let text = lower.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '>' | ')'));
+    let bare = text.trim_end_matches(|c: char| !c.is_alphanumeric());
+    if FRAMES.iter().any(|(start, end)| {
+        bare.starts_with(start)
+            && bare.ends_with(end)
+            && bare.len() > start.len() + end.len()
+            && bare.chars().count() <= 80
+    }) {
+        return true;
+    }
+    let behind = |starts: &[&str]| -> Option<String> {
+        let start = starts.iter().filter(|start| text.starts_with(**start)).max_by_key(|start| start.len())?;
+        let rest = &text[start.len()..];
+        (rest.starts_with([' ', '\u{a0}']) || start.ends_with('\'')).then(|| rest.trim_start().to_string())
+    };
+    if let Some(rest) = behind(SENT_FROM) {
+        return names_device(&rest);
+    }
+    behind(GET).is_some_and(|rest| {
+        let rest = without_link(&rest);
+        rest.split_whitespace().count() <= 5 && PRODUCTS.iter().any(|product| rest.contains(product))
+    })
+}
+
+/// The device, then nothing, a link or an excuse
+fn names_device(rest: &str) -> bool {
+    let (owned, rest) = match rest.split_once(' ') {
+        Some((first, after)) if MY.contains(&first) => {
+            (matches!(first, "my") || !matches!(first, "a" | "an" | "the" | "your"), after.trim_start())
+        }
+        _ => (false, rest),
+    };
+    let end = rest.char_indices().find(|&(at, c)| {
+        matches!(c, '(' | '<' | '!' | '?' | ',')
+            || c == '.' && !rest[at + 1..].starts_with(|c: char| c.is_alphanumeric())
+            || rest[at..].starts_with("http")
+    });
+    let (device, tail) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
+    let tail = tail.trim_start_matches([',', '.', '!', ' ', '\u{a0}']);
+    let excused = tail.is_empty()
+        || !tail.contains(char::is_alphanumeric)
+        || EXCUSES.iter().any(|excuse| tail.starts_with(excuse));
+    let known = device.split([' ', '-', '/', '>', ')', '\u{a0}']).any(|word| THINGS.contains(&word))
+        || THINGS.iter().any(|thing| thing.contains('-') && device.contains(thing));
+    let short = device.split_whitespace().count() <= 7;
+    excused && short && !device.is_empty() && (owned || known)
+}
+
+fn without_link(text: &str) -> String {
+    let end = text.find("http").unwrap_or(text.len());
+    text[..end].trim_end_matches(['<', '(', ' ']).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[rustfmt::skip]
+    fn device_lines() {
+        for line in [
+            "Sent from my iPhone", "Envoyé depuis mon iPhone", "Von meinem Mobilgerät gesendet",
+            "From My Iphone 6", "Sent via mobile", "Sent with Airmail",
+            "Diese Nachricht wurde von meinem Android-Mobiltelefon mit K-9 Mail gesendet.", "Sent from Mailbox for iPad", "Sent from my TI-85",
+            "Sent from Yahoo Mail on Android", "Sent from my cell, please excuse any typos.", "Sent from my HTC M8 Android phone.  Please excuse typoze",
+            "Sent from my Windows 8 PC <http://windows.microsoft.com/consumer-preview>", "<<sent by galaxy>>",
+            "(sent from a phone)", "從我的 iPhone 傳送",
+            "Sent from [mail](https://go.microsoft.com/fwlink/?LinkId=550986) for windows 10", "Verzonden met BlackBerry Work",
+            "Get Outlook for iOShttps://aka.ms/o0ukef", "Get [Outlook for Android](https://aka.ms/ghei36)", "Get Outlook for iOS<https://aka.ms/o0ukef>",
+            "Sent from Outlook Mobile<https://foo.bar>", "Gesendet von Outlook für Android<https://aka.ms/AAb9ysg>", "Sendt fra min iPad",
+            "Envoyé à partir de Outlook pour iOS<https://aka.ms/o0ukef>", "Sent from TypeApp<http://www.typeapp.com/r?b=2621>", "发自我的iPhone",
+            "Enviado desde mi iPhone", "Inviato da iPhone", "Отправлено с iPhone", "iPhoneから送信",
+            "나의 iPhone에서 보냄", "Sent from my BlackBerry",
+            "Sent from my Verizon Wireless BlackBerry", "Sent from Mail for Windows",
+            "Sent wirelessly from my BlackBerry.", "Skickat från min iPhone",
+        ] {
+            assert!(is_device_line(line), "{line}");
+        }
+        for line in [
+            "Sent from my desk, is much easier then my mobile phone.", "  // Sent from my custom mailer", "Get well soon",
+            "All messages are sent from the main server.", "From my phone I can see that the server is down.", "Sent a magnificent torch of pixels",
+            "The notification was sent from my iPhone app to all users.", "Download the report from our page", "From: Bob",
+        ] {
+            assert!(!is_device_line(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Footers: what mailing lists, web services and newsletters put under a mail
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use super::lines::{self, Cut, is_blank, is_quoted, trim};
+use super::phrases::{Phrases, has_word};
+use super::tail;
+
+/// What only a list server or a mailing tool writes
+#[rustfmt::skip]
+static FOOTERS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        // List servers
+        "mailman/listinfo", "/listinfo/", "listinfo", "list info", "listserv@", "majordomo@",
+        "mailing list … http", "mailing list … @",
+        "-- mailing list", "to post to this group", "to post a message", "to subscribe or unsubscribe",
+        "subscription options", "for more options, visit this group",
+        "^to unsubscribe|^to subscribe|^to stop receiving|^to leave this|^to opt out|^to opt-out|^to change your|^to manage your|^to respond, reply", "^unsubscribe|^subscribe: … http|mailto|@",
+        "unsubscribe here", "unsubscribe: ", "unsubscribe <http", "unsubscribe (http", "unsubscribe http",
+        "unsubscribe [http", "unsubscribe at ", "unsubscribe link", "unsubscribe-", "-unsubscribe@",
+        "click|tap|visit|reply|go … to unsubscribe", "to unsubscribe|to be removed|to opt out|to opt-out … click|visit|reply|go to|send|mail|follow|write", "one-click unsubscribe",
+        "unsubscribe from this|unsubscribe from these|unsubscribe from our|unsubscribe from future|unsubscribe from all … list|mailing|mail|newsletter|message|notification",
+        "update|manage|change|edit … your|e-mail|email … preferences|subscriptions|subscription settings", "email preferences", "e-mail preferences",
+        "you|you're … receiving|received|subscribed|getting … because|since|as a|to the|to our", "this e-mail|this email|this message|this newsletter|this mailing … sent to … @|you because|by|subscribers",
+        "if you … no longer|don't|do not|would prefer not|would rather not … receiv … mail|newsletter|message|update|information|notification|from us|offer",
+        "if you wish to|if you want to|if you would like to … unsubscribe|be removed", "removed from … our|this|the|future … list|mailing", "subscribed to the google|subscribed to google … groups",
+        "yahoo! groups sponsor", "yahoo! groups links", "visit|options|settings|at … groups.google.com|groups.yahoo.com|groups.io",
+        "reply to this email directly or", "view it on git", "do you yahoo!?", "sponsored by: ", "sponsor: ",
+        "welcome to geek heaven", "this sf.net email", "get your free … download|private|e-mail|email|hotmail",
+        "msn photos is", "join the world … largest e-mail", "send and receive hotmail",
+        "chat with friends online",
+        "yahoo! mail|yahoo! messenger|yahoo! finance|yahoo! sports|yahoo! games|yahoo! photos|yahoo! web hosting|yahoo! greetings",
+        "your use of yahoo", "trouble viewing|trouble reading|problems viewing … this|the", "view|read|see|open … in your browser|in a browser|in browser|web version|as a web page|as a webpage|online version",
+        "view it online", "view online", "add us to your address book", "can't see|cannot see … images",
+        "to respond, reply", "visit topic|visit message … reply to this", "mute this topic",
+        // German
+        "newsletter … abbestellen|abmelden|kündigen|austragen", "vom newsletter",
+        "im browser … ansehen|anzeigen|öffnen|lesen", "onlineversion", "online-version",
+        "sie|du … erhalten|erhältst|bekommen … diese e-mail|diese mail|diese nachricht|diesen newsletter",
+        "abmelden: ", "hier abmelden", "abmeldelink",
+        // French
+        "désabonner", "désinscri", "se désinscrire", "version en ligne",
+        "dans votre navigateur|dans un navigateur", "vous recevez|vous avez reçu … ce|cet … car|parce",
+        "ne plus recevoir",
+        // Spanish, Portuguese, Italian
+        "darse de baja", "darme de baja", "date de baja",
+        "cancelar … suscripción|inscrição|assinatura|subscrição",
+        "en su navegador|en tu navegador|no navegador|no seu navegador",
+        "has recibido|recibes|recibe|usted recibe … este correo|este mensaje|este email",
+        "descadastr", "você … recebendo|recebeu … este|esse|esta", "annulla … iscrizione", "disiscri",
+        "cancella|cancellar … iscrizione|newsletter", "visualizza … browser",
+        "hai ricevuto questa|ricevi questa",
+        // Dutch, Scandinavian, Russian, Polish
+        "uitschrijven", "afmelden voor|afmelden van", "bekijk … browser|online",
+        "u ontvangt deze|je ontvangt deze", "avregistrera", "avprenumerera", "afmeld", "meld deg av",
+        "avsluta prenumeration",
+        "отписаться", "отказаться от рассылки|отказаться от подписки", "вы получили это", "в браузере",
+        "wypisać się", "wypisz się", "zrezygnować z", "otrzymałeś tę|otrzymujesz tę",
+        // Chinese, Japanese, Korean
+        "退订", "取消订阅", "取消訂閱", "退訂", "在浏览器中", "您收到此邮件|您收到这封邮件", "系统自动发出|系统自动发送", "请勿回复|请勿直接回复", "配信停止", "配信解除",
+        "購読解除|購読を解除|購読停止", "ブラウザで", "수신거부|수신 거부", "구독 취소|구독취소",
+    ])
+});
+
+/// What stands over the content of a newsletter
+#[rustfmt::skip]
+static TOPS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "view|read|see|open … in your browser|in a browser|in browser|web version|as a web page|as a webpage|online version",
+        "view it online", "view online", "view this email|view this e-mail",
+        "not displaying|not displayed|displayed incorrectly … click|browser",
+        "trouble viewing|trouble reading|problems viewing … this|the",
+        "im browser … ansehen|anzeigen|öffnen|lesen", "onlineversion", "online-version",
+        "dans votre navigateur|dans un navigateur", "version en ligne",
+        "en su navegador|en tu navegador|no navegador|no seu navegador", "visualizza … browser",
+        "bekijk … browser|online", "i webbläsare", "в браузере", "在浏览器中", "ブラウザで",
+    ])
+});
+
+/// Who writes in the first person asks for something; list servers do not
+#[rustfmt::skip]
+const PERSONAL: &[&str] = &[
+    "i", "i'd", "i'm", "i've", "i'll", "me", "my", "we'd", "could you", "can you", "please unsubscribe",
+    "please remove me", "please take", "ich", "mich", "je", "j'ai", "yo", "eu", "io", "ik", "я", "меня", "мне",
+    "我", "私",
+];
+
+/// A footer has at most this many lines, and a paragraph of one at most this many bytes
+const MOST_LINES: usize = 16;
+const MOST_BYTES: usize = 1500;
+
+/// Paragraphs looked at from the end
+const MOST_PARAGRAPHS: usize = 24;
+
+/// Cut footers at the end and "view in browser" lines at the top
+pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {
+    Cut::ranges(lines, &ranges(lines))
+}
+
+/// The lines that `cut` takes out
+pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = top(lines);
+    let start = bottom(lines);
+    if start < lines.len() && ranges.last().is_none_or(|top| top.end <= start) {
+        ranges.push(start..lines.len());
+    }
+    ranges
+}
+
+fn top(lines: &[&str]) -> Vec<Range<usize>> {
+    let first: Vec<usize> = (0..lines.len()).filter(|&i| !is_blank(lines[i])).take(4).collect();
+    let is_top = |&i: &usize| {
+        let line = trim(lines[i]);
+        line.len() <= 200 && !is_quoted(line) && TOPS.are_in(&line.to_lowercase()) && !is_personal(&line.to_lowercase())
+    };
+    first.into_iter().filter(is_top).map(|i| i..i + 1).collect()
+}
+
+/// Where the footers at the end begin
+fn bottom(lines: &[&str]) -> usize {
+    let mut start = lines.len();
+    // Only the last lines are looked at, so that the cost does not grow with the text.
+    let from = lines.len().saturating_sub(400);
+    let paragraphs = lines::paragraphs(&lines[from..]);
+    let mut skipped: Option<usize> = None;
+    for paragraph in paragraphs.iter().rev().take(MOST_PARAGRAPHS) {
+        let range = paragraph.start + from..paragraph.end + from;
+        match footer_in(lines, &range) {
+            Some(at) => {
+                start = at;
+                skipped = None;
+                if at > range.start {
+                    break;
+                }
+            }
+            // Rules, links and copyright lines between the parts of a footer go with it.
+            None if lines[range.clone()].iter().all(|line| is_filling(line)) && skipped.unwrap_or(0) < 4 => {
+                skipped = Some(skipped.unwrap_or(0) + 1);
+            }
+            // The sender's postal address, which the law of some countries wants below the rest.
+            None if start == lines.len() && skipped.is_none() && is_address(&lines[range.clone()]) => skipped = Some(1),
+            None => break,
+        }
+    }
+    rules_above(lines, start)
+}
+
+/// Where in this paragraph a footer begins that runs to its end: at a rule, or at its first line
+fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
+    let ruled = range.clone().rev().take(MOST_LINES).find(|&i| is_rule(lines[i]) && i + 1 < range.end);
+    let start = ruled.unwrap_or(range.start);
+    let part = &lines[start..range.end];
+    let fits = part.len() <= MOST_LINES && part.iter().map(|line| line.len()).sum::<usize>() <= MOST_BYTES;
+    if fits
+        && !part.iter().any(|line| is_quoted(line) || tail::is_reference(line))
+        && is_footer(part, &part.join("\n").to_lowercase())
+    {
+        // Without a rule, what stands above the first telling line may be somebody's last words.
+        let tells = |lines: &[&str]| FOOTERS.are_in(&lines.join(" ").to_lowercase());
+        // A phrase may be wrapped, so two lines are read; if the second says it alone, the first is not part of it.
+        let telling = |&i: &usize| match part.get(i + 1) {
+            Some(next) => tells(&part[i..=i]) || (tells(&part[i..i + 2]) && !tells(&[next])),
+            None => tells(&part[i..]),
+        };
+        let first = if ruled.is_some() { None } else { (0..part.len()).find(telling) };
+        return Some(start + first.unwrap_or(0));
+    }
+    // A footer that a list server glued to the text without a blank line.
+    let last = range.end - 1;
+    let mut at = None;
+    for i in range.clone().rev().take(4) {
+        if lines[i].len() > 300 || tail::is_reference(lines[i]) {
+            break;
+        }
+        let line = lines[i].to_lowercase();
+        if !FOOTERS.are_in(&line) || is_personal(&line) {
+            break;
+        }
+        at = Some(i);
+    }
+    at.filter(|_| !is_quoted(lines[last]))
+}
+
+fn is_footer(lines: &[&str], text: &str) -> bool {
+    if !FOOTERS.are_in(text) {
+        return false;
+    }
+    let ruled = lines.first().is_some_and(|line| is_rule(line));
+    ruled || !is_personal(text)
+}
+
+fn is_personal(text: &str) -> bool {
+    has_word(text, PERSONAL)
+}
+
+fn is_rule(line: &str) -> bool {
+    let line = trim(line);
+    let long = line.len() >= 10 && !line.chars().any(|c| c.is_alphanumeric() || c.is_whitespace());
+    long || matches!(line, "__" | "___" | "--" | "---")
+        || line.len() >= 20
+            && line.starts_with("-----")
+            && line.ends_with(['-', '_', '=', '>', '~'])
+            && !line.contains("PGP")
+}
+
+fn is_filling(line: &str) -> bool {
+    let line = trim(line);
+    is_rule(line)
+        || !line.chars().any(char::is_alphanumeric)
+        || line.starts_with('©')
+        || line.len() <= 120
+            && (line.starts_with("http") || line.contains("Copyright") || line.contains("ll rights reserved"))
+            && line.split_whitespace().count() <= 10
+}
+
+/// Two lines at most that name a place rather than say something
+fn is_address(lines: &[&str]) -> bool {
+    let names_place = |line: &&str| {
+        let line = trim(line);
+        line.len() <= 160
+            && line.contains(',')
+            && !line.ends_with(['.', '!', '?', ':', ','])
+            && !is_quoted(line)
+            && !is_personal(&line.to_lowercase())
+    };
+    lines.len() <= 2
+        && lines.iter().all(names_place)
+        && lines.iter().any(|line| line.bytes().any(|b| b.is_ascii_digit()))
+}
+
+/// The rules right above a footer belong to it
+fn rules_above(lines: &[&str], start: usize) -> usize {
+    if start == lines.len() {
+        return start;
+    }
+    let mut at = start;
+    for i in (0..start).rev().take(6) {
+        if is_blank(lines[i]) {
+            continue;
+        }
+        if !is_rule(lines[i]) {
+            break;
+        }
+        at = i;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(lines::join(&cut(&lines::split(text)).kept), expected, "{text}");
+    }
+
+    #[test]
+    fn footers_of_lists_and_newsletters() {
+        for footer in [
+            "_______________________________________________\nR-devel mailing list\nR-devel@example.org\nhttps://example.org/mailman/listinfo/r-devel",
+            "-- \nYou received this message because you are subscribed to the Google Groups \"x\" group.\nTo unsubscribe from this group, send email to x@googlegroups.com.",
+            "To unsubscribe, click here: http://example.com/u",
+            "You are receiving this email because you signed up at example.com.\n\nUnsubscribe | http://example.com/u\n\n© 2020 Example Inc.",
+            "Wenn Sie den Newsletter abbestellen möchten, klicken Sie hier.",
+            "Pour vous désabonner, cliquez ici.",
+            "Si desea darse de baja, pulse aquí.",
+            "Se non vuoi più ricevere queste mail, annulla l'iscrizione.",
+            "Klik hier om u uit te schrijven: uitschrijven",
+            "Чтобы отписаться от рассылки, перейдите по ссылке.",
+            "You are receiving this email because you subscribed.\n\nHarbour Press, 4 Quay Street, Port Example",
+            "如果您不想再收到此类邮件，请点击退订。",
+            "配信停止はこちら",
+        ] {
+            check(&format!("The news of the week.\n\n{footer}"), "The news of the week.");
+        }
+        check("Trouble viewing this? View it in your browser\n\nThe news.", "The news.");
+    }
+
+    #[test]
+    fn wishes_about_lists_are_content() {
+        for text in [
+            "Hello,\n\nI want to unsubscribe from this list, please remove me.",
+            "How do people unsubscribe?",
+            "The mailing list is down again.",
+        ] {
+            check(text, text);
+        }
+    }
+}

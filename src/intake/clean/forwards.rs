@@ -1,0 +1,206 @@
+//! Forwarded messages: the header block goes, the content stays, for it is what the mail is about
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use super::headers::{self, Block};
+use super::history;
+use super::lines::{self, is_blank, is_quoted, trim, unquote, words};
+use super::phrases::Phrases;
+
+/// "Forwarded message" as clients write it between rules
+#[rustfmt::skip]
+const RULED: &[&str] = &[
+    "forwarded message", "forward message", "begin forwarded message", "weitergeleitete nachricht",
+    "weitergeleitete e-mail", "weitergeleitete mail", "anfang der weitergeleiteten nachricht",
+    "anfang der weitergeleiteten e-mail",
+    "message transféré", "message transmis", "mensaje reenviado", "mensagem encaminhada",
+    "mensagem reencaminhada", "messaggio inoltrato", "doorgestuurd bericht", "vidarebefordrat meddelande",
+    "vidarebefordrat brev",
+    "videresendt melding", "videresendt meddelelse", "videresendt besked", "välitetty viesti",
+    "przekazana wiadomość", "wiadomość przekazana", "přeposlaná zpráva", "továbbított üzenet",
+    "továbbított levél", "пересылаемое сообщение",
+    "пересланное сообщение", "переслане повідомлення", "yönlendirilen mesaj", "iletilen mesaj", "转发的邮件",
+    "转发邮件", "转发邮件信息", "轉寄郵件", "轉寄的郵件", "已轉寄郵件", "転送メッセージ", "転送されたメッセージ", "전달된 메시지", "전달된 메일",
+];
+
+/// The same on a line of its own with a colon
+#[rustfmt::skip]
+const PLAIN: &[&str] = &[
+    "begin forwarded message", "forwarded message", "forwarded message follows",
+    "anfang der weitergeleiteten nachricht", "anfang der weitergeleiteten e-mail",
+    "début du message transféré", "début du message réexpédié",
+    "inizio messaggio inoltrato", "início da mensagem reencaminhada", "inicio del mensaje reenviado",
+    "begin doorgestuurd bericht", "vidarebefordrat brev", "start på videresendt besked", "videresendt melding",
+    "välitetty viesti",
+    "początek przekazywanej wiadomości", "начало переадресованного сообщения", "以下は、転送されたメッセージです", "開始轉寄郵件",
+    "以下是转发的邮件", "下面是被转发的邮件",
+];
+
+/// Notes that say no more than "look at this": above an Outlook header, which looks the same for answers and
+/// forwards, they tell that it is a forward
+#[rustfmt::skip]
+static COVER_NOTES: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "^fyi|^f.y.i",
+        "^for your information|^for your records|^for your reference|^for your review|^for your files",
+        "^see below|^please see below|^read below|^pls see below",
+        "^see|^please see|^please find|^please read|^pls see … below|attached|forwarded|following",
+        "^forwarding|^just forwarding|^forwarded", "^fwd:|^fwd ", "^as discussed",
+        "^passing this|^passing along|^passing it", "^zur info|^zur kenntnis|^zur information|^zur weiteren",
+        "^z.k.|^z. k.|^z.kts", "^siehe unten", "^weitergeleitet", "^wie besprochen",
+        "^pour info", "^voir ci-dessous", "^ci-dessous",
+        "^para su información|^para tu información|^para su conocimiento|^para tu conocimiento",
+        "^ver abajo|^ver más abajo", "^para conhecimento|^para seu conhecimento", "^ver abaixo",
+        "^segue abaixo|^segue e-mail", "^encaminho",
+        "^per conoscenza", "^vedi sotto", "^inoltro", "^ter info", "^zie hieronder|^zie onder",
+        "^för kännedom", "^se nedan", "^til orientering", "^se nedenfor", "^до вашего сведения", "^см. ниже",
+        "^смотрите ниже", "^пересылаю", "^do wiadomości", "^patrz poniżej", "^przesyłam",
+        "^转发", "^转给", "^请看下面", "^见下", "^请查看", "^供参考", "^轉寄", "^請參考", "^転送します", "^ご参考", "^下記", "^참고", "^전달",
+    ])
+});
+
+/// Lotus Notes puts name, date and half-empty lines between its marker and the fields
+const MOST_LINES_TO_HEADER: usize = 6;
+
+/// A forward taken apart
+#[derive(Debug)]
+pub(super) struct Forward<'a> {
+    /// What the sender wrote above it
+    pub note: Vec<&'a str>,
+    /// Marker and header fields
+    pub header: String,
+    /// The forwarded text; where the forward was marked with `>`, without the marks
+    pub content: Vec<&'a str>,
+}
+
+/// Take a forward apart, if the text is one
+pub(super) fn split<'a>(lines: &[&'a str]) -> Option<Forward<'a>> {
+    let marker = find(lines);
+    let header = match marker {
+        Some(marker) => header_from(lines, marker),
+        None => covered(lines)?,
+    };
+    let note = lines[..header.start].to_vec();
+    let inside = lines::next_nonblank(lines, header.start + 1);
+    let quoted = marker.is_some() && (is_quoted(lines[header.start]) || inside.is_some_and(|i| is_quoted(lines[i])));
+    if !quoted {
+        let content = lines[header.end..].to_vec();
+        return Some(Forward { note, header: lines::join(&lines[header]), content });
+    }
+    let bare: Vec<&str> = lines[header.start..].iter().map(|line| unquote(line)).collect();
+    let header = header_from(&bare, 0);
+    let content = bare[header.end..].to_vec();
+    Some(Forward { note, header: lines::join(&bare[header]), content })
+}
+
+/// Is this text no more than a note over a forward?
+pub(super) fn is_cover_note(own: &[&str]) -> bool {
+    let own: Vec<&str> = own.iter().map(|line| trim(line)).filter(|line| !line.is_empty()).collect();
+    own.len() <= 4
+        && own.iter().map(|line| words(line)).sum::<usize>() <= 20
+        && own.iter().any(|line| COVER_NOTES.are_in(&line.to_lowercase()))
+}
+
+/// The marker of a forward that is not itself part of quoted history
+fn find(lines: &[&str]) -> Option<usize> {
+    let marker = lines.iter().position(|line| is_marker(unquote(line)))?;
+    // Inside marked quotations only as the first line of one: Apple Mail quotes what it forwards.
+    if is_quoted(lines[marker]) && marker > 0 && is_quoted(lines[marker - 1]) && !is_blank(unquote(lines[marker - 1])) {
+        return None;
+    }
+    let history = history::start(&lines[..marker]);
+    history.is_none().then_some(marker)
+}
+
+/// Does the line say that a forwarded message begins?
+pub(super) fn is_marker(line: &str) -> bool {
+    if let Some(title) = history::titled(line) {
+        // Lotus Notes: "Forwarded by Jane Doe/HOU on 01/05/2000 09:00 AM".
+        return RULED.contains(&title.as_str())
+            || title.starts_with("forwarded by ")
+            || title.starts_with("forwarded message from ");
+    }
+    let line = trim(line).trim_matches(['*', ' ']);
+    let plain = line.strip_suffix([':', '：']).filter(|line| line.len() <= 100);
+    plain.is_some_and(|line| PLAIN.contains(&line.trim_end().to_lowercase().as_str()))
+}
+
+/// Marker and header fields below it
+fn header_from(lines: &[&str], marker: usize) -> Range<usize> {
+    let mut end = marker + 1;
+    for i in marker + 1..lines.len().min(marker + 1 + MOST_LINES_TO_HEADER) {
+        if let Some(block) = headers::block_at(lines, i).filter(Block::is_likely) {
+            end = block.lines.end;
+            break;
+        }
+    }
+    marker..end
+}
+
+/// A header block without a marker is a forward's if nothing stands above it, or only a note
+fn covered(lines: &[&str]) -> Option<Range<usize>> {
+    let first = lines::next_nonblank(lines, 0)?;
+    let start = (first..lines.len().min(first + 12)).find(|&i| {
+        history::is_original_separator(lines[i])
+            || headers::role(lines[i]).is_some() && headers::block_at(lines, i).is_some_and(|b| b.is_complete())
+    })?;
+    let own = &lines[first..start];
+    let own: Vec<&str> = own.iter().copied().filter(|line| line.chars().any(char::is_alphanumeric)).collect();
+    if !own.is_empty() && !is_cover_note(&own) {
+        return None;
+    }
+    let field = if headers::role(lines[start]).is_some() { start } else { lines::next_nonblank(lines, start + 1)? };
+    let end = headers::block_at(lines, field).filter(Block::names_sender).map_or(start + 1, |b| b.lines.end);
+    // Above marked quotations it is an answer's: `history` reads it.
+    if lines::next_nonblank(lines, end).is_some_and(|i| is_quoted(lines[i])) {
+        return None;
+    }
+    let rule = lines[first..start].iter().rposition(|line| !is_blank(line)).map(|i| first + i);
+    let start = rule.filter(|&i| !lines[i].chars().any(char::is_alphanumeric)).unwrap_or(start);
+    Some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, note: &str, content: &str) {
+        let lines = lines::split(text);
+        let forward = split(&lines).unwrap();
+        assert_eq!(
+            (lines::join(&forward.note).as_str(), lines::join(&forward.content).as_str()),
+            (note, content),
+            "{text}"
+        );
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn the_header_goes_and_the_content_stays() {
+        let fields = "From: Bob <b@example.com>\nDate: Mon, 2 May 2016\nSubject: x\nTo: Ann";
+        for marker in [
+            "---------- Forwarded message ---------", "-----Weitergeleitete Nachricht-----",
+            "---------- 转发的邮件 ---------", "Begin forwarded message:", "-------- Message transféré --------",
+        ] {
+            check(&format!("Look:\n\n{marker}\n{fields}\n\nThe news."), "Look:", "The news.");
+        }
+        check("---------------------- Forwarded by Ann/HOU on 01/05/2000 09:00 AM ---------------------------\n\n\nFrom: Bob\nTo: Ann\nSubject: x\n\nThe news.", "", "The news.");
+        check("FYI\n\nFrom: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nThe news.", "FYI", "The news.");
+        check("From: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nThe news.", "", "The news.");
+        check("Look.\n\nBegin forwarded message:\n\n> From: Bob\n> Subject: x\n>\n> The news.", "Look.", "The news.");
+    }
+
+    #[test]
+    fn answers_are_no_forwards() {
+        for text in [
+            "Yes, at nine.\n\nFrom: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nWhen?",
+            "Yes.\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n---------- Forwarded message ---------\nFrom: Bob\n\nThe news.",
+            "-----Original Message-----\nFrom: Bob\n\n> When?\n\nAt nine.",
+            "The message was forwarded.",
+        ] {
+            assert!(split(&lines::split(text)).is_none(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Header blocks inside a text: the From/Sent/To/Subject lines that Outlook and others write
+//! above the message being answered or forwarded
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use super::lines::{self, is_blank, trim};
+
+/// What a header field says; the value is a bit, so that a block is a set
+pub(super) const FROM: u8 = 1;
+pub(super) const DATE: u8 = 2;
+pub(super) const TO: u8 = 4;
+pub(super) const SUBJECT: u8 = 8;
+/// Copies, attachments, priorities: part of a block, evidence of nothing
+pub(super) const OTHER: u8 = 16;
+/// Fields that no client shows: somebody pasted a whole message, or the text is a digest
+pub(super) const RAW: u8 = 32;
+
+/// Field names as clients write them, lower case, one line a language where the client
+/// differs: en, de, fr, es, pt, it, nl, sv/da/no, fi, pl, cs, hu, ru, uk, tr, zh, ja, ko
+const FIELDS: [(u8, &str); 6] = [
+    (
+        FROM,
+        "from|von|absender|de|expéditeur|remitente|remetente|da|mittente|van|afzender|från|avsändare|fra|\
+         avsender|afsender|lähettäjä|od|nadawca|odesílatel|feladó|от|от кого|отправитель|від|kimden|gönderen|\
+         发件人|寄件者|寄件人|發件人|差出人|送信者|보낸 사람|보낸사람|message de",
+    ),
+    (
+        DATE,
+        "sent|date|date sent|sent on|sent at|gesendet|gesendet am|datum|envoyé|envoyé le|date d'envoi|enviado|\
+         enviado el|enviado em|enviada|enviada em|enviada el|fecha|fecha de envío|data|data de envio|data invio|\
+         inviato|inviato il|verzonden|verzonden op|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|wysłano|wysłane|\
+         data wysłania|odesláno|elküldve|dátum|küldve|отправлено|дата|послано|дата отправки|надіслано|gönderildi|\
+         tarih|gönderme tarihi|发送时间|发送日期|日期|时间|寄件日期|傳送時間|傳送日期|已傳送|送信日時|日時|日付|送信|\
+         보낸 날짜|보낸날짜|날짜|message du",
+    ),
+    (
+        TO,
+        "to|an|à|destinataire|para|a|al|destinatario|destinatário|aan|till|til|vastaanottaja|do|adresat|komu|címzett|\
+         кому|получатель|kime|alıcı|收件人|收件者|宛先|送信先|받는 사람|받는사람",
+    ),
+    (
+        SUBJECT,
+        "subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|тема|konu|\
+         主题|主題|主旨|标题|件名|題名|제목",
+    ),
+    (
+        OTHER,
+        "cc|bcc|reply-to|reply to|importance|priority|attachments|attachment|organization|newsgroups|kopie|kopie (cc)|antwort an|wichtigkeit|anlagen|priorität|copie à|copie|cci|répondre à|\
+         pièces jointes|importance|copia|cco|responder a|importancia|datos adjuntos|prioridade|anexos|risposta|\
+         rispondi a|allegati|priorità|cc/kopie|kopia|kopi|bilagor|dw|do wiadomości|kopie (cc)|копия|важность|bilgi|\
+         抄送|副本|附件|重要性|优先级|回复|密送|添付ファイル|返信先|참조|첨부",
+    ),
+    (
+        RAW,
+        "message-id|received|return-path|mime-version|content-type|content-transfer-encoding|precedence|x-mailer|x-priority|references|in-reply-to|delivered-to|list-id|sender|errors-to|status|x-status",
+    ),
+];
+
+static ROLES: LazyLock<HashMap<&'static str, u8>> =
+    LazyLock::new(|| FIELDS.iter().flat_map(|&(role, names)| names.split('|').map(move |name| (name, role))).collect());
+
+/// The longest name in the table, in bytes, with room for emphasis marks around it
+const LONGEST_NAME: usize = 48;
+
+/// A header block has at most this many lines, wrapped values included
+const MOST_LINES: usize = 24;
+
+/// A header block found in a text
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Its lines
+    pub lines: Range<usize>,
+    /// The roles of its fields, as a set of bits
+    pub roles: u8,
+    /// The role of its first field
+    pub first: u8,
+}
+
+impl Block {
+    /// Enough fields that nobody would type them by hand: who, when, to whom. Digests leave out to whom, and
+    /// name the subject first.
+    pub(super) fn is_certain(&self) -> bool {
+        self.roles & (FROM | DATE | TO) == FROM | DATE | TO && self.roles & RAW == 0 && self.first != SUBJECT
+    }
+
+    /// Who, when and what about, which is enough where nothing stands above
+    pub(super) fn is_complete(&self) -> bool {
+        self.roles & (FROM | DATE) == FROM | DATE && self.roles & (TO | SUBJECT) != 0
+    }
+
+    /// Enough below "Original Message"
+    pub(super) fn names_sender(&self) -> bool {
+        self.roles & FROM != 0
+    }
+
+    /// Enough where a separator line already said that a message begins here
+    pub(super) fn is_likely(&self) -> bool {
+        (self.roles & !(OTHER | RAW)).count_ones() >= 2
+    }
+}
+
+/// The role of a line like `Subject: x`, `*Von:* x`, `发件人：x`
+pub(super) fn role(line: &str) -> Option<u8> {
+    let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
+    let (at, _) =
+        line.char_indices().take_while(|&(at, _)| at <= LONGEST_NAME).find(|&(_, c)| c == ':' || c == '：')?;
+    let name = line[..at].trim_end_matches(['*', '_', ' ', '\u{a0}']);
+    if name.is_empty() {
+        return None;
+    }
+    // CJK clients pad two-character names with ideographic or plain spaces: "主 题".
+    let name: String = if name.chars().any(lines::is_cjk) && !name.chars().any(|c| c.is_ascii_alphanumeric()) {
+        let tight: String = name.chars().filter(|c| !c.is_whitespace()).collect();
+        if ROLES.contains_key(tight.as_str()) { tight } else { name.to_string() }
+    } else {
+        name.to_lowercase().replace('’', "'")
+    };
+    ROLES.get(name.as_str()).copied()
+}
+
+/// The block that begins on this line. Values may be wrapped onto unmarked lines, and converters
+/// from HTML may leave one blank line between fields.
+pub(super) fn block_at(lines: &[&str], start: usize) -> Option<Block> {
+    let first = role(lines[start])?;
+    let mut roles = first;
+    let mut end = start + 1;
+    let mut i = start + 1;
+    while i < lines.len() && i - start < MOST_LINES {
+        if is_blank(lines[i]) {
+            match lines::next_nonblank(lines, i) {
+                Some(next)
+                    if next == i + 1 && roles.count_ones() < 5 && role(lines[next]).is_some_and(|r| roles & r == 0) =>
+                {
+                    i = next;
+                }
+                _ => break,
+            }
+        }
+        match role(lines[i]) {
+            Some(role) => {
+                roles |= role;
+                end = i + 1;
+            }
+            // A wrapped address list or subject: only if a field follows shortly, or right after a
+            // field whose value is wrapped with an indent.
+            None => {
+                let next = (i + 1..lines.len().min(i + 3)).find(|&j| role(lines[j]).is_some());
+                let joined = next.is_some_and(|n| (i..n).all(|j| !is_blank(lines[j])));
+                if joined {
+                    i = next.unwrap_or(i);
+                    continue;
+                }
+                let hangs = lines[i].starts_with([' ', '\t']) && !lines[start].starts_with([' ', '\t']);
+                if !(hangs && i == end) {
+                    break;
+                }
+                end = i + 1;
+            }
+        }
+        i += 1;
+    }
+    Some(Block { lines: start..end, roles, first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_in_many_languages() {
+        for (line, expected) in [
+            ("From: a@b", FROM),
+            ("*Sent:* today", DATE),
+            ("À : moi", TO),
+            ("Envoyé le : lundi", DATE),
+            ("发件人：张三", FROM),
+            ("主 题: 你好", SUBJECT),
+            ("Betreff: AW: x", SUBJECT),
+            ("Copie à : ", OTHER),
+            ("보낸 날짜: x", DATE),
+        ] {
+            assert_eq!(role(line), Some(expected), "{line}");
+        }
+        for line in ["", "Note: this", "12:30", "http://x", "no colon", "::"] {
+            assert_eq!(role(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn blocks_span_wrapped_values() {
+        let text = "From: Human Resources \n<a-long-address@example.com> \nSent: Monday\nTo: B\nSubject: x\n\nbody";
+        let block = block_at(&lines::split(text), 0).unwrap();
+        assert_eq!(block.lines, 0..5);
+        assert!(block.is_certain());
+    }
+
+    #[test]
+    fn a_form_is_no_certain_block() {
+        let block = block_at(&lines::split("From: Bob\nSubject: printer\n\nbody"), 0).unwrap();
+        assert!(!block.is_certain() && block.is_likely());
+    }
+}

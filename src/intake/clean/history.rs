@@ -1,0 +1,94 @@
+//! Where unmarked history begins: separators such as "Original Message", and header blocks
+
+use std::ops::Range;
+
+use super::attribution::{self, Strength};
+use super::headers::{self, Block};
+use super::lines::{self, is_blank, is_quoted, trim};
+
+/// "Original message" as clients write it between rules
+#[rustfmt::skip]
+const ORIGINAL: &[&str] = &[
+    "original message", "original appointment", "original mail", "origin message", "reply message",
+    "ursprüngliche nachricht", "ursprungliche nachricht", "urspruengliche nachricht", "ursprüngliche mail",
+    "ursprüngliche e-mail",
+    "original-nachricht", "original nachricht", "originalnachricht", "message d'origine", "message d’origine",
+    "message original", "message initial", "mensaje original", "mensagem original", "messaggio originale",
+    "messaggio originario",
+    "oorspronkelijk bericht", "oorspronkelijke bericht", "origineel bericht", "originalmeddelande",
+    "ursprungligt meddelande", "oprindelig besked", "oprindelig meddelelse", "original meddelelse",
+    "opprinnelig melding",
+    "alkuperäinen viesti", "wiadomość oryginalna", "oryginalna wiadomość", "původní zpráva", "původní e-mail",
+    "eredeti üzenet", "исходное сообщение", "исходное письмо", "оригинальное сообщение",
+    "оригінальне повідомлення",
+    "özgün ileti", "orijinal mesaj", "原始邮件", "原邮件", "原始郵件", "原郵件", "邮件原件", "元のメッセージ", "원본 메시지", "원본메시지",
+];
+
+/// Lines tried as the first of a header block: a bound on the cost of a text made of nothing else
+const MOST_HEADERS: usize = 1_000;
+
+/// The line where history first begins outside marked quotations, if it does: where an attribution,
+/// a separator or a header block stands. Forward markers below it belong to the history.
+pub(super) fn start(lines: &[&str]) -> Option<usize> {
+    let marks = attribution::all(lines);
+    let marked = marks.iter().find(|m| m.strength == Strength::Strong || attribution::is_marked(lines, m));
+    let header = first_header(lines, 0).map(|h| h.start);
+    marked.map(|m| m.lines.start).into_iter().chain(header).min()
+}
+
+/// Is the line a rule between an answer and the history below?
+pub(super) fn is_original_separator(line: &str) -> bool {
+    titled(line).is_some_and(|title| ORIGINAL.contains(&title.as_str()))
+}
+
+/// The lower-case words between two rules, `----- Original Message -----`, or behind one
+pub(super) fn titled(line: &str) -> Option<String> {
+    let is_edge = |c: char| matches!(c, '-' | '_' | '=' | '*' | '|' | '>' | '<' | ':' | '.' | '#') || c.is_whitespace();
+    if line.len() > 300 {
+        return None;
+    }
+    let title = line.trim_matches(is_edge);
+    let start = line.trim_start_matches(['*', ' ', '|', '\u{a0}', '<']);
+    let ruled = ["--", "__", "=="].iter().any(|rule| start.starts_with(rule));
+    (ruled && !title.is_empty()).then(|| title.to_lowercase())
+}
+
+/// The first separator or certain header block at or after `from`, together with the rule that
+/// clients draw above it
+pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> {
+    let may_begin = |&i: &usize| {
+        let line = lines[i];
+        line.len() <= lines::LONGEST
+            && !is_quoted(line)
+            && (is_original_separator(line) || headers::role(line).is_some())
+    };
+    (from..lines.len()).filter(may_begin).take(MOST_HEADERS).find_map(|i| {
+        if is_original_separator(lines[i]) {
+            return Some(i..header_below(lines, i).map_or(i + 1, |b| b.lines.end));
+        }
+        let block = headers::block_at(lines, i)?;
+        let start = rule_above(lines, i);
+        // Outlook's rule of underscores makes up for a missing field.
+        let ruled = trim(lines[start]).starts_with("____") && block.is_complete();
+        (block.is_certain() || ruled).then_some(start..block.lines.end)
+    })
+}
+
+fn header_below(lines: &[&str], separator: usize) -> Option<Block> {
+    let start = lines::next_nonblank(lines, separator + 1)?;
+    headers::block_at(lines, start).filter(Block::names_sender)
+}
+
+/// The start of the block when a rule (`____`, `----`, `====`) stands above it
+fn rule_above(lines: &[&str], start: usize) -> usize {
+    let above = lines[..start].iter().rposition(|line| !is_blank(line));
+    match above {
+        Some(i) if start - i <= 3 && is_rule(lines[i]) => i,
+        _ => start,
+    }
+}
+
+fn is_rule(line: &str) -> bool {
+    let line = trim(line);
+    line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '_' | '=' | '*' | ' '))
+}

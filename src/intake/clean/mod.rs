@@ -1,0 +1,261 @@
+//! What a person wrote, out of what a mail carries
+//!
+//! Each step is a pure function over the lines of a text and can be turned off. Forwards run before
+//! quotes, because a forward's content looks like quoted history once its header is gone; footers
+//! and disclaimers before signatures, because a signature is looked for at the end of what is left.
+//! Losing what a person wrote is worse than keeping a signature: every rule keeps when in doubt.
+
+mod armor;
+mod attribution;
+mod devices;
+mod disclaimers;
+mod footers;
+mod forwards;
+mod headers;
+mod history;
+mod lines;
+mod links;
+mod marks;
+mod names;
+mod phrases;
+mod quotes;
+mod signatures;
+mod signoffs;
+mod tail;
+mod wording;
+
+use lines::Cut;
+
+/// Is the line the marker of a forwarded message, such as "Begin forwarded message:"?
+pub fn is_forward_marker(line: &str) -> bool {
+    forwards::is_marker(line)
+}
+
+/// Is the text no more than a note over a forward, such as "FYI"?
+pub fn is_cover_note(text: &str) -> bool {
+    forwards::is_cover_note(&lines::split(text))
+}
+
+/// Longer texts are passed through as they are: no mail that a person wrote is this long, and
+/// the model reads only the beginning
+const LARGEST: usize = 16 << 20;
+
+/// Texts with more lines are passed through as they are, which bounds memory to a few MB
+const MOST_LINES: usize = 400_000;
+
+/// The cleaning steps in the order they run
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The header block of a forwarded message
+    Forwards,
+    /// Quoted replies with their attribution lines
+    Quotes,
+    /// Footers of mailing lists and newsletters
+    Footers,
+    /// Legal and confidentiality notices
+    Disclaimers,
+    /// Signature blocks and the lines that mail clients add
+    Signatures,
+    /// Tracking and very long links, reduced to their host
+    Links,
+}
+
+impl Step {
+    /// Every step, in the order they run
+    pub const ALL: [Step; 6] =
+        [Step::Forwards, Step::Quotes, Step::Footers, Step::Disclaimers, Step::Signatures, Step::Links];
+
+    /// The name that flags and reports use
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Forwards => "forwards",
+            Step::Quotes => "quotes",
+            Step::Footers => "footers",
+            Step::Disclaimers => "disclaimers",
+            Step::Signatures => "signatures",
+            Step::Links => "links",
+        }
+    }
+}
+
+/// Which steps run; all of them by default
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switches {
+    /// Cut quoted replies
+    pub quotes: bool,
+    /// Cut the header blocks of forwarded messages
+    pub forwards: bool,
+    /// Cut signatures
+    pub signatures: bool,
+    /// Cut legal notices
+    pub disclaimers: bool,
+    /// Cut list and newsletter footers
+    pub footers: bool,
+    /// Shorten links
+    pub links: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Switches { quotes: true, forwards: true, signatures: true, disclaimers: true, footers: true, links: true }
+    }
+}
+
+impl Switches {
+    fn runs(&self, step: Step) -> bool {
+        match step {
+            Step::Forwards => self.forwards,
+            Step::Quotes => self.quotes,
+            Step::Footers => self.footers,
+            Step::Disclaimers => self.disclaimers,
+            Step::Signatures => self.signatures,
+            Step::Links => self.links,
+        }
+    }
+}
+
+/// A piece of text that a step took out
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The step that took it out
+    pub step: Step,
+    /// The text as it stood; for `Step::Links` the link before it was shortened
+    pub text: String,
+}
+
+/// A cleaned text and what was taken out of it
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleaned {
+    /// What is left, without blank lines at either end
+    pub text: String,
+    /// What was taken out, step by step, within a step in the order of the text
+    pub removed: Vec<Removed>,
+}
+
+/// Cut from a mail's text what its sender did not write.
+///
+/// Never panics and takes time linear in the text. If nothing is left that holds a letter or a
+/// digit, the uncleaned text comes back with `removed` empty: "see below" over an empty reply still
+/// has to be sorted by something.
+pub fn clean(text: &str, switches: &Switches) -> Cleaned {
+    let untouched = || Cleaned { text: text.to_string(), removed: Vec::new() };
+    if text.len() > LARGEST || text.bytes().filter(|&b| b == b'\n').count() > MOST_LINES {
+        return untouched();
+    }
+    let mut lines = lines::split(text);
+    let mut removed = Vec::new();
+    let mut replied = false;
+    for step in Step::ALL {
+        if !switches.runs(step) {
+            continue;
+        }
+        let cut = match step {
+            Step::Forwards => {
+                lines = forwarded(&lines, switches, &mut removed);
+                continue;
+            }
+            Step::Quotes => quotes::cut(&lines),
+            Step::Footers => footers::cut(&lines),
+            Step::Disclaimers => disclaimers::cut(&lines),
+            Step::Signatures => signatures::cut(&lines, replied),
+            Step::Links => continue,
+        };
+        let Cut { kept, taken } = cut;
+        replied |= step == Step::Quotes && !taken.is_empty();
+        removed.extend(taken.into_iter().map(|text| Removed { step, text }));
+        lines = kept;
+    }
+    if !lines.iter().any(|line| line.chars().any(char::is_alphanumeric)) {
+        return untouched();
+    }
+    let mut text = lines::join(&lines);
+    if switches.links {
+        let (shortened, links) = links::shorten(&text);
+        text = shortened;
+        removed.extend(links.into_iter().map(|text| Removed { step: Step::Links, text }));
+    }
+    Cleaned { text, removed }
+}
+
+/// A forward without its header block. The note above it may end in the forwarder's signature, which has to go
+/// now: later it no longer stands at the end.
+fn forwarded<'a>(lines: &[&'a str], switches: &Switches, removed: &mut Vec<Removed>) -> Vec<&'a str> {
+    let Some(forward) = forwards::split(lines) else {
+        return lines.to_vec();
+    };
+    let mut note = forward.note;
+    if switches.signatures {
+        let cut = signatures::cut(&note, false);
+        note = cut.kept;
+        removed.extend(cut.taken.into_iter().map(|text| Removed { step: Step::Signatures, text }));
+    }
+    removed.push(Removed { step: Step::Forwards, text: forward.header });
+    note.extend(forward.content);
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn every_step_has_its_switch() {
+        let text = "Yes.\n\nSent from my iPhone\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> When?";
+        let cleaned = clean(text, &Switches::default());
+        assert_eq!(cleaned.text, "Yes.");
+        let steps: Vec<&str> = cleaned.removed.iter().map(|removed| removed.step.name()).collect();
+        assert_eq!(steps, ["quotes", "signatures"]);
+        let off = Switches {
+            quotes: false,
+            forwards: false,
+            signatures: false,
+            disclaimers: false,
+            footers: false,
+            links: false,
+        };
+        assert_eq!(clean(text, &off), Cleaned { text: text.to_string(), removed: Vec::new() });
+    }
+
+    #[test]
+    fn when_nothing_is_left_the_text_comes_back() {
+        for text in ["> only a quotation", "-- \nBob", "Sent from my iPhone", "", "\n\n", "🎉\n\n-- \nBob"] {
+            assert_eq!(
+                clean(text, &Switches::default()),
+                Cleaned { text: text.to_string(), removed: Vec::new() },
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_signature_over_a_forward_goes_and_the_forward_stays() {
+        let text = "FYI\n\n-- \nBob\n\n---------- Forwarded message ---------\nFrom: Ann\nSubject: x\n\nThe news.";
+        assert_eq!(clean(text, &Switches::default()).text, "FYI\n\n\nThe news.");
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn hostile_texts_take_linear_time() {
+        for line in [
+            "> q", "wrote:", "On 2013-01-01 10:00 x@y wrote:", "From: x@y", "a:", "> a\n\n\nb", "-- ",
+            "Thanks,\nBob\n", "Sent from my iPhone\n", "To unsubscribe click http://x.y/z\n",
+            "this e-mail is confidential\n", "<\n>:", "-----Original Message-----", "Begin forwarded message:",
+            "http://", "\u{200b}", "713-555-1212", "此致",
+        ] {
+            let line = format!("{line}\n");
+            let text = format!("I wrote this.\n\n{}And that.\n{}", line.repeat(200_000 / line.len()), line.trim().repeat(200_000 / line.len()));
+            let start = Instant::now();
+            clean(&text, &Switches::default());
+            assert!(start.elapsed() < Duration::from_secs(2), "{line:?} took {:?}", start.elapsed());
+        }
+    }
+
+    #[test]
+    fn huge_texts_pass_through() {
+        for text in ["word ".repeat(4 << 20), "\n".repeat(MOST_LINES + 1)] {
+            assert_eq!(clean(&text, &Switches::default()).text.len(), text.len());
+        }
+    }
+}

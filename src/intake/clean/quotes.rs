@@ -1,0 +1,305 @@
+//! Quoted replies: what other people wrote earlier, under, over or between the sender's own lines
+//!
+//! History below an unmarked attribution or an Outlook header goes to the end of the text, since
+//! nothing marks where it stops. Marked quotations (`>`) go block by block, so that answers between
+//! them stay. Two kinds stay: a quotation at the very top that nobody is named for, and one in
+//! the middle of a text that goes on around it, which is part of what the sender says.
+
+use std::ops::Range;
+
+use super::attribution::{self, Attribution, Strength};
+use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
+use super::{armor, disclaimers, footers, history, marks, signatures};
+
+/// First words of a salutation; text above a quotation that is no more than one is no answer yet
+#[rustfmt::skip]
+const GREETINGS: &[&str] = &[
+    "hi", "hello", "hey", "dear", "good", "greetings", "hallo", "guten", "sehr", "liebe", "lieber", "moin",
+    "servus", "bonjour",
+    "salut", "bonsoir", "chère", "cher", "hola", "buenos", "buenas", "estimado", "estimada", "querido", "olá",
+    "oi", "bom", "boa",
+    "prezado", "caro", "cara", "ciao", "buongiorno", "salve", "gentile", "beste", "dag", "goedemorgen",
+    "geachte", "hej", "hei",
+    "kära", "kjære", "kære", "cześć", "witam", "dzień", "szanowny", "ahoj", "dobrý", "привет", "здравствуйте",
+    "добрый",
+    "уважаемый", "уважаемая", "你好", "您好", "尊敬的", "こんにちは", "お世話", "안녕하세요",
+];
+
+/// Cut quoted history
+pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {
+    let marks = attribution::all(lines);
+    let reading = Reading::of(lines, &marks);
+    let ranges = reading.ranges();
+    Cut::ranges(lines, &ranges)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Blank,
+    Quoted,
+    Attribution,
+    Own,
+}
+
+/// A text with each line told apart
+struct Reading<'a> {
+    lines: &'a [&'a str],
+    marks: Vec<Attribution>,
+    kinds: Vec<Kind>,
+    /// Where unmarked history begins
+    end: usize,
+    /// The first lines of the sender's own, three at most: enough to tell an answer from a salutation
+    first_own: Vec<usize>,
+    /// The last line of the sender's own that is no signature
+    last_own: Option<usize>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(lines: &'a [&'a str], found: &[Attribution]) -> Self {
+        let other_mark = marks::other_mark(lines, found);
+        let quoted = |i: usize| {
+            is_quoted(lines[i])
+                || lines::is_quoted_from(lines, i)
+                || other_mark.as_ref().is_some_and(|mark| mark.is_on(lines[i]))
+        };
+        let mut kinds: Vec<Kind> = (0..lines.len())
+            .map(|i| match (is_blank(lines[i]), quoted(i)) {
+                (true, _) => Kind::Blank,
+                (_, true) => Kind::Quoted,
+                _ => Kind::Own,
+            })
+            .collect();
+        for block in marks::prompts(lines, found) {
+            kinds[block].fill(Kind::Own);
+        }
+        let followed =
+            |m: &Attribution| lines::next_nonblank(lines, m.lines.end).is_some_and(|i| kinds[i] == Kind::Quoted);
+        let marks: Vec<Attribution> =
+            found.iter().filter(|m| m.strength == Strength::Strong || followed(m)).cloned().collect();
+        for mark in &marks {
+            kinds[mark.lines.clone()].fill(Kind::Attribution);
+        }
+        let mut reading = Reading { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None };
+        reading.mark_headers();
+        reading.find_own();
+        reading.find_end();
+        reading.join_wraps();
+        reading.find_own();
+        reading
+    }
+
+    fn find_own(&mut self) {
+        let own = |&i: &usize| self.kinds[i] == Kind::Own;
+        self.first_own = (0..self.end).filter(own).take(3).collect();
+        if !self.kinds.contains(&Kind::Quoted) {
+            return;
+        }
+        // What stands below a quotation is an answer only if it is no footer, notice or signature.
+        let mut left: Vec<usize> =
+            (0..self.end).filter(|&i| matches!(self.kinds[i], Kind::Own | Kind::Blank)).collect();
+        for ranges in [armor::ranges, footers::ranges, disclaimers::ranges] {
+            let text: Vec<&str> = left.iter().map(|&i| self.lines[i]).collect();
+            for range in ranges(&text).into_iter().rev() {
+                left.drain(range);
+            }
+        }
+        let text: Vec<&str> = left.iter().map(|&i| self.lines[i]).collect();
+        let kept = signatures::without(&text);
+        let last = kept.iter().rposition(|line| line.chars().any(char::is_alphanumeric));
+        self.last_own = last.map(|i| left[i]);
+    }
+
+    /// Headers whose history is marked with `>` serve as its attribution
+    fn mark_headers(&mut self) {
+        let mut from = 0;
+        while let Some(header) = history::first_header(self.lines, from) {
+            from = header.end;
+            let next = lines::next_nonblank(self.lines, header.end);
+            if next.is_some_and(|i| self.kinds[i] == Kind::Quoted) {
+                self.kinds[header].fill(Kind::Attribution);
+            } else {
+                // What follows can only be later history.
+                self.end = header.start;
+                break;
+            }
+        }
+    }
+
+    /// Find the first place from where everything is history
+    fn find_end(&mut self) {
+        let marked = |m: &Attribution| {
+            lines::next_nonblank(self.lines, m.lines.end).is_none_or(|i| self.kinds[i] == Kind::Quoted)
+        };
+        let header = Some(self.end).filter(|&end| end < self.lines.len());
+        let mut starts: Vec<usize> =
+            self.marks.iter().filter(|m| !marked(m)).map(|m| m.lines.start).chain(header).collect();
+        starts.sort_unstable();
+        // An attribution over unmarked text cannot be told from an answer below it unless the
+        // sender wrote something above.
+        let end = starts.into_iter().find(|&start| self.has_answer(start));
+        self.end = end.unwrap_or(self.lines.len());
+    }
+
+    /// Does more than a salutation stand above this line?
+    fn has_answer(&self, start: usize) -> bool {
+        let own: Vec<usize> = self.first_own.iter().copied().filter(|&i| i < start).collect();
+        own.len() > 1 || own.iter().any(|&i| !is_greeting(trim(self.lines[i])))
+    }
+
+    /// Old clients break long quoted lines and leave the rest without a mark
+    fn join_wraps(&mut self) {
+        for i in 1..self.end.saturating_sub(1) {
+            let wrapped = self.kinds[i] == Kind::Own
+                && self.kinds[i - 1] == Kind::Quoted
+                && self.kinds[i + 1] == Kind::Quoted
+                && (60..=90).contains(&self.lines[i - 1].chars().take(91).count())
+                && self.lines[i].chars().take(40).count() < 40
+                && self.lines[i].starts_with(|c: char| c.is_alphanumeric() && !c.is_uppercase());
+            if wrapped {
+                self.kinds[i] = Kind::Quoted;
+            }
+        }
+    }
+
+    fn ranges(&self) -> Vec<Range<usize>> {
+        let mut ranges = Vec::new();
+        let keeps = self.keeps_quotes();
+        let mut i = 0;
+        while i < self.end {
+            if !matches!(self.kinds[i], Kind::Quoted | Kind::Attribution) {
+                i += 1;
+                continue;
+            }
+            let block = self.block(i);
+            if self.cuts(&block) && (!keeps || self.is_last(&block)) {
+                ranges.push(block.clone());
+            } else {
+                ranges.extend(lines::runs(block.clone(), |j| self.kinds[j] == Kind::Attribution));
+            }
+            i = block.end;
+        }
+        if self.end < self.lines.len() {
+            ranges.push(self.end..self.lines.len());
+        }
+        ranges
+    }
+
+    /// Quoted lines and attributions from here on, with the blank lines among them
+    fn block(&self, start: usize) -> Range<usize> {
+        let mut end = start;
+        for i in start..self.end {
+            match self.kinds[i] {
+                Kind::Own => break,
+                Kind::Blank => {}
+                _ => end = i + 1,
+            }
+        }
+        start..end
+    }
+
+    fn is_attributed(&self, block: &Range<usize>) -> bool {
+        self.kinds[block.clone()].contains(&Kind::Attribution)
+    }
+
+    /// No answer comes after it, only perhaps a signature
+    fn is_last(&self, block: &Range<usize>) -> bool {
+        self.last_own.is_none_or(|last| last < block.end)
+    }
+
+    fn cuts(&self, block: &Range<usize>) -> bool {
+        let quotes = self.kinds[block.clone()].contains(&Kind::Quoted);
+        quotes && (self.is_attributed(block) || self.first_own.first().is_some_and(|&own| own < block.start))
+    }
+
+    /// Does the text go on around a quotation, so that the quotation is part of it? Judged by the
+    /// first marked one: who answers between the quotes begins with an attribution, who answers
+    /// on top ends with one.
+    fn keeps_quotes(&self) -> bool {
+        let first = (0..self.end).find(|&i| matches!(self.kinds[i], Kind::Quoted));
+        let Some(quoted) = first else { return false };
+        let start =
+            (0..quoted).rev().take_while(|&i| self.kinds[i] != Kind::Own).find(|&i| self.kinds[i] == Kind::Attribution);
+        match start {
+            None => self.first_own.first().is_none_or(|&own| own > quoted),
+            Some(_) => self.has_answer(quoted) && !self.is_last(&self.block(quoted)),
+        }
+    }
+}
+
+fn is_greeting(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let first = lower.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    words(line) <= 5 && (line.ends_with([',', '，']) || GREETINGS.contains(&first))
+        || line.chars().count() <= 12 && GREETINGS.iter().any(|g| !g.is_ascii() && lower.starts_with(g))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let cut = cut(&lines::split(text));
+        assert_eq!(lines::join(&cut.kept), expected, "{text}");
+    }
+
+    #[test]
+    fn history_below_an_answer() {
+        for history in [
+            "On Tue, 3 May 2016 at 10:10, Bob <b@example.com> wrote:\n> hi\n> there",
+            "On Tue, 3 May 2016 at 10:10, Bob <b@example.com> wrote:\n\nhi there\n\nBob",
+            "Am 3. Mai 2016 um 10:10 schrieb Bob <b@example.com>:\n\nHallo",
+            "在 2016年12月12日，下午8:45，Bob <b@example.com> 写道：\n\n你好",
+            "-----Original Message-----\nFrom: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nhi",
+            "-----Ursprüngliche Nachricht-----\nVon: Bob\n\nhi",
+            "________________________________\nFrom: Bob <b@example.com>\nSent: Monday, May 2, 2016\nTo: Ann\nSubject: x\n\nhi",
+            "De : Bob <b@example.com>\nEnvoyé : lundi 2 mai 2016 10:10\nÀ : Ann\nObjet : x\n\nbonjour",
+            "发件人: Bob <b@example.com>\n发送时间: 2016年5月2日\n收件人: Ann\n主题: x\n\n你好",
+            "От: Bob <b@example.com>\nОтправлено: 2 мая 2016\nКому: Ann\nТема: x\n\nпривет",
+            "差出人: Bob <b@example.com>\n送信日時: 2016年5月2日\n宛先: Ann\n件名: x\n\nこんにちは",
+            "> quoted without a word\n> of who wrote it",
+            "> On 3 May 2016, at 10:10, Bob <b@example.com> wrote:\n> \n> hi",
+        ] {
+            check(&format!("My answer.\n\n{history}"), "My answer.");
+        }
+    }
+
+    #[test]
+    fn answers_between_quotations_stay() {
+        check("Bob writes:\n> one\nYes.\n> two\nNo.", "Yes.\nNo.");
+        check("Hi Bob,\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> one\n\nYes.", "Hi Bob,\n\n\nYes.");
+        check("In article <1@example.edu>, b@example.edu (Bob) writes:\n: one\n: two\nYes.\n: three\nNo.", "Yes.\nNo.");
+        check("In article <1@example.edu> b@example.edu writes:\n|> one\n|> two\nYes.", "Yes.");
+        check("Aaron Smith <a@example.edu> writes:\nAaron> one\nYes.\nAaron> two\nNo.", "Yes.\nNo.");
+        check("-----Original Message-----\nFrom: Bob\nSubject: x\n\n> one\nYes.", "Yes.");
+    }
+
+    #[test]
+    fn what_is_part_of_the_text_stays() {
+        for text in [
+            "> A quotation that nobody is named for\n\nand a thought on it.",
+            "> x <- c(1, 2)\n> mean(x)\n[1] 1.5",
+            "It prints:\n\n>>> print(x)\n1\n\nwhich is wrong.",
+            "On the other hand:\n\n- one\n- two",
+            "In his 2019 book, Smith wrote:\n\nBooks are long.",
+            "msg <- ## special case for decently written 'all.equal(*)':\nfoo",
+            "Bugs:\n\nSubject: one\nFrom: a@example.com\nDate: 1 May\n\nSubject: two\nFrom: b@example.com\nDate: 2 May",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
+    fn a_quotation_in_the_middle_of_a_text_stays() {
+        check(
+            "I read this today.\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> one\n\nand I agree.",
+            "I read this today.\n> one\n\nand I agree.",
+        );
+    }
+
+    #[test]
+    fn wrapped_quotations_are_one() {
+        let long = "> ".to_string() + &"word ".repeat(14);
+        check(&format!("Bob writes:\n{long}\nend of it\n> more\nYes."), "Yes.");
+    }
+}

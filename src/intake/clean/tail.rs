@@ -1,0 +1,290 @@
+//! The end of a mail: what kind of line stands there, a name, a title, a phone number or prose
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::super::pattern;
+use super::lines::{self, trim, words};
+use super::names;
+use super::phrases::has_word;
+
+/// What a line near the end of a mail looks like
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Blank,
+    /// Rules and borders without a letter
+    Rule,
+    /// A person's name
+    Name,
+    /// A position, a company or a department
+    Title,
+    /// A phone number, an address, a link
+    Contact,
+    /// Short, and none of these
+    Short,
+    /// Something a person wrote
+    Prose,
+}
+
+/// A phone number: figures in groups, with a country code, brackets or an extension
+static PHONE: LazyLock<Regex> =
+    LazyLock::new(|| pattern::text(r"(^|[^0-9/.,-])(\+|00)?\(?[0-9]{1,5}\)?[-. /()]*[0-9]{2,5}([-. /()]+[0-9]{2,6})+"));
+
+/// What stands before a number or an address, lower case
+#[rustfmt::skip]
+const LABELS: &[&str] = &[
+    "tel", "telephone", "téléphone", "teléfono", "telefono", "telefon", "phone", "ph", "fax", "telefax",
+    "mobile", "mobil", "mob", "cell", "cellular", "office", "direct", "desk", "work", "home", "handy",
+    "portable", "fixe", "móvil", "celular", "telefone", "mobiel", "puh", "tlf",
+    "тел", "факс", "моб", "voice", "pager", "skype", "icq", "t", "f", "m", "p", "o", "c", "v", "w", "e", "b",
+    "h", "e-mail", "email", "mail", "web", "www", "url", "internet", "website", "homepage", "site", "blog",
+    "twitter", "linkedin", "facebook", "pgp", "gpg", "jabber", "address", "adresse",
+    "fingerprint", "key", "电话", "手机", "传真", "座机", "邮箱", "地址", "電話", "携帯", "전화", "팩스", "phone/fax", "tel/fax",
+    "ext",
+];
+
+/// Words of street addresses, which need a number beside them
+#[rustfmt::skip]
+const STREETS: &[&str] = &[
+    "street", "st", "avenue", "ave", "road", "rd", "drive", "dr", "lane", "suite", "ste", "floor", "blvd",
+    "boulevard", "way", "court", "parkway", "pkwy", "plaza", "square", "room", "bldg", "building", "box",
+    "hall", "rue", "calle", "via", "viale", "piazza", "rua", "ul", "ulica", "ул",
+    "postfach", "mailstop", "allee", "platz", "weg", "laan",
+];
+
+/// Endings of street names that are written in one word
+const STREET_ENDINGS: &[&str] = &["straße", "strasse", "str.", "gasse", "straat", "gatan", "vägen", "platz", "allee"];
+
+/// Words of positions, companies and departments
+#[rustfmt::skip]
+const TITLES: &[&str] = &[
+    "manager", "director", "engineer", "president", "vp", "ceo", "cto", "cfo", "coo", "cio", "cmo", "founder",
+    "owner", "partner", "consultant", "analyst", "professor", "prof", "lecturer", "researcher", "scientist",
+    "developer", "programmer", "architect", "designer", "administrator",
+    "assistant", "associate", "secretary", "coordinator", "specialist", "officer", "head", "leader", "editor",
+    "counsel", "attorney", "lawyer", "accountant", "sales", "marketing", "support", "engineering",
+    "department", "dept", "division", "university", "universität", "université",
+    "universidad", "universidade", "università", "institute", "institut", "college", "school", "laboratory",
+    "laboratories", "labs", "research", "center", "centre", "hospital", "inc", "incorporated", "corp",
+    "corporation", "ltd", "limited", "llc", "llp", "gmbh", "ag", "kg", "sarl", "spa",
+    "oy", "ab", "a/s", "pty", "plc", "group", "company", "technologies", "systems", "solutions", "services",
+    "software", "consulting", "associates", "team", "student", "phd", "ph.d", "md", "graduate", "moderator",
+    "maintainer", "chairman", "chair", "treasurer", "trader", "geschäftsführer",
+    "geschäftsführerin", "leiter", "leiterin", "abteilung", "fakultät", "lehrstuhl", "directeur", "directrice",
+    "responsable", "ingénieur", "gerente", "ingeniero", "profesor", "responsabile", "ingegnere", "medewerker",
+    "менеджер", "директор", "инженер", "经理", "总监", "工程师", "主任", "总裁",
+    "有限公司", "大学", "学院", "株式会社", "課長", "部長", "대표", "팀장", "과장",
+];
+
+/// Endings of positions that are written in one word
+const TITLE_ENDINGS: &[&str] = &[
+    "manager",
+    "leiter",
+    "leiterin",
+    "direktor",
+    "direktorin",
+    "ingenieur",
+    "berater",
+    "beraterin",
+    "adviseur",
+    "chef",
+    "konsult",
+];
+
+/// Crude marks of who writes to somebody: prose, however short
+#[rustfmt::skip]
+const ADDRESSED: &[&str] = &[
+    "i", "i'm", "i'll", "we", "you", "he", "she", "they", "me", "us", "your", "my", "our", "is", "are", "was",
+    "were", "be", "been", "will", "would", "can", "could", "should", "have", "has", "had", "do", "does", "did",
+    "don't", "please", "let", "it", "its", "that", "this", "not",
+    "if", "when", "ich", "wir", "sie", "ist", "sind", "bitte", "je", "nous", "vous", "est", "sont", "yo",
+    "usted", "es", "está",
+];
+
+/// Tell what a line is, judged by itself
+pub(super) fn kind(line: &str) -> Line {
+    if lines::is_blank(line) {
+        return Line::Blank;
+    }
+    // Quoted lines and numbered references are content, however short.
+    if line.len() > 200 || lines::is_quoted(line) || is_reference(line) {
+        return Line::Prose;
+    }
+    let text = trim(line).trim_matches(|c: char| {
+        matches!(c, '|' | '*' | '#' | '+' | '=' | '_' | '~' | '<' | '>' | ' ' | '\t' | '-' | '•' | '·')
+    });
+    if !text.chars().any(char::is_alphanumeric) {
+        return Line::Rule;
+    }
+    let plain = plain_words(text);
+    if is_contact(text, plain) {
+        return Line::Contact;
+    }
+    if is_sentence(text, plain) {
+        return Line::Prose;
+    }
+    if names::is_name(text) && !is_title(text) {
+        return Line::Name;
+    }
+    if is_title(text) && plain <= 2 && words(text) <= 10 {
+        return Line::Title;
+    }
+    Line::Short
+}
+
+/// `[1] https://…`, to which the text above refers
+pub(super) fn is_reference(line: &str) -> bool {
+    let number =
+        trim(line).strip_prefix(['[', '(']).and_then(|rest| rest.split_once([']', ')'])).map(|(number, _)| number);
+    number.is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Is the line nothing but a link, which may as well be what the mail is about?
+pub(super) fn is_link(line: &str) -> bool {
+    let line = trim(line).trim_matches(['<', '>']);
+    words(line) == 1 && (line.starts_with("http") || line.starts_with("www."))
+}
+
+fn is_contact(text: &str, plain: usize) -> bool {
+    if plain > 3 || text.ends_with(['?', '!']) && plain > 1 {
+        return false;
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let lower = text.to_lowercase();
+    digits >= 7 && !text.contains(':') && PHONE.is_match(text)
+        || is_labelled(&lower, digits)
+        || text.split_whitespace().any(is_mail_or_web)
+        || lower.contains("(at)")
+        || lower.contains("[at]")
+        || lower.contains(" at ") && lower.contains(" dot ")
+        || plain <= 2 && is_address(text, &lower, digits)
+}
+
+/// `Phone: 713…`, `E-mail: …`, `+1 713 … (fax)`
+fn is_labelled(lower: &str, digits: usize) -> bool {
+    let end = lower.find([':', '.', '#', '=', '：', ')', '-', '/']).unwrap_or(0);
+    let label = lower[..end].trim_matches(|c: char| !c.is_alphanumeric());
+    let figures =
+        lower[end..].trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with(|c: char| c.is_ascii_digit());
+    let known = LABELS.contains(&label);
+    let extension = lower
+        .strip_prefix('x')
+        .is_some_and(|rest| rest.len() >= 4 && rest.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b' '));
+    if extension {
+        return true;
+    }
+    let cjk = label.is_empty()
+        && digits >= 5
+        && LABELS.iter().any(|known| known.starts_with(lines::is_cjk) && lower.starts_with(known));
+    let trailing = digits >= 7
+        && lower.split(|c: char| !c.is_alphabetic()).filter(|w| w.len() > 2).any(|word| LABELS.contains(&word));
+    known
+        && (digits >= 3 && figures
+            || label.len() > 2 && lower[end..].starts_with([':', '：', '=']) && lower.contains(['@', '.', '/']))
+        || cjk
+        || trailing
+}
+
+fn is_mail_or_web(word: &str) -> bool {
+    let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let at = word.find('@').is_some_and(|at| at > 0 && word[at..].contains('.'));
+    let web = word.starts_with("http://")
+        || word.starts_with("https://")
+        || word.starts_with("www.")
+        || word.starts_with("mailto:");
+    at || web
+}
+
+/// A street with a number, or a postal code with a town
+fn is_address(text: &str, lower: &str, digits: usize) -> bool {
+    if digits == 0 {
+        return text.chars().any(lines::is_cjk) && text.ends_with(['号', '號', '室', '楼', '樓']);
+    }
+    let tokens: Vec<&str> =
+        lower.split(|c: char| !(c.is_alphanumeric() || c == '.' || c == '-')).filter(|t| !t.is_empty()).collect();
+    let street = tokens.iter().any(|t| {
+        STREETS.contains(&t.trim_matches('.'))
+            || STREET_ENDINGS.iter().any(|end| t.ends_with(end) && t.len() > end.len())
+    });
+    let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let code =
+        tokens.iter().position(|t| (4..=10).contains(&t.len()) && all_digits(t) && t.as_bytes()[0].is_ascii_digit());
+    let state = code.is_some_and(|i| {
+        i > 0
+            && tokens[i - 1].len() == 2
+            && text
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|w| w.len() == 2 && w.bytes().all(|b| b.is_ascii_uppercase()))
+    });
+    let town = code == Some(0)
+        && tokens.len() >= 2
+        && tokens.len() <= 4
+        && text.split_whitespace().nth(1).is_some_and(|w| w.starts_with(char::is_uppercase));
+    let house = tokens.len() >= 2
+        && (all_digits(tokens[0]) || tokens.last().is_some_and(|t| all_digits(t)) || digits >= 2)
+        && street;
+    house || state || town || street && tokens.len() <= 6
+}
+
+fn is_title(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let title =
+        |word: &str| TITLES.contains(&word) || word.len() > 8 && TITLE_ENDINGS.iter().any(|end| word.ends_with(end));
+    lower.split(|c: char| !(c.is_alphanumeric() || c == '/' || c == '.')).any(|word| title(word.trim_matches('.')))
+        || text.chars().any(lines::is_cjk)
+            && TITLES.iter().any(|title| title.starts_with(lines::is_cjk) && text.contains(title))
+}
+
+fn is_sentence(text: &str, plain: usize) -> bool {
+    let count = words(text);
+    let ends = text.ends_with(['.', '!', '?', ':', ',']);
+    count > 12
+        || plain >= 6
+        || plain >= 3 && ends
+        || plain >= 2 && has_word(&text.to_lowercase(), ADDRESSED)
+        || text.ends_with('?') && count > 1
+        || text.chars().filter(|&c| lines::is_cjk(c)).count() > 20
+        || text.ends_with(['。', '！', '？'])
+}
+
+/// Words that begin with a small letter, of which signatures have few
+fn plain_words(text: &str) -> usize {
+    text.split_whitespace()
+        .filter(|word| {
+            word.chars().next().is_some_and(char::is_lowercase)
+                && !word.contains(['@', '/', ':'])
+                && word.chars().all(|c| c.is_alphabetic() || matches!(c, ',' | '.' | '\'' | '’' | '-' | ';'))
+        })
+        .filter(|word| word.chars().count() > 1)
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        for (line, expected) in [
+            ("", Line::Blank),
+            ("=======", Line::Rule),
+            ("John Doe", Line::Name),
+            ("CEO @ Acme !", Line::Title),
+            ("Senior Developer", Line::Title),
+            ("+1 (713) 853-5620", Line::Contact),
+            ("Phone: 713-853-5620", Line::Contact),
+            ("john@example.com", Line::Contact),
+            ("https://example.com/me", Line::Contact),
+            ("1400 Smith Street, EB 3801a", Line::Contact),
+            ("Houston, TX  77002", Line::Contact),
+            ("Mobil:   +12 345 6789 012", Line::Contact),
+            ("Call me at 713-853-5620 when you are back in town", Line::Prose),
+            ("Where to?", Line::Prose),
+            ("It works now.", Line::Prose),
+            ("Amsterdam office", Line::Short),
+        ] {
+            assert_eq!(kind(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The wording of attributions: a date, a person, a verb and a colon, in the languages and orders of the clients
+//!
+//! Clients differ in language and order but not in substance. So instead of one pattern a client there are small
+//! tables for verbs and openings, and a text is judged by how many of the parts it shows.
+
+use super::lines::{is_cjk, words};
+
+/// "Wrote" in the languages of the clients; German, Dutch and Scandinavian put it before the name
+#[rustfmt::skip]
+const VERBS: &[&str] = &[
+    "wrote", "writes", "said", "says", "spake", "mentioned", "schrieb", "schreibt", "geschrieben", "schreef",
+    "schrijft", "geschreven", "skrev", "skriver",
+    "skrifaði", "a écrit", "écrit", "ecrit", "escribió", "escribio", "ha escrito", "escribe", "escribía",
+    "escreveu", "ha scritto", "scrive", "scritto", "a scris", "napisał", "napisała",
+    "napisał(a)", "pisze", "napsal", "napsala", "napsal(a)", "napísal", "je napisao", "написал", "написала",
+    "написал(а)", "писал", "писала", "пишет", "пише", "написав", "kirjoitti", "írta",
+    "yazdı", "đã viết", "menulis", "έγραψε", "写道", "寫道", "编写", "撰寫", "来信", "写到", "寫到", "書きました", "からのメール",
+    "のメッセージ", "のメール", "작성", "님이 쓴", "씀",
+];
+
+/// Words that begin an attribution before the date or the name comes
+#[rustfmt::skip]
+const OPENINGS: &[&str] = &[
+    "on", "at", "le", "am", "el", "em", "il", "in data", "op", "den", "på", "pa", "w dniu", "dnia", "dne",
+    "dňa", "v", "ve", "в", "во", "у", "a", "la", "pada", "vào", "in article", "in message", "in news",
+    "in group", "in <", "in the <", "quoting", "quote from", "zitat von", "citando", "citat", "selon",
+    "begin quote", "date", "from", "thus", "according to", "în data", "yesterday", "today", "在", "于", "於",
+];
+
+/// Andrew and Exmh: `Excerpts from netnews.rec.autos: 5-Apr-93 Re: brakes by Bob@...`
+pub(super) const EXCERPTS: &str = "Excerpts from ";
+
+/// Characters of CJK dates
+const CJK_DATE: &[char] = &['年', '月', '년', '월'];
+
+/// How a text reads as an attribution, the better the later
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// It ends in a verb and a colon
+    Verb,
+    /// It begins with a name and an address
+    Name,
+    /// It begins with a date or a word that leads to one
+    Opening,
+}
+
+/// Is this one whole attribution, from its first word to its last?
+pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
+    // Yahoo and Zoho write rules around it: `--- On Mon, 1/5/09, Bob wrote:`, `---- On … wrote ----`.
+    let text = text.trim_start_matches(['-', '*', '_', '=', ' ', '\u{a0}']).trim_end_matches(['*', '_', ' ', '\u{a0}']);
+    let balanced = |open: [char; 2], close: [char; 2]| text.matches(open).count() >= text.matches(close).count();
+    if !balanced(['<', '＜'], ['>', '＞']) || !balanced(['(', '（'], [')', '）']) {
+        return None;
+    }
+    if one_line && is_iso_dated(text) {
+        return Some(Fit::Opening);
+    }
+    let ruled = text.ends_with('-');
+    let text = text.trim_end_matches(['-', ' ']);
+    let colon = text.ends_with([':', '：']);
+    if one_line && text.starts_with(EXCERPTS) {
+        return Some(Fit::Verb);
+    }
+    if !colon && !text.ends_with("wrote") {
+        return None;
+    }
+    let lower = text.to_lowercase();
+    let verb = VERBS.iter().any(|verb| find_word(&lower, verb).is_some());
+    let bracketed = text.find('<').is_some_and(|at| text[at..].contains('>'));
+    let address = text.contains('@') || bracketed || text.contains("&lt;");
+    if opens(&lower) {
+        let time = has_exact_time(&lower);
+        let you = lower.contains("you wrote");
+        if verb && (time || address || you) && (colon || ruled || (time && address)) {
+            return Some(Fit::Opening);
+        }
+        if time && colon && ends_in_address(text) {
+            return Some(Fit::Opening);
+        }
+    } else if verb && colon && address && starts_with_name(text) {
+        return Some(Fit::Name);
+    }
+    let short = text.len() <= 160 && words(text) <= 14;
+    (colon && one_line && short && ends_in_verb(&lower)).then_some(Fit::Verb)
+}
+
+/// The word as a whole; languages without spaces have no word boundaries
+fn find_word(text: &str, word: &str) -> Option<usize> {
+    let cjk = word.chars().next().is_some_and(is_cjk);
+    let at = text.match_indices(word).find(|&(at, _)| {
+        cjk || !text[..at].ends_with(char::is_alphabetic) && !text[at + word.len()..].starts_with(char::is_alphabetic)
+    });
+    at.map(|(at, _)| at)
+}
+
+/// Begins with one of the words, or with a figure among the first words: `pe 20. lokakuuta`
+fn opens(lower: &str) -> bool {
+    let known = OPENINGS.iter().any(|word| {
+        lower.strip_prefix(word).is_some_and(|rest| {
+            word.ends_with('<') || word.starts_with(is_cjk) || !rest.starts_with(char::is_alphabetic)
+        })
+    });
+    known
+        || lower.split_whitespace().take(3).enumerate().any(|(i, word)| {
+            let plain = lower
+                .split_whitespace()
+                .take(i)
+                .all(|before| before.trim_end_matches(['.', ',']).chars().all(char::is_alphabetic));
+            plain && word.starts_with(|c: char| c.is_ascii_digit())
+        })
+}
+
+/// A time of day, a date in figures or a CJK date: too exact to stand in prose before "wrote:"
+fn has_exact_time(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let digit = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
+    (1..chars.len()).any(|i| {
+        if !digit(i - 1) {
+            return false;
+        }
+        match chars[i] {
+            ':' | '.' | 'h' | 'H' if digit(i + 1) && digit(i + 2) => true,
+            '-' | '/' | '.' => {
+                let after = (i + 1..chars.len()).find(|&j| !digit(j)).unwrap_or(chars.len());
+                after > i + 1 && chars.get(after).is_some_and(|c| matches!(c, '-' | '/' | '.')) && digit(after + 1)
+            }
+            ' ' if chars.get(i + 1) == Some(&'h') && digit(i + 3) => true,
+            c => CJK_DATE.contains(&c) && (digit(i + 1) || digit(i + 2)),
+        }
+    })
+}
+
+/// `… <address>:` or `… address:`
+fn ends_in_address(text: &str) -> bool {
+    let text = text.trim_end_matches([':', '：', ' ']);
+    let last = text.split_whitespace().next_back().unwrap_or("");
+    let bracket =
+        text.ends_with('>') && text.rfind('<').is_some_and(|at| text[at..].contains('@') || text[..at].contains("@"));
+    bracket || last.contains('@') && !last.starts_with('@')
+}
+
+/// Gmail's form of 2013 to 2017, which in some languages has neither verb nor colon:
+/// `2016-03-03 17:21 GMT+01:00 Some One`, `2013/7/20 Sam <sam@example.com>`
+fn is_iso_dated(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let (date, second, third) = (words.next().unwrap_or(""), words.next().unwrap_or(""), words.next().unwrap_or(""));
+    let figures: Vec<&str> = date.split(['-', '/']).collect();
+    let dated = date.starts_with("20")
+        && figures.len() == 3
+        && figures.iter().all(|f| !f.is_empty() && f.bytes().all(|b| b.is_ascii_digit()));
+    if !dated || text.len() > 160 || text.ends_with(['.', '!', '?', '<', ',']) {
+        return false;
+    }
+    let zoned = second.contains(':') && (third.starts_with("GMT") || third.starts_with("UTC")) && third.len() > 3;
+    let rest = words.count();
+    zoned && (1..=8).contains(&rest) || text.trim_end_matches(':').ends_with('>') && text.contains('@') && rest <= 8
+}
+
+/// A person and an address at the beginning, as in `Max Muster <m@example.com> schrieb am Fr.:`
+fn starts_with_name(text: &str) -> bool {
+    let Some(at) = text.find('@') else {
+        return text.find('<').is_some_and(|at| (1..=60).contains(&at) && words(&text[..at]) <= 6);
+    };
+    let before = text[..at].rfind([' ', '<', '(', '[']).map_or("", |space| &text[..space]);
+    let few = words(before) <= 8 && !before.contains(". ") || words(before) <= 4;
+    few && !before.contains([':', '?', '!']) && !(before.is_empty() && text.starts_with('<'))
+}
+
+fn ends_in_verb(lower: &str) -> bool {
+    let text = lower.trim_end_matches([':', '：', ' ', '\u{a0}', '>', '*']);
+    VERBS.iter().any(|verb| {
+        text.strip_suffix(verb).is_some_and(|rest| verb.starts_with(is_cjk) || !rest.ends_with(char::is_alphabetic))
+    })
+}

@@ -1,0 +1,161 @@
+//! Finds the files behind an input path: the file itself, a maildir's messages, a folder's whole tree.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+use super::maildir;
+
+/// One file to read, or why there is none.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file whose kind must be told from its name or bytes.
+    File(PathBuf),
+    /// A message of a maildir: always one mail, and its name may change at any time.
+    Message(PathBuf),
+    /// Something that cannot be read as a file.
+    Failed(PathBuf, String),
+}
+
+/// The files behind one input path, each folder in order of names.
+pub struct Files {
+    walker: Option<walkdir::IntoIter>,
+    found: VecDeque<Found>,
+}
+
+impl Files {
+    /// Looks at `path`. A maildir given by itself yields its own messages only, unless `recursive`.
+    pub fn new(path: &Path, recursive: bool) -> Self {
+        let mut files = Self { walker: None, found: VecDeque::new() };
+        if !path.is_dir() {
+            files.found.push_back(Found::File(path.to_path_buf()));
+        } else if maildir::is_maildir(path) && !recursive {
+            files.list_maildir(path);
+        } else {
+            files.walker = Some(WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter());
+        }
+        files
+    }
+
+    fn list_maildir(&mut self, path: &Path) {
+        match maildir::messages(path) {
+            Ok(messages) => self.found.extend(messages.into_iter().map(Found::Message)),
+            Err(error) => self.found.push_back(Found::Failed(path.to_path_buf(), error.to_string())),
+        }
+    }
+
+    /// Takes one step of the walk. `None` at its end.
+    fn step(&mut self) -> Option<()> {
+        match self.walker.as_mut()?.next()? {
+            Ok(entry) => self.visit(&entry),
+            // A loop leads to files that are read anyway.
+            Err(error) if error.loop_ancestor().is_some() => {}
+            Err(error) => {
+                let path = error.path().unwrap_or(Path::new("?")).to_path_buf();
+                let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                self.found.push_back(Found::Failed(path, why));
+            }
+        }
+        Some(())
+    }
+
+    fn visit(&mut self, entry: &DirEntry) {
+        let hidden = entry.depth() > 0 && maildir::is_hidden(entry.file_name());
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            // Sub-folders of a Maildir++ tree begin with a dot; other hidden folders are not the user's mail.
+            let is_maildir = maildir::is_maildir(entry.path());
+            if is_maildir {
+                self.list_maildir(entry.path());
+            } else if hidden || is_part_of_maildir(entry) {
+                self.skip_folder();
+            }
+        } else if hidden {
+        } else if kind.is_file() {
+            self.found.push_back(Found::File(entry.path().to_path_buf()));
+        } else {
+            self.found.push_back(Found::Failed(entry.path().to_path_buf(), "not a regular file".into()));
+        }
+    }
+
+    fn skip_folder(&mut self) {
+        if let Some(walker) = &mut self.walker {
+            walker.skip_current_dir();
+        }
+    }
+}
+
+/// True for `cur`, `new` and `tmp` of a maildir, whose messages are listed already.
+fn is_part_of_maildir(entry: &DirEntry) -> bool {
+    let own = ["cur", "new", "tmp"].iter().any(|name| entry.file_name() == *name);
+    own && entry.path().parent().is_some_and(maildir::is_maildir)
+}
+
+impl Iterator for Files {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        while self.found.is_empty() {
+            self.step()?;
+        }
+        self.found.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "x").unwrap();
+        }
+        folder
+    }
+
+    fn listed(folder: &Path, recursive: bool) -> Vec<String> {
+        Files::new(folder, recursive)
+            .map(|found| match found {
+                Found::File(path) => format!("file {}", path.strip_prefix(folder).unwrap().display()),
+                Found::Message(path) => format!("message {}", path.strip_prefix(folder).unwrap().display()),
+                Found::Failed(path, why) => format!("failed {}: {why}", path.strip_prefix(folder).unwrap().display()),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn walks_in_order_and_leaves_hidden_files() {
+        let folder =
+            tree(&["b.eml", "a/z.txt", "a/.DS_Store", ".git/config", "m/cur/1", "m/new/2", "m/tmp/3", "m/sub/x"]);
+        assert_eq!(
+            listed(folder.path(), false),
+            ["file a/z.txt", "file b.eml", "message m/cur/1", "message m/new/2", "file m/sub/x"]
+        );
+    }
+
+    #[test]
+    fn a_maildir_alone_unless_recursive() {
+        let folder = tree(&["cur/1", "new/2", "tmp/3", ".Sent/cur/4", ".Sent/new/5"]);
+        assert_eq!(listed(folder.path(), false), ["message cur/1", "message new/2"]);
+        assert_eq!(
+            listed(folder.path(), true),
+            ["message cur/1", "message new/2", "message .Sent/cur/4", "message .Sent/new/5"]
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn loops_end_and_special_files_fail() {
+        let folder = tree(&["a/1.txt"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
+        std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+        std::os::unix::fs::symlink("gone", folder.path().join("z")).unwrap();
+        let seen = listed(folder.path(), false);
+        assert_eq!(seen[..2], ["file a/1.txt", "failed s: not a regular file"]);
+        assert!(seen[2].starts_with("failed z: "), "{seen:?}");
+    }
+}

@@ -1,0 +1,334 @@
+//! HTML to text, as a reader would see it, whatever the HTML
+//!
+//! html2text lays out best, but it is quadratic in nesting and builds a tree. So the HTML is tokenized first,
+//! in linear time: what nobody sees and what is quoted goes, tags shrink to what layout and
+//! visibility need, and what is still too deep or too long for a tree only loses its tags.
+
+mod bounds;
+mod css;
+mod plain;
+mod quote;
+mod strip;
+mod tokens;
+
+use super::guard;
+use html2text::config;
+use plain::Plain;
+use quote::Nesting;
+use tokens::{Token, attribute, is_any, tokens};
+
+/// Longer HTML is stripped instead of rendered, in bytes
+const LARGEST: usize = 2 << 20;
+
+/// Style sheets are read up to this many bytes
+const MOST_CSS: usize = 512 << 10;
+
+/// Wider than any paragraph a person writes, so that nothing is wrapped
+const WIDTH: usize = 1 << 20;
+
+/// An HTML part as text
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// What a reader sees
+    pub text: String,
+    /// The text of the quote containers that were cut
+    pub quoted: Vec<String>,
+}
+
+/// Turn HTML into the text that a reader sees: no markup, styles, scripts or hidden elements; list
+/// items, cells and paragraphs on lines of their own; of images the alternative text.
+///
+/// With `cut_quotes` the containers in which mail clients put quoted replies go, except where
+/// they hold a forwarded message or nothing else would be left. Never panics; takes time linear in
+/// the length.
+pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
+    if html.len() > LARGEST {
+        return Rendered { text: tidy(&strip::strip(html)), quoted: Vec::new() };
+    }
+    let all: Vec<Token<'_>> = tokens(html).collect();
+    let (kept, quoted) = visible(&all, cut_quotes);
+    let text = layout(&kept);
+    if !quoted.is_empty() && !text.chars().any(char::is_alphanumeric) {
+        let (kept, _) = visible(&all, false);
+        return Rendered { text: layout(&kept), quoted: Vec::new() };
+    }
+    Rendered { text, quoted }
+}
+
+/// Marks of a reply's history at which all text before them is judged; a client sets one, a forward of forwards a few
+const MOST_JUDGED: usize = 16;
+
+/// The tokens of what can be seen and is not quoted, and the text of what is quoted
+fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> (Vec<Token<'a>>, Vec<String>) {
+    let nesting = Nesting::of(tokens);
+    let mut kept: Vec<Token<'a>> = Vec::with_capacity(tokens.len());
+    let mut quoted = Vec::new();
+    let mut judged = 0;
+    let mut at = 0;
+    while at < tokens.len() {
+        if let Token::Open(name, inside) = tokens[at] {
+            if is_hidden(name, inside) {
+                at = if is_any(name, tokens::VOID) {
+                    at + 1
+                } else {
+                    nesting.end(at).min(hidden_end(tokens, &nesting, at))
+                };
+                continue;
+            }
+            let own = || {
+                judged += 1;
+                (judged <= MOST_JUDGED).then(|| strip::strip_tokens(&kept))
+            };
+            let end = if cut_quotes { quote::container(tokens, &nesting, at, own) } else { None };
+            if let Some(end) = end {
+                let text = strip::strip_tokens(&tokens[at..end]);
+                if text.chars().any(char::is_alphanumeric) {
+                    quoted.push(text.trim().to_string());
+                }
+                at = end;
+                continue;
+            }
+            if quote::is_signature(inside) {
+                kept.extend([Token::Open("div", ""), Token::Text("-- "), Token::Close("div")]);
+            }
+        }
+        kept.push(tokens[at]);
+        at += 1;
+    }
+    (kept, quoted)
+}
+
+/// A hidden element that is never closed hides itself only: the rest is not worth losing
+fn hidden_end(tokens: &[Token<'_>], nesting: &Nesting, at: usize) -> usize {
+    if nesting.end(at) == tokens.len() && !matches!(tokens.last(), Some(Token::Close(_))) {
+        at + 1
+    } else {
+        nesting.end(at)
+    }
+}
+
+/// Hidden by attribute or inline style, as preheaders are; style sheets are html2text's to read
+fn is_hidden(name: &str, inside: &str) -> bool {
+    if inside.is_empty() || is_any(name, &["body", "html"]) {
+        return false;
+    }
+    if attribute(inside, "hidden").is_some() || name.eq_ignore_ascii_case("input") {
+        return true;
+    }
+    let Some(style) = attribute(inside, "style") else {
+        return false;
+    };
+    let tight: String = style.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+    tight.contains("display:none")
+        || tight.contains("visibility:hidden")
+        || tight.contains("overflow:hidden")
+            && (declares_zero(&tight, "max-height:") || declares_zero(&tight, "height:"))
+        || declares_zero(&tight, "opacity:")
+}
+
+fn declares_zero(style: &str, property: &str) -> bool {
+    style.split(';').any(|part| {
+        part.strip_prefix(property)
+            .is_some_and(|value| matches!(value.trim_end_matches("!important"), "0" | "0px" | "0pt" | "0.0" | "0em"))
+    })
+}
+
+fn layout(tokens: &[Token<'_>]) -> String {
+    if !bounds::fits_tree(tokens) {
+        return tidy(&strip::strip_tokens(tokens));
+    }
+    let html = rewrite(tokens);
+    let render = || {
+        let config = config::with_decorator(Plain).use_doc_css().raw_mode(true).allow_width_overflow();
+        config.string_from_read(html.as_bytes(), WIDTH)
+    };
+    match guard::catch(render) {
+        Some(Ok(text)) => tidy(&text),
+        // Broken CSS is one of the errors; the text is there all the same.
+        _ => tidy(&strip::strip_tokens(tokens)),
+    }
+}
+
+/// HTML again, with only the attributes that tell what is seen
+fn rewrite(tokens: &[Token<'_>]) -> String {
+    let mut html = String::new();
+    let mut read = 0;
+    let elements = tokens.iter().filter(|token| matches!(token, Token::Open(..))).count();
+    let mut matches = css::MOST_MATCHES;
+    for token in tokens {
+        match token {
+            Token::Text(text) => html.push_str(text),
+            Token::Style(sheet) => {
+                read += sheet.len();
+                for selector in css::hiding(sheet, elements, &mut matches).iter().take_while(|_| read <= MOST_CSS) {
+                    html.push_str(&format!("<style>{selector}{{display:none}}</style>"));
+                }
+            }
+            Token::Open(name, inside) => open(&mut html, name, inside),
+            Token::Close(name) if is_any(name, &["style", "a"]) => {}
+            Token::Close(name) => {
+                html.push_str("</");
+                html.push_str(name);
+                html.push('>');
+            }
+        }
+    }
+    html
+}
+
+fn open(html: &mut String, name: &str, inside: &str) {
+    if is_any(name, &["style", "a", "link", "meta", "base"]) {
+        return;
+    }
+    if name.eq_ignore_ascii_case("img") {
+        let alt = attribute(inside, "alt").unwrap_or("").trim();
+        // File names and spacers are no alternative to anything.
+        if alt.contains(' ') || alt.len() > 3 && !alt.contains(['.', '_', '/']) {
+            html.push(' ');
+            html.push_str(&alt.replace('<', "&lt;"));
+            html.push(' ');
+        }
+        return;
+    }
+    if name.eq_ignore_ascii_case("hr") {
+        html.push_str("<div></div>");
+        return;
+    }
+    html.push('<');
+    html.push_str(name);
+    for name in ["class", "id"] {
+        if let Some(value) = attribute(inside, name).filter(|value| !value.is_empty()) {
+            html.push_str(&format!(" {name}=\"{}\"", value.replace('"', "'")));
+        }
+    }
+    if attribute(inside, "style").is_some_and(|style| style.contains("white-space") && style.contains("pre")) {
+        html.push_str(" style=\"white-space:pre-wrap\"");
+    }
+    html.push('>');
+}
+
+/// Without characters that pad preheaders, spaces at line ends and piles of blank lines
+fn tidy(text: &str) -> String {
+    let mut tidy = String::with_capacity(text.len());
+    let mut blank = 0;
+    for line in text.lines() {
+        let padding = |c: char| matches!(c, '\u{34f}' | '\u{200b}' | '\u{ad}' | '\u{feff}' | '\u{2007}' | '\u{200e}');
+        let line: String = line.chars().filter(|&c| !padding(c)).map(|c| if c == '\u{a0}' { ' ' } else { c }).collect();
+        let line = line.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{200c}');
+        // A bullet without an item is layout.
+        if line.is_empty() || line.trim_start() == "-" {
+            blank += 1;
+            continue;
+        }
+        if !tidy.is_empty() {
+            tidy.push('\n');
+            if blank > 0 {
+                tidy.push('\n');
+            }
+        }
+        blank = 0;
+        tidy.push_str(line);
+    }
+    tidy
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(html: &str, expected: &str) {
+        assert_eq!(to_text(html, true).text, expected, "{html}");
+    }
+
+    #[test]
+    fn as_a_reader_sees_it() {
+        check("<p>One <b>bold</b> <i>word</i><sup>2</sup></p><p>Two</p>", "One bold word²\n\nTwo");
+        check("<table><tr><td>Cell A</td><td>Cell B</td></tr></table>", "Cell A\nCell B");
+        check("<ul><li>a<li>b</ul><ol><li>c</ol>", "- a\n- b\n1. c");
+        check(
+            "<h1>Head</h1><a href='http://x'>link</a><img src=x alt='A red car'><img src=y>",
+            "Head\n\nlink A red car",
+        );
+        check("a<script>x</script><style>p{}</style><title>t</title><!-- c -->b", "ab");
+        check("&lt;&amp;&eacute;&#20013;&nbsp;x", "<&é中 x");
+        check(&format!("<p>{}</p>", "word ".repeat(500)), "word ".repeat(500).trim_end());
+    }
+
+    #[test]
+    fn hidden_text_is_not_seen() {
+        check("<div style='display: none'>preheader</div><p>text</p>", "text");
+        check("<style>.pre{display:none!important}</style><span class=pre>preheader</span><p>text</p>", "text");
+        check("<style>@media (max-width:9px){.a{display:none}}</style><p class=a>text</p>", "text");
+        check("<div style='max-height:0;overflow:hidden'>preheader</div><p>text</p>", "text");
+        check("<span hidden>x</span>text", "text");
+    }
+
+    #[test]
+    fn quote_containers_are_cut() {
+        for quote in [
+            "<div class=\"gmail_quote\">On Monday Bob wrote:<br>hi</div>",
+            "<div class=gmail_quote><div class=gmail_attr>Bob:</div><blockquote class=gmail_quote>hi</blockquote></div>",
+            "<blockquote type=\"cite\">hi</blockquote>",
+            "<div id=\"appendonsend\"></div><hr><div id=\"divRplyFwdMsg\">From: Bob</div><div>hi</div>",
+            "<div class=\"yahoo_quoted\">hi</div>",
+            "<div class=\"moz-cite-prefix\">Bob wrote:</div><blockquote type=cite>hi</blockquote>",
+            "<blockquote style='border-left:1px solid;padding-left:1ex'>hi</blockquote>",
+        ] {
+            let rendered = to_text(&format!("<p>Yes.</p>{quote}"), true);
+            assert_eq!(rendered.text, "Yes.", "{quote}");
+            assert!(!rendered.quoted.is_empty());
+            assert!(to_text(&format!("<p>Yes.</p>{quote}"), false).text.len() > 6, "{quote}");
+        }
+    }
+
+    #[test]
+    fn forwards_answers_and_lonely_quotations_stay() {
+        let forward =
+            "<p>FYI</p><div class=gmail_quote>---------- Forwarded message ---------<br>From: Bob<br>The news.</div>";
+        assert!(to_text(forward, true).text.contains("The news."));
+        let outlook = "<p>FYI</p><div id=divRplyFwdMsg>From: Bob</div><p>The news.</p>";
+        assert!(to_text(outlook, true).text.contains("The news."));
+        let inline = "<div class=gmail_quote><blockquote class=gmail_quote>When?</blockquote><p>At nine.</p><blockquote class=gmail_quote>Where?</blockquote></div>";
+        check(inline, "At nine.");
+        assert_eq!(
+            to_text("<blockquote type=cite>hi</blockquote>", true),
+            Rendered { text: "hi".into(), quoted: Vec::new() }
+        );
+        check("<p>Yes.</p><div class=gmail_signature>Bob</div>", "Yes.\n\n--\nBob");
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn hostile_html_takes_linear_time() {
+        let many = |part: &str| part.repeat(50_000);
+        let mut cases: Vec<String> = [
+            "<div>x", "<li>x", "<font>x", "<table>x", "<blockquote>x", "<table><tr><td>x", "<ul><li>x",
+            "<b><p></b>x", "<a><div><a><p></a>", "<p>x</p>", "</div>", "<", "<a ", "<a b=\"", "&#x&am;",
+            "<!--", "<style>", "<div class=gmail_quote>x", "<div style='display:none'>x",
+        ]
+            .iter()
+            .map(|part| many(part))
+            .collect();
+        cases.push(format!("<div>{}", many("x").repeat(200)));
+        cases.push(format!("<style>{}", many("a{display:none}")));
+        cases.push(format!("<style>{}</style>{}", ".a b{display:none}".repeat(5_000), many("<p>x</p>")));
+        cases.push(format!("<style>@media (#{}</style>x", many("{")));
+        cases.push(format!("<p style=\"a:{}\">x", many("((((")));
+        cases.push(many("<div id=appendonsend></div>"));
+        cases.push(format!("<p>FYI</p>{}", many("<div id=divRplyFwdMsg></div>")));
+        cases.push(format!("{}Begin forwarded message:", many("<blockquote type=cite>")));
+        let sheet = format!("<style>{}</style>", ".a{display:none}".repeat(100));
+        cases.push(format!("{}{}", sheet.repeat(300), "<p>x</p>".repeat(30_000)));
+        cases.push("<td colspan=999999999 rowspan=0>x".repeat(5_000));
+        for html in cases {
+            let start = Instant::now();
+            to_text(&html, true);
+            let head: String = html.chars().take(40).collect();
+            // Without optimization; with it, a tenth of this.
+            assert!(start.elapsed() < Duration::from_secs(4), "{head} took {:?}", start.elapsed());
+        }
+    }
+}

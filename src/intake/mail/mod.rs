@@ -1,0 +1,187 @@
+//! One RFC 5322 message to headers, visible text and attachment names. Only this room knows mail-parser.
+
+mod body;
+mod calendar;
+mod headers;
+
+use mail_parser::MessageParser;
+
+use super::charset;
+use super::clean::Switches;
+use super::guard;
+use super::mbox;
+use crate::record::{Envelope, Reason};
+
+/// Beyond this many nested messages and digests a message is not taken apart.
+const MAX_NESTED: usize = 1000;
+
+/// What a message holds for its reader, before cleaning.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Mail {
+    /// Decoded headers.
+    pub envelope: Envelope,
+    /// The visible text: plain, or rendered from HTML.
+    pub body: String,
+    /// Names of attached files.
+    pub attachments: Vec<String>,
+}
+
+/// Parses a message. Bytes without any header are a document: all of them are the body.
+///
+/// # Errors
+/// When the bytes are no text.
+pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
+    let bytes = mbox::without_from_line(bytes);
+    if is_nested_too_deep(bytes) {
+        return Ok(unparsed(bytes));
+    }
+    let Some(parsed) = guard::catch(|| MessageParser::default().parse(bytes)) else {
+        return Ok(unparsed(bytes));
+    };
+    match parsed {
+        Some(message) if super::sniff::is_field(first_line(bytes)) => Ok(Mail {
+            envelope: headers::envelope(&message),
+            body: body::text(&message, switches),
+            attachments: body::attachment_names(&message),
+        }),
+        _ if super::sniff::is_binary(bytes) => Err(Reason::Binary),
+        _ => Ok(Mail { body: charset::decode(bytes), ..Mail::default() }),
+    }
+}
+
+/// True when more messages may lie in each other than a thread's stack can hold: mail-parser takes apart what it built
+/// recursively, and a full stack cannot be caught.
+fn is_nested_too_deep(bytes: &[u8]) -> bool {
+    let begins = |at: usize| {
+        let before = &bytes[at.saturating_sub(9)..at];
+        let type_is =
+            |name: &[u8]| before.len() >= name.len() && before[before.len() - name.len()..].eq_ignore_ascii_case(name);
+        type_is(b"message")
+            || (type_is(b"multipart") && bytes[at..].len() > 6 && bytes[at..at + 7].eq_ignore_ascii_case(b"/digest"))
+    };
+    memchr::memchr_iter(b'/', bytes).filter(|&at| begins(at)).take(MAX_NESTED + 1).count() > MAX_NESTED
+}
+
+/// A message of which only the headers are parsed.
+fn unparsed(bytes: &[u8]) -> Mail {
+    let Some(message) = MessageParser::default().parse_headers(bytes) else {
+        return Mail { body: charset::decode(bytes), ..Mail::default() };
+    };
+    let start = message.parts.first().map_or(0, |root| root.offset_body as usize);
+    let body = charset::decode(bytes.get(start..).unwrap_or_default());
+    Mail { envelope: headers::envelope(&message), body, attachments: Vec::new() }
+}
+
+/// The first line that is not blank: some messages begin with an empty line.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    bytes.split(|&b| b == b'\n').next().unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(raw: &[u8]) -> Mail {
+        parse(raw, &Switches::default()).unwrap()
+    }
+
+    #[test]
+    fn headers_are_decoded_and_folded() {
+        let mail = check(
+            b"Message-ID: <a@b>\r\nSubject: =?gb2312?B?u+HS6c2o1qo=?=\r\n =?utf-8?q?_caf=C3=A9?=\r\n\
+              From: =?iso-8859-1?q?J=F6rg?= <j@example.org>\r\nDate: Mon, 1 Jan 2024 10:00:00 +0100\r\n\
+              List-Id: Users <users.example.org>\r\n\r\nhi\r\n",
+        );
+        assert_eq!(mail.envelope.id.as_deref(), Some("<a@b>"));
+        assert_eq!(mail.envelope.subject.as_deref(), Some("会议通知 café"));
+        assert_eq!(mail.envelope.from.as_deref(), Some("Jörg <j@example.org>"));
+        assert_eq!(mail.envelope.date.as_deref(), Some("2024-01-01T10:00:00+01:00"));
+        assert_eq!(mail.envelope.list_id.as_deref(), Some("users.example.org"));
+        assert_eq!(mail.body.trim(), "hi");
+    }
+
+    #[test]
+    fn undeclared_charsets_are_guessed() {
+        let russian = encoding_rs::KOI8_U.encode("Добрый день, высылаю счёт на оплату за октябрь").0;
+        let raw = [b"Subject: ".as_slice(), &russian, b"\n\n", &russian, b"\n"].concat();
+        let mail = check(&raw);
+        assert_eq!(mail.envelope.subject.as_deref(), Some("Добрый день, высылаю счёт на оплату за октябрь"));
+        assert!(mail.body.starts_with("Добрый день"), "{}", mail.body);
+        let wrong = [b"Subject: x\nContent-Type: text/plain; charset=utf-8\n\n".as_slice(), &russian].concat();
+        assert!(check(&wrong).body.starts_with("Добрый день"));
+        let ascii = "Subject: x\nContent-Type: text/plain; charset=us-ascii\n\nGrüße aus Köln\n";
+        assert_eq!(check(ascii.as_bytes()).body.trim(), "Grüße aus Köln");
+    }
+
+    #[test]
+    fn plain_is_preferred_unless_it_says_nothing() {
+        let mail = |plain: &str, html: &str| {
+            check(
+                format!(
+                    "MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\
+                     Content-Type: text/plain\n\n{plain}\n--b\nContent-Type: text/html\n\n{html}\n--b--\n"
+                )
+                .as_bytes(),
+            )
+            .body
+        };
+        assert_eq!(mail("The plain text of it.", "<p>The HTML text of it.</p>").trim(), "The plain text of it.");
+        assert_eq!(mail("", "<p>Only here</p>").trim(), "Only here");
+        let long = "Words ".repeat(50);
+        assert!(mail("View in browser", &format!("<p>{long}</p>")).contains("Words"));
+    }
+
+    #[test]
+    fn a_broken_multipart_falls_back_to_the_raw_body() {
+        let raw = b"Subject: x\nContent-Type: multipart/mixed; boundary=nowhere\n\nthe text is here\n";
+        assert_eq!(check(raw).body.trim(), "the text is here");
+    }
+
+    #[test]
+    fn attachments_and_nested_messages() {
+        let raw = b"Subject: Fwd\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee below\n\
+            --b\nContent-Type: application/pdf; name=\"offer.pdf\"\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n\
+            --b\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner text\n\
+            --b\nContent-Type: text/plain; name=notes.txt\nContent-Disposition: attachment; filename=notes.txt\n\nmy notes\n--b--\n";
+        let mail = check(raw);
+        for needle in ["see below", "inner", "inner text", "my notes"] {
+            assert!(mail.body.contains(needle), "{needle:?} not in {:?}", mail.body);
+        }
+        assert_eq!(mail.attachments, ["offer.pdf", "notes.txt"]);
+    }
+
+    #[test]
+    fn what_was_bounced_is_not_what_the_bounce_says() {
+        let raw = b"Subject: Undelivered\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+            --b\n\nno such user\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\nbuy now\n--b--\n";
+        let body = check(raw).body;
+        assert!(body.contains("no such user") && !body.contains("buy now"), "{body:?}");
+    }
+
+    #[test]
+    fn nesting_without_end_is_not_followed() {
+        let raw = [b"Subject: deep\n".as_slice(), &b"Content-Type: Message/RFC822\n\n".repeat(50_000)].concat();
+        assert_eq!(check(&raw).envelope.subject.as_deref(), Some("deep"));
+        let shallow =
+            [b"Subject: x\n".as_slice(), &b"Content-Type: message/rfc822\n\n".repeat(900), b"text\n"].concat();
+        assert_eq!(check(&shallow).envelope.subject.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn markup_and_invitations_without_text_have_no_text() {
+        for raw in [
+            "Content-Type: text/html\n\n<img src=x.png width=100 height=100>\n",
+            "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPGltZyBzcmM9eC5wbmc+\n",
+            "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n",
+        ] {
+            assert_eq!(check(raw.as_bytes()).body.trim(), "", "{raw}");
+        }
+    }
+
+    #[test]
+    fn no_header_is_a_document() {
+        assert_eq!(check(b"just text\nmore").body, "just text\nmore");
+        assert_eq!(parse(b"\x89PNG\0\0", &Switches::default()), Err(Reason::Binary));
+    }
+}

@@ -1,0 +1,137 @@
+//! Opens a file or standard input, looks through gzip, and tells what kind of input it is.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+
+use super::sniff::{self, Format};
+
+/// A readable stream, decompressed.
+pub(super) type Stream = BufReader<Box<dyn Read + Send>>;
+
+/// An opened input.
+pub(super) struct Opened {
+    /// The bytes from the start.
+    pub stream: Stream,
+    /// What the bytes begin with.
+    pub head: Vec<u8>,
+}
+
+/// Counts bytes as they are read, for the progress display.
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Decompresses, and ends quietly where something else than a further member follows, as gzip(1) does: archives padded
+/// with zeros are common on tape and in the wild.
+struct Unzipped<R> {
+    inner: MultiGzDecoder<R>,
+    started: bool,
+}
+
+impl<R: io::BufRead> Read for Unzipped<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(buffer) {
+            Err(error) if self.started && error.kind() == io::ErrorKind::InvalidInput => Ok(0),
+            result => {
+                self.started |= result.as_ref().is_ok_and(|&read| read > 0);
+                result
+            }
+        }
+    }
+}
+
+/// Opens `path`, or standard input when it is `-`.
+///
+/// # Errors
+/// When it cannot be opened or its beginning cannot be read or decompressed.
+pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
+    let reader: Box<dyn Read + Send> = if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
+    let counted: Box<dyn Read + Send> = Box::new(Counted { inner: reader, count: count.clone() });
+    let (head, stream) = peek(counted)?;
+    if !head.starts_with(&[0x1f, 0x8b, 8]) {
+        return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head });
+    }
+    let unzipped: Box<dyn Read + Send> =
+        Box::new(Unzipped { inner: MultiGzDecoder::new(BufReader::new(stream)), started: false });
+    let (head, stream) = peek(unzipped)?;
+    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
+}
+
+/// True for `-`, which stands for standard input.
+pub(super) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Reads the head of a stream and puts it back in front.
+fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let mut head = Vec::new();
+    reader.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    Ok((head.clone(), Box::new(Cursor::new(head).chain(reader))))
+}
+
+/// The kind of an opened input: as forced, by its name, or from its bytes; `None` when it is no text.
+pub(super) fn format(path: &Path, head: &[u8], forced: Option<Format>) -> Option<Format> {
+    if forced.is_some() {
+        return forced;
+    }
+    match sniff::by_name(path) {
+        // A file that is called a text may hold one saved mail, or many: the bytes know better.
+        Some(Format::Text) => match sniff::sniff(head)? {
+            Format::Mbox => Some(Format::Mbox),
+            Format::Mail if looks_like_whole_mail(head) => Some(Format::Mail),
+            _ => Some(Format::Text),
+        },
+        Some(named) => Some(named),
+        None => sniff::sniff(head),
+    }
+}
+
+/// Several headers of mail, not one line such as `Subject: notes`.
+fn looks_like_whole_mail(head: &[u8]) -> bool {
+    head.split(|&b| b == b'\n')
+        .take(4)
+        .all(|line| sniff::is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn unzip(bytes: &[u8]) -> io::Result<String> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("x.gz");
+        std::fs::write(&path, bytes)?;
+        let mut text = String::new();
+        open(&path, &Arc::default())?.stream.read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    #[test]
+    fn gzip_with_members_and_padding() {
+        let mut member = GzEncoder::new(Vec::new(), Compression::fast());
+        member.write_all(b"one ").unwrap();
+        let member = member.finish().unwrap();
+        assert_eq!(unzip(&member.repeat(2)).unwrap(), "one one ");
+        assert_eq!(unzip(&[member.as_slice(), &[0; 512]].concat()).unwrap(), "one ");
+        assert!(unzip(&member[..member.len() - 6]).is_err(), "a cut file is not whole");
+    }
+}

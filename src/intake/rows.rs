@@ -1,0 +1,55 @@
+//! JSON Lines input: one document a line, an object with `text` and optionally `id`, `subject` and `from`.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::record::{Envelope, Reason};
+
+/// The fields that are read; others may stand beside them.
+#[derive(Deserialize)]
+struct Row {
+    text: Option<String>,
+    id: Option<Value>,
+    subject: Option<String>,
+    from: Option<String>,
+}
+
+/// Parses one line.
+///
+/// # Errors
+/// When the line is no JSON object or has no `text` string.
+pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
+    let bad = |why: String| Reason::BadRow(why);
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let row: Row = serde_json::from_slice(line).map_err(|error| bad(message(&error)))?;
+    let text = row.text.ok_or_else(|| bad("no `text` field".into()))?;
+    // Ids are often numbers in other people's exports.
+    let id = row.id.and_then(|id| match id {
+        Value::String(id) => Some(id),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    });
+    Ok((Envelope { id, subject: row.subject, from: row.from, ..Envelope::default() }, text))
+}
+
+/// What is wrong and at which byte of the row; the library counts lines within the row, which would mislead.
+fn message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line").next().unwrap_or(&text);
+    format!("{what} at column {}", error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows() {
+        let (envelope, text) = parse(br#"{"text":"x","id":7,"subject":"s","label":"other"}"#).unwrap();
+        assert_eq!((envelope.id.as_deref(), envelope.subject.as_deref(), text.as_str()), (Some("7"), Some("s"), "x"));
+        assert!(parse(b"\xef\xbb\xbf{\"text\":\"x\"}").is_ok());
+        assert!(parse(b"{\"id\":1}").unwrap_err().to_string().contains("no `text` field"));
+        assert!(parse(b"not json").is_err());
+        assert!(parse(br#"{"text":1}"#).is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! What kind of input the bytes are, where the file's name does not say.
+
+use std::path::Path;
+
+/// The kinds of input that intake reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Mails one after the other, each after a `From ` line.
+    Mbox,
+    /// One RFC 5322 message.
+    Mail,
+    /// One HTML page.
+    Html,
+    /// One plain text, Markdown included.
+    Text,
+    /// One JSON object with a `text` field a line.
+    Jsonl,
+}
+
+/// How many leading bytes [`sniff`] wants to see.
+pub const HEAD: usize = 16 * 1024;
+
+/// Headers that start no prose. Any one of them among the first lines makes a file a mail.
+const MAIL_HEADERS: &[&str] = &[
+    "apparently-to",
+    "arc-seal",
+    "authentication-results",
+    "bcc",
+    "cc",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "delivered-to",
+    "dkim-signature",
+    "envelope-to",
+    "from",
+    "in-reply-to",
+    "list-id",
+    "message-id",
+    "mime-version",
+    "newsgroups",
+    "path",
+    "received",
+    "references",
+    "reply-to",
+    "return-path",
+    "sender",
+    "status",
+    "subject",
+    "to",
+    "x-mozilla-status",
+    "xref",
+];
+
+/// The kind that a file's name promises, looking through a final `.gz`.
+pub fn by_name(path: &Path) -> Option<Format> {
+    let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let (_, ending) = name.rsplit_once('.')?;
+    match ending {
+        "mbox" | "mbx" | "mboxrd" => Some(Format::Mbox),
+        "eml" | "rfc822" | "mail" => Some(Format::Mail),
+        "html" | "htm" | "xhtml" => Some(Format::Html),
+        "txt" | "text" | "md" | "markdown" => Some(Format::Text),
+        "jsonl" | "ndjson" => Some(Format::Jsonl),
+        _ => None,
+    }
+}
+
+/// Tells the kind from the first [`HEAD`] bytes; `None` when they are no text.
+pub fn sniff(head: &[u8]) -> Option<Format> {
+    if starts_with_separator(head) {
+        return Some(Format::Mbox);
+    }
+    if has_mail_headers(head) {
+        return Some(Format::Mail);
+    }
+    if is_binary(head) {
+        return None;
+    }
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    if is_html(start) {
+        return Some(Format::Html);
+    }
+    if is_json_row(start) {
+        return Some(Format::Jsonl);
+    }
+    Some(Format::Text)
+}
+
+/// True when the bytes cannot be text: they hold a NUL without being UTF-16, or begin like a known archive or image.
+pub fn is_binary(head: &[u8]) -> bool {
+    const MAGIC: &[&[u8]] = &[
+        b"%PDF-",
+        b"\x89PNG",
+        b"\xff\xd8\xff",
+        b"GIF8",
+        b"PK\x03\x04",
+        b"\x7fELF",
+        b"SQLite format 3",
+        b"Rar!",
+        b"7z\xbc\xaf",
+    ];
+    if MAGIC.iter().any(|magic| head.starts_with(magic)) {
+        return true;
+    }
+    let utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    !utf16 && head.contains(&0)
+}
+
+/// True when the first line is a `From ` line and the next a header field.
+fn starts_with_separator(head: &[u8]) -> bool {
+    if !head.starts_with(b"From ") {
+        return false;
+    }
+    match memchr::memchr(b'\n', head) {
+        Some(end) => is_field(&head[end + 1..]) || head[end + 1..].starts_with(b">From "),
+        None => false,
+    }
+}
+
+/// True when `line` begins with a header field: printable characters without a colon, then a colon.
+pub fn is_field(line: &[u8]) -> bool {
+    field_name(line).is_some()
+}
+
+fn field_name(line: &[u8]) -> Option<&[u8]> {
+    let colon = line.iter().take(100).position(|&b| b == b':' || !(33..=126).contains(&b))?;
+    // Old mailers left blanks between the name and its colon.
+    let rest = line[colon..].trim_ascii_start();
+    (colon > 0 && rest.first() == Some(&b':')).then(|| &line[..colon])
+}
+
+/// True when the bytes begin with a header block that names at least one header of mail. Prose whose first line
+/// happens to look like `Note: ...` does not count.
+fn has_mail_headers(head: &[u8]) -> bool {
+    let mut known = 0;
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    for (at, line) in head.split(|&b| b == b'\n').take(200).enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if at > 0 && (line[0] == b' ' || line[0] == b'\t') {
+            continue;
+        }
+        let Some(name) = field_name(line) else {
+            break;
+        };
+        let name = name.to_ascii_lowercase();
+        if MAIL_HEADERS.iter().any(|known| known.as_bytes() == name) {
+            known += 1;
+        }
+    }
+    known > 0
+}
+
+fn is_html(start: &[u8]) -> bool {
+    let head: Vec<u8> = start.iter().take(512).map(u8::to_ascii_lowercase).collect();
+    const TAGS: &[&[u8]] =
+        &[b"<!doctype html", b"<html", b"<head", b"<body", b"<meta", b"<title", b"<div", b"<table", b"<p>", b"<p "];
+    if TAGS.iter().any(|tag| head.starts_with(tag)) {
+        return true;
+    }
+    let after_preamble = head.starts_with(b"<?xml") || head.starts_with(b"<!--");
+    after_preamble && memchr::memmem::find(&head, b"<html").is_some()
+}
+
+/// True when the first line is, or begins like, a JSON object that has a `text` field.
+fn is_json_row(start: &[u8]) -> bool {
+    let line = start.split(|&b| b == b'\n').next().unwrap_or(start);
+    line.starts_with(b"{") && memchr::memmem::find(line, b"\"text\"").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        let check = |bytes: &[u8], expected| assert_eq!(sniff(bytes), expected, "{}", bytes.escape_ascii());
+        check(b"From a@b Mon Jan  1 00:00:00 2024\nSubject: x\n\nbody\n", Some(Format::Mbox));
+        check(b"From the beginning\nthere was prose\n", Some(Format::Text));
+        check(b"Return-Path: <a@b>\r\nSubject: x\r\n\r\nbody\r\n", Some(Format::Mail));
+        check(b"Subject : x\n\nbody", Some(Format::Mail));
+        check(b"Note: buy milk\nand bread\n", Some(Format::Text));
+        check(b"\xef\xbb\xbf<!DOCTYPE html><p>x", Some(Format::Html));
+        check(b"<?xml version=\"1.0\"?>\n<html>", Some(Format::Html));
+        check(b"{\"text\": \"x\"}\n", Some(Format::Jsonl));
+        check(b"{\"other\": 1}\n", Some(Format::Text));
+        check(b"\x89PNG\r\n\x1a\n\0", None);
+        check(b"\xff\xfeh\0i\0", Some(Format::Text));
+        check(b"", Some(Format::Text));
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(by_name(Path::new("a/Inbox.MBOX.gz")), Some(Format::Mbox));
+        assert_eq!(by_name(Path::new("1718.M1P1.host:2,S")), None);
+        assert_eq!(by_name(Path::new("README.md")), Some(Format::Text));
+    }
+}

@@ -1,0 +1,256 @@
+//! All documents of a run as one stream of raw bytes with their origins, in input order.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::files::{Files, Found};
+use super::lines::Lines;
+use super::maildir;
+use super::mbox::Mbox;
+use super::open::{self, Stream};
+use super::sniff::Format;
+use crate::record::{Envelope, Origin, Reason, Skip};
+
+/// Of a longer document only this many bytes are read; the rest of such a mail is attachments.
+pub const MAX_DOCUMENT: usize = 32 * 1024 * 1024;
+
+/// One document as it stands in the input.
+#[derive(Debug)]
+pub struct Raw {
+    /// Where it stands.
+    pub origin: Origin,
+    /// How to read it: never [`Format::Mbox`]; [`Format::Jsonl`] means one row.
+    pub format: Format,
+    /// Its bytes, at most [`MAX_DOCUMENT`].
+    pub bytes: Vec<u8>,
+    /// True when the document was longer.
+    pub truncated: bool,
+}
+
+/// How inputs are read.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Reads every file as this kind, whatever its name and bytes say.
+    pub format: Option<Format>,
+    /// Reads the sub-folders of a maildir too.
+    pub recursive: bool,
+}
+
+/// An input that holds more than one document.
+enum Many {
+    Mbox(Mbox<Stream>),
+    Rows(Lines<Stream>),
+}
+
+/// The input being read.
+struct Current {
+    source: Arc<str>,
+    index: u64,
+    many: Many,
+}
+
+/// Iterates over all documents of all inputs.
+pub struct Source<I> {
+    inputs: I,
+    options: Options,
+    files: Option<Files>,
+    current: Option<Current>,
+    bytes_read: Arc<AtomicU64>,
+}
+
+impl<I: Iterator<Item = PathBuf>> Source<I> {
+    /// Reads `inputs` in order; `-` stands for standard input.
+    pub fn new(inputs: I, options: Options) -> Self {
+        Self { inputs, options, files: None, current: None, bytes_read: Arc::default() }
+    }
+
+    /// How many bytes were read so far, before decompression.
+    pub fn bytes_read(&self) -> Arc<AtomicU64> {
+        self.bytes_read.clone()
+    }
+
+    fn next_file(&mut self) -> Option<Found> {
+        loop {
+            if let Some(found) = self.files.as_mut().and_then(Iterator::next) {
+                return Some(found);
+            }
+            let input = self.inputs.next()?;
+            self.files = Some(Files::new(&input, self.options.recursive));
+        }
+    }
+
+    /// Opens a file; a single document comes back, an archive becomes the current input.
+    fn open(&mut self, found: Found) -> Option<Result<Raw, Skip>> {
+        let is_message = matches!(found, Found::Message(_));
+        let (path, forced) = match found {
+            Found::File(path) => (path, self.options.format),
+            Found::Message(path) => (path, Some(Format::Mail)),
+            Found::Failed(path, why) => return Some(Err(skip(origin(&path), Reason::Unreadable(why)))),
+        };
+        let opened = match self.open_or_find(&path, is_message) {
+            Ok(opened) => opened,
+            // Deleted or moved to another folder since it was listed: no longer part of this maildir.
+            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
+        };
+        let many = match open::format(&path, &opened.head, forced) {
+            Some(Format::Mbox) => Many::Mbox(Mbox::new(opened.stream, MAX_DOCUMENT)),
+            Some(Format::Jsonl) => Many::Rows(Lines::new(opened.stream)),
+            Some(format) => return Some(read_one(&path, format, opened.stream)),
+            None => return Some(Err(skip(origin(&path), Reason::Binary))),
+        };
+        self.current = Some(Current { source: shown(&path), index: 0, many });
+        None
+    }
+
+    fn open_or_find(&self, path: &Path, is_message: bool) -> io::Result<open::Opened> {
+        match open::open(path, &self.bytes_read) {
+            // A mail reader that sets a flag renames the file between our listing and our opening it.
+            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound => {
+                let renamed = maildir::find_renamed(path).ok_or(error)?;
+                open::open(&renamed, &self.bytes_read)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Current {
+    fn next_document(&mut self) -> Option<Result<Raw, Skip>> {
+        let read = match &mut self.many {
+            Many::Mbox(mbox) => mbox.next_message().map(|m| m.map(|m| (Format::Mail, m.offset, m.bytes, m.truncated))),
+            Many::Rows(lines) => next_row(lines).map(|l| l.map(|l| (Format::Jsonl, l.offset, l.bytes, l.cut))),
+        };
+        let mut origin = Origin { source: self.source.clone(), index: self.index, offset: 0 };
+        self.index += 1;
+        match read {
+            Ok(None) => None,
+            Ok(Some((format, offset, bytes, truncated))) => {
+                origin.offset = offset;
+                Some(Ok(Raw { origin, format, bytes, truncated }))
+            }
+            Err(error) => Some(Err(skip(origin, Reason::Unreadable(reason(&error))))),
+        }
+    }
+}
+
+/// The next line that is not blank.
+fn next_row(lines: &mut Lines<Stream>) -> io::Result<Option<super::lines::Line>> {
+    while let Some(line) = lines.next_line(MAX_DOCUMENT)? {
+        if !line.bytes.trim_ascii().is_empty() {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+fn read_one(path: &Path, format: Format, stream: Stream) -> Result<Raw, Skip> {
+    let mut bytes = Vec::new();
+    // One byte more than the cap tells whether something was left.
+    match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {
+        Ok(_) => {
+            let truncated = bytes.len() > MAX_DOCUMENT;
+            bytes.truncate(MAX_DOCUMENT);
+            Ok(Raw { origin: origin(path), format, bytes, truncated })
+        }
+        Err(error) => Err(skip(origin(path), Reason::Unreadable(reason(&error)))),
+    }
+}
+
+fn origin(path: &Path) -> Origin {
+    Origin { source: shown(path), index: 0, offset: 0 }
+}
+
+/// A path as text. Control characters, with which a file name can forge lines of a terminal or a table, are escaped.
+fn shown(path: &Path) -> Arc<str> {
+    let text = path.to_string_lossy();
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escaped = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    escaped.collect::<String>().into()
+}
+
+fn skip(origin: Origin, reason: Reason) -> Skip {
+    Skip { origin, envelope: Envelope::default(), reason }
+}
+
+/// The error without the operating system's number, which differs between systems.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_string()
+}
+
+impl<I: Iterator<Item = PathBuf>> Iterator for Source<I> {
+    type Item = Result<Raw, Skip>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(current) = &mut self.current {
+                match current.next_document() {
+                    Some(Ok(raw)) => return Some(Ok(raw)),
+                    // A stream that failed once does not recover.
+                    Some(Err(skip)) => {
+                        self.current = None;
+                        return Some(Err(skip));
+                    }
+                    None => self.current = None,
+                }
+            }
+            let found = self.next_file()?;
+            if let Some(document) = self.open(found) {
+                return Some(document);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(path: &Path, bytes: &str) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_maildir_may_change_while_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["cur/1.a:2,", "cur/2.a:2,", "cur/3.a:2,", "new/4.a"] {
+            write(&folder.path().join(name), &format!("Subject: {name}\n\nx\n"));
+        }
+        let mut source = Source::new(std::iter::once(folder.path().to_path_buf()), Options::default());
+        let first = source.next().unwrap().unwrap();
+        std::fs::rename(folder.path().join("cur/2.a:2,"), folder.path().join("cur/2.a:2,S")).unwrap();
+        std::fs::remove_file(folder.path().join("cur/3.a:2,")).unwrap();
+        std::fs::rename(folder.path().join("new/4.a"), folder.path().join("cur/4.a:2,")).unwrap();
+        let rest: Vec<Raw> = source.map(Result::unwrap).collect();
+        let subjects: Vec<_> = std::iter::once(&first)
+            .chain(&rest)
+            .map(|raw| String::from_utf8_lossy(&raw.bytes).lines().next().unwrap().to_string())
+            .collect();
+        assert_eq!(subjects, ["Subject: cur/1.a:2,", "Subject: cur/2.a:2,", "Subject: new/4.a"]);
+    }
+
+    #[test]
+    fn names_cannot_forge_lines() {
+        assert_eq!(&*shown(Path::new("a\n\u{1b}[2Jb\u{9b}")), "a\\n\\u{1b}[2Jb\\u{9b}");
+        assert_eq!(&*shown(Path::new("grüße/会议")), "grüße/会议");
+    }
+
+    #[test]
+    fn origins_tell_where_a_document_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        write(
+            &folder.path().join("a.mbox"),
+            "From a 1:00 2024\nSubject: 1\n\nx\n\nFrom b 1:00 2024\nSubject: 2\n\ny\n",
+        );
+        write(&folder.path().join("b.jsonl"), "{\"text\":\"one\"}\n\n{\"text\":\"two\"}\n");
+        let source = Source::new(std::iter::once(folder.path().to_path_buf()), Options::default());
+        let places: Vec<_> = source.map(|raw| raw.unwrap().origin).map(|o| (o.index, o.offset)).collect();
+        assert_eq!(places, [(0, 0), (1, 32), (0, 0), (1, 16)]);
+    }
+}

@@ -1,0 +1,253 @@
+//! Label sets: which labels there are, what they mean in plain words, and from which score on they count.
+//!
+//! Two forms are read. Text: one label a line, `name` or `name: description`, `#` comments and blank lines.
+//! TOML (by the ending `.toml`): `instruct`, `threshold` and `[[label]]` tables.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+/// One label in plain words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// The name that is printed.
+    pub name: Arc<str>,
+    /// What mail of this label is like, in words that such a mail would use.
+    pub description: Option<String>,
+    /// The label is only given from this score on; wins over `--threshold` and the set's own.
+    pub threshold: Option<f32>,
+    /// Example texts.
+    #[serde(default)]
+    pub examples: Vec<String>,
+}
+
+/// Labels that exclude each other; a run may use several sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelSet {
+    /// The file's stem, to tell sets apart in the output.
+    pub name: String,
+    /// What the task is, for models that take an instruction.
+    pub instruct: Option<String>,
+    /// Default threshold of the set.
+    pub threshold: Option<f32>,
+    /// At least one, names distinct.
+    pub labels: Vec<Label>,
+}
+
+/// A TOML label file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlSet {
+    instruct: Option<String>,
+    threshold: Option<f32>,
+    #[serde(default)]
+    label: Vec<toml::Spanned<Label>>,
+}
+
+impl Label {
+    /// Parses `name` or `name: description`.
+    ///
+    /// # Errors
+    /// When the name is empty or holds a control character.
+    pub fn parse(line: &str) -> Result<Self> {
+        // A Chinese colon is what a Chinese keyboard gives.
+        let (name, description) = match line.split_once([':', '：']) {
+            Some((name, description)) => (name.trim(), Some(description.trim())),
+            None => (line.trim(), None),
+        };
+        let label = Label {
+            name: name.into(),
+            description: description.filter(|d| !d.is_empty()).map(String::from),
+            threshold: None,
+            examples: Vec::new(),
+        };
+        label.check()?;
+        Ok(label)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(!self.name.trim().is_empty(), "the label has no name");
+        ensure!(!self.name.chars().any(char::is_control), "the label name {:?} holds a control character", self.name);
+        check_threshold(self.threshold)
+    }
+
+    /// The name as words: `card_arrival` is read as `card arrival`.
+    pub fn words(&self) -> String {
+        self.name.replace(['_', '-', '.', '/'], " ")
+    }
+}
+
+fn check_threshold(threshold: Option<f32>) -> Result<()> {
+    match threshold {
+        // A cosine may be negative, and the set does not know which kind of score it will be compared with.
+        Some(t) if !(-1.0..=1.0).contains(&t) => {
+            bail!("the threshold {t} is not a score: 0 to 1, or -1 to 1 with --raw-scores")
+        }
+        _ => Ok(()),
+    }
+}
+
+impl LabelSet {
+    /// Reads a label file; `.toml` by its ending, text otherwise.
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable, not UTF-8, empty, or has a bad or duplicate line. The message
+    /// names the file and the line.
+    pub fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).with_context(|| {
+            format!("cannot read the label file {shown} (a file with one label a line, `name: description`)")
+        })?;
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+            Err(error) => {
+                let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
+                bail!("{shown}: line {line} is not UTF-8; save the label file as UTF-8");
+            }
+        };
+        let name = path.file_stem().map_or_else(|| "labels".to_string(), |s| s.to_string_lossy().into_owned());
+        let is_toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+        let parsed = if is_toml { Self::from_toml(name, text) } else { Self::from_text(name, text) };
+        parsed.with_context(|| shown.to_string())
+    }
+
+    /// Parses the text form.
+    ///
+    /// # Errors
+    /// When a line is bad or a name stands twice (the message names the lines), or there is no label.
+    pub fn from_text(name: String, text: &str) -> Result<Self> {
+        let mut labels = Vec::new();
+        let mut lines = Vec::new();
+        for (at, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            labels.push(Label::parse(line).with_context(|| format!("line {}", at + 1))?);
+            lines.push(at + 1);
+        }
+        Self { name, instruct: None, threshold: None, labels }.checked(&lines)
+    }
+
+    /// Parses the TOML form.
+    ///
+    /// # Errors
+    /// As [`LabelSet::from_text`]; an unknown key is an error too.
+    pub fn from_toml(name: String, text: &str) -> Result<Self> {
+        let set: TomlSet = toml::from_str(text)?;
+        let mut labels = Vec::new();
+        let mut lines = Vec::new();
+        for label in set.label {
+            let line = 1 + text[..label.span().start].matches('\n').count();
+            label.get_ref().check().with_context(|| format!("line {line}"))?;
+            labels.push(label.into_inner());
+            lines.push(line);
+        }
+        check_threshold(set.threshold).context("the threshold of the set")?;
+        Self { name, instruct: set.instruct, threshold: set.threshold, labels }.checked(&lines)
+    }
+
+    /// Makes a set of `--label` arguments.
+    ///
+    /// # Errors
+    /// As [`LabelSet::from_text`], naming the argument.
+    pub fn from_arguments(arguments: &[String]) -> Result<Self> {
+        let mut labels = Vec::new();
+        for argument in arguments {
+            labels.push(Label::parse(argument).with_context(|| format!("--label {argument:?}"))?);
+        }
+        let set = Self { name: "label".into(), instruct: None, threshold: None, labels };
+        set.checked(&[]).context("--label")
+    }
+
+    /// Holds the set to the rules that both forms share. `lines` tells where each label stands.
+    fn checked(self, lines: &[usize]) -> Result<Self> {
+        ensure!(!self.labels.is_empty(), "there is no label in it; write one label a line, `name: description`");
+        let mut seen = HashMap::new();
+        for (at, label) in self.labels.iter().enumerate() {
+            if let Some(before) = seen.insert(label.name.clone(), at) {
+                match (lines.get(before), lines.get(at)) {
+                    (Some(first), Some(second)) => bail!(
+                        "line {second}: the label {:?} stands on line {first} already; every label needs its own name",
+                        label.name
+                    ),
+                    _ => bail!("the label {:?} is given twice", label.name),
+                }
+            }
+        }
+        Ok(self)
+    }
+
+    /// The score from which label number `index` counts: its own threshold, else `given`, else the set's, else none.
+    pub fn threshold(&self, index: usize, given: Option<f32>) -> Option<f32> {
+        self.labels.get(index).and_then(|l| l.threshold).or(given).or(self.threshold)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(input: &str) -> Result<LabelSet> {
+        LabelSet::from_text("t".into(), input)
+    }
+
+    fn fails(result: Result<LabelSet>, needle: &str) {
+        let message = format!("{:#}", result.unwrap_err());
+        assert!(message.contains(needle), "{message:?} lacks {needle:?}");
+    }
+
+    #[test]
+    fn text_form() {
+        let set =
+            text("# inbox\n\ninvoice: a bill, to pay\n会议通知：会议邀请\n  plain  \nurl: see http://x\n").unwrap();
+        let names: Vec<_> = set.labels.iter().map(|l| (&*l.name, l.description.as_deref())).collect();
+        let expected = [
+            ("invoice", Some("a bill, to pay")),
+            ("会议通知", Some("会议邀请")),
+            ("plain", None),
+            ("url", Some("see http://x")),
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn bad_text_names_the_line() {
+        fails(text("a\n: no name\n"), "line 2: the label has no name");
+        fails(text("a: x\n\nb\na: y\n"), "line 4: the label \"a\" stands on line 1");
+        fails(text("# only a comment\n"), "no label");
+        fails(text("tab\there: x"), "control character");
+    }
+
+    #[test]
+    fn toml_form() {
+        let input = "instruct = \"Route it\"\nthreshold = 0.4\n[[label]]\nname = \"billing\"\ndescription = \"money\"\n\
+                     threshold = 0.7\nexamples = [\"refund\"]\n[[label]]\nname = \"other\"\n";
+        let set = LabelSet::from_toml("t".into(), input).unwrap();
+        assert_eq!(set.instruct.as_deref(), Some("Route it"));
+        assert_eq!(set.labels[0].examples, ["refund"]);
+        assert_eq!(set.threshold(0, Some(0.5)), Some(0.7));
+        assert_eq!(set.threshold(1, Some(0.5)), Some(0.5));
+        assert_eq!(set.threshold(1, None), Some(0.4));
+    }
+
+    #[test]
+    fn bad_toml_names_the_line() {
+        let toml = |input: &str| LabelSet::from_toml("t".into(), input);
+        fails(toml("[[label]]\nname = \"a\"\n[[label]]\nname = \"a\"\n"), "line 3");
+        fails(toml("[[label]]\nnmae = \"a\"\n"), "nmae");
+        fails(toml("threshold = 7.0\n[[label]]\nname = \"a\"\n"), "not a score");
+        fails(toml("instruct = \"x\"\n"), "no label");
+    }
+
+    #[test]
+    fn arguments() {
+        let set = LabelSet::from_arguments(&["a: b".into(), "c".into()]).unwrap();
+        assert_eq!(set.labels.len(), 2);
+        fails(LabelSet::from_arguments(&["a".into(), "a".into()]), "given twice");
+    }
+}

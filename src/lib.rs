@@ -1,0 +1,51 @@
+//! mailsort classifies mail and documents against labels in plain words, in one process and on this machine.
+//!
+//! # Map
+//!
+//! `main → commands → rooms → record → std`. Rooms do not import each other; [`commands`] is the only place that knows
+//! several of them, and [`cli`] names the types of theirs that a flag chooses.
+//!
+//! - [`record`]: the plain data that every room shares
+//! - [`labels`]: label sets, from text or TOML
+//! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
+//!   mail-parser, only `intake/html` knows html2text
+//! - [`engine`]: text in, vectors out; the only room that will know candle, tokenizers and hf-hub
+//! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
+//! - [`output`]: verdicts in, bytes out; the only room that writes stdout
+//! - [`report`]: all of stderr, and the exit status
+//! - [`cli`]: every flag and its help, no input or output
+//! - [`commands`]: one file per verb, which builds the parts and wires the stream
+//!
+//! # Invariants
+//!
+//! 1. One record per input document, in input order. A document that cannot be read or scored yields a record with
+//!    an `error`.
+//! 2. A score does not depend on its neighbours: batch size, threads and the other documents of a run change no line
+//!    of output.
+//! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
+//! 4. One bad mail never ends a run, whatever its bytes.
+//! 5. There is no network: nothing in this crate opens a connection.
+//! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
+//! 7. A missing or mismatching weight is an error, never a random or zero tensor.
+//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run. A broken
+//!    pipe is 0.
+//!
+//! `tests/it/tidy.rs` holds the source to what this page states.
+
+pub mod record;
+
+pub mod labels;
+
+pub mod intake;
+
+pub mod engine;
+
+pub mod sorting;
+
+pub mod output;
+
+pub mod report;
+
+pub mod cli;
+
+pub mod commands;

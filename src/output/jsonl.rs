@@ -1,0 +1,117 @@
+//! One JSON object a line.
+
+use std::io::{self, Write};
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::{Layout, Records, number};
+use crate::record::{Outcome, Ranking, Verdict};
+
+/// Writes JSON Lines.
+pub struct JsonlRecords<W> {
+    out: W,
+    layout: Layout,
+}
+
+impl<W: Write> JsonlRecords<W> {
+    /// Writes to `out`.
+    pub fn new(out: W, layout: Layout) -> Self {
+        Self { out, layout }
+    }
+}
+
+#[derive(Serialize)]
+struct Scored<'a> {
+    label: &'a str,
+    score: Box<RawValue>,
+}
+
+/// A set's verdict; without a ranking, that of a document with an error.
+#[derive(Serialize)]
+struct Set<'a> {
+    label: Option<&'a str>,
+    score: Option<Box<RawValue>>,
+    labels: Vec<Scored<'a>>,
+}
+
+impl<'a> Set<'a> {
+    fn new(ranking: Option<&'a Ranking>) -> io::Result<Self> {
+        let Some(ranking) = ranking else {
+            return Ok(Self { label: None, score: None, labels: Vec::new() });
+        };
+        let labels = ranking.top.iter().map(|(label, score)| Ok(Scored { label, score: number(*score)? }));
+        Ok(Self {
+            label: ranking.label.as_deref(),
+            score: Some(number(ranking.score)?),
+            labels: labels.collect::<io::Result<_>>()?,
+        })
+    }
+}
+
+/// Several sets as an object that keeps their order.
+struct Sets<'a>(Vec<(&'a str, Set<'a>)>);
+
+impl Serialize for Sets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, set) in &self.0 {
+            map.serialize_entry(name, set)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    source: &'a str,
+    index: u64,
+    id: Option<&'a str>,
+    subject: Option<&'a str>,
+    #[serde(flatten)]
+    single: Option<Set<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sets: Option<Sets<'a>>,
+    model: &'a str,
+    tokens: usize,
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl<'a> Record<'a> {
+    fn new(verdict: &'a Verdict, layout: &'a Layout) -> io::Result<Self> {
+        let outcome: Option<&Outcome> = verdict.outcome.as_ref().ok();
+        let set = |at: usize| Set::new(outcome.and_then(|o| o.rankings.get(at)));
+        let (single, sets) = if layout.sets.len() == 1 {
+            (Some(set(0)?), None)
+        } else {
+            let named = layout.sets.iter().enumerate().map(|(at, name)| Ok((name.as_str(), set(at)?)));
+            (None, Some(Sets(named.collect::<io::Result<_>>()?)))
+        };
+        Ok(Self {
+            source: &verdict.origin.source,
+            index: verdict.origin.index,
+            id: verdict.envelope.id.as_deref(),
+            subject: verdict.envelope.subject.as_deref(),
+            single,
+            sets,
+            model: &layout.model,
+            tokens: outcome.map_or(0, |o| o.tokens),
+            truncated: outcome.is_some_and(|o| o.truncated),
+            error: verdict.outcome.as_ref().err().map(ToString::to_string),
+        })
+    }
+}
+
+impl<W: Write> Records for JsonlRecords<W> {
+    fn write(&mut self, verdict: &Verdict) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, &Record::new(verdict, &self.layout)?)?;
+        self.out.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,161 @@
+//! Plain data that every room shares: where a document came from, what was read, what was decided.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a document was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The path as given or found, `-` for standard input.
+    pub source: Arc<str>,
+    /// 0-based position among the documents of that source.
+    pub index: u64,
+    /// Byte offset of the document in the source (after decompression).
+    pub offset: u64,
+}
+
+/// A document ready to be scored: headers decoded, body cleaned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What its headers say.
+    pub envelope: Envelope,
+    /// Visible text after cleaning; never empty together with the subject.
+    pub body: String,
+    /// File names of attachments, in order.
+    pub attachments: Vec<String>,
+    /// True when the document was longer than the reader's cap and its end was not read.
+    pub truncated: bool,
+}
+
+/// The decoded headers that mailsort uses, one line each without control characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// `Message-ID` with its angle brackets, or the `id` of a JSON row.
+    pub id: Option<String>,
+    /// `Subject`, RFC 2047 decoded.
+    pub subject: Option<String>,
+    /// `From`: display name and address of the first sender.
+    pub from: Option<String>,
+    /// `Date` in RFC 3339 form.
+    pub date: Option<String>,
+    /// `List-Id` of a mailing list.
+    pub list_id: Option<String>,
+}
+
+impl Document {
+    /// What a model sees: subject, sender and body, a line break between them.
+    pub fn text(&self) -> String {
+        let headers = [&self.envelope.subject, &self.envelope.from];
+        let mut text = String::with_capacity(self.body.len() + 128);
+        for part in headers.into_iter().flatten() {
+            text.push_str(part);
+            text.push('\n');
+        }
+        text.push_str(&self.body);
+        text
+    }
+}
+
+/// Why a document got no verdict. It becomes the record's `error`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The operating system or a decoder refused; the text says how.
+    Unreadable(String),
+    /// The bytes are no text: an image, an archive, a program.
+    Binary,
+    /// Nothing that a reader would see: no subject, no body.
+    NoText,
+    /// Text, but not one piece of it is known to the model.
+    NoKnownWords,
+    /// A JSON Lines row that is not an object with a `text` string.
+    BadRow(String),
+    /// A parser panicked. The document is skipped, the run goes on.
+    Panicked,
+    /// The model gave a score that is not a number.
+    NotANumber,
+}
+
+impl Reason {
+    /// A short fixed name, to count by.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Reason::Unreadable(_) => "unreadable",
+            Reason::Binary => "not text",
+            Reason::NoText => "no text",
+            Reason::NoKnownWords => "no known words",
+            Reason::BadRow(_) => "bad row",
+            Reason::Panicked => "parser failed",
+            Reason::NotANumber => "score is not a number",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Unreadable(why) | Reason::BadRow(why) => write!(f, "{}: {why}", self.kind()),
+            _ => f.write_str(self.kind()),
+        }
+    }
+}
+
+/// A document that cannot be read or scored. It still yields one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Where it came from.
+    pub origin: Origin,
+    /// What is known of its headers.
+    pub envelope: Envelope,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What intake makes of one document.
+pub type Intake = Result<Document, Skip>;
+
+/// Scores of one document against one label set, in the order of the labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scores {
+    /// In [0, 1]: for an embedder a share of 1 over the label set.
+    pub probabilities: Vec<f32>,
+    /// What they were made from: the cosine of an embedder, the logit of a reranker.
+    pub raw: Vec<f32>,
+}
+
+/// Decimals of every printed score. Thresholds are compared with what is printed.
+pub const DECIMALS: usize = 4;
+
+/// The labels of one set, best first, and the one that was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ranking {
+    /// The best label if its score reaches the threshold.
+    pub label: Option<Arc<str>>,
+    /// The best score, whether it reaches the threshold or not.
+    pub score: f32,
+    /// At most top-k labels with their scores, best first.
+    pub top: Vec<(Arc<str>, f32)>,
+}
+
+/// A scored document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// One ranking a label set, in the order of the sets.
+    pub rankings: Vec<Ranking>,
+    /// Tokens that the model saw.
+    pub tokens: usize,
+    /// True when the document was longer than what the model saw.
+    pub truncated: bool,
+}
+
+/// One record of output: exactly one for every document of the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// Where the document came from.
+    pub origin: Origin,
+    /// Its headers.
+    pub envelope: Envelope,
+    /// The scores, or why there are none.
+    pub outcome: Result<Outcome, Reason>,
+}

@@ -1,0 +1,235 @@
+//! All of stderr: progress, warnings, the closing count, and the exit status they add up to.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::record::{Origin, Reason};
+
+/// When the progress display is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Progress {
+    /// When stderr is a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Only what ends the run.
+    Quiet,
+    /// Warnings, and a count of documents without a verdict.
+    #[default]
+    Normal,
+    /// Also every such document, and the speed.
+    Verbose,
+}
+
+/// How often a line of progress is printed where no display can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Counts documents and talks to the user.
+pub struct Report {
+    level: Level,
+    bar: Option<ProgressBar>,
+    /// When the last line of progress was printed where no display can be drawn.
+    lines: Option<Instant>,
+    started: Instant,
+    documents: u64,
+    errors: BTreeMap<&'static str, u64>,
+    bytes_read: Arc<AtomicU64>,
+    total: Option<u64>,
+}
+
+impl Report {
+    /// Starts the clock, and the display if it is wanted.
+    pub fn new(level: Level, progress: Progress) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let shown = match progress {
+            Progress::Always => true,
+            Progress::Never => false,
+            Progress::Auto => level > Level::Quiet && terminal,
+        };
+        let started = Instant::now();
+        Self {
+            level,
+            bar: (shown && terminal).then(progress_bar),
+            lines: (shown && !terminal).then_some(started),
+            started,
+            documents: 0,
+            errors: BTreeMap::new(),
+            bytes_read: Arc::default(),
+            total: None,
+        }
+    }
+
+    /// True when somebody sees how much of the input is done, so that its size is worth finding out.
+    pub fn shows_progress(&self) -> bool {
+        self.bar.is_some() || self.lines.is_some()
+    }
+
+    /// Tells the display how long the input is and where to see how much of it was read.
+    pub fn follow(&mut self, bytes_read: Arc<AtomicU64>, total: Option<u64>) {
+        self.bytes_read = bytes_read;
+        self.total = total;
+        if let (Some(bar), Some(total)) = (&self.bar, total) {
+            bar.set_length(total);
+        }
+    }
+
+    /// Something is odd, and the run goes on.
+    pub fn warn(&self, message: impl fmt::Display) {
+        if self.level >= Level::Normal {
+            self.line(&format!("mailsort: warning: {}", escape(&message.to_string())));
+        }
+    }
+
+    /// Something only a curious user wants to know.
+    pub fn note(&self, message: impl fmt::Display) {
+        if self.level >= Level::Verbose {
+            self.line(&format!("mailsort: {}", escape(&message.to_string())));
+        }
+    }
+
+    /// Counts a document that got a verdict.
+    pub fn scored(&mut self) {
+        self.documents += 1;
+    }
+
+    /// Counts a document that got none.
+    pub fn failed(&mut self, origin: &Origin, reason: &Reason) {
+        self.documents += 1;
+        *self.errors.entry(reason.kind()).or_default() += 1;
+        self.note(format_args!("{} [{}]: {reason}", origin.source, origin.index));
+    }
+
+    /// Redraws the display, or prints a line now and then where nothing can be redrawn.
+    pub fn tick(&mut self) {
+        let read = self.bytes_read.load(Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_position(read);
+            bar.set_message(self.pace());
+        }
+        if self.lines.is_some_and(|last| last.elapsed() >= LINE_EVERY) {
+            self.lines = Some(Instant::now());
+            self.print_progress(read);
+        }
+    }
+
+    fn pace(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+        format!("{} mails, {:.0} mails/s", self.documents, self.documents as f64 / seconds)
+    }
+
+    fn print_progress(&self, read: u64) {
+        let share = self.total.filter(|&total| total > 0).map(|total| 100.0 * read.min(total) as f64 / total as f64);
+        let share = share.map_or(String::new(), |share| format!(", {share:.0} % of the input"));
+        say(&format!("mailsort: {}{share}", self.pace()));
+    }
+
+    /// Says what came of the run.
+    pub fn finish(&self) -> ExitCode {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if self.lines.is_some() {
+            self.print_progress(self.bytes_read.load(Ordering::Relaxed));
+        }
+        let failed: u64 = self.errors.values().sum();
+        if self.level >= Level::Verbose {
+            let seconds = self.started.elapsed().as_secs_f64();
+            let speed = self.documents as f64 / seconds.max(1e-9);
+            self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.documents)));
+        }
+        if failed == 0 {
+            return ExitCode::SUCCESS;
+        }
+        if self.level >= Level::Normal {
+            let kinds: Vec<String> = self.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            self.line(&format!(
+                "mailsort: {failed} of {} got no verdict ({}); see `error` in the output, or run with -v",
+                documents(self.documents),
+                kinds.join(", ")
+            ));
+        }
+        ExitCode::from(1)
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+}
+
+fn documents(count: u64) -> String {
+    if count == 1 { "1 document".into() } else { format!("{count} documents") }
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+    bar.enable_steady_tick(Duration::from_millis(250));
+    let template = "{msg}  {bytes} of {total_bytes} ({percent} %)  {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Writes a line to stderr. Nobody is left to tell when that fails.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints what ended the run: the error and its causes, once.
+pub fn fatal(error: &anyhow::Error) {
+    let mut text = String::from("mailsort: ");
+    for (at, cause) in error.chain().enumerate() {
+        // An operating system's error number says nothing that its text does not.
+        let cause = cause.to_string();
+        let cause = cause.split(" (os error").next().unwrap_or(&cause);
+        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape(cause));
+    }
+    say(&text);
+}
+
+/// Makes foreign text harmless to a terminal: control characters, which can move the cursor, retitle the window or
+/// worse, are shown as escapes; line breaks of our own messages stay.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // The bidirectional overrides can make a line read as something else.
+        let risky = (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if risky {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attacks_on_terminals_are_shown() {
+        assert_eq!(escape("\u{1b}]0;owned\u{7}"), "\\u{1b}]0;owned\\u{7}");
+        assert_eq!(escape("a\rb"), "a\\rb");
+        assert_eq!(escape("evil\u{202e}txt.exe"), "evil\\u{202e}txt.exe");
+        assert_eq!(escape("grüße 会议"), "grüße 会议");
+    }
+}

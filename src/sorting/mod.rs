@@ -1,0 +1,110 @@
+//! Vectors in, scores and rankings out. Pure arithmetic.
+
+pub mod zero_shot;
+
+use std::sync::Arc;
+
+use crate::record::{DECIMALS, Ranking, Scores};
+
+pub use zero_shot::ZeroShot;
+
+/// How scores become a ranking.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// The label names, in the order of the scores.
+    pub names: Vec<Arc<str>>,
+    /// From which score on each label counts; compared with the score that is printed.
+    pub thresholds: Vec<Option<f32>>,
+    /// How many labels are kept.
+    pub top_k: usize,
+    /// Print what the probabilities were made from.
+    pub raw: bool,
+}
+
+impl Rules {
+    /// Sorts the labels, best first; equal scores stay in the order of the label set.
+    ///
+    /// Returns `None` when a score is not a number.
+    pub fn rank(&self, scores: &Scores) -> Option<Ranking> {
+        let printed = if self.raw { &scores.raw } else { &scores.probabilities };
+        if printed.iter().any(|score| !score.is_finite()) {
+            return None;
+        }
+        let mut order: Vec<usize> = (0..printed.len()).collect();
+        order.sort_by(|&a, &b| printed[b].total_cmp(&printed[a]));
+        let &best = order.first()?;
+        let score = rounded(printed[best]);
+        let reached = self.thresholds[best].is_none_or(|threshold| score >= threshold);
+        order.truncate(self.top_k);
+        Some(Ranking {
+            label: reached.then(|| self.names[best].clone()),
+            score,
+            top: order.into_iter().map(|at| (self.names[at].clone(), rounded(printed[at]))).collect(),
+        })
+    }
+}
+
+/// A score as it is printed.
+fn rounded(score: f32) -> f32 {
+    let unit = 10f32.powi(DECIMALS as i32);
+    (score * unit).round() / unit
+}
+
+/// The softmax of `logits`, safe from overflow.
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| (logit - highest).exp()).collect();
+    let total: f32 = powers.iter().sum();
+    powers.into_iter().map(|power| power / total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(thresholds: [Option<f32>; 3], top_k: usize, raw: bool) -> Rules {
+        Rules { names: vec!["a".into(), "b".into(), "c".into()], thresholds: thresholds.to_vec(), top_k, raw }
+    }
+
+    fn scores() -> Scores {
+        Scores { probabilities: vec![0.2, 0.4, 0.4], raw: vec![-0.1, 0.3, 0.3] }
+    }
+
+    #[test]
+    fn best_first_and_ties_in_order() {
+        let ranking = rules([None; 3], 2, false).rank(&scores()).unwrap();
+        assert_eq!(ranking.label.as_deref(), Some("b"));
+        assert_eq!(ranking.top, [("b".into(), 0.4), ("c".into(), 0.4)]);
+        assert_eq!(rules([None; 3], 9, true).rank(&scores()).unwrap().top[2], ("a".into(), -0.1));
+    }
+
+    #[test]
+    fn thresholds_are_met_exactly() {
+        let check = |threshold, raw, expected: Option<&str>| {
+            let ranking = rules([None, Some(threshold), None], 3, raw).rank(&scores()).unwrap();
+            assert_eq!(ranking.label.as_deref(), expected, "{threshold}");
+        };
+        check(0.4, false, Some("b"));
+        check(0.41, false, None);
+        check(0.31, true, None);
+    }
+
+    #[test]
+    fn thresholds_are_compared_with_what_is_printed() {
+        let scores = Scores { probabilities: vec![0.503_46, 0.4, 0.1], raw: vec![0.0; 3] };
+        let ranking = rules([Some(0.5035), None, None], 1, false).rank(&scores).unwrap();
+        assert_eq!((ranking.label.as_deref(), ranking.score), (Some("a"), 0.5035));
+    }
+
+    #[test]
+    fn not_a_number_is_no_ranking() {
+        let bad = Scores { probabilities: vec![f32::NAN; 3], raw: vec![0.0; 3] };
+        assert_eq!(rules([None; 3], 1, false).rank(&bad), None);
+    }
+
+    #[test]
+    fn softmax_is_stable() {
+        assert_eq!(softmax(&[1000.0, 1000.0]), [0.5, 0.5]);
+        assert_eq!(softmax(&[0.0]), [1.0]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What is said of bad input: the file, line or flag, and what to do.
+
+use std::fs;
+use std::path::Path;
+
+use crate::mailsort::mailsort;
+
+/// Runs in a folder that holds `files`, with the arguments split at blanks.
+fn said(files: &[(&str, &[u8])], arguments: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let transcript = mailsort(arguments.split(' ')).in_folder(folder.path()).transcript();
+    let transcript = transcript.replace(&*folder.path().to_string_lossy(), "FOLDER");
+    // Scores belong to the model, and speed to the machine.
+    let volatile = regex::Regex::new(r"\b[01]\.\d{4}\b|\d+\.\d\d s, \d+ mails/s").unwrap();
+    volatile.replace_all(&transcript, "#").into_owned()
+}
+
+const MAIL: (&str, &[u8]) = ("a.eml", b"Subject: x\n\nhello there\n");
+const LABELS: (&str, &[u8]) = ("l.txt", b"a\nb: described\n");
+
+#[test]
+fn labels_missing() {
+    insta::assert_snapshot!(said(&[MAIL], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL], "classify a.eml"));
+}
+
+#[test]
+fn labels_empty_or_bad() {
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"# none\n")], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\nb\na: again\n")], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\ncaf\xe9\n")], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\n: nameless\n")], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(
+        &[MAIL, ("l.toml", b"[[label]]\nname = \"a\"\nthreshold = 7.0\n")],
+        "classify a.eml -l l.toml"
+    ));
+    insta::assert_snapshot!(said(&[MAIL, ("l.toml", b"[[label]\nname = \"a\"\n")], "classify a.eml -l l.toml"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.toml", b"[[labels]]\nname = \"a\"\n")], "classify a.eml -l l.toml"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", "a\n\u{13a0}\u{13a1}\n".as_bytes())], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS, ("x/l.txt", b"c\nd\n")], "classify a.eml -l l.txt -l x/l.txt"));
+    insta::assert_snapshot!(said(&[MAIL], "classify a.eml --label one --label one"));
+}
+
+#[test]
+fn inputs_missing_or_without_mail() {
+    insta::assert_snapshot!(said(&[LABELS], "classify gone.mbox -l l.txt"));
+    insta::assert_snapshot!(said(&[LABELS, ("d/.hidden", b"x")], "classify d -l l.txt"));
+    insta::assert_snapshot!(said(&[LABELS], "classify -l l.txt"));
+    insta::assert_snapshot!(said(&[LABELS], "classify --files-from gone.lst -l l.txt"));
+    insta::assert_snapshot!(said(&[LABELS], "classify --files-from . -l l.txt"));
+}
+
+#[test]
+fn an_empty_maildir_is_fine() {
+    let files = [LABELS, ("m/cur/.keep", b"".as_slice()), ("m/new/.keep", b""), ("m/tmp/.keep", b"")];
+    insta::assert_snapshot!(said(&files, "classify m -l l.txt"));
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt -o no/such/out.csv"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS, ("d/x", b"")], "classify a.eml -l l.txt -o d"));
+}
+
+#[test]
+fn an_input_is_never_replaced() {
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify ./a.eml -l l.txt -o a.eml"));
+}
+
+#[test]
+fn unknown_values() {
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --format xml"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --threshold 50"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --threshold -0.5"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --top-k 0"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --lables x"));
+}
+
+#[test]
+fn documents_without_a_verdict_change_the_status_and_nothing_else() {
+    let files = [
+        LABELS,
+        ("1.eml", b"From: a@b\n\n\n".as_slice()),
+        ("2.gz", b"\x1f\x8b\x08\x00broken"),
+        ("3.jsonl", b"{\"text\": \"hello there\"}\n{\"txet\": 1}\nnot json\n"),
+        ("4.txt", "\u{13a0}\u{13a1}\u{13a2}".as_bytes()),
+        ("5", b"\x7fELF\0\0"),
+    ];
+    insta::assert_snapshot!(said(&files, "classify 1.eml 2.gz 3.jsonl 4.txt 5 -l l.txt -v -k 1"));
+    insta::assert_snapshot!(said(&files, "classify 1.eml -l l.txt -q -f csv"));
+}
+
+#[test]
+fn one_label_is_worth_a_warning() {
+    insta::assert_snapshot!(said(&[MAIL], "classify a.eml --label only -k 1"));
+}

@@ -1,0 +1,185 @@
+//! Whatever the bytes, the threads or the order, the contract holds.
+
+use std::collections::BTreeMap;
+
+use mailsort::intake::clean::Switches;
+use mailsort::intake::sniff::Format;
+use mailsort::intake::{self, Raw};
+use mailsort::record::Origin;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::mailsort::{mailsort, root};
+
+const FORMATS: [Format; 4] = [Format::Mail, Format::Html, Format::Text, Format::Jsonl];
+
+fn raw(format: Format, bytes: Vec<u8>) -> Raw {
+    Raw { origin: Origin { source: "x".into(), index: 0, offset: 0 }, format, bytes, truncated: false }
+}
+
+/// Pieces that mail is made of, so that random mail reaches the corners of the parsers.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
+    let known = prop::sample::select(vec![
+        "Subject: x\n",
+        "From: A <a@b>\n",
+        "Content-Type: multipart/mixed; boundary=b\n",
+        "\n",
+        "\r\n",
+        "--b\n",
+        "--b--\n",
+        "Content-Transfer-Encoding: base64\n",
+        "Content-Type: text/html; charset=gb2312\n",
+        "=?utf-8?q?=E4?=",
+        "<div>",
+        "</table>",
+        "<style>",
+        "<!--",
+        "> quoted\n",
+        "-- \nme\n",
+        "On Monday Ann wrote:\n",
+        "From b Sat Jan  3 01:05:34 1996\n",
+        "{\"text\":",
+        "\u{feff}",
+        "BEGIN:VEVENT\n",
+        "会议",
+        "\u{202e}",
+        "=",
+        "&#x110000;",
+        "message/rfc822",
+        "\0",
+    ]);
+    prop_oneof![
+        3 => known.prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ]
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(fragment(), 0..30).prop_map(|fragments| fragments.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_skipped(bytes in bytes(), format in prop::sample::select(FORMATS.to_vec())) {
+        match intake::read(raw(format, bytes), &Switches::default()) {
+            Ok(document) => prop_assert!(!document.text().trim().is_empty()),
+            Err(skip) => prop_assert_ne!(skip.reason, mailsort::record::Reason::Panicked),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_files_give_one_record_each(files in prop::collection::vec(bytes(), 1..12)) {
+        let folder = tempfile::tempdir().unwrap();
+        for (at, bytes) in files.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{at:02}.eml")), bytes).unwrap();
+        }
+        let records = mailsort(["classify", "--label", "a", "--label", "b"]).args([folder.path()]).records();
+        prop_assert_eq!(records.len(), files.len());
+        for (at, record) in records.iter().enumerate() {
+            let expected = format!("{at:02}.eml");
+            prop_assert!(record["source"].as_str().unwrap().ends_with(&expected));
+            prop_assert_eq!(record["label"].is_null(), record["error"].is_string());
+        }
+    }
+
+    #[test]
+    fn csv_reads_back_to_what_json_says(subject in "[ -~\\t会é=+@\"',;]{1,40}", label in "[a-z=+@ \"',;-]{1,20}[a-z]") {
+        let mail = format!("Subject: {subject}\n\nthe meeting is on friday\n");
+        let run = |format: &str| mailsort(["classify", "-", "--label", &label, "--label", "other thing", "-f", format]).stdin(mail.clone());
+        let json = run("jsonl").output();
+        prop_assume!(json.status.success());
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+        let output = run("csv").output().stdout;
+        let mut reader = csv::Reader::from_reader(output.as_slice());
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        prop_assert_eq!(rows.len(), 1);
+        let cell = |name: &str| rows[0].get(header.iter().position(|h| h == name).unwrap()).unwrap();
+        let plain = |name: &str| cell(name).strip_prefix('\'').filter(|rest| !rest.is_empty()).unwrap_or(cell(name)).to_string();
+        prop_assert!(!cell("subject").trim_start().starts_with(['=', '+', '-', '@']));
+        prop_assert!(!cell("label").trim_start().starts_with(['=', '+', '-', '@']));
+        let same_subject = json["subject"].as_str().is_none_or(|s| s == plain("subject") || s == cell("subject"));
+        prop_assert!(same_subject, "{} and {}", json["subject"], cell("subject"));
+        let json_label = json["label"].as_str().unwrap();
+        prop_assert!(json_label == plain("label") || json_label == cell("label"));
+        prop_assert_eq!(json["score"].as_f64().unwrap(), cell("score").parse::<f64>().unwrap());
+        prop_assert_eq!(json["labels"][1]["score"].as_f64().unwrap(), cell("score_2").parse::<f64>().unwrap());
+    }
+}
+
+fn by_id(records: Vec<Value>) -> BTreeMap<String, String> {
+    records
+        .into_iter()
+        .filter_map(|r| {
+            Some((r["id"].as_str()?.to_string(), format!("{}{}{}", r["labels"], r["tokens"], r["truncated"])))
+        })
+        .collect()
+}
+
+#[test]
+fn threads_order_and_company_change_no_score() {
+    let run = |arguments: &[&str]| mailsort(["classify", "-l", "labels/mail.txt"]).args(arguments).output().stdout;
+    let inputs = ["samples/inbox.mbox", "samples/maildir", "samples/files", "samples/chinese.mbox"];
+    let one = run(&[&inputs[..], &["--threads", "1"]].concat());
+    for threads in ["2", "7"] {
+        assert_eq!(one, run(&[&inputs[..], &["--threads", threads]].concat()), "{threads} threads");
+    }
+    let records = |inputs: &[&str]| by_id(mailsort(["classify", "-l", "labels/mail.txt"]).args(inputs).records());
+    let together = records(&inputs);
+    assert!(together.len() > 25);
+    let reversed: Vec<&str> = inputs.iter().rev().copied().collect();
+    assert_eq!(together, records(&reversed));
+    let mut alone = BTreeMap::new();
+    for input in inputs {
+        alone.extend(records(&[input]));
+    }
+    assert_eq!(together, alone);
+}
+
+#[test]
+fn many_copies_score_as_one() {
+    // More than one piece of work, so that piece borders fall into the middle.
+    let one = std::fs::read(root().join("samples/inbox.mbox")).unwrap();
+    let labels = ["classify", "-", "-l", "labels/mail.txt"];
+    let single = by_id(mailsort(labels).stdin(one.clone()).records());
+    let copies = mailsort(labels).stdin([one.as_slice(), b"\n"].concat().repeat(30)).records();
+    assert_eq!(copies.len(), 30 * 14);
+    assert!(copies.iter().enumerate().all(|(at, record)| record["index"] == at));
+    for copy in copies.chunks(14) {
+        assert_eq!(by_id(copy.to_vec()), single);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mail_larger_than_memory_is_read_to_its_cap() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let program = env!("CARGO_BIN_EXE_mailsort");
+    let limited = format!("ulimit -v 800000; exec {program} classify - --label a --label b --threads 2");
+    let mut child =
+        Command::new("sh").args(["-c", &limited]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        let block = format!("{}\n", "QUJD".repeat(18)).repeat(1 << 14);
+        for subject in ["large", "small"] {
+            write!(stdin, "From a Sat Jan  3 01:05:34 1996\nSubject: {subject}\n\nthe text\n\n").unwrap();
+            // A gigabyte, more than the process may have.
+            let blocks = if subject == "large" { (1 << 30) / block.len() } else { 0 };
+            (0..blocks).for_each(|_| stdin.write_all(block.as_bytes()).unwrap());
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let records: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seen: Vec<_> =
+        records.iter().map(|r| (r["subject"].as_str().unwrap(), r["truncated"].as_bool().unwrap())).collect();
+    assert_eq!(seen, [("large", true), ("small", false)]);
+}

@@ -1,0 +1,33 @@
+//! Every mail of ../shared/data/mail yields exactly one record, and archives yield the number that stands here.
+
+use std::path::Path;
+
+use crate::mailsort::{mailsort, shared};
+
+/// Counted with `grep -c '^From .* [0-9][0-9]:[0-9][0-9]:[0-9][0-9] [0-9]\{4\}'`, each hit looked at.
+const LISTS: &[(&str, usize)] =
+    &[("r-devel-2001-January.mbox", 372), ("r-devel-2010-October.mbox", 280), ("r-devel-2019-March.mbox", 178)];
+
+fn files(folder: &Path) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+#[test]
+fn one_record_each() {
+    for folder in ["mail/easy_ham", "mail/hard_ham", "mail/spam", "mail/newsgroups"] {
+        let Some(path) = shared(folder) else { return };
+        let records = mailsort(["classify", "-l", "labels/mail.txt"]).args([&path]).records();
+        assert_eq!(records.len(), files(&path), "{folder}");
+        let failed: Vec<_> = records.iter().filter(|record| !record["error"].is_null()).collect();
+        assert!(failed.len() * 100 <= records.len(), "{folder}: {failed:?}");
+    }
+}
+
+#[test]
+fn archives_are_split_where_mails_begin() {
+    for (name, count) in LISTS {
+        let Some(path) = shared(&format!("mail/lists/{name}")) else { return };
+        assert_eq!(mailsort(["classify", "-l", "labels/mail.txt"]).args([path]).records().len(), *count, "{name}");
+    }
+}

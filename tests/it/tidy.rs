@@ -1,0 +1,141 @@
+//! Holds the source to what `src/lib.rs` states.
+
+use std::path::{Path, PathBuf};
+
+use crate::mailsort::root;
+
+/// No file is longer, tests at its end not counted.
+const LONGEST_FILE: usize = 400;
+
+/// Words that only some files may say, and which files.
+const PRIVILEGES: &[(&str, &[&str])] = &[
+    ("mail_parser", &["src/intake/mail/"]),
+    ("html2text", &["src/intake/html"]),
+    ("walkdir", &["src/intake/files.rs"]),
+    ("flate2", &["src/intake/open.rs"]),
+    ("safetensors", &["src/engine/"]),
+    ("candle", &["src/engine/"]),
+    ("tokenizers", &["src/engine/"]),
+    ("hf_hub", &["src/engine/"]),
+    ("cuda", &["src/engine/device.rs"]),
+    ("indicatif", &["src/report.rs"]),
+    ("stdout()", &["src/output/"]),
+    ("stderr()", &["src/report.rs"]),
+    ("println!", &[]),
+    ("eprint", &[]),
+    ("process::exit", &[]),
+    ("clap", &["src/main.rs", "src/cli.rs", "src/output/mod.rs", "src/report.rs"]),
+];
+
+/// The rooms, which do not know each other.
+const ROOMS: &[&str] = &["intake", "engine", "sorting", "output"];
+
+struct File {
+    name: String,
+    text: String,
+}
+
+impl File {
+    /// The lines before the tests at the file's end, without comment lines.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let code = self.text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(&self.text);
+        let lines = code.lines().enumerate().map(|(at, line)| (at + 1, line));
+        lines.map(|(at, line)| (at, if line.trim_start().starts_with("//") { "" } else { line }))
+    }
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn source(folders: &[&str]) -> Vec<File> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        rust_files(&root().join(folder), &mut paths);
+    }
+    assert!(paths.len() > 10, "the source was not found");
+    let name = |path: &Path| path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+    paths.iter().map(|path| File { name: name(path), text: std::fs::read_to_string(path).unwrap() }).collect()
+}
+
+#[test]
+fn only_the_privileged_say_it() {
+    let mut broken = Vec::new();
+    for file in source(&["src"]) {
+        for (word, allowed) in PRIVILEGES {
+            if allowed.iter().any(|path| file.name.starts_with(path)) {
+                continue;
+            }
+            broken.extend(
+                file.code()
+                    .filter(|(_, line)| line.contains(word))
+                    .map(|(at, _)| format!("{}:{at} says {word}", file.name)),
+            );
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn rooms_do_not_import_each_other() {
+    let mut broken = Vec::new();
+    for file in source(&["src"]) {
+        let Some(own) = ROOMS.iter().find(|room| file.name.starts_with(&format!("src/{room}"))) else {
+            continue;
+        };
+        for other in ROOMS.iter().filter(|room| room != &own).chain(&["commands", "cli", "report", "labels"]) {
+            // Neither by its path nor in a list such as `use crate::{intake, record}`.
+            let imports = |line: &str| {
+                let list = line.contains("crate::{")
+                    && line.split(['{', ',', ' ', '}']).any(|word| word.split("::").next() == Some(*other));
+                line.contains(&format!("crate::{other}")) || list
+            };
+            broken.extend(
+                file.code()
+                    .filter(|(_, line)| imports(line))
+                    .map(|(at, _)| format!("{}:{at} imports {other}", file.name)),
+            );
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut broken = Vec::new();
+    for file in
+        source(&["src", "tests", "benches", "examples"].map(|f| if root().join(f).exists() { f } else { "src" }))
+    {
+        let length = file.code().count();
+        if length > LONGEST_FILE {
+            broken.push(format!("{} has {length} lines", file.name));
+        }
+        if !file.text.starts_with("//!") {
+            broken.push(format!("{} does not open with //!", file.name));
+        }
+        let drawer = ["util", "utils", "helpers", "common", "misc", "types"];
+        if drawer.iter().any(|name| file.name.ends_with(&format!("/{name}.rs"))) {
+            broken.push(format!("{} is a drawer", file.name));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let map = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    for entry in std::fs::read_dir(root().join("src")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().replace(".rs", "");
+        if name != "main" && name != "lib" {
+            assert!(map.contains(&format!("[`{name}`]")), "{name} is not on the map");
+            assert!(map.contains(&format!("pub mod {name};")), "{name} is not a module");
+        }
+    }
+}
