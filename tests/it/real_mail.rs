@@ -8,9 +8,12 @@ use crate::mailsort::{mailsort, shared};
 const LISTS: &[(&str, usize)] =
     &[("r-devel-2001-January.mbox", 372), ("r-devel-2010-October.mbox", 280), ("r-devel-2019-March.mbox", 178)];
 
+/// The files below a folder that are not hidden.
 fn files(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).unwrap();
-    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let visible =
+        entries.filter(|entry| entry.path().is_dir() || !entry.file_name().to_string_lossy().starts_with('.'));
+    visible.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
 #[test]
@@ -21,6 +24,16 @@ fn one_record_each() {
         assert_eq!(records.len(), files(&path), "{folder}");
         let failed: Vec<_> = records.iter().filter(|record| !record["error"].is_null()).collect();
         assert!(failed.len() * 100 <= records.len(), "{folder}: {failed:?}");
+    }
+}
+
+#[test]
+fn torture_gives_one_record_each() {
+    for folder in ["mail/torture", "mail/maildirs"] {
+        let Some(path) = shared(folder) else { return };
+        let records = mailsort(["classify", "-l", "labels/mail.txt"]).args([&path]).records();
+        assert_eq!(records.len(), files(&path), "{folder}");
+        assert!(records.iter().all(|record| record["error"] != "parser failed"), "{folder}");
     }
 }
 
