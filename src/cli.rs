@@ -1,8 +1,8 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
@@ -87,7 +87,7 @@ pub struct Input {
     #[arg(long, value_enum, value_name = "KIND")]
     pub input_format: Option<InputFormat>,
 
-    /// Read the sub-folders of a maildir too
+    /// Read the sub-folders of a maildir too; those of other folders are read anyway
     #[arg(long)]
     pub recursive: bool,
 }
@@ -127,21 +127,31 @@ pub struct Labels {
     #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present = "label", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
-    /// A label as `name` or `name: description`; may be given several times
+    /// A label as `name` or `name: description`; may be given several times. Labels given so are a set of their own,
+    /// called `label`
     #[arg(long, value_name = "LABEL")]
     pub label: Vec<String>,
 
     /// How many labels each record shows
-    #[arg(short = 'k', long, value_name = "N", default_value = "3")]
-    pub top_k: NonZeroUsize,
+    #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    pub top_k: usize,
 
-    /// Give no label when the best score is below this [0 to 1; with --raw-scores -1 to 1]
+    /// Give no label when the best score is below this [0 to 1; with --raw-scores -1 to 1]. A label's own threshold in
+    /// a TOML file wins over this, and this over the set's
     #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
     pub threshold: Option<f32>,
 
     /// Print cosines instead of probabilities; thresholds are compared with them too
     #[arg(long)]
     pub raw_scores: bool,
+}
+
+/// More of anything counted on the command line is a slip of the finger.
+const MOST: u64 = 1_000_000;
+const MOST_THREADS: u64 = 256;
+
+fn at_least_one(most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=most)
 }
 
 fn score(text: &str) -> Result<f32, String> {
@@ -203,9 +213,9 @@ impl Cleaning {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// The form of the records
-    #[arg(short, long, value_enum, default_value = "jsonl")]
-    pub format: output::Format,
+    /// The form of the records [default: jsonl, or what the ending of --output says]
+    #[arg(short, long, value_enum)]
+    format: Option<output::Format>,
 
     /// Write to FILE, which appears when it is complete, instead of stdout
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -225,6 +235,13 @@ pub struct Output {
 }
 
 impl Output {
+    /// The form of the records: as asked for, or `csv` for an output that ends so.
+    pub fn format(&self) -> output::Format {
+        let ending = self.output.as_deref().and_then(Path::extension);
+        let named = ending.filter(|ending| ending.eq_ignore_ascii_case("csv")).map(|_| output::Format::Csv);
+        self.format.or(named).unwrap_or(output::Format::Jsonl)
+    }
+
     /// How much is said.
     pub fn level(&self) -> Level {
         match (self.quiet, self.verbose) {
@@ -240,12 +257,12 @@ impl Output {
 #[command(next_help_heading = "Running")]
 pub struct Run {
     /// How many tokens of a mail the model sees [default: 512]
-    #[arg(long, value_name = "N")]
-    pub max_tokens: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    pub max_tokens: Option<usize>,
 
     /// How many threads work [default: one a core]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true)]
+    pub threads: Option<usize>,
 }
 
 #[cfg(test)]

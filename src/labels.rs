@@ -102,6 +102,7 @@ impl LabelSet {
         let bytes = std::fs::read(path).with_context(|| {
             format!("cannot read the label file {shown} (a file with one label a line, `name: description`)")
         })?;
+        ensure!(!bytes.contains(&0), "{shown} is no text in UTF-8; a label file has one label a line");
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
             Err(error) => {
@@ -127,6 +128,7 @@ impl LabelSet {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
+            ensure!(!line.starts_with("[["), "line {}: this looks like TOML; let the file's name end in .toml", at + 1);
             labels.push(Label::parse(line).with_context(|| format!("line {}", at + 1))?);
             lines.push(at + 1);
         }
@@ -221,6 +223,7 @@ mod tests {
         fails(text("a: x\n\nb\na: y\n"), "line 4: the label \"a\" stands on line 1");
         fails(text("# only a comment\n"), "no label");
         fails(text("tab\there: x"), "control character");
+        fails(text("[[label]]\nname = \"a\"\n"), "line 1: this looks like TOML");
     }
 
     #[test]

@@ -38,24 +38,27 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let sets = label_sets(&arguments.labels)?;
     let options =
         Options { format: arguments.input.input_format.map(Into::into), recursive: arguments.input.recursive };
-    let (paths, broken_list) = inputs::paths(&arguments.input, &options)?;
+    let output = inputs::Output::new(arguments.output.output.as_deref());
+    output.spare(&arguments.labels.files)?;
+    let (paths, broken_list) = inputs::paths(&arguments.input, &options, &output)?;
     let source = Source::new(paths, options.clone());
     let scoring = Scoring::new(arguments, &sets, &report)?;
-    if let Some(output) = &arguments.output.output {
-        inputs::spare(&arguments.input, output)?;
-    }
     let mut target = Target::open(arguments.output.output.as_deref())?;
     let layout = Layout {
         sets: sets.iter().map(|set| set.name.clone()).collect(),
-        top_k: arguments.labels.top_k.get().min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
+        top_k: arguments.labels.top_k.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model: scoring.engine.id().to_string(),
     };
-    let mut records = output::records(arguments.output.format, &mut target, layout)?;
+    let cannot_write = || match &arguments.output.output {
+        Some(path) => format!("cannot write the output {}", path.display()),
+        None => "cannot write the output".to_string(),
+    };
+    let mut records = output::records(arguments.output.format(), &mut target, layout).with_context(cannot_write)?;
 
     let total = report.shows_progress().then(|| inputs::total_bytes(&arguments.input, &options)).flatten();
     report.follow(source.bytes_read(), total);
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.run.threads.or(available_parallelism().ok()).map_or(1, Into::into))
+        .num_threads(arguments.run.threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
         .build()
         .context("cannot start the threads; try a smaller --threads")?;
     let switches = arguments.cleaning.switches();
@@ -69,16 +72,16 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
                 Ok(_) => report.scored(),
                 Err(reason) => report.failed(&verdict.origin, reason),
             }
-            records.write(&verdict).context("cannot write the output")?;
+            records.write(&verdict).with_context(cannot_write)?;
         }
         report.tick();
-        records.flush().context("cannot write the output")
+        records.flush().with_context(cannot_write)
     })?;
     if let Some(error) = broken_list.get() {
-        bail!("cannot read the list of inputs to its end: {error}");
+        bail!("cannot use the list of inputs to its end: {error}");
     }
     drop(records);
-    target.finish().context("cannot write the output")?;
+    target.finish().with_context(cannot_write)?;
     Ok(report.finish())
 }
 
@@ -104,10 +107,17 @@ fn label_sets(labels: &Labels) -> Result<Vec<LabelSet>> {
 impl Scoring {
     fn new(arguments: &Classify, sets: &[LabelSet], report: &Report) -> Result<Self> {
         let engine: Box<dyn Embedder> = Box::new(Builtin::new()?);
-        let max_tokens = arguments.run.max_tokens.map_or(engine.default_max_tokens(), Into::into);
+        let max_tokens = arguments.run.max_tokens.unwrap_or(engine.default_max_tokens());
         let sorters = sets
             .iter()
             .map(|set| {
+                let own = set.threshold.or(set.labels.iter().find_map(|label| label.threshold));
+                if arguments.labels.raw_scores && own.is_some() {
+                    report.warn(format_args!(
+                        "with --raw-scores the thresholds of the label set {:?} are compared with cosines",
+                        set.name
+                    ));
+                }
                 if set.labels.len() == 1 && !arguments.labels.raw_scores {
                     report.warn(format_args!(
                         "the label set {:?} has one label, so its score is always 1; add a label for the rest, \
@@ -180,7 +190,7 @@ fn rules(set: &LabelSet, labels: &Labels) -> Rules {
     Rules {
         names: set.labels.iter().map(|label| label.name.clone()).collect(),
         thresholds: (0..set.labels.len()).map(|at| set.threshold(at, labels.threshold)).collect(),
-        top_k: labels.top_k.get(),
+        top_k: labels.top_k,
         raw: labels.raw_scores,
     }
 }

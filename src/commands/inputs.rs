@@ -21,8 +21,9 @@ pub(super) type BrokenList = Arc<OnceLock<io::Error>>;
 ///
 /// # Errors
 /// When an input on the command line or the list cannot be opened.
-pub(super) fn paths(input: &Input, options: &Options) -> Result<(Paths, BrokenList)> {
+pub(super) fn paths(input: &Input, options: &Options, output: &Output) -> Result<(Paths, BrokenList)> {
     let broken = BrokenList::default();
+    output.spare(input.inputs.iter().chain(&input.files_from))?;
     let Some(list) = &input.files_from else {
         for path in &input.inputs {
             intake::check(path, options)?;
@@ -38,21 +39,67 @@ pub(super) fn paths(input: &Input, options: &Options) -> Result<(Paths, BrokenLi
     let by_nul = input.null;
     let names = reader.split(if by_nul { 0 } else { b'\n' });
     let noted = broken.clone();
-    let whole = names.map_while(move |name| name.map_err(|error| noted.set(error)).ok());
-    Ok((Box::new(whole.filter_map(move |name| path(&name, by_nul))), broken))
+    let output = output.clone();
+    let checked = names.map(move |name| checked(&name?, by_nul, &output));
+    // The first name that cannot be used ends the list, and the run says why.
+    let whole = checked.map_while(move |path| path.map_err(|error| noted.set(error)).ok());
+    Ok((Box::new(whole.flatten()), broken))
 }
 
-/// Refuses an output that is one of the inputs: completing it would replace the mail.
-///
-/// # Errors
-/// When `output` names the same file as an input of the command line.
-pub(super) fn spare(input: &Input, output: &Path) -> Result<()> {
-    let Ok(output) = output.canonicalize() else {
-        return Ok(());
-    };
-    match input.inputs.iter().find(|path| path.is_file() && path.canonicalize().is_ok_and(|path| path == output)) {
-        Some(path) => bail!("the output {} is an input too and would replace it; name another file", path.display()),
-        None => Ok(()),
+/// The path of one name of a list; `None` for an empty name.
+fn checked(name: &[u8], by_nul: bool, output: &Output) -> io::Result<Option<PathBuf>> {
+    if !by_nul && name.contains(&0) {
+        return Err(io::Error::other("it holds NUL bytes, as `find -print0` writes them; add -0"));
+    }
+    let path = path(name, by_nul);
+    match &path {
+        Some(path) if output.replaces(path) => Err(io::Error::other(format!("{} is the output too", path.display()))),
+        _ => Ok(path),
+    }
+}
+
+/// An output that must not replace what the run reads.
+#[derive(Clone, Default)]
+pub(super) struct Output(Option<PathBuf>);
+
+impl Output {
+    /// Remembers the file of `--output` if there is one already; a new file replaces nothing.
+    pub(super) fn new(output: Option<&Path>) -> Self {
+        Self(output.and_then(|path| path.canonicalize().ok()).filter(|path| path.is_file()))
+    }
+
+    /// True when the output is `path`, or lies in the folder `path`.
+    fn replaces(&self, path: &Path) -> bool {
+        let Some(output) = &self.0 else {
+            return false;
+        };
+        let is_dir = path.is_dir();
+        // Names are compared before anything is asked of the disk, for lists of many files.
+        let possible = is_dir || path.is_symlink() || path.file_name() == output.file_name();
+        possible && path.canonicalize().is_ok_and(|path| output == &path || (is_dir && output.starts_with(&path)))
+    }
+
+    /// Refuses an output that is one of the files that the run reads, or a file that is there already in one of its
+    /// folders: completing it would destroy mail or labels.
+    ///
+    /// # Errors
+    /// When the output is, or lies in, one of `paths`.
+    pub(super) fn spare<'p>(&self, paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<()> {
+        match paths.into_iter().find(|path| self.replaces(path)) {
+            Some(path) if path.is_dir() => bail!("{}", self.in_folder(path)),
+            Some(path) => {
+                bail!("the output {} is read by this run, which would replace it; name another", path.display())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn in_folder(&self, folder: &Path) -> String {
+        let output = self.0.as_deref().unwrap_or(folder).display();
+        format!(
+            "the output {output} is there already, in the input folder {}; name a file elsewhere, or remove it first",
+            folder.display()
+        )
     }
 }
 

@@ -40,7 +40,11 @@ impl Files {
 
     fn list_maildir(&mut self, path: &Path) {
         match maildir::messages(path) {
-            Ok(messages) => self.found.extend(messages.into_iter().map(Found::Message)),
+            Ok(messages) => self.found.extend(messages.into_iter().map(|path| match std::fs::metadata(&path) {
+                // A pipe would never end, and nobody delivers one.
+                Ok(metadata) if !metadata.is_file() => Found::Failed(path, "not a regular file".into()),
+                _ => Found::Message(path),
+            })),
             Err(error) => self.found.push_back(Found::Failed(path.to_path_buf(), error.to_string())),
         }
     }
@@ -153,9 +157,13 @@ mod tests {
         let folder = tree(&["a/1.txt"]);
         std::os::unix::fs::symlink(folder.path(), folder.path().join("a/loop")).unwrap();
         std::os::unix::net::UnixListener::bind(folder.path().join("s")).unwrap();
+        std::fs::create_dir_all(folder.path().join("m/cur")).unwrap();
+        std::fs::create_dir_all(folder.path().join("m/tmp")).unwrap();
+        std::os::unix::net::UnixListener::bind(folder.path().join("m/cur/1")).unwrap();
         std::os::unix::fs::symlink("gone", folder.path().join("z")).unwrap();
         let seen = listed(folder.path(), false);
-        assert_eq!(seen[..2], ["file a/1.txt", "failed s: not a regular file"]);
-        assert!(seen[2].starts_with("failed z: "), "{seen:?}");
+        let expected = ["file a/1.txt", "failed m/cur/1: not a regular file", "failed s: not a regular file"];
+        assert_eq!(seen[..3], expected);
+        assert!(seen[3].starts_with("failed z: "), "{seen:?}");
     }
 }

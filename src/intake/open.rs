@@ -76,10 +76,20 @@ pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Reads the head of a stream and puts it back in front.
+/// Reads the head of a stream and puts it back in front. Of a stream that comes slowly no more is awaited than is needed
+/// to tell its kind.
 fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
-    let mut head = Vec::new();
-    reader.by_ref().take(sniff::HEAD as u64).read_to_end(&mut head)?;
+    let mut head = vec![0; sniff::HEAD];
+    let mut filled = 0;
+    while filled < head.len() && !sniff::is_enough(&head[..filled]) {
+        match reader.read(&mut head[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    head.truncate(filled);
     Ok((head.clone(), Box::new(Cursor::new(head).chain(reader))))
 }
 

@@ -34,9 +34,11 @@ pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
 
 /// What is wrong and at which byte of the row; the library counts lines within the row, which would mislead.
 fn message(error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return format!("no JSON at column {}", error.column());
+    }
     let text = error.to_string();
-    let what = text.split(" at line").next().unwrap_or(&text);
-    format!("{what} at column {}", error.column())
+    text.split(" at line").next().unwrap_or(&text).to_string()
 }
 
 #[cfg(test)]

@@ -88,6 +88,13 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     Some(Format::Text)
 }
 
+/// True when more bytes would not change what [`sniff`] says: a header block is complete, or a row.
+pub fn is_enough(head: &[u8]) -> bool {
+    let has = |needle: &[u8]| memchr::memmem::find(head, needle).is_some();
+    let row = head.trim_ascii_start().starts_with(b"{") && has(b"\n");
+    row || has(b"\n\n") || has(b"\r\n\r\n")
+}
+
 /// True when the bytes cannot be text: they hold a NUL without being UTF-16, or begin like a known archive or image.
 pub fn is_binary(head: &[u8]) -> bool {
     const MAGIC: &[&[u8]] = &[

@@ -92,7 +92,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
         let opened = match self.open_or_find(&path, is_message) {
             Ok(opened) => opened,
             // Deleted or moved to another folder since it was listed: no longer part of this maildir.
-            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return None,
             Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
         };
         let many = match open::format(&path, &opened.head, forced) {

@@ -190,6 +190,42 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
+fn records_of_a_slow_pipe_come_as_its_rows_come() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        .args(["classify", "-"])
+        .args(labels())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut records = BufReader::new(child.stdout.take().unwrap()).lines();
+    for row in 0..3 {
+        // Each row is written only when the record of the one before it has been read.
+        writeln!(stdin, "{{\"text\":\"pay the invoice\",\"id\":{row}}}").unwrap();
+        assert!(records.next().unwrap().unwrap().contains(&format!("\"index\":{row},\"id\":\"{row}\"")));
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_ending_of_the_output_says_its_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let first_line = |name: &str, flags: &[&str]| {
+        let path = folder.path().join(name);
+        let run = mailsort(["classify", "-", "-o"]).args([&path]).args(labels()).args(flags);
+        assert!(run.stdin(INVOICE).output().status.success());
+        fs::read_to_string(path).unwrap().lines().next().unwrap().to_string()
+    };
+    assert!(first_line("a.CSV", &[]).starts_with("source,index,"));
+    assert!(first_line("a.csv", &["-f", "jsonl"]).starts_with('{'));
+    assert!(first_line("a.txt", &[]).starts_with('{'));
+}
+
+#[test]
 fn a_mail_that_would_fill_the_stack_ends_no_run() {
     let deep = "Content-Type: message/rfc822\n\n".repeat(50_000);
     let from = "From a@b Sat Jan  3 01:05:34 1996\n";

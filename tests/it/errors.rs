@@ -68,8 +68,18 @@ fn outputs_that_cannot_be_written() {
 }
 
 #[test]
-fn an_input_is_never_replaced() {
-    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify ./a.eml -l l.txt -o a.eml"));
+fn nothing_that_is_read_is_ever_replaced() {
+    let files = [MAIL, LABELS, ("d/b.eml", b"Subject: b\n\nbye\n".as_slice()), ("list", b"a.eml\nd/b.eml\n")];
+    insta::assert_snapshot!(said(&files, "classify ./a.eml -l l.txt -o a.eml"));
+    insta::assert_snapshot!(said(&files, "classify a.eml -l l.txt -o l.txt"));
+    insta::assert_snapshot!(said(&files, "classify d -l l.txt -o d/b.eml"));
+    insta::assert_snapshot!(said(&files, "classify --files-from list -l l.txt -o list"));
+    insta::assert_snapshot!(said(&files, "classify --files-from list -l l.txt -o d/b.eml"));
+}
+
+#[test]
+fn a_list_with_nul_bytes() {
+    insta::assert_snapshot!(said(&[MAIL, LABELS, ("list", b"a.eml\0a.eml\0")], "classify --files-from list -l l.txt"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `samples/` against `samples/expected.jsonl`: the clean text of every document, and its label.
+//! `samples/` against `samples/.expected.jsonl`: the clean text of every document, and its label.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ struct Expected {
 }
 
 fn expected() -> Vec<Expected> {
-    let text = std::fs::read_to_string(root().join("samples/expected.jsonl")).unwrap();
+    let text = std::fs::read_to_string(root().join("samples/.expected.jsonl")).unwrap();
     let rows: Vec<Expected> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(rows.len() >= 25, "the samples were not found");
     rows
@@ -31,7 +31,7 @@ fn expected() -> Vec<Expected> {
 /// "Status: Fehler", and a password link that does not arrive. One that comes right is to be struck off.
 const MISSES: [(&str, u64); 2] = [("samples/files/backup.eml", 0), ("samples/files/tickets.jsonl", 1)];
 
-/// The inputs in the order of `expected.jsonl`.
+/// The inputs in the order of `.expected.jsonl`.
 fn inputs() -> [&'static str; 4] {
     ["samples/inbox.mbox", "samples/maildir", "samples/files", "samples/chinese.mbox"]
 }
