@@ -119,7 +119,7 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     }
     ranges.sort_by_key(|range| range.start);
     for range in &mut ranges {
-        range.start = rule_above(lines, range.start);
+        range.start = lines::rule_above(lines, range.start);
     }
     ranges
 }
@@ -127,7 +127,7 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
 /// Is the paragraph at the end of the text, or right above legal prose that is?
 fn ranges_touch(ranges: &[Range<usize>], below: &[Range<usize>], lines: &[&str], paragraph: &Range<usize>) -> bool {
     let next = lines::next_nonblank(lines, paragraph.end);
-    next.is_none_or(|next| ranges.iter().chain(below).any(|range| range.start == next) || is_rule(lines[next]))
+    next.is_none_or(|next| ranges.iter().chain(below).any(|range| range.start == next) || lines::is_rule(lines[next]))
 }
 
 /// Where a notice begins in this paragraph: usually with it, else at the line that opens it
@@ -164,18 +164,6 @@ fn opens(line: &str) -> bool {
     ]
     .iter()
     .any(|start| line.starts_with(start))
-}
-
-fn is_rule(line: &str) -> bool {
-    let line = trim(line);
-    line.chars().count() >= 3 && line.chars().all(|c| matches!(c, '_' | '-' | '=' | '*' | '~' | '#' | '+' | ' '))
-}
-
-fn rule_above(lines: &[&str], start: usize) -> usize {
-    match lines[..start].iter().rposition(|line| !lines::is_blank(line)) {
-        Some(i) if start - i <= 3 && is_rule(lines[i]) => i,
-        _ => start,
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::attribution::{self, Strength};
 use super::headers::{self, Block};
-use super::lines::{self, is_blank, is_quoted, trim};
+use super::lines::{self, is_quoted, trim};
 
 /// "Original message" as clients write it between rules
 #[rustfmt::skip]
@@ -67,7 +67,7 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
             return Some(i..header_below(lines, i).map_or(i + 1, |b| b.lines.end));
         }
         let block = headers::block_at(lines, i)?;
-        let start = rule_above(lines, i);
+        let start = lines::rule_above(lines, i);
         // Outlook's rule of underscores makes up for a missing field.
         let ruled = trim(lines[start]).starts_with("____") && block.is_complete();
         (block.is_certain() || ruled).then_some(start..block.lines.end)
@@ -77,18 +77,4 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
 fn header_below(lines: &[&str], separator: usize) -> Option<Block> {
     let start = lines::next_nonblank(lines, separator + 1)?;
     headers::block_at(lines, start).filter(Block::names_sender)
-}
-
-/// The start of the block when a rule (`____`, `----`, `====`) stands above it
-fn rule_above(lines: &[&str], start: usize) -> usize {
-    let above = lines[..start].iter().rposition(|line| !is_blank(line));
-    match above {
-        Some(i) if start - i <= 3 && is_rule(lines[i]) => i,
-        _ => start,
-    }
-}
-
-fn is_rule(line: &str) -> bool {
-    let line = trim(line);
-    line.len() >= 3 && line.chars().all(|c| matches!(c, '-' | '_' | '=' | '*' | ' '))
 }

@@ -79,6 +79,20 @@ pub(super) fn last_nonblank(lines: &[&str]) -> Option<usize> {
     lines.iter().rposition(|line| !is_blank(line))
 }
 
+/// The start of a block, or the rule (`____`, `----`, `====`) right above it
+pub(super) fn rule_above(lines: &[&str], start: usize) -> usize {
+    match last_nonblank(&lines[..start]) {
+        Some(i) if start - i <= 3 && is_rule(lines[i]) => i,
+        _ => start,
+    }
+}
+
+/// Three or more of the characters that rules are drawn with, and nothing else
+pub(super) fn is_rule(line: &str) -> bool {
+    let line = trim(line);
+    line.len() >= 3 && line.bytes().all(|b| matches!(b, b'_' | b'-' | b'=' | b'*' | b'~' | b'#' | b'+' | b' '))
+}
+
 /// Marked as quoted with `>`, whatever the depth; a lone `>From ` is mbox quoting, not a quotation
 pub(super) fn is_quoted(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '\u{a0}', '\t']);
