@@ -20,6 +20,9 @@ pub enum Format {
 /// How many leading bytes [`sniff`] wants to see.
 pub const HEAD: usize = 16 * 1024;
 
+/// How far into a page its first tags are looked for.
+const PAGE_START: usize = 512;
+
 /// Headers that start no prose. Any one of them among the first lines makes a file a mail.
 const MAIL_HEADERS: &[&str] = &[
     "apparently-to",
@@ -88,11 +91,16 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     Some(Format::Text)
 }
 
-/// True when more bytes would not change what [`sniff`] says: a header block is complete, or a row.
+/// True when more bytes would not change what [`sniff`] says: a header block is complete, or a row, or the start of a
+/// page. So the kind of a stream does not depend on how slowly it comes.
 pub fn is_enough(head: &[u8]) -> bool {
-    let has = |needle: &[u8]| memchr::memmem::find(head, needle).is_some();
-    let row = head.trim_ascii_start().starts_with(b"{") && has(b"\n");
-    row || has(b"\n\n") || has(b"\r\n\r\n")
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
+    match start.first() {
+        Some(b'<') => start.len() >= PAGE_START,
+        Some(b'{') => has(b"\n"),
+        _ => has(b"\n\n") || has(b"\r\n\r\n"),
+    }
 }
 
 /// True when the bytes cannot be text: they hold a NUL without being UTF-16, or begin like a known archive or image.
@@ -163,7 +171,7 @@ fn has_mail_headers(head: &[u8]) -> bool {
 }
 
 fn is_html(start: &[u8]) -> bool {
-    let head: Vec<u8> = start.iter().take(512).map(u8::to_ascii_lowercase).collect();
+    let head: Vec<u8> = start.iter().take(PAGE_START).map(u8::to_ascii_lowercase).collect();
     const TAGS: &[&[u8]] =
         &[b"<!doctype html", b"<html", b"<head", b"<body", b"<meta", b"<title", b"<div", b"<table", b"<p>", b"<p "];
     if TAGS.iter().any(|tag| head.starts_with(tag)) {
@@ -198,6 +206,22 @@ mod tests {
         check(b"\x89PNG\r\n\x1a\n\0", None);
         check(b"\xff\xfeh\0i\0", Some(Format::Text));
         check(b"", Some(Format::Text));
+    }
+
+    #[test]
+    fn a_part_that_is_enough_is_the_same_kind_as_the_whole() {
+        for whole in [
+            "\n\n<!-- a\n\nb --><html><p>x</p>".to_string() + &"y".repeat(600),
+            "From a x\nSubject: y\n\nbody\n\nmore".into(),
+            "Subject: y\r\nTo: z\r\n\r\n<html>".into(),
+            "\u{feff}{\"text\":\n\n".into(),
+            "\n\n{\"a\": 1, \"text\": 2}\n".into(),
+            "prose\n\nSubject: z\n".into(),
+        ] {
+            for end in (0..=whole.len()).filter(|&end| is_enough(&whole.as_bytes()[..end])) {
+                assert_eq!(sniff(&whole.as_bytes()[..end]), sniff(whole.as_bytes()), "{whole:?} at {end}");
+            }
+        }
     }
 
     #[test]
