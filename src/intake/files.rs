@@ -7,6 +7,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::maildir;
 
+/// What is said of pipes, sockets and devices.
+const NOT_REGULAR: &str = "not a regular file";
+
 /// One file to read, or why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
@@ -40,11 +43,7 @@ impl Files {
 
     fn list_maildir(&mut self, path: &Path) {
         match maildir::messages(path) {
-            Ok(messages) => self.found.extend(messages.into_iter().map(|path| match std::fs::metadata(&path) {
-                // A pipe would never end, and nobody delivers one.
-                Ok(metadata) if !metadata.is_file() => Found::Failed(path, "not a regular file".into()),
-                _ => Found::Message(path),
-            })),
+            Ok(messages) => self.found.extend(messages.into_iter().map(Found::Message)),
             Err(error) => self.found.push_back(Found::Failed(path.to_path_buf(), error.to_string())),
         }
     }
@@ -79,7 +78,7 @@ impl Files {
         } else if kind.is_file() {
             self.found.push_back(Found::File(entry.path().to_path_buf()));
         } else {
-            self.found.push_back(Found::Failed(entry.path().to_path_buf(), "not a regular file".into()));
+            self.found.push_back(Found::Failed(entry.path().to_path_buf(), NOT_REGULAR.into()));
         }
     }
 
@@ -103,7 +102,13 @@ impl Iterator for Files {
         while self.found.is_empty() {
             self.step()?;
         }
-        self.found.pop_front()
+        match self.found.pop_front()? {
+            // A pipe would never end, and nobody delivers one.
+            Found::Message(path) if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) => {
+                Some(Found::Failed(path, NOT_REGULAR.into()))
+            }
+            found => Some(found),
+        }
     }
 }
 
