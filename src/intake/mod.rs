@@ -46,17 +46,15 @@ fn read_unguarded(raw: Raw, switches: &Switches) -> Intake {
         Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
         Format::Html => Ok(mail::Mail { body: html_body(&bytes, switches), ..Default::default() }),
         Format::Text => Ok(mail::Mail { body: charset::decode(&bytes), ..Default::default() }),
+        Format::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
         Format::Jsonl => {
             rows::parse(&bytes).map(|(envelope, body)| mail::Mail { envelope, body, ..Default::default() })
         }
     };
-    let mail::Mail { mut envelope, body, attachments } = match parsed {
+    let mail::Mail { envelope, body, attachments } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
     };
-    for header in [&mut envelope.id, &mut envelope.subject, &mut envelope.from] {
-        *header = header.take().map(|text| one_line(&text)).filter(|text| !text.is_empty());
-    }
     let body = clean::clean(&body, switches).text;
     if body.trim().is_empty() && envelope.subject.is_none() {
         return Err(Skip { origin, envelope, reason: Reason::NoText });
@@ -106,6 +104,15 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Origin;
+
+    #[test]
+    fn a_row_beyond_the_cap_is_said_to_be_too_long() {
+        let origin = Origin { source: "x".into(), index: 0, offset: 0 };
+        let raw = Raw { origin, format: Format::Jsonl, bytes: b"{\"text\":\"cut of".to_vec(), truncated: true };
+        let reason = read(raw, &Switches::default()).unwrap_err().reason;
+        assert_eq!(reason.to_string(), "bad row: longer than 32 MiB");
+    }
 
     #[test]
     fn one_line_folds() {

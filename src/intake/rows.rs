@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::one_line;
 use crate::record::{Envelope, Reason};
 
 /// The fields that are read; others may stand beside them.
@@ -29,7 +30,10 @@ pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     });
-    Ok((Envelope { id, subject: row.subject, from: row.from, ..Envelope::default() }, text))
+    let header = |text: Option<String>| text.map(|text| one_line(&text)).filter(|text| !text.is_empty());
+    let envelope =
+        Envelope { id: header(id), subject: header(row.subject), from: header(row.from), ..Envelope::default() };
+    Ok((envelope, text))
 }
 
 /// What is wrong and at which byte of the row; the library counts lines within the row, which would mislead.
@@ -49,6 +53,8 @@ mod tests {
     fn rows() {
         let (envelope, text) = parse(br#"{"text":"x","id":7,"subject":"s","label":"other"}"#).unwrap();
         assert_eq!((envelope.id.as_deref(), envelope.subject.as_deref(), text.as_str()), (Some("7"), Some("s"), "x"));
+        let (envelope, _) = parse(br#"{"text":"x","subject":"a\n\u001bb","from":" "}"#).unwrap();
+        assert_eq!((envelope.subject.as_deref(), envelope.from), (Some("a b"), None));
         assert!(parse(b"\xef\xbb\xbf{\"text\":\"x\"}").is_ok());
         assert!(parse(b"{\"id\":1}").unwrap_err().to_string().contains("no `text` field"));
         assert!(parse(b"not json").is_err());
