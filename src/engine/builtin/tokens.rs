@@ -128,35 +128,25 @@ impl Tokenizer {
         ids
     }
 
-    /// Appends the pieces of one word: its letters, which may be one piece with the mark in front, and its other
+    /// Appends the pieces of one word: those of its letters, with the mark in front of the first, and its other
     /// characters one by one.
     fn encode_word(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
-        let mut marked = String::new();
         let mut rest = word;
         while let Some(first) = rest.chars().next() {
             let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
             let (part, behind) = rest.split_at(if letters > 0 { letters } else { first.len_utf8() });
-            let start = ids.len();
-            if rest.len() == word.len() && letters > 0 {
-                marked.push('▁');
-                marked.push_str(part);
-                self.encode_part(weights, &marked, ids);
+            if letters == 0 {
+                ids.extend(self.find(weights, part.as_bytes(), Hash::of(part.as_bytes())));
+            } else if rest.len() == word.len() {
+                self.encode_part(weights, &format!("▁{part}"), ids);
             } else {
                 self.encode_part(weights, part, ids);
             }
-            let mut kept = start;
-            for at in start..ids.len() {
-                if ids[at] != UNKNOWN && ids[at] != MARK {
-                    ids[kept] = ids[at];
-                    kept += 1;
-                }
-            }
-            ids.truncate(kept);
             rest = behind;
         }
     }
 
-    /// Splits one part of a word. Most are one piece or were seen before.
+    /// Splits the letters of a word. Most are one piece or were seen before.
     fn encode_part(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
         if let Some(id) = self.find(weights, word.as_bytes(), Hash::of(word.as_bytes()))
             && weights.piece_flags[id as usize] & WHOLE_WORD != 0
@@ -182,7 +172,7 @@ impl Tokenizer {
         });
     }
 
-    /// The most probable split of `word` (Viterbi).
+    /// The most probable split of `word` (Viterbi), without what has no meaning.
     fn split(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
         /// The best way to reach a position: its score, where its last piece starts, and which it is.
         #[derive(Clone, Copy)]
@@ -224,11 +214,11 @@ impl Tokenizer {
         let first = ids.len();
         let mut end = bytes.len();
         while end > 0 {
-            // Neighbouring unknown characters are one unknown piece.
-            if !(best[end].id == UNKNOWN && ids.len() > first && ids.last() == Some(&UNKNOWN)) {
-                ids.push(best[end].id);
+            let Step { start, id, .. } = best[end];
+            if id != UNKNOWN && id != MARK {
+                ids.push(id);
             }
-            end = best[end].start;
+            end = start;
         }
         ids[first..].reverse();
     }
