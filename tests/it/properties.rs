@@ -113,6 +113,36 @@ proptest! {
     }
 }
 
+/// Reads both forms with the libraries of another language and compares what they say of every document.
+const OTHER_LIBRARIES: &str = r#"
+import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8", newline="")))
+records = [json.loads(line) for line in open(sys.argv[2], encoding="utf-8")]
+assert len(rows) == len(records) > 25, (len(rows), len(records))
+for row, record in zip(rows, records):
+    for name in "source", "index", "id", "subject", "label":
+        cell, value = row[name], "" if record[name] is None else str(record[name])
+        assert cell in (value, "'" + value), (cell, value)
+    for name, value in [("score", record["score"])] + [(f"score_{n + 1}", l["score"]) for n, l in enumerate(record["labels"])]:
+        assert float(row[name]) == value, (name, row[name], value)
+"#;
+
+#[test]
+fn other_libraries_read_the_same_values() {
+    use std::process::Command;
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = ["out.csv", "out.jsonl"].map(|name| folder.path().join(name));
+    for output in &outputs {
+        let run =
+            mailsort(["classify", "samples/inbox.mbox", "samples/maildir", "samples/files", "-l", "labels/mail.txt"]);
+        assert!(run.args(["-o".as_ref(), output.as_os_str()]).output().status.success());
+    }
+    match Command::new("python3").args(["-c", OTHER_LIBRARIES]).args(&outputs).output() {
+        Ok(read) => assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr)),
+        Err(error) => eprintln!("skipped: python3: {error}"),
+    }
+}
+
 fn by_id(records: Vec<Value>) -> BTreeMap<String, String> {
     records
         .into_iter()

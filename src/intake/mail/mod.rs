@@ -115,6 +115,63 @@ mod tests {
     }
 
     #[test]
+    fn every_charset_that_can_be_written_is_read() {
+        // The labels of the Encoding Standard, each with words that its charset has; UTF-16 cannot be written by
+        // encoding_rs, `replacement` and `x-user-defined` hold no text.
+        let western = "Grüße, café";
+        let (polish, russian, greek) = ("Zażółć gęślą", "Добрый день", "Καλημέρα");
+        let (hebrew, arabic, turkish, baltic) = ("שלום", "مرحبا", "Iğdır şeker", "Ąžuolas ėda");
+        let (thai, chinese, japanese, korean) = ("สวัสดี", "会议通知", "会議のお知らせ", "회의 안내");
+        for (label, words) in [
+            ("utf-8", western),
+            ("windows-1252", western),
+            ("iso-8859-15", western),
+            ("macintosh", western),
+            ("iso-8859-14", western),
+            ("iso-8859-3", western),
+            ("iso-8859-10", "Grüße ŋ"),
+            ("iso-8859-16", "Ștefan"),
+            ("windows-1250", polish),
+            ("iso-8859-2", polish),
+            ("windows-1251", russian),
+            ("iso-8859-5", russian),
+            ("koi8-r", russian),
+            ("koi8-u", "Добрий день"),
+            ("ibm866", russian),
+            ("x-mac-cyrillic", russian),
+            ("windows-1253", greek),
+            ("iso-8859-7", greek),
+            ("windows-1255", hebrew),
+            ("iso-8859-8", hebrew),
+            ("iso-8859-8-i", hebrew),
+            ("windows-1256", arabic),
+            ("iso-8859-6", arabic),
+            ("windows-1254", turkish),
+            ("windows-1257", baltic),
+            ("iso-8859-13", baltic),
+            ("iso-8859-4", baltic),
+            ("windows-1258", "Vâng ạ"),
+            ("windows-874", thai),
+            ("gbk", chinese),
+            ("gb18030", chinese),
+            ("gb2312", "会议通知"),
+            ("big5", "會議通知"),
+            ("euc-jp", japanese),
+            ("shift_jis", japanese),
+            ("iso-2022-jp", japanese),
+            ("euc-kr", korean),
+        ] {
+            let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+            let (bytes, _, lost) = encoding.encode(words);
+            assert!(!lost || label == "windows-1258", "{label} cannot write {words}");
+            let expected = encoding.decode(&bytes).0;
+            let raw =
+                [format!("Subject: x\nContent-Type: text/plain; charset={label}\n\n").as_bytes(), &bytes].concat();
+            assert_eq!(check(&raw).body.trim(), expected, "{label}");
+        }
+    }
+
+    #[test]
     fn plain_is_preferred_unless_it_says_nothing() {
         let mail = |plain: &str, html: &str| {
             check(
