@@ -85,6 +85,7 @@ impl Report {
         self.total = total;
         if let (Some(bar), Some(total)) = (&self.bar, total) {
             bar.set_length(total);
+            set_template(bar, "{msg}  {bytes} of {total_bytes} ({percent} %)  {eta} left");
         }
     }
 
@@ -181,11 +182,15 @@ fn documents(count: u64) -> String {
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
     bar.enable_steady_tick(Duration::from_millis(250));
-    let template = "{msg}  {bytes} of {total_bytes} ({percent} %)  {eta} left";
+    // Of a pipe nobody knows the length, so neither the share nor the time left.
+    set_template(&bar, "{msg}  {bytes}");
+    bar
+}
+
+fn set_template(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar
 }
 
 /// Writes a line to stderr. Nobody is left to tell when that fails.
