@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use mailsort::engine::{Builtin, Embedder};
-use mailsort::intake::clean::Switches;
-use mailsort::intake::{self, Options, Source};
+
+use mailsort::intake::{self, Options, Reading, Source};
 
 const RUNS: usize = 5;
 /// Enough that starting and stopping do not count.
@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     let mbox = given.map_or_else(|| root.join("samples/inbox.mbox"), PathBuf::from);
     let texts: Vec<String> = Source::new(std::iter::once(mbox.clone()), Options::default())
         .flatten()
-        .filter_map(|raw| intake::read(raw, &Switches::default()).ok())
+        .filter_map(|raw| intake::read(raw, &Reading::default()).ok())
         .map(|document| document.text())
         .collect();
     ensure!(!texts.is_empty(), "{} holds no mail", mbox.display());

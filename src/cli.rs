@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
-use crate::intake::sniff;
+use crate::intake::{MIN_TEXT, Reading, sniff};
 use crate::output;
 use crate::report::{Level, Progress};
 
@@ -165,9 +165,13 @@ fn score(text: &str) -> Result<f32, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cleaning")]
 pub struct Cleaning {
-    /// Use the text as it is; the same as all the --keep flags
+    /// Use the text as it is; the same as all the --keep flags, but HTML is still rendered
     #[arg(long)]
     pub no_clean: bool,
+
+    /// Keep the markup of HTML and what it hides
+    #[arg(long)]
+    pub keep_html: bool,
 
     /// Keep quoted replies
     #[arg(long)]
@@ -192,11 +196,20 @@ pub struct Cleaning {
     /// Keep long links whole
     #[arg(long)]
     pub keep_links: bool,
+
+    /// Sort a mail without text in its body (a picture, an encrypted mail) by subject and sender if these hold at least
+    /// N letters and digits; with fewer it gets the error `no text`
+    #[arg(long, value_name = "N", default_value_t = MIN_TEXT, allow_negative_numbers = true)]
+    pub min_text: usize,
 }
 
 impl Cleaning {
-    /// Which steps run.
-    pub fn switches(&self) -> Switches {
+    /// How documents are read.
+    pub fn reading(&self) -> Reading {
+        Reading { switches: self.switches(), min_text: self.min_text }
+    }
+
+    fn switches(&self) -> Switches {
         let on = |keep: bool| !(keep || self.no_clean);
         Switches {
             quotes: on(self.keep_quotes),
@@ -205,6 +218,7 @@ impl Cleaning {
             disclaimers: on(self.keep_disclaimers),
             footers: on(self.keep_footers),
             links: on(self.keep_links),
+            html: !self.keep_html,
         }
     }
 }

@@ -23,8 +23,10 @@ pub struct Document {
     pub envelope: Envelope,
     /// Visible text after cleaning; never empty together with the subject.
     pub body: String,
-    /// File names of attachments, in order.
+    /// Names of what is attached, in order; of an encrypted or signing part without a name its type.
     pub attachments: Vec<String>,
+    /// What cleaning took out of the text.
+    pub removed: Vec<Removed>,
     /// True when the document was longer than the reader's cap and its end was not read.
     pub truncated: bool,
 }
@@ -42,6 +44,16 @@ pub struct Envelope {
     pub date: Option<String>,
     /// `List-Id` of a mailing list.
     pub list_id: Option<String>,
+}
+
+/// A piece of text that the model does not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The name of the step that took it out: of a cleaning step, `html` for what a page hides, `data` for what is no
+    /// language.
+    pub step: &'static str,
+    /// The text as it stood.
+    pub text: String,
 }
 
 impl Document {
@@ -65,8 +77,10 @@ pub enum Reason {
     Unreadable(String),
     /// The bytes are no text: an image, an archive, a program.
     Binary,
-    /// Nothing that a reader would see: no subject, no body.
+    /// Nothing that a reader would see: no body, and subject and sender say too little.
     NoText,
+    /// As [`Reason::NoText`], because the text is inside something that only its receiver can open; says what.
+    Sealed(&'static str),
     /// Text, but not one piece of it is known to the model.
     NoKnownWords,
     /// A JSON Lines row that is not an object with a `text` string.
@@ -83,7 +97,7 @@ impl Reason {
         match self {
             Reason::Unreadable(_) => "unreadable",
             Reason::Binary => "not text",
-            Reason::NoText => "no text",
+            Reason::NoText | Reason::Sealed(_) => "no text",
             Reason::NoKnownWords => "no known words",
             Reason::BadRow(_) => "bad row",
             Reason::Panicked => "parser failed",
@@ -96,6 +110,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Unreadable(why) | Reason::BadRow(why) => write!(f, "{}: {why}", self.kind()),
+            Reason::Sealed(what) => write!(f, "{}: {what}", self.kind()),
             _ => f.write_str(self.kind()),
         }
     }

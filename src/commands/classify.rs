@@ -61,10 +61,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .num_threads(arguments.run.threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
         .build()
         .context("cannot start the threads; try a smaller --threads")?;
-    let switches = arguments.cleaning.switches();
+    let reading = arguments.cleaning.reading();
     let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, |raw| raw.bytes.len());
     let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
-        piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, &switches))).collect()
+        piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, &reading))).collect()
     };
     pipeline::run(&pool, source, size, read, |piece| {
         for verdict in pool.install(|| scoring.verdicts(piece)) {

@@ -5,6 +5,8 @@
 
 pub mod charset;
 pub mod clean;
+mod data;
+mod enough;
 mod files;
 mod guard;
 pub mod html;
@@ -17,53 +19,69 @@ mod pattern;
 pub mod rows;
 pub mod sniff;
 mod source;
+mod visible;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::record::{Document, Envelope, Intake, Reason, Skip};
+use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
 use clean::Switches;
 use sniff::Format;
 
+pub use enough::MIN_TEXT;
 pub use files::{Files, Found};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source};
 
+/// How raw documents are turned into text.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Which steps take out what the sender did not write.
+    pub switches: Switches,
+    /// So many letters and digits must stand in the subject and the sender's name of a mail whose body has no text.
+    pub min_text: usize,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { switches: Switches::default(), min_text: MIN_TEXT }
+    }
+}
+
 /// Reads one raw document: decodes, renders and cleans it. A panic of a parser becomes a [`Skip`].
-pub fn read(raw: Raw, switches: &Switches) -> Intake {
+pub fn read(raw: Raw, reading: &Reading) -> Intake {
     let origin = raw.origin.clone();
-    guard::catch(|| read_unguarded(raw, switches)).unwrap_or(Err(Skip {
+    guard::catch(|| read_unguarded(raw, reading)).unwrap_or(Err(Skip {
         origin,
         envelope: Envelope::default(),
         reason: Reason::Panicked,
     }))
 }
 
-fn read_unguarded(raw: Raw, switches: &Switches) -> Intake {
+fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let Raw { origin, format, bytes, truncated } = raw;
+    let switches = &reading.switches;
     let parsed = match format {
         Format::Mail | Format::Mbox => mail::parse(&bytes, switches),
         Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        Format::Html => Ok(mail::Mail { body: html_body(&bytes, switches), ..Default::default() }),
-        Format::Text => Ok(mail::Mail { body: charset::decode(&bytes), ..Default::default() }),
+        Format::Html => Ok(visible::page(&charset::decode_html(&bytes), switches).into()),
+        Format::Text => Ok(visible::text(charset::decode(&bytes)).into()),
         Format::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
         Format::Jsonl => {
-            rows::parse(&bytes).map(|(envelope, body)| mail::Mail { envelope, body, ..Default::default() })
+            rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
         }
     };
-    let mail::Mail { envelope, body, attachments } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
     };
-    let body = clean::clean(&body, switches).text;
-    if body.trim().is_empty() && envelope.subject.is_none() {
-        return Err(Skip { origin, envelope, reason: Reason::NoText });
+    let cleaned = clean::clean(&body, switches);
+    let body = cleaned.text;
+    if body.trim().is_empty() && !enough::suffices(&envelope, reading.min_text) {
+        return Err(Skip { origin, envelope, reason: sealed.map_or(Reason::NoText, Reason::Sealed) });
     }
-    Ok(Document { origin, envelope, body, attachments, truncated })
-}
-
-fn html_body(bytes: &[u8], switches: &Switches) -> String {
-    html::to_text(&charset::decode_html(bytes), switches.quotes).text
+    removed.extend(cleaned.removed.into_iter().map(|cut| Removed { step: cut.step.name(), text: cut.text }));
+    Ok(Document { origin, envelope, body, attachments, removed, truncated })
 }
 
 /// A header as one line: white space folded, control characters gone.
@@ -110,7 +128,7 @@ mod tests {
     fn a_row_beyond_the_cap_is_said_to_be_too_long() {
         let origin = Origin { source: "x".into(), index: 0, offset: 0 };
         let raw = Raw { origin, format: Format::Jsonl, bytes: b"{\"text\":\"cut of".to_vec(), truncated: true };
-        let reason = read(raw, &Switches::default()).unwrap_err().reason;
+        let reason = read(raw, &Reading::default()).unwrap_err().reason;
         assert_eq!(reason.to_string(), "bad row: longer than 32 MiB");
     }
 

@@ -115,12 +115,22 @@ pub fn is_binary(head: &[u8]) -> bool {
         b"SQLite format 3",
         b"Rar!",
         b"7z\xbc\xaf",
+        b"\x1f\x8b\x08",
     ];
     if MAGIC.iter().any(|magic| head.starts_with(magic)) {
         return true;
     }
     let utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
     !utf16 && head.contains(&0)
+}
+
+/// True for decoded text that is none: bytes that were compressed or encrypted hold control characters everywhere, and
+/// text in any language hardly any but blanks, line breaks and escapes.
+pub fn is_noise(text: &str) -> bool {
+    const LOOKED_AT: usize = 4096;
+    let is_odd = |c: char| c == '\u{fffd}' || (c < ' ' && !matches!(c, '\t'..='\r' | '\u{8}' | '\u{1b}'));
+    let (odd, all) = text.chars().take(LOOKED_AT).fold((0, 0), |(odd, all), c| (odd + usize::from(is_odd(c)), all + 1));
+    odd > 4 && odd * 25 > all
 }
 
 /// True when the first line is a `From ` line and the next a header field.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use mailsort::intake::clean::Switches;
 use mailsort::intake::sniff::Format;
-use mailsort::intake::{self, Raw};
+use mailsort::intake::{self, Raw, Reading};
 use mailsort::record::Origin;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -63,7 +62,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_skipped(bytes in bytes(), format in prop::sample::select(FORMATS.to_vec())) {
-        match intake::read(raw(format, bytes), &Switches::default()) {
+        match intake::read(raw(format, bytes), &Reading::default()) {
             Ok(document) => prop_assert!(!document.text().trim().is_empty()),
             Err(skip) => prop_assert_ne!(skip.reason, mailsort::record::Reason::Panicked),
         }

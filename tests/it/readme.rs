@@ -15,7 +15,9 @@ fn commands_print_what_readme_shows() {
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(&path, real).unwrap();
     } else {
-        assert_eq!(real, text);
+        let differs = real.lines().zip(text.lines()).find(|(real, shown)| real != shown);
+        assert_eq!(differs, None, "run it with UPDATE_README=1 and look at the difference");
+        assert_eq!(real.len(), text.len());
     }
 }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use mailsort::intake::clean::Switches;
-use mailsort::intake::{self, Options, Source};
+use mailsort::intake::{self, Options, Reading, Source};
 use serde::Deserialize;
 
 use crate::mailsort::{mailsort, root};
@@ -43,7 +42,7 @@ fn folded(text: &str) -> String {
 #[test]
 fn clean_texts() {
     let source = Source::new(inputs().map(|input| root().join(input)).into_iter(), Options::default());
-    let documents: Vec<_> = source.map(|raw| intake::read(raw.unwrap(), &Switches::default()).unwrap()).collect();
+    let documents: Vec<_> = source.map(|raw| intake::read(raw.unwrap(), &Reading::default()).unwrap()).collect();
     let expected = expected();
     assert_eq!(documents.len(), expected.len());
     let mut wrong = Vec::new();

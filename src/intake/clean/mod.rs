@@ -78,7 +78,7 @@ impl Step {
     }
 }
 
-/// Which steps run; all of them by default
+/// Which steps run, that of HTML to text among them; all of them by default
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switches {
     /// Cut quoted replies
@@ -93,11 +93,20 @@ pub struct Switches {
     pub footers: bool,
     /// Shorten links
     pub links: bool,
+    /// Render HTML; the intake of mails and pages does it, before these steps
+    pub html: bool,
+}
+
+impl Switches {
+    /// Every step on, or every step off
+    pub fn all(on: bool) -> Self {
+        Switches { quotes: on, forwards: on, signatures: on, disclaimers: on, footers: on, links: on, html: on }
+    }
 }
 
 impl Default for Switches {
     fn default() -> Self {
-        Switches { quotes: true, forwards: true, signatures: true, disclaimers: true, footers: true, links: true }
+        Switches::all(true)
     }
 }
 
@@ -207,14 +216,7 @@ mod tests {
         assert_eq!(cleaned.text, "Yes.");
         let steps: Vec<&str> = cleaned.removed.iter().map(|removed| removed.step.name()).collect();
         assert_eq!(steps, ["quotes", "signatures"]);
-        let off = Switches {
-            quotes: false,
-            forwards: false,
-            signatures: false,
-            disclaimers: false,
-            footers: false,
-            links: false,
-        };
+        let off = Switches::all(false);
         assert_eq!(clean(text, &off), Cleaned { text: text.to_string(), removed: Vec::new() });
     }
 

@@ -33,7 +33,12 @@ pub struct Rendered {
     pub text: String,
     /// The text of the quote containers that were cut
     pub quoted: Vec<String>,
+    /// The text of elements that are hidden where they stand, as preheaders are
+    pub hidden: Vec<String>,
 }
+
+/// The name under which hidden text is shown as taken out
+pub const STEP: &str = "html";
 
 /// Turn HTML into the text that a reader sees: no markup, styles, scripts or hidden elements; list
 /// items, cells and paragraphs on lines of their own; of images the alternative text.
@@ -43,36 +48,43 @@ pub struct Rendered {
 /// the length.
 pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
     if html.len() > LARGEST {
-        return Rendered { text: tidy(&strip::strip(html)), quoted: Vec::new() };
+        return Rendered { text: tidy(&strip::strip(html)), quoted: Vec::new(), hidden: Vec::new() };
     }
     let all: Vec<Token<'_>> = tokens(html).collect();
-    let (kept, quoted) = visible(&all, cut_quotes);
-    let text = layout(&kept);
-    if !quoted.is_empty() && !text.chars().any(char::is_alphanumeric) {
-        let (kept, _) = visible(&all, false);
-        return Rendered { text: layout(&kept), quoted: Vec::new() };
+    let mut seen = visible(&all, cut_quotes);
+    let mut text = layout(&seen.kept);
+    if !seen.quoted.is_empty() && !text.chars().any(char::is_alphanumeric) {
+        seen = visible(&all, false);
+        text = layout(&seen.kept);
     }
-    Rendered { text, quoted }
+    Rendered { text, quoted: seen.quoted, hidden: seen.hidden }
+}
+
+/// A page taken apart
+struct Visible<'a> {
+    /// The tokens of what can be seen and is not quoted
+    kept: Vec<Token<'a>>,
+    /// The text of what is quoted
+    quoted: Vec<String>,
+    /// The text of what is hidden
+    hidden: Vec<String>,
 }
 
 /// Marks of a reply's history at which all text before them is judged; a client sets one, a forward of forwards a few
 const MOST_JUDGED: usize = 16;
 
-/// The tokens of what can be seen and is not quoted, and the text of what is quoted
-fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> (Vec<Token<'a>>, Vec<String>) {
+fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> Visible<'a> {
     let nesting = Nesting::of(tokens);
     let mut kept: Vec<Token<'a>> = Vec::with_capacity(tokens.len());
-    let mut quoted = Vec::new();
+    let (mut quoted, mut hidden) = (Vec::new(), Vec::new());
     let mut judged = 0;
     let mut at = 0;
     while at < tokens.len() {
         if let Token::Open(name, inside) = tokens[at] {
             if is_hidden(name, inside) {
-                at = if is_any(name, tokens::VOID) {
-                    at + 1
-                } else {
-                    nesting.end(at).min(hidden_end(tokens, &nesting, at))
-                };
+                let end = if is_any(name, tokens::VOID) { at + 1 } else { hidden_end(tokens, &nesting, at) };
+                hidden.extend(text_of(&tokens[at..end]));
+                at = end;
                 continue;
             }
             let own = || {
@@ -81,10 +93,7 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> (Vec<Token<'a>>, Vec<S
             };
             let end = if cut_quotes { quote::container(tokens, &nesting, at, own) } else { None };
             if let Some(end) = end {
-                let text = strip::strip_tokens(&tokens[at..end]);
-                if text.chars().any(char::is_alphanumeric) {
-                    quoted.push(text.trim().to_string());
-                }
+                quoted.extend(text_of(&tokens[at..end]));
                 at = end;
                 continue;
             }
@@ -95,7 +104,13 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> (Vec<Token<'a>>, Vec<S
         kept.push(tokens[at]);
         at += 1;
     }
-    (kept, quoted)
+    Visible { kept, quoted, hidden }
+}
+
+/// What tokens that are cut say, if anything
+fn text_of(tokens: &[Token<'_>]) -> Option<String> {
+    let text = strip::strip_tokens(tokens);
+    text.chars().any(char::is_alphanumeric).then(|| text.trim().to_string())
 }
 
 /// A hidden element that is never closed hides itself only: the rest is not worth losing
@@ -295,7 +310,7 @@ mod tests {
         check(inline, "At nine.");
         assert_eq!(
             to_text("<blockquote type=cite>hi</blockquote>", true),
-            Rendered { text: "hi".into(), quoted: Vec::new() }
+            Rendered { text: "hi".into(), quoted: Vec::new(), hidden: Vec::new() }
         );
         check("<p>Yes.</p><div class=gmail_signature>Bob</div>", "Yes.\n\n--\nBob");
     }

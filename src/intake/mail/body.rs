@@ -1,14 +1,17 @@
 //! The visible text of a message: which parts count, and their bytes as text.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
+use regex::Regex;
 
-use super::calendar;
+use super::{calendar, sealed};
 use crate::intake::clean::Switches;
-use crate::intake::{charset, html, one_line};
+use crate::intake::visible::{self, Visible};
+use crate::intake::{charset, pattern, sniff};
 
 /// Nested messages are read this deep.
 const MAX_DEPTH: usize = 4;
@@ -21,76 +24,65 @@ const TERSE: usize = 120;
 const DATA_TYPES: &[&str] =
     &["calendar", "css", "csv", "directory", "rfc822-headers", "rtf", "vcard", "x-vcard", "xml"];
 
-/// The text that a reader of `message` would see.
-pub(super) fn text(message: &Message<'_>, switches: &Switches) -> String {
-    let mut out = String::new();
-    collect(message, switches, 0, &mut out);
-    if out.trim().is_empty() {
-        out = invitation(message).unwrap_or(out);
+/// What `message` says to its reader.
+pub(super) fn read(message: &Message<'_>, switches: &Switches) -> Visible {
+    let mut visible = Visible::default();
+    collect(message, switches, 0, &mut visible);
+    invitation(message, &mut visible);
+    if visible.is_empty() && visible.removed.is_empty() {
+        visible.push(raw_body(message, switches).unwrap_or_default());
     }
-    if out.trim().is_empty() {
-        out = raw_body(message, switches).unwrap_or(out);
-    }
-    out
+    visible
 }
 
-fn collect(message: &Message<'_>, switches: &Switches, depth: usize, out: &mut String) {
+fn collect(message: &Message<'_>, switches: &Switches, depth: usize, visible: &mut Visible) {
     let plain = join(message, &message.text_body, switches);
-    let chosen = if plain.trim().len() < TERSE && message.html_body != message.text_body {
+    let chosen = if plain.text.trim().len() < TERSE && message.html_body != message.text_body {
         let rich = join(message, &message.html_body, switches);
-        if rich.trim().len() > 5 * plain.trim().len() { rich } else { plain }
+        if rich.text.trim().len() > 5 * plain.text.trim().len() { rich } else { plain }
     } else {
         plain
     };
-    push(out, &chosen);
+    visible.push(chosen);
     let is_report = message.parts.first().is_some_and(|root| root.is_content_type("multipart", "report"));
     for part in message.attachments() {
         match &part.body {
             // What came back with a bounce is not what the bounce says.
             PartType::Message(inner) if depth < MAX_DEPTH && !is_report => {
-                push(out, inner.subject().unwrap_or_default());
-                collect(inner, switches, depth + 1, out);
+                visible.push_text(inner.subject().unwrap_or_default());
+                collect(inner, switches, depth + 1, visible);
             }
             PartType::Text(_) | PartType::Html(_) if is_prose(part) => {
-                let text = part_text(message, part, switches);
-                push(out, cut(&text, MAX_ATTACHMENT));
+                let mut attached = part_text(message, part, switches);
+                attached.text.truncate(attached.text.floor_char_boundary(MAX_ATTACHMENT));
+                visible.push(attached);
             }
             _ => {}
         }
     }
 }
 
-fn push(out: &mut String, text: &str) {
-    if text.trim().is_empty() {
-        return;
-    }
-    if !out.is_empty() {
-        out.push_str("\n\n");
-    }
-    out.push_str(text);
-}
-
-fn join(message: &Message<'_>, ids: &[u32], switches: &Switches) -> String {
-    let mut out = String::new();
+fn join(message: &Message<'_>, ids: &[u32], switches: &Switches) -> Visible {
+    let mut visible = Visible::default();
     for part in ids.iter().filter_map(|&id| message.parts.get(id as usize)) {
-        if matches!(part.body, PartType::Text(_) | PartType::Html(_)) {
-            push(&mut out, &part_text(message, part, switches));
+        if matches!(part.body, PartType::Text(_) | PartType::Html(_)) && !sealed::is_sealed(part) {
+            visible.push(part_text(message, part, switches));
         }
     }
-    out
+    visible
 }
 
 fn is_prose(part: &MessagePart<'_>) -> bool {
     let subtype = part.content_type().and_then(|t| t.subtype()).unwrap_or("plain");
-    !DATA_TYPES.iter().any(|data| subtype.eq_ignore_ascii_case(data))
+    !sealed::is_sealed(part) && !DATA_TYPES.iter().any(|data| subtype.eq_ignore_ascii_case(data))
 }
 
 /// The text of one part; HTML is rendered.
-fn part_text(message: &Message<'_>, part: &MessagePart<'_>, switches: &Switches) -> String {
+fn part_text(message: &Message<'_>, part: &MessagePart<'_>, switches: &Switches) -> Visible {
     match &part.body {
-        PartType::Text(text) => decoded(message, part, text).into_owned(),
-        PartType::Html(source) => html::to_text(&decoded(message, part, source), switches.quotes).text,
-        _ => String::new(),
+        PartType::Text(text) => visible::text(decoded(message, part, text).into_owned()),
+        PartType::Html(source) => visible::page(&decoded(message, part, source), switches),
+        _ => Visible::default(),
     }
 }
 
@@ -117,14 +109,42 @@ fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> 
     Cow::Owned(by_name.unwrap_or_else(|| charset::decode(&bytes)))
 }
 
-/// What an invitation without any other text says.
-fn invitation(message: &Message<'_>) -> Option<String> {
-    let calendars = message.parts.iter().filter(|part| part.is_content_type("text", "calendar"));
-    calendars.filter_map(|part| calendar::event(&decoded(message, part, part.text_contents()?))).next()
+/// Puts what an invitation says above the text, as mail programs show it, unless the text says it too. A text beside it
+/// is mostly nothing but the description.
+fn invitation(message: &Message<'_>, visible: &mut Visible) {
+    let is_calendar = |part: &&MessagePart<'_>| {
+        part.is_content_type("text", "calendar") || part.is_content_type("application", "ics")
+    };
+    let event = |part: &MessagePart<'_>| match &part.body {
+        PartType::Text(text) => calendar::event(&decoded(message, part, text)),
+        _ => calendar::event(&charset::decode(part.contents())),
+    };
+    let Some(event) = message.parts.iter().filter(is_calendar).find_map(event) else {
+        return;
+    };
+    let is_alone = visible.is_empty();
+    let subject = message.subject().unwrap_or_default();
+    let is_new = |line: &str| is_alone || !(visible.text.contains(line) || subject.contains(line));
+    // A text that names a time of day names it as people do, in their own zone: saying it twice would not help.
+    let start = event.start.filter(|_| is_alone || !has_time(&visible.text));
+    let told = [event.summary, start, event.place].into_iter().flatten().filter(|line| is_new(line));
+    let mut lines: Vec<String> = told.chain(event.description.filter(|_| is_alone)).collect();
+    if !is_alone && !lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines.push(std::mem::take(&mut visible.text));
+    visible.text = lines.join("\n");
+}
+
+/// True when a time of day such as `14:30` or `9.15` stands in `text`.
+fn has_time(text: &str) -> bool {
+    static TIME: LazyLock<Regex> =
+        LazyLock::new(|| pattern::text(r"\b([01]?\d|2[0-3])[:.：h][0-5]\d\b|\d ?[ap]\.?m\b"));
+    TIME.is_match(text)
 }
 
 /// A header that promises parts over a body that has none: everything behind the headers is the text.
-fn raw_body(message: &Message<'_>, switches: &Switches) -> Option<String> {
+fn raw_body(message: &Message<'_>, switches: &Switches) -> Option<Visible> {
     let root = message.parts.first()?;
     let promises = root.content_type().is_some_and(|t| t.ctype().eq_ignore_ascii_case("multipart"));
     let has_parts = message.parts.iter().any(|p| !matches!(p.body, PartType::Text(_)));
@@ -133,21 +153,6 @@ fn raw_body(message: &Message<'_>, switches: &Switches) -> Option<String> {
         return None;
     }
     let text = charset::decode(bytes);
-    let is_html = crate::intake::sniff::sniff(bytes) == Some(crate::intake::sniff::Format::Html);
-    Some(if is_html { html::to_text(&text, switches.quotes).text } else { text })
-}
-
-/// File names of what is attached, in order.
-pub(super) fn attachment_names(message: &Message<'_>) -> Vec<String> {
-    message
-        .attachments()
-        .filter_map(|part| part.attachment_name())
-        .map(one_line)
-        .filter(|name| !name.is_empty())
-        .collect()
-}
-
-/// The first `max` bytes, at a character border.
-fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max { text } else { &text[..text.floor_char_boundary(max)] }
+    let is_html = sniff::sniff(bytes) == Some(sniff::Format::Html);
+    Some(if is_html { visible::page(&text, switches) } else { visible::text(text) })
 }

@@ -1,9 +1,22 @@
 //! What an invitation (iCalendar, RFC 5545) says to a person: summary, time, place and description of its event.
 
-/// The first event of a calendar as lines of text; `None` when it holds no event that says anything.
-pub(super) fn event(source: &str) -> Option<String> {
+/// What an event says, each field as its reader would see it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Event {
+    /// What it is about.
+    pub summary: Option<String>,
+    /// When it begins: `2024-06-18 14:30`, or the day alone.
+    pub start: Option<String>,
+    /// Where it takes place.
+    pub place: Option<String>,
+    /// The text of the invitation.
+    pub description: Option<String>,
+}
+
+/// The first event of a calendar; `None` when it holds no event that says anything.
+pub(super) fn event(source: &str) -> Option<Event> {
     let unfolded = unfold(source);
-    let mut fields = [const { None }; 4];
+    let mut event = Event::default();
     // 0 outside an event, 1 in it, more in a part of it such as an alarm, which has a description of its own.
     let mut depth = 0u32;
     for line in unfolded.lines() {
@@ -17,15 +30,19 @@ pub(super) fn event(source: &str) -> Option<String> {
             ("END", "VEVENT") => break,
             ("BEGIN", _) if depth > 0 => depth += 1,
             ("END", _) if depth > 1 => depth -= 1,
-            ("SUMMARY", value) if depth == 1 => fields[0] = Some(unescape(value)),
-            ("DTSTART", value) if depth == 1 => fields[1] = time(value),
-            ("LOCATION", value) if depth == 1 => fields[2] = Some(unescape(value)),
-            ("DESCRIPTION", value) if depth == 1 => fields[3] = Some(unescape(value)),
+            ("SUMMARY", value) if depth == 1 => event.summary = said(value),
+            ("DTSTART", value) if depth == 1 => event.start = time(value),
+            ("LOCATION", value) if depth == 1 => event.place = said(value),
+            ("DESCRIPTION", value) if depth == 1 => event.description = said(value),
             _ => {}
         }
     }
-    let said: Vec<String> = fields.into_iter().flatten().filter(|field| !field.trim().is_empty()).collect();
-    (!said.is_empty()).then(|| said.join("\n"))
+    (event != Event::default()).then_some(event)
+}
+
+/// A field's text unless it is blank.
+fn said(value: &str) -> Option<String> {
+    Some(unescape(value)).filter(|text| !text.trim().is_empty())
 }
 
 /// Long lines are folded: a line break and one blank in the middle of a value.
@@ -69,10 +86,15 @@ mod tests {
         let source = "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nDTSTART:19700101T000000\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\n\
                       DTSTART;TZID=Europe/Berlin:20240618T143000\r\nSUMMARY:Roadmap\\, pa\r\n rt 2\r\nLOCATION:Room 5\r\n\
                       BEGIN:VALARM\r\nDESCRIPTION:Reminder\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
-        assert_eq!(event(source).as_deref(), Some("Roadmap, part 2\n2024-06-18 14:30\nRoom 5"));
+        let check = |source: &str, expected: [Option<&str>; 4]| {
+            let found = event(source).unwrap();
+            let fields = [&found.summary, &found.start, &found.place, &found.description];
+            assert_eq!(fields.map(|field| field.as_deref()), expected);
+        };
+        check(source, [Some("Roadmap, part 2"), Some("2024-06-18 14:30"), Some("Room 5"), None]);
         let alarm_first = "BEGIN:VEVENT\nBEGIN:VALARM\nSUMMARY:Ring\nEND:VALARM\nSUMMARY:Party\nEND:VEVENT\n";
-        assert_eq!(event(alarm_first).as_deref(), Some("Party"));
-        assert_eq!(event("BEGIN:VEVENT\nDTSTART;VALUE=DATE:20240618\nEND:VEVENT").as_deref(), Some("2024-06-18"));
+        check(alarm_first, [Some("Party"), None, None, None]);
+        check("BEGIN:VEVENT\nDTSTART;VALUE=DATE:20240618\nEND:VEVENT", [None, Some("2024-06-18"), None, None]);
         assert_eq!(event("BEGIN:VCALENDAR\nEND:VCALENDAR"), None);
         assert_eq!(event("BEGIN:VEVENT\nSUMMARY:\nDTSTART:soon\n"), None);
     }

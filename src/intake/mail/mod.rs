@@ -3,14 +3,17 @@
 mod body;
 mod calendar;
 mod headers;
+mod sealed;
 
-use mail_parser::MessageParser;
+use mail_parser::{Message, MessageParser, MimeHeaders};
 
 use super::charset;
 use super::clean::Switches;
 use super::guard;
 use super::mbox;
-use crate::record::{Envelope, Reason};
+use super::one_line;
+use super::visible::{self, Visible};
+use crate::record::{Envelope, Reason, Removed};
 
 /// Beyond this many nested messages and digests a message is not taken apart.
 const MAX_NESTED: usize = 1000;
@@ -24,6 +27,10 @@ pub struct Mail {
     pub body: String,
     /// Names of attached files.
     pub attachments: Vec<String>,
+    /// What was taken out before the cleaning steps.
+    pub removed: Vec<Removed>,
+    /// What the text is inside of, where only its receiver can open it.
+    pub sealed: Option<&'static str>,
 }
 
 /// Parses a message. Bytes without any header are a document: all of them are the body.
@@ -39,13 +46,30 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
         return Ok(unparsed(bytes));
     };
     match parsed {
-        Some(message) if super::sniff::is_field(first_line(bytes)) => Ok(Mail {
-            envelope: headers::envelope(&message),
-            body: body::text(&message, switches),
-            attachments: body::attachment_names(&message),
-        }),
+        Some(message) if super::sniff::is_field(first_line(bytes)) => Ok(read(&message, switches)),
         _ if super::sniff::is_binary(bytes) => Err(Reason::Binary),
-        _ => Ok(Mail { body: charset::decode(bytes), ..Mail::default() }),
+        _ => Ok(visible::text(charset::decode(bytes)).into()),
+    }
+}
+
+fn read(message: &Message<'_>, switches: &Switches) -> Mail {
+    let mut mail = Mail::from(body::read(message, switches));
+    mail.envelope = headers::envelope(message);
+    mail.sealed = sealed::text_is(message).or(mail.sealed);
+    let named = message.attachments().filter_map(|part| {
+        let name = part.attachment_name().map(one_line).filter(|name| !name.is_empty());
+        name.or_else(|| sealed::type_name(part))
+    });
+    mail.attachments = named.chain(mail.attachments).collect();
+    mail
+}
+
+impl From<Visible> for Mail {
+    /// A text without headers; the files that stood in it count as attached.
+    fn from(visible: Visible) -> Self {
+        let Visible { text, removed, files, encrypted } = visible;
+        let sealed = encrypted.then_some(sealed::PGP);
+        Self { envelope: Envelope::default(), body: text, attachments: files, removed, sealed }
     }
 }
 
@@ -65,11 +89,11 @@ fn is_nested_too_deep(bytes: &[u8]) -> bool {
 /// A message of which only the headers are parsed.
 fn unparsed(bytes: &[u8]) -> Mail {
     let Some(message) = MessageParser::default().parse_headers(bytes) else {
-        return Mail { body: charset::decode(bytes), ..Mail::default() };
+        return visible::text(charset::decode(bytes)).into();
     };
     let start = message.parts.first().map_or(0, |root| root.offset_body as usize);
-    let body = charset::decode(bytes.get(start..).unwrap_or_default());
-    Mail { envelope: headers::envelope(&message), body, attachments: Vec::new() }
+    let body = visible::text(charset::decode(bytes.get(start..).unwrap_or_default()));
+    Mail { envelope: headers::envelope(&message), ..body.into() }
 }
 
 /// The first line that is not blank: some messages begin with an empty line.
@@ -234,6 +258,54 @@ mod tests {
         ] {
             assert_eq!(check(raw.as_bytes()).body.trim(), "", "{raw}");
         }
+    }
+
+    #[test]
+    fn what_only_its_receiver_can_open_is_named_and_not_text() {
+        let mixed = |part: &str| {
+            format!("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee it\n--b\n{part}\n--b--\n")
+        };
+        for (part, name) in [
+            ("Content-Type: application/ms-tnef; name=winmail.dat\n\nxx", "winmail.dat"),
+            ("Content-Type: application/pkcs7-signature\n\nxx", "application/pkcs7-signature"),
+            ("Content-Type: text/plain; name=smime.p7m\n\nMIIB words", "smime.p7m"),
+            ("Content-Type: text/plain\nContent-Disposition: attachment; filename=key.asc\n\nmQEN words", "key.asc"),
+        ] {
+            let mail = check(mixed(part).as_bytes());
+            assert_eq!((mail.body.trim(), mail.attachments), ("see it", vec![name.to_string()]), "{part}");
+        }
+        let encrypted = "Subject: x\nContent-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\n\n\
+            --b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n\
+            --b\nContent-Type: application/octet-stream; name=encrypted.asc\n\n-----BEGIN PGP MESSAGE-----\n\nhQEM\n\
+            -----END PGP MESSAGE-----\n--b--\n";
+        let mail = check(encrypted.as_bytes());
+        assert_eq!((mail.body.trim(), mail.sealed), ("", Some(sealed::PGP)));
+        assert_eq!(mail.attachments, ["application/pgp-encrypted", "encrypted.asc"]);
+        let inline = "Subject: x\n\n-----BEGIN PGP MESSAGE-----\n\nhQEM\n-----END PGP MESSAGE-----\n";
+        assert_eq!(check(inline.as_bytes()).sealed, Some(sealed::PGP));
+        let smime = "Subject: x\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\
+            Content-Transfer-Encoding: base64\n\nMIIB\n";
+        let mail = check(smime.as_bytes());
+        assert_eq!((mail.body.trim(), mail.sealed.is_some()), ("", true));
+    }
+
+    #[test]
+    fn an_invitation_says_what_its_text_does_not() {
+        let invite = |text: &str| {
+            let calendar = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20240618T143000\nSUMMARY:Roadmap\nLOCATION:Room 5\n\
+                            DESCRIPTION:Bring notes\nEND:VEVENT\nEND:VCALENDAR";
+            check(
+                format!(
+                    "Subject: Roadmap\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\n{text}\n--b\n\
+                     Content-Type: text/calendar; method=REQUEST\n\n{calendar}\n--b--\n"
+                )
+                .as_bytes(),
+            )
+            .body
+        };
+        assert_eq!(invite("").trim(), "Roadmap\n2024-06-18 14:30\nRoom 5\nBring notes");
+        assert_eq!(invite("Bring notes").trim(), "2024-06-18 14:30\nRoom 5\n\nBring notes");
+        assert_eq!(invite("We meet at 14:30 in Room 5").trim(), "We meet at 14:30 in Room 5");
     }
 
     #[test]

@@ -1,0 +1,55 @@
+//! Whether a mail without any text in its body, such as a picture, says enough by its subject and sender to be sorted.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::pattern;
+use crate::record::Envelope;
+
+/// So many letters and digits suffice unless the user says otherwise: one telling word.
+pub const MIN_TEXT: usize = 8;
+
+/// True when the subject, without `Re:` and its kin, and the sender's name hold at least `min` letters and digits
+/// together. Without a subject nothing suffices: who wrote does not say what.
+pub(super) fn suffices(envelope: &Envelope, min: usize) -> bool {
+    let subject = letters(without_prefixes(envelope.subject.as_deref().unwrap_or_default()));
+    let sender = envelope.from.as_deref().and_then(|from| from.split_once('<')).map_or(0, |(name, _)| letters(name));
+    subject > 0 && subject + sender >= min
+}
+
+/// Characters of scripts that write a syllable or a word with each of them count twice.
+fn letters(text: &str) -> usize {
+    text.chars().filter(|c| c.is_alphanumeric()).map(|c| if c >= '\u{2e80}' { 2 } else { 1 }).sum()
+}
+
+fn without_prefixes(subject: &str) -> &str {
+    static PREFIXES: LazyLock<Regex> = LazyLock::new(|| {
+        pattern::text(concat!(
+            r"(?i)^(\s*(re|fwd?|aw|wg|sv|vs|tr|rv|enc|res|antw|betr|i|r|rif|回复|回覆|答复|转发|轉寄|返信|転送|ответ)",
+            r"(\[\d+\]|\(\d+\))?\s*[:：])+"
+        ))
+    });
+    PREFIXES.find(subject).map_or(subject, |found| &subject[found.end()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_that_say_something() {
+        let check = |subject: &str, from: &str, min: usize| {
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_string());
+            suffices(&Envelope { subject: some(subject), from: some(from), ..Envelope::default() }, min)
+        };
+        assert!(check("Rechnung", "", 8));
+        assert!(check("会议通知", "a@b", 8));
+        assert!(check("Photos", "Ann <a@b>", 8));
+        assert!(check("x", "", 0));
+        assert!(!check("", "Annual General Meeting <a@b>", 0), "no subject");
+        assert!(!check("Re: Fwd: RE[2]: hi", "", 8));
+        assert!(!check("转发：hi", "someone@example.org", 8), "an address is no name");
+        assert!(!check("🎉🎉🎉", "Ann Miller <a@b>", 1));
+    }
+}

@@ -1,0 +1,60 @@
+//! Parts that hold something else than text for their reader: encrypted, signing, or wrapped by Outlook.
+
+use mail_parser::{Message, MessagePart, MimeHeaders};
+
+/// What holds the text of a mail that has none itself.
+pub(super) const PGP: &str = "encrypted with PGP";
+const SMIME: &str = "encrypted or signed with S/MIME";
+const TNEF: &str = "inside winmail.dat";
+
+/// Content types, what they are, and whether the text of the mail may be inside.
+const TYPES: &[(&str, &str, &str, bool)] = &[
+    ("application", "pgp-encrypted", PGP, true),
+    ("application", "pgp-signature", PGP, false),
+    ("application", "pgp-keys", PGP, false),
+    ("application", "pkcs7-mime", SMIME, true),
+    ("application", "x-pkcs7-mime", SMIME, true),
+    ("application", "pkcs7-signature", SMIME, false),
+    ("application", "x-pkcs7-signature", SMIME, false),
+    ("application", "ms-tnef", TNEF, true),
+    ("application", "vnd.ms-tnef", TNEF, true),
+];
+
+/// Endings of names, for mailers that declare nothing but a name.
+const NAMES: &[(&str, &str, bool)] = &[
+    (".p7m", SMIME, true),
+    (".p7s", SMIME, false),
+    (".p7c", SMIME, false),
+    (".pgp", PGP, true),
+    (".gpg", PGP, true),
+    (".asc", PGP, false),
+    (".sig", PGP, false),
+    ("winmail.dat", TNEF, true),
+    ("win.dat", TNEF, true),
+];
+
+/// What a part is if it is no text for its reader, and whether the text of the mail may be inside.
+fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
+    let by_type = TYPES.iter().find(|(kind, subtype, ..)| part.is_content_type(kind, subtype));
+    by_type.map(|&(_, _, what, inside)| (what, inside)).or_else(|| {
+        let name = part.attachment_name()?.to_ascii_lowercase();
+        NAMES.iter().find(|(ending, ..)| name.ends_with(ending)).map(|&(_, what, inside)| (what, inside))
+    })
+}
+
+/// True for a part that must not be scored as text, whatever it calls itself.
+pub(super) fn is_sealed(part: &MessagePart<'_>) -> bool {
+    seal(part).is_some()
+}
+
+/// What the text of `message` is inside of, if anything.
+pub(super) fn text_is(message: &Message<'_>) -> Option<&'static str> {
+    message.parts.iter().filter_map(seal).find(|&(_, inside)| inside).map(|(what, _)| what)
+}
+
+/// The type of a sealed part, which stands for its name where it has none.
+pub(super) fn type_name(part: &MessagePart<'_>) -> Option<String> {
+    seal(part)?;
+    let declared = part.content_type()?;
+    Some(format!("{}/{}", declared.ctype(), declared.subtype()?).to_ascii_lowercase())
+}

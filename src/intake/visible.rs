@@ -1,0 +1,93 @@
+//! What the reader of a decoded text or page would see, before the cleaning steps.
+
+use super::clean::{Step, Switches};
+use super::{data, html, sniff};
+use crate::record::Removed;
+
+/// A text as its reader sees it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Visible {
+    /// The text.
+    pub text: String,
+    /// What was taken out on the way: quote containers and hidden elements of HTML, data.
+    pub removed: Vec<Removed>,
+    /// Names of files that stood in the text itself.
+    pub files: Vec<String>,
+    /// True when an encrypted block stood in the text.
+    pub encrypted: bool,
+}
+
+impl Visible {
+    /// Adds another part in a paragraph of its own.
+    pub(super) fn push(&mut self, other: Visible) {
+        self.removed.extend(other.removed);
+        self.files.extend(other.files);
+        self.encrypted |= other.encrypted;
+        self.push_text(&other.text);
+    }
+
+    /// Adds a paragraph.
+    pub(super) fn push_text(&mut self, text: &str) {
+        if text.trim().is_empty() {
+            return;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.text.push_str(text);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+}
+
+/// A page as its reader sees it, or its source where HTML is kept.
+pub(super) fn page(source: &str, switches: &Switches) -> Visible {
+    if !switches.html {
+        return text(source.to_string());
+    }
+    let rendered = html::to_text(source, switches.quotes);
+    let mut visible = text(rendered.text);
+    let quoted = rendered.quoted.into_iter().map(|text| Removed { step: Step::Quotes.name(), text });
+    let hidden = rendered.hidden.into_iter().map(|text| Removed { step: html::STEP, text });
+    visible.removed.extend(quoted.chain(hidden));
+    visible
+}
+
+/// A text without what is no language. Bytes that call themselves a text and are none are all of it.
+pub(super) fn text(text: String) -> Visible {
+    if sniff::is_noise(&text) {
+        return Visible { removed: vec![Removed { step: data::STEP, text }], ..Visible::default() };
+    }
+    let parted = data::part(text);
+    let encrypted = parted.blocks.iter().any(|block| block.encrypted);
+    let mut visible = Visible { text: parted.text, encrypted, ..Visible::default() };
+    for block in parted.blocks {
+        visible.files.extend(block.name);
+        visible.removed.push(Removed { step: data::STEP, text: block.text });
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_it_hides_and_quotes() {
+        let source = "<div style='display:none'>Preview text</div><p>Yes.</p><div class=gmail_quote>When?</div>";
+        let seen = page(source, &Switches::default());
+        let removed: Vec<_> = seen.removed.iter().map(|cut| (cut.step, cut.text.as_str())).collect();
+        assert_eq!((seen.text.trim(), removed), ("Yes.", vec![("quotes", "When?"), ("html", "Preview text")]));
+        let kept = page(source, &Switches { html: false, ..Switches::default() });
+        assert_eq!((kept.text.as_str(), kept.removed.len()), (source, 0));
+    }
+
+    #[test]
+    fn compressed_bytes_are_no_text() {
+        let noise: String = (0..2000u32).map(|at| char::from((at.wrapping_mul(2_654_435_761) >> 24) as u8)).collect();
+        assert!(text(noise).is_empty());
+        assert!(!text("\u{1b}$B%F%9%H\u{1b}(B ok\r\n\x0cnext page".into()).is_empty());
+    }
+}
