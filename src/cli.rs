@@ -24,7 +24,8 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  every document got a verdict
   1  finished, but some documents have an `error`
-  2  could not run: usage, labels, input or output";
+  2  could not run: usage, labels, input or output
+  130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
 
 const CLASSIFY_HELP: &str = "\
 Examples:
@@ -39,12 +40,60 @@ A file that ends in .toml may also hold `instruct` and `threshold`, and one [[la
 with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
 descriptions; `instruct` and `examples` are for models that use them.";
 
+const SHOW_HELP: &str = "\
+Examples:
+  mailsort show inbox.mbox --format text --removed | less
+  mailsort show ~/Maildir | jq -r .body
+
+JSON Lines have `source`, `index`, `id`, `from`, `subject`, `body` and `attachments`, with --removed also
+`removed`: a list of `step` and `text`. The steps: quotes, forwards, signatures, disclaimers, footers and
+links, each turned off by its --keep flag; html for what a page hides; data for encrypted blocks,
+uuencoded files and base64, which are never read as text.";
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Score every mail against the labels and write one record each
     #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
+
+    /// Print what a model would see of every mail, and what was cut
+    #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
+    Show(Box<Show>),
+}
+
+/// `mailsort show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What to read.
+    #[command(flatten)]
+    pub input: Input,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Texts,
+    /// How many threads work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true, help_heading = "Running")]
+    pub threads: Option<usize>,
+}
+
+/// Output of texts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Texts {
+    /// The form of the texts
+    #[arg(short, long, value_enum, default_value = "jsonl")]
+    pub format: output::TextFormat,
+
+    /// Also print what was cut, and by which step
+    #[arg(long)]
+    pub removed: bool,
+
+    /// Where to write, and what to say.
+    #[command(flatten)]
+    pub writing: Writing,
 }
 
 /// `mailsort classify`.
@@ -231,9 +280,30 @@ pub struct Output {
     #[arg(short, long, value_enum)]
     format: Option<output::Format>,
 
+    /// Where to write, and what to say.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+impl Output {
+    /// The form of the records: as asked for, or `csv` for an output that ends so.
+    pub fn format(&self) -> output::Format {
+        let ending = self.writing.output.as_deref().and_then(Path::extension);
+        let named = ending.filter(|ending| ending.eq_ignore_ascii_case("csv")).map(|_| output::Format::Csv);
+        self.format.or(named).unwrap_or(output::Format::Jsonl)
+    }
+}
+
+/// Where output goes, and what is said beside it.
+#[derive(Debug, Args)]
+pub struct Writing {
     /// Write to FILE, which appears when it is complete, instead of stdout
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
+
+    /// Go on after what a stopped run with the same arguments has written to --output
+    #[arg(long, requires = "output")]
+    pub resume: bool,
 
     /// Say nothing but what ends the run
     #[arg(short, long)]
@@ -248,14 +318,7 @@ pub struct Output {
     pub progress: Progress,
 }
 
-impl Output {
-    /// The form of the records: as asked for, or `csv` for an output that ends so.
-    pub fn format(&self) -> output::Format {
-        let ending = self.output.as_deref().and_then(Path::extension);
-        let named = ending.filter(|ending| ending.eq_ignore_ascii_case("csv")).map(|_| output::Format::Csv);
-        self.format.or(named).unwrap_or(output::Format::Jsonl)
-    }
-
+impl Writing {
     /// How much is said.
     pub fn level(&self) -> Level {
         match (self.quiet, self.verbose) {

@@ -1,18 +1,15 @@
 //! `mailsort classify`: reads documents, scores each against the labels, writes one record each.
 
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::inputs;
-use super::pipeline;
+use super::stream::{Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::engine::{Builtin, Embedder, LabelText};
-use crate::intake::{self, Options, Raw, Source};
 use crate::labels::LabelSet;
-use crate::output::{self, Layout, Target};
-use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Skip, Verdict};
+use crate::output::{self, Layout};
+use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Verdict};
 use crate::report::Report;
 use crate::sorting::{Rules, ZeroShot};
 
@@ -34,55 +31,35 @@ struct Scoring {
 /// # Errors
 /// When the labels, an input or the output cannot be used.
 pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
-    let mut report = Report::new(arguments.output.level(), arguments.output.progress);
-    let sets = label_sets(&arguments.labels)?;
-    let options =
-        Options { format: arguments.input.input_format.map(Into::into), recursive: arguments.input.recursive };
-    let output = inputs::Output::new(arguments.output.output.as_deref());
-    output.spare(&arguments.labels.files)?;
-    let (paths, broken_list) = inputs::paths(&arguments.input, &options, &output)?;
-    let source = Source::new(paths, options.clone());
+    let Classify { input, labels, cleaning, output, run } = arguments;
+    let report = Report::new(output.writing.level(), output.writing.progress);
+    let sets = label_sets(labels)?;
+    let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &labels.files)?;
     let scoring = Scoring::new(arguments, &sets, &report)?;
-    let mut target = Target::open(arguments.output.output.as_deref())?;
     let layout = Layout {
         sets: sets.iter().map(|set| set.name.clone()).collect(),
-        top_k: arguments.labels.top_k.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
+        top_k: labels.top_k.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model: scoring.engine.id().to_string(),
     };
-    let cannot_write = || match &arguments.output.output {
-        Some(path) => format!("cannot write the output {}", path.display()),
-        None => "cannot write the output".to_string(),
-    };
-    let mut records = output::records(arguments.output.format(), &mut target, layout).with_context(cannot_write)?;
-
-    let total = report.shows_progress().then(|| inputs::total_bytes(&arguments.input, &options)).flatten();
-    report.follow(source.bytes_read(), total);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.run.threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
-        .build()
-        .context("cannot start the threads; try a smaller --threads")?;
-    let reading = arguments.cleaning.reading();
-    let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, |raw| raw.bytes.len());
-    let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
-        piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, &reading))).collect()
-    };
-    pipeline::run(&pool, source, size, read, |piece| {
-        for verdict in pool.install(|| scoring.verdicts(piece)) {
+    let format = output.format();
+    if output.writing.resume {
+        format.check_resumable()?;
+    }
+    let target = stream.target()?;
+    let mut records = output::records(format, target.out(), layout).with_context(|| target.cannot_write())?;
+    records.flush().with_context(|| target.cannot_write())?;
+    let write = |verdicts: Vec<Verdict>, report: &mut Report| {
+        for verdict in &verdicts {
             match &verdict.outcome {
                 Ok(_) => report.scored(),
                 Err(reason) => report.failed(&verdict.origin, reason),
             }
-            records.write(&verdict).with_context(cannot_write)?;
+            records.write(verdict)?;
         }
-        report.tick();
-        records.flush().with_context(cannot_write)
-    })?;
-    if let Some(error) = broken_list.get() {
-        bail!("cannot use the list of inputs to its end: {error}");
-    }
-    drop(records);
-    target.finish().with_context(cannot_write)?;
-    Ok(report.finish())
+        records.flush()
+    };
+    let place = |line: &[u8], header: &[u8]| format.place(line, header);
+    stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), write, place })
 }
 
 /// Reads the label files, and the labels of the command line as a set of their own.

@@ -3,6 +3,10 @@
 mod classify;
 mod inputs;
 mod pipeline;
+mod resume;
+mod show;
+mod stop;
+mod stream;
 
 use std::process::ExitCode;
 
@@ -17,5 +21,6 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
+        Command::Show(arguments) => show::run(arguments),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::panic;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use rayon::ThreadPool;
@@ -16,18 +17,23 @@ const BYTES_IN_FLIGHT: usize = 128 * 1024 * 1024;
 /// A piece of work has at most this many items, and ends with the item that reaches this many bytes.
 const PIECE_ITEMS: usize = 64;
 const PIECE_BYTES: usize = 1024 * 1024;
+/// How often a run that waits for input looks whether it shall stop.
+const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// Takes items from `produce` on a thread of its own, runs `work` on pieces of them in the pool, and hands the results
 /// to `consume` on the calling thread, in the order in which they were produced. `size` tells how many bytes an item
-/// holds. A piece is whatever has arrived: items that come slowly are not kept waiting for others.
+/// holds. A piece is whatever has arrived: items that come slowly are not kept waiting for others. Once `stop` is true
+/// nothing more is begun, and what was begun is finished.
 ///
 /// # Errors
-/// The first error of `consume`. The producer may then still wait for input, so its thread is left behind.
+/// The first error of `consume`. The producer may then still wait for input, so its thread is left behind, as after a
+/// stop.
 pub(super) fn run<T, U>(
     pool: &ThreadPool,
     produce: impl Iterator<Item = T> + Send + 'static,
     size: impl Fn(&T) -> usize + Send + 'static,
     work: impl Fn(Vec<T>) -> U + Sync,
+    stop: impl Fn() -> bool,
     mut consume: impl FnMut(U) -> Result<()>,
 ) -> Result<()>
 where
@@ -46,7 +52,7 @@ where
         let mut under_way: VecDeque<(usize, Receiver<U>)> = VecDeque::new();
         loop {
             while under_way.len() < IN_FLIGHT * pool.current_num_threads() {
-                let Some((bytes, piece)) = arrivals.piece(under_way.is_empty()) else {
+                let Some((bytes, piece)) = arrivals.piece(under_way.is_empty(), &stop) else {
                     break;
                 };
                 let (result, place) = sync_channel(1);
@@ -67,7 +73,9 @@ where
             budget.give_back(bytes);
         }
     })?;
-    reader.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+    if arrivals.closed {
+        reader.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+    }
     Ok(())
 }
 
@@ -94,24 +102,24 @@ struct Arrivals<T> {
 }
 
 impl<T> Arrivals<T> {
-    /// The items that are there, and their bytes; `None` when there are none. With `wait`, waits for the first.
-    fn piece(&mut self, wait: bool) -> Option<(usize, Vec<T>)> {
+    /// The items that are there, and their bytes; `None` when there are none. With `wait`, waits for the first, or for
+    /// `stop`.
+    fn piece(&mut self, wait: bool, stop: &impl Fn() -> bool) -> Option<(usize, Vec<T>)> {
         let mut piece = Vec::new();
         let mut bytes = 0;
-        while !self.closed && piece.len() < PIECE_ITEMS && bytes < PIECE_BYTES {
-            let item = match wait && piece.is_empty() {
-                true => self.arrived.recv().map_err(|_| TryRecvError::Disconnected),
-                false => self.arrived.try_recv(),
-            };
-            match item {
+        while !self.closed && !stop() && piece.len() < PIECE_ITEMS && bytes < PIECE_BYTES {
+            let patience = if wait && piece.is_empty() { LOOK_UP } else { Duration::ZERO };
+            match self.arrived.recv_timeout(patience) {
                 Ok((size, item)) => {
                     bytes += size;
                     piece.push(item);
                 }
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => self.closed = true,
+                Err(RecvTimeoutError::Timeout) if patience.is_zero() => break,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.closed = true,
             }
         }
+        // What was taken before the stop is begun all the same, or it would be lost between two records.
         (!piece.is_empty()).then_some((bytes, piece))
     }
 }
@@ -139,7 +147,7 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 
@@ -160,6 +168,7 @@ mod tests {
                 0..500,
                 move |_| bytes,
                 slow_first,
+                || false,
                 |mut piece| {
                     seen.append(&mut piece);
                     Ok(())
@@ -175,9 +184,34 @@ mod tests {
         let (_held, never) = sync_channel::<u32>(1);
         let started = Instant::now();
         let produce = (0..5).chain(std::iter::from_fn(move || never.recv().ok()));
-        let result = run(&pool(2), produce, |_| 0, |piece| piece, |_| anyhow::bail!("enough"));
+        let result = run(&pool(2), produce, |_| 0, |piece| piece, || false, |_| anyhow::bail!("enough"));
         assert_eq!(result.unwrap_err().to_string(), "enough");
         assert!(started.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_stop_finishes_what_was_begun_although_the_reader_waits() {
+        let (send, receive) = sync_channel::<u32>(8);
+        (0..5).for_each(|item| send.send(item).unwrap());
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        let mut seen = Vec::new();
+        let produce = std::iter::from_fn(move || receive.recv().ok());
+        let stop = || asked.load(std::sync::atomic::Ordering::Relaxed);
+        run(
+            &pool(2),
+            produce,
+            |_| 0,
+            |piece| piece,
+            stop,
+            |piece| {
+                seen.extend(piece);
+                asked.store(seen.len() == 5, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+        drop(send);
     }
 
     #[test]
@@ -193,6 +227,7 @@ mod tests {
             produce,
             |_| 1,
             |piece| piece,
+            || false,
             |piece| {
                 seen.extend(piece);
                 if let Some(send) = send.take() {

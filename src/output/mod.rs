@@ -3,9 +3,12 @@
 mod csv;
 mod jsonl;
 mod target;
+mod texts;
+mod written;
 
 use std::io::{self, Write};
 
+use anyhow::{Result, bail};
 use serde_json::value::RawValue;
 
 use crate::record::{DECIMALS, Verdict};
@@ -13,6 +16,8 @@ use crate::record::{DECIMALS, Verdict};
 pub use self::csv::CsvRecords;
 pub use jsonl::JsonlRecords;
 pub use target::Target;
+pub use texts::Texts;
+pub use written::{Place, Written};
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +52,59 @@ pub enum Format {
     Jsonl,
     /// A header row, then one row a document; safe to open in a spreadsheet
     Csv,
+}
+
+/// The forms of shown texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TextFormat {
+    /// One JSON object a line
+    Jsonl,
+    /// For people
+    Text,
+}
+
+impl Format {
+    /// The place that a line written in this format names, behind `header`.
+    ///
+    /// # Errors
+    /// When the line is no such record, or the format does not say which document a line is about.
+    pub fn place(self, line: &[u8], header: &[u8]) -> Result<Place> {
+        match self {
+            Self::Jsonl => written::json_place(line),
+            Self::Csv => written::row_place(line, header, b','),
+        }
+    }
+
+    /// Refuses formats that do not say which document a line is about.
+    ///
+    /// # Errors
+    /// When this is one.
+    pub fn check_resumable(self) -> Result<()> {
+        match self {
+            Self::Jsonl | Self::Csv => Ok(()),
+        }
+    }
+}
+
+impl TextFormat {
+    /// As [`Format::place`].
+    ///
+    /// # Errors
+    /// When the line is no such record.
+    pub fn place(self, line: &[u8], _: &[u8]) -> Result<Place> {
+        written::json_place(line)
+    }
+
+    /// As [`Format::check_resumable`].
+    ///
+    /// # Errors
+    /// When the format is for people.
+    pub fn check_resumable(self) -> Result<()> {
+        match self {
+            Self::Jsonl => Ok(()),
+            Self::Text => bail!("--resume cannot go on after text; it can with --format jsonl"),
+        }
+    }
 }
 
 /// Makes the writer of `format`; CSV writes its header row at once.

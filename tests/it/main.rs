@@ -6,7 +6,9 @@
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
+//! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `samples`: `samples/` against the clean texts and labels beside them
+//! - `show`: what the model sees, and what was cut
 //! - `tidy`: the source is as `src/lib.rs` states
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on may stop")]
@@ -19,5 +21,7 @@ mod mailsort;
 mod properties;
 mod readme;
 mod real_mail;
+mod resume;
 mod samples;
+mod show;
 mod tidy;

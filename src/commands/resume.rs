@@ -1,0 +1,91 @@
+//! Going on after the records that a stopped run has written: finds the place in the input, and makes sure that the
+//! records are those of this input, these labels and these flags.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::stop::Stop;
+use crate::intake::{Raw, Source};
+use crate::output::{Place, Target, Written};
+use crate::record::{Origin, Skip};
+use crate::report::Report;
+
+/// A run that goes on after another.
+pub(super) struct Resume<'a, I> {
+    /// The documents, from the first on.
+    pub source: &'a mut Source<I>,
+    /// The output, which captures what is written to it.
+    pub target: &'a Target,
+    /// Whether to stop.
+    pub stop: &'a Stop,
+    /// Counts what was written before.
+    pub report: &'a mut Report,
+}
+
+/// Tells which document a line is about, given the header.
+type PlaceOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<Place>;
+/// Writes the record of one document.
+type WriteOne<'a> = &'a mut dyn FnMut(Result<Raw, Skip>, &mut Report) -> Result<()>;
+
+impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
+    /// Passes over the documents that have records already. The first and the last of these are made again and must come
+    /// out the same, byte for byte; of the others only the place is compared.
+    ///
+    /// # Errors
+    /// When a record is of another document, other labels or other flags, and when the output cannot be read.
+    pub(super) fn catch_up(self, mut written: Written, place: PlaceOf<'_>, write: WriteOne<'_>) -> Result<()> {
+        let shown = written.path().display().to_string();
+        let header = self.target.captured();
+        ensure!(written.skip_header(&header)?, "{}", foreign(&shown, "it does not begin like this run's output"));
+        let mut count = 0u64;
+        while let Some(line) = written.next_line().with_context(|| format!("cannot read {shown}"))? {
+            if self.stop.is_asked() {
+                return Ok(());
+            }
+            count += 1;
+            let number = count + u64::from(!header.is_empty());
+            let Some(raw) = self.source.next() else {
+                bail!("{}", foreign(&shown, &format!("line {number} is beyond the last document of the input")));
+            };
+            let found =
+                place(&line, &header).with_context(|| foreign(&shown, &format!("line {number} is no record")))?;
+            let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
+            ensure!(is_at(&found, origin), "{}", elsewhere(&shown, number, &found, origin));
+            if count > 1 && !written.is_read() {
+                self.report.written_before(found.error.is_some());
+                continue;
+            }
+            write(raw, self.report)?;
+            let same = self.target.captured() == line;
+            ensure!(same, "{}", foreign(&shown, &format!("line {number} would now come out in another way")));
+        }
+        if count > 0 {
+            self.report.say(format_args!("{shown} holds {count} records; going on after them"));
+        }
+        let mut out = self.target.clone();
+        let gone_on = self.target.go_on(written.length());
+        // A header that was torn off itself is written again.
+        let whole = gone_on.and_then(|()| if written.length() == 0 { out.write_all(&header) } else { Ok(()) });
+        whole.with_context(|| format!("cannot write the output {shown}"))
+    }
+}
+
+fn is_at(place: &Place, origin: &Origin) -> bool {
+    // A spreadsheet's form may bear an apostrophe in front.
+    let source = place.source.strip_prefix('\'').unwrap_or(&place.source);
+    (source == &*origin.source || place.source == *origin.source) && place.index == origin.index
+}
+
+fn elsewhere(shown: &str, number: u64, found: &Place, origin: &Origin) -> String {
+    let (has, is) = ((&found.source, found.index), (&origin.source, origin.index));
+    foreign(shown, &format!("line {number} is about {} [{}], where the input has {} [{}]", has.0, has.1, is.0, is.1))
+}
+
+fn foreign(shown: &str, why: &str) -> String {
+    format!(
+        "cannot go on after what {shown} holds: {why}. The input, the labels or the flags have changed since it was \
+         written; run without --resume to write it anew"
+    )
+}

@@ -1,0 +1,42 @@
+//! Ctrl-C and its kin: the first asks the run to finish what it has in hand, the second ends it at once.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Whether somebody has asked the run to stop.
+#[derive(Clone, Default)]
+pub(super) struct Stop(Arc<AtomicUsize>);
+
+impl Stop {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn listen() -> Result<Self> {
+        let stop = Self::default();
+        let asked_before = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            let context = "cannot listen for Ctrl-C";
+            // In this order: the first signal finds the flag unset and sets it, the second ends the process.
+            flag::register_conditional_shutdown(signal, 128 + signal, asked_before.clone()).context(context)?;
+            flag::register(signal, asked_before.clone()).context(context)?;
+            flag::register_usize(signal, stop.0.clone(), signal as usize).context(context)?;
+        }
+        Ok(stop)
+    }
+
+    /// True when the run shall stop.
+    pub(super) fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// The exit status of a process that a signal stopped, as shells report it.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(128 + self.0.load(Ordering::Relaxed) as u8)
+    }
+}

@@ -1,0 +1,169 @@
+//! One run from inputs to records, whatever a verb makes of a document.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result, bail};
+use rayon::ThreadPool;
+
+use super::inputs::{self, BrokenList, Paths};
+use super::pipeline;
+use super::resume::Resume;
+use super::stop::Stop;
+use crate::cli::{Input, Writing};
+use crate::intake::{self, Options, Raw, Reading, Source};
+use crate::output::{Place, Target, Written};
+use crate::record::{Intake, Skip};
+use crate::report::Report;
+
+/// A run whose inputs are known to be there.
+pub(super) struct Stream<'a> {
+    input: &'a Input,
+    writing: &'a Writing,
+    reading: Reading,
+    options: Options,
+    source: Source<Paths>,
+    broken_list: BrokenList,
+    pool: ThreadPool,
+    stop: Stop,
+}
+
+/// What a verb makes of documents.
+pub(super) struct Verb<S, W, P> {
+    /// Makes records of a piece, on the threads of the run.
+    pub score: S,
+    /// Writes and counts records, and flushes.
+    pub write: W,
+    /// Tells which document a line of output is about, given the header.
+    pub place: P,
+}
+
+/// The output of a run, opened.
+pub(super) struct Opened<'a> {
+    target: Target,
+    written: Option<Written>,
+    writing: &'a Writing,
+}
+
+impl Opened<'_> {
+    /// A place to write to.
+    pub(super) fn out(&self) -> Target {
+        self.target.clone()
+    }
+
+    /// What to say when writing fails.
+    pub(super) fn cannot_write(&self) -> String {
+        match &self.writing.output {
+            Some(path) => format!("cannot write the output {}", path.display()),
+            None => "cannot write the output".to_string(),
+        }
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// Checks the inputs and that the output replaces none of them, nor any of `also_read`.
+    ///
+    /// # Errors
+    /// When it does, or an input is not there or not readable.
+    pub(super) fn open(
+        input: &'a Input,
+        writing: &'a Writing,
+        reading: Reading,
+        threads: Option<usize>,
+        also_read: &[PathBuf],
+    ) -> Result<Self> {
+        let options = Options { format: input.input_format.map(Into::into), recursive: input.recursive };
+        let output = inputs::Output::new(writing.output.as_deref());
+        output.spare(also_read)?;
+        let (paths, broken_list) = inputs::paths(input, &options, &output)?;
+        let source = Source::new(paths, options.clone());
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
+            .build()
+            .context("cannot start the threads; try a smaller --threads")?;
+        Ok(Self { input, writing, reading, options, source, broken_list, pool, stop: Stop::listen()? })
+    }
+
+    /// Opens the output.
+    ///
+    /// # Errors
+    /// When it cannot be written, or not be gone on with.
+    pub(super) fn target(&self) -> Result<Opened<'a>> {
+        let path = self.writing.output.as_deref();
+        if self.writing.resume && path.is_some_and(|path| path.as_os_str() == "-") {
+            bail!("--resume needs an --output file; standard output cannot be read again");
+        }
+        let (target, written) = Target::open(path, self.writing.resume)?;
+        Ok(Opened { target, written, writing: self.writing })
+    }
+
+    /// Reads all documents, scores them in pieces and writes what comes of it, in input order.
+    ///
+    /// # Errors
+    /// When the output cannot be written or gone on with, or the list of inputs ends in an error.
+    pub(super) fn run<V: Send>(
+        mut self,
+        mut opened: Opened<'_>,
+        mut report: Report,
+        mut verb: Verb<
+            impl Fn(Vec<Intake>) -> Vec<V> + Sync,
+            impl FnMut(Vec<V>, &mut Report) -> io::Result<()>,
+            impl Fn(&[u8], &[u8]) -> Result<Place>,
+        >,
+    ) -> Result<ExitCode> {
+        let written = opened.written.take();
+        let target = &opened.target;
+        let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
+        report.follow(self.source.bytes_read(), total);
+        let reading = &self.reading;
+        let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
+            piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, reading))).collect()
+        };
+        let mut write = |piece: Vec<Intake>, report: &mut Report| {
+            let scored = self.pool.install(|| (verb.score)(piece));
+            (verb.write)(scored, report).with_context(|| opened.cannot_write())
+        };
+        if let Some(written) = written {
+            let mut one = |raw, report: &mut Report| write(read(vec![raw]), report);
+            let resume = Resume { source: &mut self.source, target, stop: &self.stop, report: &mut report };
+            resume.catch_up(written, &verb.place, &mut one)?;
+        }
+        let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, |raw| raw.bytes.len());
+        pipeline::run(
+            &self.pool,
+            self.source,
+            size,
+            read,
+            || self.stop.is_asked(),
+            |piece| {
+                write(piece, &mut report)?;
+                target.holds_records();
+                report.tick();
+                Ok(())
+            },
+        )?;
+        if self.stop.is_asked() {
+            report.stopped(how_to_go_on(self.writing));
+            return Ok(self.stop.exit_code());
+        }
+        if let Some(error) = self.broken_list.get() {
+            bail!("cannot use the list of inputs to its end: {error}");
+        }
+        opened.target.clone().finish().with_context(|| opened.cannot_write())?;
+        Ok(report.finish())
+    }
+}
+
+/// What a stopped run tells its user.
+fn how_to_go_on(writing: &Writing) -> &'static str {
+    match &writing.output {
+        Some(path) if path.as_os_str() != "-" && !is_device(path) => "the same command with --resume goes on",
+        _ => "a run with --output FILE can be gone on with by --resume",
+    }
+}
+
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file())
+}

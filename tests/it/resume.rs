@@ -1,0 +1,222 @@
+//! A run that was killed, stopped or torn and is resumed gives the bytes of one that was not.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::mailsort::{Run, mailsort, root};
+
+/// An mbox long enough to be killed in, and a few files around it.
+fn inputs(folder: &Path, copies: usize) -> Vec<PathBuf> {
+    let inbox = fs::read(root().join("samples/inbox.mbox")).unwrap();
+    let many = folder.join("many.mbox");
+    fs::write(&many, [inbox.as_slice(), b"\n"].concat().repeat(copies)).unwrap();
+    vec![root().join("samples/maildir"), many, root().join("samples/files")]
+}
+
+fn classify(inputs: &[PathBuf], output: &Path) -> Run {
+    mailsort(["classify", "-l", "labels/mail.txt", "-o"]).args([output]).args(inputs)
+}
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+fn part_of(output: &Path) -> PathBuf {
+    output.with_file_name(format!(".{}.mailsort-part", output.file_name().unwrap().to_string_lossy()))
+}
+
+#[test]
+fn killed_at_thirty_points_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(folder.path(), 40);
+    let mut random = Random(7);
+    for format in ["jsonl", "csv"] {
+        let whole = folder.path().join(format!("whole.{format}"));
+        assert!(classify(&inputs, &whole).output().status.success());
+        let expected = fs::read(&whole).unwrap();
+        let mut kills = 0;
+        while kills < 15 {
+            let output = folder.path().join(format!("{kills}.{format}"));
+            // Every other one is killed a second time, while it goes on after the first.
+            for _ in 0..=kills % 2 {
+                kill_at(&inputs, &output, random.below(expected.len()));
+                kills += 1;
+            }
+            assert!(!output.exists(), "it appears when it is complete");
+            let resumed = classify(&inputs, &output).args(["--resume"]).output();
+            assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+            assert!(fs::read(&output).unwrap() == expected, "other bytes after kill {kills}");
+            assert!(!part_of(&output).exists());
+        }
+    }
+}
+
+/// Runs until so many bytes are written, and kills.
+fn kill_at(inputs: &[PathBuf], output: &Path, bytes: usize) {
+    let part = part_of(output);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        .args(["classify", "--quiet", "--resume", "-l", "labels/mail.txt", "-o"])
+        .arg(output)
+        .args(inputs)
+        .current_dir(root())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let written = || fs::metadata(&part).map_or(0, |metadata| metadata.len());
+    while written() < bytes as u64 && child.try_wait().unwrap().is_none() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    // Where it was faster than we looked, the output is there; then it is put back to where a kill would leave it.
+    if child.try_wait().unwrap().is_some() {
+        fs::rename(output, &part).unwrap();
+        fs::File::options().write(true).open(&part).unwrap().set_len(bytes as u64).unwrap();
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+}
+
+#[test]
+fn torn_at_any_byte_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(folder.path(), 2);
+    let mut random = Random(11);
+    for (verb, format) in [("classify", "jsonl"), ("classify", "csv"), ("show", "jsonl")] {
+        let run = |output: &Path| {
+            let labels: &[&str] = if verb == "show" { &["--removed"] } else { &["-l", "labels/mail.txt"] };
+            mailsort([verb, "-o"]).args([output]).args(labels).args(&inputs)
+        };
+        let output = folder.path().join(format!("{verb}.{format}"));
+        assert!(run(&output).output().status.success());
+        let expected = fs::read(&output).unwrap();
+        let border = expected.iter().rposition(|&b| b == b'\n').unwrap();
+        for at in [0, 1, 5, border, border + 1].into_iter().chain((0..7).map(|_| random.below(expected.len()))) {
+            fs::write(&output, &expected[..at]).unwrap();
+            let resumed = run(&output).args(["--resume"]).output();
+            assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+            assert!(fs::read(&output).unwrap() == expected, "{verb} {format} torn at {at}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_of_this_run_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.jsonl");
+    let run = |arguments: &[&str], mails: &[&str]| {
+        mailsort(["classify", "--resume", "-o"]).args([&output]).args(arguments).args(mails).output()
+    };
+    let labels = ["-l", "labels/mail.txt"];
+    let mails = ["samples/inbox.mbox", "samples/chinese.mbox"];
+    assert!(run(&labels, &mails).status.success());
+    let before = fs::read(&output).unwrap();
+    let refused = |arguments: &[&str], mails: &[&str], why: &str| {
+        let refusal = run(arguments, mails);
+        let said = String::from_utf8(refusal.stderr).unwrap();
+        assert_eq!(refusal.status.code(), Some(2), "{said}");
+        assert!(said.contains(why) && said.contains("out.jsonl"), "{said}");
+        assert!(fs::read(&output).unwrap() == before, "{why}");
+    };
+    refused(&["-l", "labels/tickets.toml"], &mails, "line 1 would now come out in another way");
+    refused(&labels, &["samples/chinese.mbox"], "line 1 is about samples/inbox.mbox [0]");
+    refused(&labels, &["samples/inbox.mbox"], "is beyond the last document");
+    refused(&["-l", "labels/mail.txt", "-f", "csv"], &mails, "it does not begin like");
+    refused(&["-l", "labels/mail.txt", "--no-clean"], &mails, "would now come out in another way");
+    // More input is what resuming is for.
+    assert!(run(&labels, &[mails[0], mails[1], "samples/maildir"]).status.success());
+    let after = fs::read(&output).unwrap();
+    assert!(after.starts_with(&before) && after.len() > before.len());
+    for foreign in ["my notes", "my notes\n", "{\"a\":1}\n"] {
+        fs::write(&output, foreign).unwrap();
+        assert_eq!(run(&labels, &mails).status.code(), Some(2), "{foreign:?}");
+        assert_eq!(fs::read_to_string(&output).unwrap(), foreign);
+    }
+}
+
+#[test]
+fn errors_written_before_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.jsonl");
+    let mails = folder.path().join("mails.mbox");
+    let mail = "From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\nwe meet on friday\n\n";
+    let empty = "From a Sat Jan  3 01:05:34 1996\nFrom: b\n\n\n";
+    fs::write(&mails, [mail, empty, mail, mail].concat()).unwrap();
+    let run = || classify(std::slice::from_ref(&mails), &output).args(["--resume"]).output();
+    assert_eq!(run().status.code(), Some(1));
+    let again = run();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("1 of 4 documents got no verdict"));
+}
+
+#[cfg(unix)]
+#[test]
+fn one_run_at_a_time_writes_an_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.jsonl");
+    let mut first = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        .args(["classify", "-", "--label", "a", "--label", "b", "-o"])
+        .arg(&output)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for(|| part_of(&output).exists());
+    let second = mailsort(["classify", "samples/inbox.mbox", "--label", "a", "--label", "b", "-o"]).args([&output]);
+    let second = second.output();
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8(second.stderr).unwrap().contains("another run is writing it"));
+    first.stdin.take().unwrap().write_all(b"Subject: hello there\n\nwe meet on friday\n").unwrap();
+    assert!(first.wait().unwrap().success());
+}
+
+fn wait_for(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
+    use std::io::Read;
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.jsonl");
+    let inbox = fs::read(root().join("samples/inbox.mbox")).unwrap();
+    let many = [inbox.as_slice(), b"\n"].concat().repeat(20);
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+            .args(["classify", "-", "-l", "labels/mail.txt", "-o"])
+            .arg(&output)
+            .current_dir(root())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It waits for more when the signal comes.
+        child.stdin.as_mut().unwrap().write_all(&many).unwrap();
+        wait_for(|| fs::metadata(part_of(&output)).is_ok_and(|metadata| metadata.len() > 0));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{said}");
+        assert!(said.contains("mailsort: stopped after") && said.contains("--resume goes on"), "{said}");
+        let written = fs::read(part_of(&output)).unwrap();
+        assert!(written.ends_with(b"\n") && !output.exists());
+        let resumed = mailsort(["classify", "-", "-l", "labels/mail.txt", "--resume", "-o"]).args([&output]);
+        assert!(resumed.stdin(many.clone()).output().status.success());
+        let whole = fs::read(&output).unwrap();
+        assert!(whole.starts_with(&written) && whole.iter().filter(|&&b| b == b'\n').count() == 280);
+        fs::remove_file(&output).unwrap();
+    }
+}
