@@ -6,6 +6,7 @@
 //! several of them, and [`cli`] names the types of theirs that a flag chooses.
 //!
 //! - [`record`]: the plain data that every room shares
+//! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` knows html2text
@@ -33,6 +34,8 @@
 //! `tests/it/tidy.rs` holds the source to what this page states.
 
 pub mod record;
+
+pub mod terminal;
 
 pub mod labels;
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::record::{Origin, Reason};
+use crate::terminal::escape_lines;
 
 /// When the progress display is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -92,14 +93,14 @@ impl Report {
     /// Something is odd, and the run goes on.
     pub fn warn(&self, message: impl fmt::Display) {
         if self.level >= Level::Normal {
-            self.line(&format!("mailsort: warning: {}", escape(&message.to_string())));
+            self.line(&format!("mailsort: warning: {}", escape_lines(&message.to_string())));
         }
     }
 
     /// Something only a curious user wants to know.
     pub fn note(&self, message: impl fmt::Display) {
         if self.level >= Level::Verbose {
-            self.line(&format!("mailsort: {}", escape(&message.to_string())));
+            self.line(&format!("mailsort: {}", escape_lines(&message.to_string())));
         }
     }
 
@@ -205,36 +206,7 @@ pub fn fatal(error: &anyhow::Error) {
         // An operating system's error number says nothing that its text does not.
         let cause = cause.to_string();
         let cause = cause.split(" (os error").next().unwrap_or(&cause);
-        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape(cause));
+        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(cause));
     }
     say(&text);
-}
-
-/// Makes foreign text harmless to a terminal: control characters, which can move the cursor, retitle the window or
-/// worse, are shown as escapes; line breaks of our own messages stay.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        // The bidirectional overrides can make a line read as something else.
-        let risky = (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if risky {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attacks_on_terminals_are_shown() {
-        assert_eq!(escape("\u{1b}]0;owned\u{7}"), "\\u{1b}]0;owned\\u{7}");
-        assert_eq!(escape("a\rb"), "a\\rb");
-        assert_eq!(escape("evil\u{202e}txt.exe"), "evil\\u{202e}txt.exe");
-        assert_eq!(escape("grüße 会议"), "grüße 会议");
-    }
 }
