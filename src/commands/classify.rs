@@ -11,7 +11,7 @@ use crate::cli::{Classify, Labels};
 use crate::engine::{Builtin, Embedder, LabelText};
 use crate::intake::{self, Options, Raw, Source};
 use crate::labels::LabelSet;
-use crate::output::{self, Layout, Target};
+use crate::output::{Layout, SetLayout, Target};
 use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Skip, Verdict};
 use crate::report::Report;
 use crate::sorting::{Rules, ZeroShot};
@@ -43,17 +43,19 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let (paths, broken_list) = inputs::paths(&arguments.input, &options, &output)?;
     let source = Source::new(paths, options.clone());
     let scoring = Scoring::new(arguments, &sets, &report)?;
-    let mut target = Target::open(arguments.output.output.as_deref())?;
     let layout = Layout {
-        sets: sets.iter().map(|set| set.name.clone()).collect(),
+        sets: sets.iter().map(set_layout).collect(),
         top_k: arguments.labels.top_k.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model: scoring.engine.id().to_string(),
     };
+    let form = arguments.output.form();
+    form.check(&layout)?;
+    let mut target = Target::open(arguments.output.output.as_deref())?;
     let cannot_write = || match &arguments.output.output {
         Some(path) => format!("cannot write the output {}", path.display()),
         None => "cannot write the output".to_string(),
     };
-    let mut records = output::records(arguments.output.format(), &mut target, layout).with_context(cannot_write)?;
+    let mut records = form.records(&mut target, layout).with_context(cannot_write)?;
 
     let total = report.shows_progress().then(|| inputs::total_bytes(&arguments.input, &options)).flatten();
     report.follow(source.bytes_read(), total);
@@ -162,6 +164,10 @@ impl Scoring {
 
 fn verdict(origin: Origin, envelope: Envelope, outcome: Result<Outcome, Reason>) -> Verdict {
     Verdict { origin, envelope, outcome }
+}
+
+fn set_layout(set: &LabelSet) -> SetLayout {
+    SetLayout { name: set.name.clone(), labels: set.labels.iter().map(|label| label.name.clone()).collect() }
 }
 
 /// Embeds the labels of a set.

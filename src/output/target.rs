@@ -1,7 +1,7 @@
 //! Where records go: standard output, or a file that appears only when it is complete.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -45,6 +45,15 @@ impl Target {
         permissions(&mut builder, existing.as_ref());
         let file = builder.tempfile_in(folder).with_context(context)?;
         Ok(Self::Beside(BufWriter::new(file), path))
+    }
+
+    /// True when a person looks on.
+    pub(super) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Stdout(out) => out.get_ref().is_terminal(),
+            Self::Direct(out) => out.get_ref().is_terminal(),
+            Self::Beside(..) => false,
+        }
     }
 
     /// Completes the output: flushes, and gives a file its name.

@@ -2,7 +2,9 @@
 //!
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `errors`: what is said of bad input, and that nothing is lost
+//! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
+//! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
@@ -14,8 +16,10 @@
 
 mod classify;
 mod errors;
+mod formats;
 mod golden;
 mod mailsort;
+mod notmuch;
 mod properties;
 mod readme;
 mod real_mail;

@@ -24,6 +24,10 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("println!", &[]),
     ("eprint", &[]),
     ("process::exit", &[]),
+    ("anstyle", &["src/output/table/mod.rs"]),
+    ("terminal_size", &["src/output/page.rs"]),
+    ("unicode_width", &["src/output/table/fit.rs"]),
+    ("unicode_segmentation", &["src/output/table/fit.rs"]),
     ("clap", &["src/main.rs", "src/cli.rs", "src/output/mod.rs", "src/report.rs"]),
 ];
 
