@@ -46,6 +46,40 @@ pub enum Command {
     /// Score every mail against the labels and write one record each
     #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
+
+    /// Print a script that completes the commands and flags of mailsort in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+
+    /// Print a manual page
+    #[command(after_help = MAN_HELP)]
+    Man(Man),
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mailsort completions bash > ~/.local/share/bash-completion/completions/mailsort
+  mailsort completions zsh > ~/.zfunc/_mailsort    (with ~/.zfunc in fpath, before compinit)
+  mailsort completions fish > ~/.config/fish/completions/mailsort.fish";
+
+const MAN_HELP: &str = "\
+Examples:
+  mailsort man > ~/.local/share/man/man1/mailsort.1
+  mailsort man classify > ~/.local/share/man/man1/mailsort-classify.1";
+
+/// `mailsort completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `mailsort man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command to print the page of [default: the page of mailsort]
+    pub command: Option<String>,
 }
 
 /// `mailsort classify`.

@@ -1,7 +1,9 @@
 //! One file per verb: builds the parts and wires the stream.
 
 mod classify;
+mod completions;
 mod inputs;
+mod man;
 mod pipeline;
 
 use std::process::ExitCode;
@@ -17,5 +19,7 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     }
 }

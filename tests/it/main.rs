@@ -9,6 +9,7 @@
 //! - `readme`: the commands of README print what README shows
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
 //! - `samples`: `samples/` against the clean texts and labels beside them
+//! - `shell`: completions complete, and manual pages format without a warning
 //! - `tidy`: the source is as `src/lib.rs` states
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on may stop")]
@@ -24,4 +25,5 @@ mod properties;
 mod readme;
 mod real_mail;
 mod samples;
+mod shell;
 mod tidy;
