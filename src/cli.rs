@@ -1,8 +1,8 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
@@ -35,10 +35,11 @@ Examples:
   find ~/tickets -name '*.eml' -print0 | mailsort classify --files-from - -0 --labels tickets.toml
   cat mail.eml | mailsort classify - --labels queues.toml --labels priority.toml --threshold 0.5
 
-Labels are plain words in any language, one a line: `name` or `name: description`.
-A file that ends in .toml may also hold `instruct` and `threshold`, and one [[label]] table a label
-with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
-descriptions; `instruct` and `examples` are for models that use them.";
+Label files:
+  Plain words in any language, one label a line: `name` or `name: description`.
+  A file that ends in .toml may also hold `instruct` and `threshold`, and one [[label]] table a
+  label with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
+  descriptions; `instruct` and `examples` are for models that use them.";
 
 const SHOW_HELP: &str = "\
 Examples:
@@ -60,6 +61,40 @@ pub enum Command {
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
     Show(Box<Show>),
+
+    /// Print a script that completes the commands and flags of mailsort in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+
+    /// Print a manual page
+    #[command(after_help = MAN_HELP)]
+    Man(Man),
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mailsort completions bash > ~/.local/share/bash-completion/completions/mailsort
+  mailsort completions zsh > ~/.zfunc/_mailsort    (with ~/.zfunc in fpath, before compinit)
+  mailsort completions fish > ~/.config/fish/completions/mailsort.fish";
+
+const MAN_HELP: &str = "\
+Examples:
+  mailsort man > ~/.local/share/man/man1/mailsort.1
+  mailsort man classify > ~/.local/share/man/man1/mailsort-classify.1";
+
+/// `mailsort completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `mailsort man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command to print the page of [default: the page of mailsort]
+    pub command: Option<String>,
 }
 
 /// `mailsort show`.
@@ -118,10 +153,10 @@ pub struct Classify {
 
 /// Inputs.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input")]
+#[command(next_help_heading = "Input", next_display_order = 1)]
 pub struct Input {
     /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, JSON Lines, gzip of these; `-` for stdin
-    #[arg(value_name = "INPUT", required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
+    #[arg(value_name = "INPUT", display_order = 0, required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
     /// Read the names of inputs from FILE, one a line; `-` for stdin
@@ -199,8 +234,11 @@ pub struct Labels {
 const MOST: u64 = 1_000_000;
 const MOST_THREADS: u64 = 256;
 
-fn at_least_one(most: u64) -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=most)
+fn at_least_one(most: u64) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse::<u64>() {
+        Ok(count) if (1..=most).contains(&count) => Ok(count as usize),
+        _ => Err(format!("not a whole number from 1 to {most}")),
+    }
 }
 
 fn score(text: &str) -> Result<f32, String> {
@@ -276,9 +314,17 @@ impl Cleaning {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// The form of the records [default: jsonl, or what the ending of --output says]
+    /// The form of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
     #[arg(short, long, value_enum)]
     format: Option<output::Format>,
+
+    /// Colours of --format table
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: output::Color,
+
+    /// What stands in front of every tag of --format notmuch, as in `sorted/`
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    tag_prefix: String,
 
     /// Where to write, and what to say.
     #[command(flatten)]
@@ -286,11 +332,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// The form of the records: as asked for, or `csv` for an output that ends so.
-    pub fn format(&self) -> output::Format {
-        let ending = self.writing.output.as_deref().and_then(Path::extension);
-        let named = ending.filter(|ending| ending.eq_ignore_ascii_case("csv")).map(|_| output::Format::Csv);
-        self.format.or(named).unwrap_or(output::Format::Jsonl)
+    /// How the records are written: as asked for, or as the ending of the output says.
+    pub fn form(&self) -> output::Form {
+        let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
+        let format = self.format.or(ending.and_then(output::Format::of_ending)).unwrap_or(output::Format::Jsonl);
+        output::Form { format, color: self.color, tag_prefix: self.tag_prefix.clone() }
     }
 }
 

@@ -8,7 +8,7 @@ use super::stream::{Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::engine::{Builtin, Embedder, LabelText};
 use crate::labels::LabelSet;
-use crate::output::{self, Layout};
+use crate::output::{Layout, SetLayout};
 use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Verdict};
 use crate::report::Report;
 use crate::sorting::{Rules, ZeroShot};
@@ -37,16 +37,17 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &labels.files)?;
     let scoring = Scoring::new(arguments, &sets, &report)?;
     let layout = Layout {
-        sets: sets.iter().map(|set| set.name.clone()).collect(),
+        sets: sets.iter().map(set_layout).collect(),
         top_k: labels.top_k.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model: scoring.engine.id().to_string(),
     };
-    let format = output.format();
+    let form = output.form();
+    form.check(&layout)?;
     if output.writing.resume {
-        format.check_resumable()?;
+        form.format.check_resumable()?;
     }
     let target = stream.target()?;
-    let mut records = output::records(format, target.out(), layout).with_context(|| target.cannot_write())?;
+    let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
     records.flush().with_context(|| target.cannot_write())?;
     let write = |verdicts: Vec<Verdict>, report: &mut Report| {
         for verdict in &verdicts {
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         }
         records.flush()
     };
-    let place = |line: &[u8], header: &[u8]| format.place(line, header);
+    let place = |line: &[u8], header: &[u8]| form.format.place(line, header);
     stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), write, place })
 }
 
@@ -139,6 +140,10 @@ impl Scoring {
 
 fn verdict(origin: Origin, envelope: Envelope, outcome: Result<Outcome, Reason>) -> Verdict {
     Verdict { origin, envelope, outcome }
+}
+
+fn set_layout(set: &LabelSet) -> SetLayout {
+    SetLayout { name: set.name.clone(), labels: set.labels.iter().map(|label| label.name.clone()).collect() }
 }
 
 /// Embeds the labels of a set.

@@ -1,7 +1,9 @@
 //! One file per verb: builds the parts and wires the stream.
 
 mod classify;
+mod completions;
 mod inputs;
+mod man;
 mod pipeline;
 mod resume;
 mod show;
@@ -22,5 +24,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Show(arguments) => show::run(arguments),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     }
 }

@@ -87,7 +87,7 @@ impl<'a> Record<'a> {
         let (single, sets) = if layout.sets.len() == 1 {
             (Some(set(0)?), None)
         } else {
-            let named = layout.sets.iter().enumerate().map(|(at, name)| Ok((name.as_str(), set(at)?)));
+            let named = layout.sets.iter().enumerate().map(|(at, of)| Ok((of.name.as_str(), set(at)?)));
             (None, Some(Sets(named.collect::<io::Result<_>>()?)))
         };
         Ok(Self {

@@ -1,12 +1,18 @@
 //! Verdicts in, bytes out. Only this room writes to standard output.
 
+mod columns;
 mod csv;
 mod jsonl;
+mod notmuch;
+mod page;
+mod table;
 mod target;
 mod texts;
+mod tsv;
 mod written;
 
-use std::io::{self, Write};
+use std::io;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use serde_json::value::RawValue;
@@ -15,19 +21,31 @@ use crate::record::{DECIMALS, Verdict};
 
 pub use self::csv::CsvRecords;
 pub use jsonl::JsonlRecords;
+pub use notmuch::NotmuchRecords;
+pub use table::TableRecords;
 pub use target::Target;
 pub use texts::Texts;
+pub use tsv::TsvRecords;
 pub use written::{Place, Written};
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Names of the label sets. One set stands at the top of a record, several stand under their names.
-    pub sets: Vec<String>,
+    /// The label sets. One set stands at the top of a record, several stand under their names.
+    pub sets: Vec<SetLayout>,
     /// How many labels each record shows.
     pub top_k: usize,
     /// The model's name.
     pub model: String,
+}
+
+/// A label set as its records show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetLayout {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Vec<Arc<str>>,
 }
 
 /// Writes records in one format.
@@ -52,6 +70,12 @@ pub enum Format {
     Jsonl,
     /// A header row, then one row a document; safe to open in a spreadsheet
     Csv,
+    /// The same with tabs between the columns and no quoting, for cut and awk
+    Tsv,
+    /// For people: one line a document, as wide as the terminal
+    Table,
+    /// Lines for `notmuch tag --batch`; comments for mails that get no tag
+    Notmuch,
 }
 
 /// The forms of shown texts.
@@ -61,29 +85,6 @@ pub enum TextFormat {
     Jsonl,
     /// For people
     Text,
-}
-
-impl Format {
-    /// The place that a line written in this format names, behind `header`.
-    ///
-    /// # Errors
-    /// When the line is no such record, or the format does not say which document a line is about.
-    pub fn place(self, line: &[u8], header: &[u8]) -> Result<Place> {
-        match self {
-            Self::Jsonl => written::json_place(line),
-            Self::Csv => written::row_place(line, header, b','),
-        }
-    }
-
-    /// Refuses formats that do not say which document a line is about.
-    ///
-    /// # Errors
-    /// When this is one.
-    pub fn check_resumable(self) -> Result<()> {
-        match self {
-            Self::Jsonl | Self::Csv => Ok(()),
-        }
-    }
 }
 
 impl TextFormat {
@@ -107,15 +108,89 @@ impl TextFormat {
     }
 }
 
-/// Makes the writer of `format`; CSV writes its header row at once.
-///
-/// # Errors
-/// When the output cannot be written.
-pub fn records<'w, W: Write + 'w>(format: Format, out: W, layout: Layout) -> io::Result<Box<dyn Records + 'w>> {
-    Ok(match format {
-        Format::Jsonl => Box::new(JsonlRecords::new(out, layout)),
-        Format::Csv => Box::new(CsvRecords::new(out, layout)?),
-    })
+impl Format {
+    /// The format that the ending of a file's name stands for.
+    pub fn of_ending(ending: &str) -> Option<Self> {
+        let named = [("csv", Self::Csv), ("tsv", Self::Tsv)];
+        named.into_iter().find(|(name, _)| ending.eq_ignore_ascii_case(name)).map(|(_, format)| format)
+    }
+
+    /// The place that a line written in this format names, behind `header`.
+    ///
+    /// # Errors
+    /// When the line is no such record, or the format does not say which document a line is about.
+    pub fn place(self, line: &[u8], header: &[u8]) -> Result<Place> {
+        match self {
+            Self::Jsonl => written::json_place(line),
+            Self::Csv => written::row_place(line, header, Some(b',')),
+            Self::Tsv => written::row_place(line, header, None),
+            Self::Table | Self::Notmuch => bail!("it does not say which document it is about"),
+        }
+    }
+
+    /// Refuses formats that do not say which document a line is about.
+    ///
+    /// # Errors
+    /// When this is one.
+    pub fn check_resumable(self) -> Result<()> {
+        match self {
+            Self::Jsonl | Self::Csv | Self::Tsv => Ok(()),
+            Self::Table | Self::Notmuch => bail!("--resume can go on after the formats jsonl, csv and tsv"),
+        }
+    }
+}
+
+/// When a table has colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How records are written.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// In which format.
+    pub format: Format,
+    /// Whether a table has colours.
+    pub color: Color,
+    /// What stands in front of every label that becomes a notmuch tag.
+    pub tag_prefix: String,
+}
+
+impl Form {
+    /// Refuses what the format cannot hold, before anything is written.
+    ///
+    /// # Errors
+    /// When a label cannot be a notmuch tag.
+    pub fn check(&self, layout: &Layout) -> Result<()> {
+        match self.format {
+            Format::Notmuch => notmuch::check(layout, &self.tag_prefix),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the writer of records; a format with a header writes it at once.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn records(&self, out: Target, layout: Layout) -> io::Result<Box<dyn Records>> {
+        Ok(match self.format {
+            Format::Jsonl => Box::new(JsonlRecords::new(out, layout)),
+            Format::Csv => Box::new(CsvRecords::new(out, layout)?),
+            Format::Tsv => Box::new(TsvRecords::new(out, layout)?),
+            Format::Table => {
+                let page = page::Page::new(out.is_terminal(), self.color);
+                Box::new(TableRecords::new(out, &layout, page)?)
+            }
+            Format::Notmuch => Box::new(NotmuchRecords::new(out, &self.tag_prefix)),
+        })
+    }
 }
 
 /// A score with a fixed number of decimals, never `-0.0000`.

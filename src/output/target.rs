@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufWriter, Seek, SeekFrom, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -51,6 +51,11 @@ impl Drop for Part {
 }
 
 impl Target {
+    /// Standard output.
+    pub fn standard_output() -> Self {
+        Self::new(Sink::Stdout(BufWriter::new(io::stdout())), false)
+    }
+
     /// Opens standard output, or the file at `path`. With `resume`, also what was written there by a run that was
     /// stopped, if there is anything; then all that is written is captured until [`Target::go_on`].
     ///
@@ -58,7 +63,7 @@ impl Target {
     /// When the file or its folder cannot be written, or another run writes to it.
     pub fn open(path: Option<&Path>, resume: bool) -> Result<(Self, Option<Written>)> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
-            return Ok((Self::new(Sink::Stdout(BufWriter::new(io::stdout())), false), None));
+            return Ok((Self::standard_output(), None));
         };
         Self::open_file(path, resume).with_context(|| format!("cannot write the output {}", path.display()))
     }
@@ -123,6 +128,15 @@ impl Target {
     pub fn holds_records(&self) {
         if let Sink::Part(part) = &mut self.0.borrow_mut().sink {
             part.holds_records = true;
+        }
+    }
+
+    /// True when a person looks on.
+    pub(super) fn is_terminal(&self) -> bool {
+        match &self.0.borrow().sink {
+            Sink::Stdout(out) => out.get_ref().is_terminal(),
+            Sink::Direct(out) => out.get_ref().is_terminal(),
+            Sink::Part(_) => false,
         }
     }
 

@@ -117,13 +117,16 @@ pub(super) fn json_place(line: &[u8]) -> Result<Place> {
     serde_json::from_slice(line).context("it is no record of mailsort")
 }
 
-/// The place in a row of separated values with the columns `source`, `index` and, third from the verdict's end, `error`.
+/// The place in a row of values with the columns `source`, `index` and `error`: separated by `comma` and quoted, or by
+/// tabs and not.
 ///
 /// # Errors
 /// When the row does not read as the header says.
-pub(super) fn row_place(line: &[u8], header: &[u8], delimiter: u8) -> Result<Place> {
+pub(super) fn row_place(line: &[u8], header: &[u8], comma: Option<u8>) -> Result<Place> {
     let read = |bytes| -> Result<csv::StringRecord> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(bytes);
+        let mut form = csv::ReaderBuilder::new();
+        form.has_headers(false).delimiter(comma.unwrap_or(b'\t')).quoting(comma.is_some());
+        let mut reader = form.from_reader(bytes);
         reader.records().next().context("it is empty")?.context("it is no row of mailsort")
     };
     let (names, cells) = (read(header)?, read(line)?);
@@ -176,9 +179,11 @@ mod tests {
     fn places() {
         let place = json_place(b"{\"source\":\"a\",\"index\":3,\"id\":null,\"error\":\"no text\"}\n").unwrap();
         assert_eq!(place, Place { source: "a".into(), index: 3, error: Some("no text".into()) });
-        let place = row_place(b"\"a,b\",3,\n", b"source,index,error\n", b',').unwrap();
+        let place = row_place(b"\"a,b\",3,\n", b"source,index,error\n", Some(b',')).unwrap();
         assert_eq!(place, Place { source: "a,b".into(), index: 3, error: None });
-        assert!(row_place(b"a\n", b"source,index,error\n", b',').is_err());
+        let place = row_place(b"a\t4\tno \"text\"\n", b"source\tindex\terror\n", None).unwrap();
+        assert_eq!(place, Place { source: "a".into(), index: 4, error: Some("no \"text\"".into()) });
+        assert!(row_place(b"a\n", b"source,index,error\n", Some(b',')).is_err());
         assert!(json_place(b"[1]\n").is_err());
     }
 }

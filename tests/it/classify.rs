@@ -167,7 +167,7 @@ fn progress_is_silent_unless_wanted() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     use std::process::{Command, Stdio};
-    for format in ["jsonl", "csv"] {
+    for format in ["jsonl", "csv", "tsv", "table", "notmuch"] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
             .args(["classify", "-", "--format", format])
             .args(labels())
@@ -221,6 +221,7 @@ fn the_ending_of_the_output_says_its_form() {
         fs::read_to_string(path).unwrap().lines().next().unwrap().to_string()
     };
     assert!(first_line("a.CSV", &[]).starts_with("source,index,"));
+    assert!(first_line("a.tsv", &[]).starts_with("source\tindex\t"));
     assert!(first_line("a.csv", &["-f", "jsonl"]).starts_with('{'));
     assert!(first_line("a.txt", &[]).starts_with('{'));
 }

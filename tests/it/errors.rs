@@ -88,6 +88,7 @@ fn unknown_values() {
     insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --threshold 50"));
     insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --threshold -0.5"));
     insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --top-k 0"));
+    insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt -k none"));
     insta::assert_snapshot!(said(&[MAIL, LABELS], "classify a.eml -l l.txt --lables x"));
 }
 
@@ -103,6 +104,18 @@ fn documents_without_a_verdict_change_the_status_and_nothing_else() {
     ];
     insta::assert_snapshot!(said(&files, "classify 1.eml 2.gz 3.jsonl 4.txt 5 -l l.txt -v -k 1"));
     insta::assert_snapshot!(said(&files, "classify 1.eml -l l.txt -q -f csv"));
+}
+
+#[test]
+fn labels_that_are_no_tags() {
+    let labels = |text: &'static str| [MAIL, ("l.txt", text.as_bytes())];
+    insta::assert_snapshot!(said(&labels("good\n-bad\n"), "classify a.eml -l l.txt -f notmuch -o out"));
+    insta::assert_snapshot!(said(&labels("good\ndeleted\n"), "classify a.eml -l l.txt -f notmuch"));
+    insta::assert_snapshot!(said(&labels("good\n-bad\n"), "classify a.eml -l l.txt -f notmuch --tag-prefix -x/"));
+    insta::assert_snapshot!(said(&labels("good\n-bad\n"), "classify a.eml -l l.txt -f notmuch --tag-prefix x/"));
+    let long = format!("good\n{}\n", "long ".repeat(41));
+    let files = [MAIL, ("l.txt", long.as_bytes())];
+    insta::assert_snapshot!(said(&files, "classify a.eml -l l.txt -f notmuch"));
 }
 
 #[test]

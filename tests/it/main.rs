@@ -2,13 +2,16 @@
 //!
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `errors`: what is said of bad input, and that nothing is lost
+//! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
+//! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `samples`: `samples/` against the clean texts and labels beside them
 //! - `show`: what the model sees, and what was cut
+//! - `shell`: completions complete, and manual pages format without a warning
 //! - `tidy`: the source is as `src/lib.rs` states
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on may stop")]
@@ -16,12 +19,15 @@
 
 mod classify;
 mod errors;
+mod formats;
 mod golden;
 mod mailsort;
+mod notmuch;
 mod properties;
 mod readme;
 mod real_mail;
 mod resume;
 mod samples;
+mod shell;
 mod show;
 mod tidy;

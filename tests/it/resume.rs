@@ -90,7 +90,7 @@ fn torn_at_any_byte_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let inputs = inputs(folder.path(), 2);
     let mut random = Random(11);
-    for (verb, format) in [("classify", "jsonl"), ("classify", "csv"), ("show", "jsonl")] {
+    for (verb, format) in [("classify", "jsonl"), ("classify", "csv"), ("classify", "tsv"), ("show", "jsonl")] {
         let run = |output: &Path| {
             let labels: &[&str] = if verb == "show" { &["--removed"] } else { &["-l", "labels/mail.txt"] };
             mailsort([verb, "-o"]).args([output]).args(labels).args(&inputs)

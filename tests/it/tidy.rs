@@ -24,7 +24,23 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("println!", &[]),
     ("eprint", &[]),
     ("process::exit", &[]),
-    ("clap", &["src/main.rs", "src/cli.rs", "src/output/mod.rs", "src/report.rs"]),
+    ("anstyle", &["src/output/table/mod.rs"]),
+    ("terminal_size", &["src/output/page.rs"]),
+    ("unicode_width", &["src/output/table/fit.rs"]),
+    ("unicode_segmentation", &["src/output/table/fit.rs"]),
+    ("clap_complete", &["src/cli.rs", "src/commands/completions.rs"]),
+    ("clap_mangen", &["src/commands/man.rs"]),
+    (
+        "clap",
+        &[
+            "src/main.rs",
+            "src/cli.rs",
+            "src/commands/completions.rs",
+            "src/commands/man.rs",
+            "src/output/mod.rs",
+            "src/report.rs",
+        ],
+    ),
 ];
 
 /// The rooms, which do not know each other.

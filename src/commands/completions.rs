@@ -1,0 +1,58 @@
+//! `mailsort completions`: prints a script that completes commands and flags in a shell.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::{Cli, Completions};
+use crate::output::Target;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the output cannot be written.
+pub(super) fn run(arguments: &Completions) -> Result<ExitCode> {
+    let mut out = Target::standard_output();
+    out.write_all(&script(Cli::command(), arguments.shell)).context("cannot write the output")?;
+    out.finish().context("cannot write the output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The script for `shell`. It is made in memory, because clap_complete panics when it cannot write.
+fn script(command: Command, shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut visible(&command), "mailsort", &mut script);
+    script
+}
+
+/// The command without its hidden subcommands, which clap_complete offers like any other.
+fn visible(command: &Command) -> Command {
+    let shown = Command::new("mailsort").args(command.get_arguments().cloned());
+    shown
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(command.get_about().cloned().unwrap_or_default())
+        .subcommands(command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn hidden_commands_are_not_offered() {
+        let command = Command::new("mailsort")
+            .version("1")
+            .subcommand(Command::new("classify"))
+            .subcommand(Command::new("secret").hide(true));
+        for &shell in Shell::value_variants() {
+            let script = String::from_utf8(script(command.clone(), shell)).unwrap();
+            assert!(script.contains("classify") && script.contains("version"), "{shell}");
+            assert!(!script.contains("secret"), "{shell}");
+        }
+    }
+}
