@@ -8,6 +8,7 @@ pub mod clean;
 mod files;
 mod guard;
 pub mod html;
+mod length;
 pub mod lines;
 pub mod mail;
 pub mod maildir;
@@ -15,6 +16,7 @@ pub mod mbox;
 mod open;
 mod pattern;
 pub mod rows;
+mod separator;
 pub mod sniff;
 mod source;
 
@@ -93,7 +95,7 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
     if metadata.is_dir() {
         std::fs::read_dir(path).with_context(|| format!("cannot list the folder {shown}"))?;
         if !maildir::is_maildir(path) && Files::new(path, options.recursive).next().is_none() {
-            bail!("no mail in the folder {shown}: it holds no file that is not hidden");
+            bail!("no mail in the folder {shown}: {}", source::NO_FILE);
         }
     } else if metadata.is_file() {
         std::fs::File::open(path).with_context(|| format!("cannot read the input {shown}"))?;
