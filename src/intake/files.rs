@@ -42,10 +42,9 @@ impl Files {
     }
 
     fn list_maildir(&mut self, path: &Path) {
-        match maildir::messages(path) {
-            Ok(messages) => self.found.extend(messages.into_iter().map(Found::Message)),
-            Err(error) => self.found.push_back(Found::Failed(path.to_path_buf(), error.to_string())),
-        }
+        let listing = maildir::Listing::new(path);
+        self.found.extend(listing.paths().into_iter().map(Found::Message));
+        self.found.extend(listing.failed.into_iter().map(|(folder, error)| Found::Failed(folder, error.to_string())));
     }
 
     /// Takes one step of the walk. `None` at its end.
@@ -71,10 +70,10 @@ impl Files {
             let is_maildir = maildir::is_maildir(entry.path());
             if is_maildir {
                 self.list_maildir(entry.path());
-            } else if hidden || is_part_of_maildir(entry) {
+            } else if hidden || is_part_of_maildir(entry) || is_kept_by_server(entry) {
                 self.skip_folder();
             }
-        } else if hidden {
+        } else if hidden || is_kept_by_server(entry) {
         } else if kind.is_file() {
             self.found.push_back(Found::File(entry.path().to_path_buf()));
         } else {
@@ -93,6 +92,13 @@ impl Files {
 fn is_part_of_maildir(entry: &DirEntry) -> bool {
     let own = ["cur", "new", "tmp"].iter().any(|name| entry.file_name() == *name);
     own && entry.path().parent().is_some_and(maildir::is_maildir)
+}
+
+/// True for what mail servers keep in a maildir beside the messages.
+fn is_kept_by_server(entry: &DirEntry) -> bool {
+    entry.depth() > 0
+        && maildir::is_not_mail(entry.file_name())
+        && entry.path().parent().is_some_and(maildir::is_maildir)
 }
 
 impl Iterator for Files {
@@ -154,6 +160,65 @@ mod tests {
             listed(folder.path(), true),
             ["message cur/1", "message new/2", "message .Sent/cur/4", "message .Sent/new/5"]
         );
+    }
+
+    #[test]
+    fn what_servers_keep_is_no_mail() {
+        let folder = tree(&[
+            "m/cur/1",
+            "m/new/2",
+            "m/tmp/3",
+            "m/dovecot-uidlist",
+            "m/dovecot.index.log",
+            "m/subscriptions",
+            "m/.uidvalidity",
+            "m/courierimapkeywords/:list",
+            "m/notes.txt",
+            "m/.Archive.2024/cur/4",
+            "m/.Archive.2024/new/5",
+            "m/.Archive.2024/maildirfolder",
+            "m/Sub/cur/6",
+            "m/Sub/new/.keep",
+            "m/Sub/.mbsyncstate",
+            "mh/.mh_sequences",
+            "mh/1",
+            "mh/subscriptions",
+        ]);
+        let all = [
+            "message m/cur/1",
+            "message m/new/2",
+            "message m/.Archive.2024/cur/4",
+            "message m/.Archive.2024/new/5",
+            "message m/Sub/cur/6",
+            "file m/notes.txt",
+            "file mh/1",
+            "file mh/subscriptions",
+        ];
+        assert_eq!(listed(folder.path(), false), all);
+        assert_eq!(listed(folder.path(), true), all);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_to_messages_are_messages_and_a_folder_that_cannot_be_listed_is_said() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tree(&["elsewhere", "m/cur/1", "m/new/2", "m/tmp/3"]);
+        symlink("../../elsewhere", folder.path().join("m/cur/0")).unwrap();
+        symlink("..", folder.path().join("m/cur/4")).unwrap();
+        let m = folder.path().join("m");
+        assert_eq!(
+            listed(&m, false),
+            ["message cur/0", "message cur/1", "failed cur/4: not a regular file", "message new/2"]
+        );
+        let forbid = |mode| std::fs::set_permissions(m.join("cur"), std::fs::Permissions::from_mode(mode)).unwrap();
+        forbid(0o000);
+        // The superuser may list what nobody may.
+        if std::fs::read_dir(m.join("cur")).is_err() {
+            let seen = listed(&m, false);
+            assert_eq!(seen[0], "message new/2");
+            assert!(seen[1].starts_with("failed cur: "), "{seen:?}");
+        }
+        forbid(0o755);
     }
 
     #[cfg(unix)]

@@ -1,6 +1,9 @@
-//! Reads a stream line by line without ever holding more of a line than asked for.
+//! Reads a stream line by line from a window of its bytes, which can look ahead as far as it is asked to.
 
-use std::io::{self, BufRead};
+use std::io::{self, Read};
+
+/// How much is read at once, and the longest part of a line that is handed out at once.
+const PART: usize = 64 * 1024;
 
 /// One line with its line break; of a longer line only the first bytes are kept.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,23 +16,89 @@ pub struct Line {
     pub cut: bool,
 }
 
-/// A stream of lines, into which lines can be put back.
+/// A stream of lines.
 pub struct Lines<R> {
     reader: R,
+    /// The bytes from `start` to `end` are read and not yet consumed.
+    window: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Where `start` stands in the stream.
     offset: u64,
-    /// Lines put back, the next one last.
-    ahead: Vec<Line>,
+    ended: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: Read> Lines<R> {
     /// Reads from `reader`.
     pub fn new(reader: R) -> Self {
-        Self { reader, offset: 0, ahead: Vec::new() }
+        Self { reader, window: Vec::new(), start: 0, end: 0, offset: 0, ended: false }
     }
 
-    /// Makes `line` the next one again.
-    pub fn put_back(&mut self, line: Line) {
-        self.ahead.push(line);
+    /// Where the next byte stands in the stream.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The bytes that come next: at least `wanted`, or all up to the end of the stream, and then `true`.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn ahead(&mut self, wanted: usize) -> io::Result<(&[u8], bool)> {
+        while self.end - self.start < wanted && !self.ended {
+            if self.end == self.window.len() {
+                self.make_room();
+            }
+            match self.reader.read(&mut self.window[self.end..]) {
+                Ok(0) => self.ended = true,
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((&self.window[self.start..self.end], self.ended))
+    }
+
+    /// Moves what is left to the front where that frees at least half of the window, else doubles it: so bytes are
+    /// moved only once in a while, however far somebody looks ahead.
+    fn make_room(&mut self) {
+        if self.start == 0 || self.start < self.window.len() / 2 {
+            self.window.resize((2 * self.window.len()).max(PART), 0);
+            return;
+        }
+        self.window.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.window.len() > 16 * PART && self.end < PART {
+            self.window.truncate(2 * PART);
+            self.window.shrink_to_fit();
+        }
+    }
+
+    /// The next line with its line break, or as much of a very long one as is handed out at once; empty at the end.
+    /// It stays the next one until it is consumed.
+    ///
+    /// # Errors
+    /// When the stream cannot be read.
+    pub fn part(&mut self) -> io::Result<&[u8]> {
+        let mut seen = 0;
+        loop {
+            let (bytes, ended) = self.ahead(seen + 1)?;
+            let longest = bytes.len().min(PART);
+            if let Some(at) = memchr::memchr(b'\n', &bytes[seen..longest]) {
+                let length = seen + at + 1;
+                return Ok(&self.window[self.start..self.start + length]);
+            }
+            if ended || longest == PART {
+                return Ok(&self.window[self.start..self.start + longest]);
+            }
+            seen = longest;
+        }
+    }
+
+    /// Goes on by `length` bytes, which were seen ahead.
+    pub fn consume(&mut self, length: usize) {
+        self.start += length;
+        self.offset += length as u64;
     }
 
     /// The next line, of which at most `room` bytes are kept, or `None` at the end.
@@ -37,28 +106,16 @@ impl<R: BufRead> Lines<R> {
     /// # Errors
     /// When the stream cannot be read.
     pub fn next_line(&mut self, room: usize) -> io::Result<Option<Line>> {
-        if let Some(line) = self.ahead.pop() {
-            return Ok(Some(line));
-        }
         let mut line = Line { offset: self.offset, bytes: Vec::new(), cut: false };
         loop {
-            let available = match self.reader.fill_buf() {
-                Ok(available) => available,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if available.is_empty() {
+            let part = self.part()?;
+            let (length, last) = (part.len(), part.last().is_none_or(|&byte| byte == b'\n'));
+            let kept = length.min(room.saturating_sub(line.bytes.len()));
+            line.bytes.extend_from_slice(&part[..kept]);
+            line.cut |= kept < length;
+            self.consume(length);
+            if last {
                 return Ok((self.offset > line.offset).then_some(line));
-            }
-            let end = memchr::memchr(b'\n', available);
-            let taken = end.map_or(available.len(), |at| at + 1);
-            let kept = taken.min(room.saturating_sub(line.bytes.len()));
-            line.bytes.extend_from_slice(&available[..kept]);
-            line.cut |= kept < taken;
-            self.reader.consume(taken);
-            self.offset += taken as u64;
-            if end.is_some() {
-                return Ok(Some(line));
             }
         }
     }
@@ -68,14 +125,48 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
+    /// Yields at most three bytes at a time.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(3);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
     #[test]
     fn long_lines_are_cut_and_offsets_stay_right() {
-        let mut lines = Lines::new(io::BufReader::with_capacity(3, b"abcdefgh\nx\n\nend".as_slice()));
+        let mut lines = Lines::new(Slow(b"abcdefgh\nx\n\nend"));
         let mut seen = Vec::new();
         while let Some(line) = lines.next_line(4).unwrap() {
             seen.push((line.offset, String::from_utf8(line.bytes).unwrap(), line.cut));
         }
         let expected = [(0, "abcd", true), (9, "x\n", false), (11, "\n", false), (12, "end", false)];
         assert_eq!(seen, expected.map(|(offset, text, cut)| (offset, text.to_string(), cut)));
+    }
+
+    #[test]
+    fn lines_longer_than_the_window_come_whole() {
+        let input = format!("{}\nshort\n{}", "x".repeat(3 * PART + 1), "y".repeat(PART));
+        let mut lines = Lines::new(input.as_bytes());
+        let mut next = || lines.next_line(usize::MAX).unwrap().map(|line| line.bytes.len());
+        assert_eq!([next(), next(), next(), next()], [Some(3 * PART + 2), Some(6), Some(PART), None]);
+    }
+
+    #[test]
+    fn looking_ahead_changes_nothing_and_its_memory_goes_back() {
+        let input: Vec<u8> = (0..400_000).flat_map(|n: u32| format!("{n}\n").into_bytes()).collect();
+        let mut lines = Lines::new(input.as_slice());
+        for n in 0..400_000 {
+            if n % 90_000 == 7 {
+                let wanted = 40 * PART;
+                assert!(lines.ahead(wanted).unwrap().0.len() >= wanted.min(input.len() - lines.offset() as usize));
+            }
+            assert_eq!(lines.next_line(99).unwrap().unwrap().bytes, format!("{n}\n").as_bytes());
+        }
+        assert_eq!(lines.next_line(99).unwrap(), None);
+        assert_eq!(lines.offset(), input.len() as u64);
+        assert!(lines.window.len() <= 40 * PART * 2, "{}", lines.window.len());
     }
 }

@@ -1,11 +1,24 @@
-//! Lists the messages of a maildir in a stable order.
+//! Lists the messages of a maildir in a stable order, and finds those again that were renamed since.
+//!
+//! The name of a message is `unique[,FIELD=value...][:2,FLAGS]`. Mail programs rename the file whenever a flag is set, when
+//! they move it from `new` to `cur`, and when they add a field (Dovecot's `,S=1234,W=1250`, mbsync's `,U=12`). What
+//! stays is the unique part. A message that is delivered after its maildir was listed belongs to the next run.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The folders of a maildir that hold messages, in the order they are read. `tmp` holds unfinished deliveries.
-const FOLDERS: [&str; 2] = ["cur", "new"];
+/// The folders of a maildir that hold messages. `tmp` holds unfinished deliveries. Messages move from the first to the
+/// second, so that none is missed by who lists them in this order.
+const FOLDERS: [&str; 2] = ["new", "cur"];
+
+/// What mail servers keep beside the messages of a maildir, by the beginnings of the names.
+const NOT_MAIL: [&str; 8] =
+    ["dovecot", "courier", "maildirfolder", "maildirsize", "maildirfilter", "subscriptions", "shared-", "sqwebmail"];
+
+/// A listing is repeated until it brings nothing new, but not more often than this.
+const LISTINGS: usize = 9;
 
 /// True when `folder` looks like a maildir: it has `cur` or `new`, and `tmp` or both.
 pub fn is_maildir(folder: &Path) -> bool {
@@ -14,14 +27,14 @@ pub fn is_maildir(folder: &Path) -> bool {
     found == 2 || (found == 1 && has("tmp")) || (found == 1 && !has_other_entries(folder))
 }
 
-/// True when something else than a maildir's own folders and dot files lies in `folder`.
+/// True when something else than a maildir's own folders and files lies in `folder`.
 fn has_other_entries(folder: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return false;
     };
     entries.flatten().any(|entry| {
         let name = entry.file_name();
-        let own = FOLDERS.iter().any(|f| name == *f) || name == "maildirfolder";
+        let own = FOLDERS.iter().any(|f| name == *f) || is_not_mail(&name);
         !own && !is_hidden(&name)
     })
 }
@@ -31,47 +44,157 @@ pub fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// The message files of a maildir: `cur` then `new`, each by name.
-///
-/// # Errors
-/// When a folder cannot be listed.
-pub fn messages(maildir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for folder in FOLDERS {
-        let folder = maildir.join(folder);
-        if !folder.is_dir() {
-            continue;
-        }
-        let mut names: Vec<PathBuf> =
-            std::fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<_>>()?;
-        names.retain(|path| path.file_name().is_some_and(|name| !is_hidden(name)));
-        names.sort();
-        files.append(&mut names);
-    }
-    Ok(files)
+/// True for the index and configuration files that mail servers keep in a maildir.
+pub fn is_not_mail(name: &OsStr) -> bool {
+    NOT_MAIL.iter().any(|begin| name.as_encoded_bytes().starts_with(begin.as_bytes()))
 }
 
-/// Finds a message again whose flags were changed between listing and opening, which renames the file: the part of
-/// the name before `:2,` stays. A message may also have moved from `new` to `cur`.
-pub fn find_renamed(path: &Path) -> Option<PathBuf> {
-    let base = base_name(path.file_name()?).to_vec();
-    let maildir = path.parent()?.parent()?;
-    for folder in FOLDERS {
-        let Ok(entries) = std::fs::read_dir(maildir.join(folder)) else {
-            continue;
+/// The messages that a maildir held at one moment.
+#[derive(Debug, Default)]
+pub struct Listing {
+    by_name: HashMap<Box<[u8]>, PathBuf>,
+    /// Further messages of the same unique name, which should not be there and are mail all the same.
+    others: Vec<PathBuf>,
+    /// Folders that could not be listed, and why.
+    pub failed: Vec<(PathBuf, io::Error)>,
+}
+
+impl Listing {
+    /// Lists `maildir`, as often as it takes: a file that is renamed while its folder is being listed may be seen twice
+    /// or not at all.
+    pub fn new(maildir: &Path) -> Self {
+        let mut listing = Self::default();
+        for _ in 0..LISTINGS {
+            let before = listing.by_name.len();
+            listing.failed.clear();
+            for folder in FOLDERS {
+                listing.add_folder(maildir.join(folder));
+            }
+            if listing.by_name.len() == before {
+                break;
+            }
+        }
+        listing
+    }
+
+    fn add_folder(&mut self, folder: PathBuf) {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            // Maildirs without `new` exist, and a maildir may be deleted at any time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => return self.failed.push((folder, error)),
         };
-        for entry in entries.flatten() {
-            if base_name(&entry.file_name()) == base {
-                return Some(entry.path());
+        for entry in entries {
+            match entry {
+                Ok(entry) if is_hidden(&entry.file_name()) => {}
+                Ok(entry) => self.add(entry.path()),
+                Err(error) => return self.failed.push((folder, error)),
             }
         }
     }
-    None
+
+    fn add(&mut self, path: PathBuf) {
+        let Some(name) = path.file_name().map(unique_name) else {
+            return;
+        };
+        let Some(known) = self.by_name.get_mut(name) else {
+            self.by_name.insert(name.into(), path);
+            return;
+        };
+        if *known == path || self.others.contains(&path) {
+            return;
+        }
+        match are_two_files(known, &path) {
+            true => self.others.push(path),
+            false => *known = path,
+        }
+    }
+
+    /// All messages: those of `cur`, then those of `new`, each by name. Names begin with the time of delivery.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = self.by_name.values().chain(&self.others).cloned().collect();
+        paths.sort();
+        paths
+    }
 }
 
-fn base_name(name: &OsStr) -> &[u8] {
-    let bytes = name.as_encoded_bytes();
-    memchr::memmem::find(bytes, b":2,").map_or(bytes, |at| &bytes[..at])
+/// Finds messages of one maildir again whose files were renamed since they were listed.
+#[derive(Default)]
+pub struct Renamed {
+    maildir: PathBuf,
+    listing: Option<Listing>,
+}
+
+impl Renamed {
+    /// Where the message is now that was listed as `listed`; `None` when it is no longer in its maildir. `missing` is
+    /// where it was last looked for in vain. The maildir is listed anew only when what is known of it is out of date,
+    /// so that a whole maildir renamed at once costs a few listings.
+    ///
+    /// # Errors
+    /// When a folder of the maildir cannot be listed.
+    pub fn find(&mut self, listed: &Path, missing: &Path) -> io::Result<Option<PathBuf>> {
+        let (Some(name), Some(maildir)) = (listed.file_name(), listed.parent().and_then(Path::parent)) else {
+            return Ok(None);
+        };
+        let name = unique_name(name);
+        let is_known = self.listing.is_some() && self.maildir == maildir;
+        if is_known {
+            match self.listing.as_ref().and_then(|listing| listing.by_name.get(name)) {
+                // What was deleted before the last listing does not come back.
+                None => return Ok(None),
+                Some(path) if path != missing => return Ok(Some(path.clone())),
+                Some(_) => {}
+            }
+        }
+        let mut listing = Listing::new(maildir);
+        let found = listing.by_name.get(name).cloned();
+        self.maildir = maildir.to_path_buf();
+        match listing.failed.pop() {
+            Some((_, error)) if found.is_none() => Err(error),
+            _ => {
+                self.listing = Some(listing);
+                Ok(found)
+            }
+        }
+    }
+}
+
+/// The part of a message's name that never changes: without flags and fields.
+fn unique_name(name: &OsStr) -> &[u8] {
+    let mut name = name.as_encoded_bytes();
+    // Where `:` is no character of a file name, programs write `;` or `!`.
+    let info = memchr::memmem::rfind(name, b"2,").filter(|&at| at > 0 && matches!(name[at - 1], b':' | b';' | b'!'));
+    if let Some(at) = info.filter(|at| name[at + 2..].iter().all(|b| b.is_ascii_alphanumeric() || *b == b',')) {
+        name = &name[..at - 1];
+    }
+    while let Some(at) = memchr::memrchr(b',', name).filter(|&at| at > 0 && is_field(&name[at + 1..])) {
+        name = &name[..at];
+    }
+    name
+}
+
+/// True for `S=1234` and the like.
+fn is_field(text: &[u8]) -> bool {
+    matches!(text, [b'A'..=b'Z', b'=', number @ ..] if number.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// True when both are there, and not one file that was renamed while we looked.
+fn are_two_files(one: &Path, other: &Path) -> bool {
+    match (one.symlink_metadata(), other.symlink_metadata()) {
+        (Ok(one), Ok(other)) => !is_same(&one, &other),
+        _ => false,
+    }
+}
+
+#[cfg(unix)]
+fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &std::fs::Metadata, _: &std::fs::Metadata) -> bool {
+    false
 }
 
 #[cfg(test)]
@@ -83,6 +206,11 @@ mod tests {
         std::fs::write(path, "x").unwrap();
     }
 
+    fn listed(folder: &Path) -> Vec<String> {
+        let paths = Listing::new(folder).paths();
+        paths.iter().map(|p| p.strip_prefix(folder).unwrap().to_string_lossy().into_owned()).collect()
+    }
+
     #[test]
     fn lists_in_order_and_finds_renamed() {
         let folder = tempfile::tempdir().unwrap();
@@ -90,15 +218,60 @@ mod tests {
             touch(&folder.path().join(name));
         }
         assert!(is_maildir(folder.path()));
-        let shown: Vec<_> = messages(folder.path())
-            .unwrap()
-            .iter()
-            .map(|p| p.strip_prefix(folder.path()).unwrap().to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(shown, ["cur/1.c.h:2,", "cur/2.b.h:2,S", "new/3.a.h"]);
-        let moved = find_renamed(&folder.path().join("new/2.b.h")).unwrap();
-        assert!(moved.ends_with("cur/2.b.h:2,S"));
-        assert_eq!(find_renamed(&folder.path().join("new/7.gone")), None);
+        assert_eq!(listed(folder.path()), ["cur/1.c.h:2,", "cur/2.b.h:2,S", "new/3.a.h"]);
+        let find = |name: &str| {
+            let path = folder.path().join(name);
+            Renamed::default().find(&path, &path).unwrap()
+        };
+        assert!(find("new/2.b.h").unwrap().ends_with("cur/2.b.h:2,S"));
+        assert_eq!(find("new/7.gone"), None);
+        assert_eq!(find("cur/3.a.h:2,"), Some(folder.path().join("new/3.a.h")));
+    }
+
+    #[test]
+    fn names_of_mail_programs() {
+        for (name, unique) in [
+            ("1718.M1P1.host:2,S", "1718.M1P1.host"),
+            ("1718.M1P1.host", "1718.M1P1.host"),
+            ("1718.1_2.host,U=123:2,S", "1718.1_2.host"),
+            ("1718.M1P1.host,S=1234,W=1250:2,RSa", "1718.M1P1.host"),
+            ("1718.M1P1.host,S=1234,W=1250", "1718.M1P1.host"),
+            ("1718.M1P1V8I2.host;2,S", "1718.M1P1V8I2.host"),
+            ("1718.M1P1.host!2,FS", "1718.M1P1.host"),
+            ("1718.M1P1.ho:2,st.org:2,S", "1718.M1P1.ho:2,st.org"),
+            ("1718.M1P1.ho:2,st.org", "1718.M1P1.ho:2,st.org"),
+            ("PATCH-1,2-x.txt:2,S", "PATCH-1,2-x.txt"),
+            ("a,b", "a,b"),
+            (":2,S", ""),
+            (",S=1", ",S=1"),
+        ] {
+            assert_eq!(unique_name(OsStr::new(name)).escape_ascii().to_string(), unique, "{name}");
+        }
+    }
+
+    #[test]
+    fn two_files_of_one_name_are_two_mails() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["cur/1.a:2,", "cur/1.a:2,S", "new/1.a", "cur/1.a,U=2:2,"] {
+            touch(&folder.path().join(name));
+        }
+        assert_eq!(listed(folder.path()), ["cur/1.a,U=2:2,", "cur/1.a:2,", "cur/1.a:2,S", "new/1.a"]);
+    }
+
+    #[test]
+    fn a_maildir_renamed_at_once_is_listed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |n: usize, flags: &str| folder.path().join(format!("cur/{n}.a:2,{flags}"));
+        (0..100).for_each(|n| touch(&path(n, "S")));
+        let mut renamed = Renamed::default();
+        let mut seen = Vec::new();
+        for n in 0..100 {
+            seen.push(renamed.find(&path(n, ""), &path(n, "")).unwrap());
+            // Were it listed again, it would be found to be gone.
+            std::fs::remove_file(path((n + 50) % 100, "S")).ok();
+        }
+        assert!(seen.iter().enumerate().all(|(n, found)| found.as_ref() == Some(&path(n, "S"))));
+        assert_eq!(renamed.find(&path(3, ""), &path(3, "S")).unwrap(), None, "out of date");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod enough;
 mod files;
 mod guard;
 pub mod html;
+mod length;
 pub mod lines;
 pub mod mail;
 pub mod maildir;
@@ -17,6 +18,7 @@ pub mod mbox;
 mod open;
 mod pattern;
 pub mod rows;
+mod separator;
 pub mod sniff;
 mod source;
 mod visible;
@@ -111,7 +113,7 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
     if metadata.is_dir() {
         std::fs::read_dir(path).with_context(|| format!("cannot list the folder {shown}"))?;
         if !maildir::is_maildir(path) && Files::new(path, options.recursive).next().is_none() {
-            bail!("no mail in the folder {shown}: it holds no file that is not hidden");
+            bail!("no mail in the folder {shown}: {}", source::NO_FILE);
         }
     } else if metadata.is_file() {
         std::fs::File::open(path).with_context(|| format!("cannot read the input {shown}"))?;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use super::mbox;
+
 /// The kinds of input that intake reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -72,7 +74,7 @@ pub fn by_name(path: &Path) -> Option<Format> {
 
 /// Tells the kind from the first [`HEAD`] bytes; `None` when they are no text.
 pub fn sniff(head: &[u8]) -> Option<Format> {
-    if starts_with_separator(head) {
+    if mbox::begins(head) {
         return Some(Format::Mbox);
     }
     if has_mail_headers(head) {
@@ -133,17 +135,6 @@ pub fn is_noise(text: &str) -> bool {
     odd > 4 && odd * 25 > all
 }
 
-/// True when the first line is a `From ` line and the next a header field.
-fn starts_with_separator(head: &[u8]) -> bool {
-    if !head.starts_with(b"From ") {
-        return false;
-    }
-    match memchr::memchr(b'\n', head) {
-        Some(end) => is_field(&head[end + 1..]) || head[end + 1..].starts_with(b">From "),
-        None => false,
-    }
-}
-
 /// True when `line` begins with a header field: printable characters without a colon, then a colon.
 pub fn is_field(line: &[u8]) -> bool {
     field_name(line).is_some()
@@ -159,9 +150,13 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// True when the bytes begin with a header block that names at least one header of mail. Prose whose first line
 /// happens to look like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
+    known_headers(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)) > 0
+}
+
+/// How many headers of mail the header block has with which the bytes begin.
+pub(super) fn known_headers(block: &[u8]) -> usize {
     let mut known = 0;
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    for (at, line) in head.split(|&b| b == b'\n').take(200).enumerate() {
+    for (at, line) in block.split(|&b| b == b'\n').take(200).enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             break;
@@ -177,7 +172,7 @@ fn has_mail_headers(head: &[u8]) -> bool {
             known += 1;
         }
     }
-    known > 0
+    known
 }
 
 fn is_html(start: &[u8]) -> bool {

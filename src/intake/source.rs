@@ -44,6 +44,12 @@ enum Many {
     Rows(Lines<Stream>),
 }
 
+/// What is said of a folder that yields nothing.
+pub(super) const NO_FILE: &str = "it holds no file that is not hidden";
+
+/// How often a message is looked for that is renamed again and again.
+const TRIES: usize = 20;
+
 /// The input being read.
 struct Current {
     source: Arc<str>,
@@ -56,6 +62,9 @@ pub struct Source<I> {
     inputs: I,
     options: Options,
     files: Option<Files>,
+    /// The input whose files are read, if it is a folder in which none was found yet.
+    barren: Option<PathBuf>,
+    renamed: maildir::Renamed,
     current: Option<Current>,
     bytes_read: Arc<AtomicU64>,
 }
@@ -63,7 +72,15 @@ pub struct Source<I> {
 impl<I: Iterator<Item = PathBuf>> Source<I> {
     /// Reads `inputs` in order; `-` stands for standard input.
     pub fn new(inputs: I, options: Options) -> Self {
-        Self { inputs, options, files: None, current: None, bytes_read: Arc::default() }
+        Self {
+            inputs,
+            options,
+            files: None,
+            barren: None,
+            renamed: maildir::Renamed::default(),
+            current: None,
+            bytes_read: Arc::default(),
+        }
     }
 
     /// How many bytes were read so far, before decompression.
@@ -74,10 +91,17 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
     fn next_file(&mut self) -> Option<Found> {
         loop {
             if let Some(found) = self.files.as_mut().and_then(Iterator::next) {
+                self.barren = None;
                 return Some(found);
+            }
+            self.files = None;
+            // An empty maildir is what a maildir is between two deliveries; any other empty folder is a mistake.
+            if let Some(folder) = self.barren.take().filter(|folder| !maildir::is_maildir(folder)) {
+                return Some(Found::Failed(folder, NO_FILE.into()));
             }
             let input = self.inputs.next()?;
             self.files = Some(Files::new(&input, self.options.recursive));
+            self.barren = input.is_dir().then_some(input);
         }
     }
 
@@ -89,10 +113,10 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
             Found::Message(path) => (path, Some(Format::Mail)),
             Found::Failed(path, why) => return Some(Err(skip(origin(&path), Reason::Unreadable(why)))),
         };
-        let opened = match self.open_or_find(&path, is_message) {
-            Ok(opened) => opened,
+        let opened = match if is_message { self.open_message(&path) } else { self.open_file(&path).map(Some) } {
+            Ok(Some(opened)) => opened,
             // Deleted or moved to another folder since it was listed: no longer part of this maildir.
-            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return None,
+            Ok(None) => return None,
             Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
         };
         let many = match open::format(&path, &opened.head, forced) {
@@ -105,15 +129,25 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
         None
     }
 
-    fn open_or_find(&self, path: &Path, is_message: bool) -> io::Result<open::Opened> {
-        match open::open(path, &self.bytes_read) {
-            // A mail reader that sets a flag renames the file between our listing and our opening it.
-            Err(error) if is_message && error.kind() == io::ErrorKind::NotFound => {
-                let renamed = maildir::find_renamed(path).ok_or(error)?;
-                open::open(&renamed, &self.bytes_read)
+    fn open_file(&self, path: &Path) -> io::Result<open::Opened> {
+        open::open(path, &self.bytes_read)
+    }
+
+    /// Opens a message of a maildir; `None` when it was deleted. A mail reader that sets a flag renames the file between
+    /// our listing it and our opening it, and again while we look for it.
+    fn open_message(&mut self, listed: &Path) -> io::Result<Option<open::Opened>> {
+        let mut path = listed.to_path_buf();
+        for _ in 0..TRIES {
+            match self.open_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {}
+                result => return result.map(Some),
             }
-            result => result,
+            match self.renamed.find(listed, &path)? {
+                Some(now) => path = now,
+                None => return Ok(None),
+            }
         }
+        self.open_file(&path).map(Some)
     }
 }
 
@@ -163,14 +197,37 @@ fn origin(path: &Path) -> Origin {
     Origin { source: shown(path), index: 0, offset: 0 }
 }
 
-/// A path as text. Control characters, with which a file name can forge lines of a terminal or a table, are escaped.
+/// A path as text, from which the path can be told again. Bytes that are no text, and control characters, with which a
+/// file name can forge lines of a terminal or a table, are written `\xE9`; in such a path a backslash is written `\\`.
+/// Any other path stays as it is, also with a backslash (qmail writes `\057` for a slash), unless it would look like
+/// one that was changed.
 fn shown(path: &Path) -> Arc<str> {
-    let text = path.to_string_lossy();
-    if !text.contains(char::is_control) {
-        return text.into();
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let is_changed = |text: &str| text.contains(char::is_control) || (!cfg!(windows) && looks_changed(text));
+    match str::from_utf8(bytes) {
+        Ok(text) if !is_changed(text) => text.into(),
+        _ => escaped(bytes).into(),
     }
-    let escaped = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
-    escaped.collect::<String>().into()
+}
+
+fn looks_changed(text: &str) -> bool {
+    text.contains("\\x") || text.contains("\\\\")
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() + 16);
+    let push = |text: &mut String, bytes: &[u8]| bytes.iter().for_each(|byte| *text += &format!("\\x{byte:02X}"));
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\\' => text.push_str("\\\\"),
+                c if c.is_control() => push(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => text.push(c),
+            }
+        }
+        push(&mut text, chunk.invalid());
+    }
+    text
 }
 
 fn skip(origin: Origin, reason: Reason) -> Skip {
@@ -237,8 +294,38 @@ mod tests {
 
     #[test]
     fn names_cannot_forge_lines() {
-        assert_eq!(&*shown(Path::new("a\n\u{1b}[2Jb\u{9b}")), "a\\n\\u{1b}[2Jb\\u{9b}");
+        assert_eq!(&*shown(Path::new("a\n\u{1b}[2Jb\u{9b}")), "a\\x0A\\x1B[2Jb\\xC2\\x9B");
         assert_eq!(&*shown(Path::new("grüße/会议")), "grüße/会议");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn every_name_is_shown_as_no_other_is() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let shown = |name: &[u8]| shown(Path::new(OsStr::from_bytes(name))).to_string();
+        let alphabet = [&b"a"[..], b"\xe9", b"\xc3\xa9", b"\\", b"\\xE9", b"\\x5C", b"x", b"\n", b"\xff"];
+        let mut seen = std::collections::HashMap::new();
+        for n in 0..alphabet.len().pow(4) {
+            let name: Vec<u8> =
+                (0..4).flat_map(|place| alphabet[n / alphabet.len().pow(place) % alphabet.len()].to_vec()).collect();
+            let before = seen.insert(shown(&name), name.clone());
+            assert!(before.is_none_or(|before| before == name), "{}", name.escape_ascii());
+        }
+        assert_eq!(shown(b"caf\xe9\\"), "caf\\xE9\\\\");
+        assert_eq!(shown(b"1.a\\057b:2,S"), "1.a\\057b:2,S");
+    }
+
+    #[test]
+    fn a_folder_without_files_is_one_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["empty/.hidden", "maildir/cur/.keep", "maildir/new/.keep"] {
+            write(&folder.path().join(name), "");
+        }
+        let inputs = ["empty", "maildir", "empty"].map(|name| folder.path().join(name));
+        let errors: Vec<_> = Source::new(inputs.into_iter(), Options::default()).map(Result::unwrap_err).collect();
+        assert_eq!(errors.len(), 2);
+        assert_eq!(errors[0].reason.to_string(), "unreadable: it holds no file that is not hidden");
     }
 
     #[test]

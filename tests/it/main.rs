@@ -4,6 +4,7 @@
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
+//! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
@@ -21,6 +22,7 @@ mod classify;
 mod errors;
 mod formats;
 mod golden;
+mod mailboxes;
 mod mailsort;
 mod notmuch;
 mod properties;
