@@ -6,7 +6,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
-use crate::intake::sniff;
+use crate::intake::{office, sniff};
 use crate::output;
 use crate::report::{Level, Progress};
 
@@ -45,6 +45,9 @@ pub enum Command {
     /// Score every mail against the labels and write one record each
     #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
+    /// Read a PDF from stdin and write its text to stdout, as the program asks of itself
+    #[command(name = office::CHILD, hide = true)]
+    PdfText,
 }
 
 /// `mailsort classify`.
@@ -71,7 +74,7 @@ pub struct Classify {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input")]
 pub struct Input {
-    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, JSON Lines, gzip of these; `-` for stdin
+    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, PDF, DOCX, JSON Lines, gzip of these; `-` for stdin
     #[arg(value_name = "INPUT", required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
@@ -105,6 +108,10 @@ pub enum InputFormat {
     Text,
     /// One JSON object with a `text` field a line
     Jsonl,
+    /// One PDF
+    Pdf,
+    /// One document of a word processor
+    Docx,
 }
 
 impl From<InputFormat> for sniff::Format {
@@ -115,6 +122,8 @@ impl From<InputFormat> for sniff::Format {
             InputFormat::Html => Self::Html,
             InputFormat::Text => Self::Text,
             InputFormat::Jsonl => Self::Jsonl,
+            InputFormat::Pdf => Self::Pdf,
+            InputFormat::Docx => Self::Docx,
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .build()
         .context("cannot start the threads; try a smaller --threads")?;
     let switches = arguments.cleaning.switches();
-    let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, |raw| raw.bytes.len());
+    let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
     let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
         piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, &switches))).collect()
     };

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
+use crate::intake::office;
 
 /// Runs the command and says how it ended.
 ///
@@ -17,5 +18,6 @@ use crate::cli::{Cli, Command};
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
+        Command::PdfText => Ok(office::serve()),
     }
 }

@@ -12,6 +12,7 @@ pub mod lines;
 pub mod mail;
 pub mod maildir;
 pub mod mbox;
+pub mod office;
 mod open;
 mod pattern;
 pub mod rows;
@@ -32,20 +33,26 @@ pub use source::{MAX_DOCUMENT, Options, Raw, Source};
 /// Reads one raw document: decodes, renders and cleans it. A panic of a parser becomes a [`Skip`].
 pub fn read(raw: Raw, switches: &Switches) -> Intake {
     let origin = raw.origin.clone();
-    guard::catch(|| read_unguarded(raw, switches)).unwrap_or(Err(Skip {
+    guard::catch(|| read_unguarded(raw, *switches)).unwrap_or(Err(Skip {
         origin,
         envelope: Envelope::default(),
         reason: Reason::Panicked,
     }))
 }
 
-fn read_unguarded(raw: Raw, switches: &Switches) -> Intake {
-    let Raw { origin, format, bytes, truncated } = raw;
+fn read_unguarded(raw: Raw, mut switches: Switches) -> Intake {
+    let Raw { origin, format, bytes, mut truncated } = raw;
     let parsed = match format {
-        Format::Mail | Format::Mbox => mail::parse(&bytes, switches),
+        Format::Mail | Format::Mbox => mail::parse(&bytes, &switches),
         Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        Format::Html => Ok(mail::Mail { body: html_body(&bytes, switches), ..Default::default() }),
+        Format::Html => Ok(mail::Mail { body: html_body(&bytes, &switches), ..Default::default() }),
         Format::Text => Ok(mail::Mail { body: charset::decode(&bytes), ..Default::default() }),
+        Format::Pdf | Format::Docx => office::read(format, bytes, truncated).map(|text| {
+            truncated = text.truncated;
+            switches = office::cleaning(&switches);
+            let envelope = Envelope { subject: text.title, ..Envelope::default() };
+            mail::Mail { envelope, body: text.body, ..Default::default() }
+        }),
         Format::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
         Format::Jsonl => {
             rows::parse(&bytes).map(|(envelope, body)| mail::Mail { envelope, body, ..Default::default() })
@@ -55,7 +62,7 @@ fn read_unguarded(raw: Raw, switches: &Switches) -> Intake {
         Ok(parsed) => parsed,
         Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
     };
-    let body = clean::clean(&body, switches).text;
+    let body = clean::clean(&body, &switches).text;
     if body.trim().is_empty() && envelope.subject.is_none() {
         return Err(Skip { origin, envelope, reason: Reason::NoText });
     }
