@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
-use crate::intake::{MIN_TEXT, Reading, sniff};
+use crate::intake::{MIN_TEXT, Reading, office, sniff};
 use crate::output;
 use crate::report::{Level, Progress};
 
@@ -69,6 +69,10 @@ pub enum Command {
     /// Print a manual page
     #[command(after_help = MAN_HELP)]
     Man(Man),
+
+    /// Read a PDF from stdin and write its text to stdout, as the program asks of itself
+    #[command(name = office::CHILD, hide = true)]
+    PdfText,
 }
 
 const COMPLETIONS_HELP: &str = "\
@@ -155,7 +159,7 @@ pub struct Classify {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input", next_display_order = 1)]
 pub struct Input {
-    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, JSON Lines, gzip of these; `-` for stdin
+    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, PDF, DOCX, JSON Lines, gzip of these; `-` for stdin
     #[arg(value_name = "INPUT", display_order = 0, required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
@@ -189,6 +193,10 @@ pub enum InputFormat {
     Text,
     /// One JSON object with a `text` field a line
     Jsonl,
+    /// One PDF
+    Pdf,
+    /// One document of a word processor
+    Docx,
 }
 
 impl From<InputFormat> for sniff::Format {
@@ -199,6 +207,8 @@ impl From<InputFormat> for sniff::Format {
             InputFormat::Html => Self::Html,
             InputFormat::Text => Self::Text,
             InputFormat::Jsonl => Self::Jsonl,
+            InputFormat::Pdf => Self::Pdf,
+            InputFormat::Docx => Self::Docx,
         }
     }
 }

@@ -9,10 +9,11 @@
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
-//!   mail-parser, only `intake/html` knows html2text
+//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
 //! - [`engine`]: text in, vectors out; the only room that will know candle, tokenizers and hf-hub
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
-//! - [`output`]: verdicts in, bytes out; the only room that writes stdout
+//! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
+//!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
 //! - [`report`]: all of stderr, and the exit status
 //! - [`cli`]: every flag and its help, no input or output
 //! - [`commands`]: one file per verb, which builds the parts and wires the stream
@@ -24,7 +25,8 @@
 //! 2. A score does not depend on its neighbours: batch size, threads and the other documents of a run change no line
 //!    of output.
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
-//! 4. One bad mail never ends a run, whatever its bytes.
+//! 4. One bad document never ends a run, whatever its bytes: parsers are guarded against panics, and what reads PDFs
+//!    runs in a process of its own.
 //! 5. There is no network: nothing in this crate opens a connection.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing or mismatching weight is an error, never a random or zero tensor.

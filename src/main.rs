@@ -1,15 +1,19 @@
 //! The porch: parses the command line, runs it, prints what ended it, chooses the exit status.
 
+use std::env;
 use std::error::Error;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use mailsort::cli::Cli;
+use mailsort::intake::office;
 use mailsort::{commands, report};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    office::serve_with(own_program());
     match commands::run(&cli) {
         Ok(code) => code,
         // The reader of our output has seen enough: that is success.
@@ -19,6 +23,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The program that runs, for its children. On Linux the kernel knows it even when its file was replaced meanwhile.
+fn own_program() -> PathBuf {
+    let kernels = PathBuf::from("/proc/self/exe");
+    if kernels.exists() { kernels } else { env::current_exe().unwrap_or(kernels) }
 }
 
 fn is_broken_pipe(cause: &(dyn Error + 'static)) -> bool {

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::cli::{Cli, Command};
+use crate::intake::office;
 
 /// Runs the command and says how it ended.
 ///
@@ -26,5 +27,6 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Show(arguments) => show::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
+        Command::PdfText => Ok(office::serve()),
     }
 }

@@ -130,7 +130,7 @@ impl<'a> Stream<'a> {
             let resume = Resume { source: &mut self.source, target, stop: &self.stop, report: &mut report };
             resume.catch_up(written, &verb.place, &mut one)?;
         }
-        let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, |raw| raw.bytes.len());
+        let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,
             self.source,

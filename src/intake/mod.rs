@@ -15,6 +15,7 @@ pub mod lines;
 pub mod mail;
 pub mod maildir;
 pub mod mbox;
+pub mod office;
 mod open;
 mod pattern;
 pub mod rows;
@@ -61,13 +62,19 @@ pub fn read(raw: Raw, reading: &Reading) -> Intake {
 }
 
 fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
-    let Raw { origin, format, bytes, truncated } = raw;
-    let switches = &reading.switches;
+    let Raw { origin, format, bytes, mut truncated } = raw;
+    let mut switches = reading.switches;
     let parsed = match format {
-        Format::Mail | Format::Mbox => mail::parse(&bytes, switches),
+        Format::Mail | Format::Mbox => mail::parse(&bytes, &switches),
         Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        Format::Html => Ok(visible::page(&charset::decode_html(&bytes), switches).into()),
+        Format::Html => Ok(visible::page(&charset::decode_html(&bytes), &switches).into()),
         Format::Text => Ok(visible::text(charset::decode(&bytes)).into()),
+        Format::Pdf | Format::Docx => office::read(format, bytes, truncated).map(|text| {
+            truncated = text.truncated;
+            switches = office::cleaning(&switches);
+            let envelope = Envelope { subject: text.title, ..Envelope::default() };
+            mail::Mail { envelope, body: text.body, ..Default::default() }
+        }),
         Format::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
         Format::Jsonl => {
             rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
@@ -77,7 +84,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         Ok(parsed) => parsed,
         Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
     };
-    let cleaned = clean::clean(&body, switches);
+    let cleaned = clean::clean(&body, &switches);
     let body = cleaned.text;
     if body.trim().is_empty() && !enough::suffices(&envelope, reading.min_text) {
         return Err(Skip { origin, envelope, reason: sealed.map_or(Reason::NoText, Reason::Sealed) });

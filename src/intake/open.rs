@@ -101,10 +101,13 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<Format>) -> Option
     match sniff::by_name(path) {
         // A file that is called a text may hold one saved mail, or many: the bytes know better.
         Some(Format::Text) => match sniff::sniff(head)? {
-            Format::Mbox => Some(Format::Mbox),
+            found @ (Format::Mbox | Format::Pdf | Format::Docx) => Some(found),
             Format::Mail if looks_like_whole_mail(head) => Some(Format::Mail),
             _ => Some(Format::Text),
         },
+        Some(Format::Pdf) if sniff::find_pdf(head).is_some() => Some(Format::Pdf),
+        // A page that says why there is no document is often saved under the document's name.
+        Some(named @ (Format::Pdf | Format::Docx)) => sniff::sniff(head).or(Some(named)),
         Some(named) => Some(named),
         None => sniff::sniff(head),
     }

@@ -17,6 +17,11 @@ pub enum Format {
     Text,
     /// One JSON object with a `text` field a line.
     Jsonl,
+    /// One PDF.
+    Pdf,
+    /// One document of a word processor (Office Open XML), or, of an unknown name, any zip archive: which it is shows
+    /// only at its end.
+    Docx,
 }
 
 /// How many leading bytes [`sniff`] wants to see.
@@ -24,6 +29,13 @@ pub const HEAD: usize = 16 * 1024;
 
 /// How far into a page its first tags are looked for.
 const PAGE_START: usize = 512;
+
+/// The first bytes of a PDF, and how far into a file they may stand: some programs put something in front.
+const PDF: &[u8] = b"%PDF-";
+const PDF_START: usize = 1024;
+
+/// The first bytes of a zip archive that is not empty.
+const ZIP: &[u8] = b"PK\x03\x04";
 
 /// Headers that start no prose. Any one of them among the first lines makes a file a mail.
 const MAIL_HEADERS: &[&str] = &[
@@ -68,6 +80,8 @@ pub fn by_name(path: &Path) -> Option<Format> {
         "html" | "htm" | "xhtml" => Some(Format::Html),
         "txt" | "text" | "md" | "markdown" => Some(Format::Text),
         "jsonl" | "ndjson" => Some(Format::Jsonl),
+        "pdf" => Some(Format::Pdf),
+        "docx" | "docm" | "dotx" | "dotm" => Some(Format::Docx),
         _ => None,
     }
 }
@@ -79,6 +93,12 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     }
     if has_mail_headers(head) {
         return Some(Format::Mail);
+    }
+    if starts_pdf(head) {
+        return Some(Format::Pdf);
+    }
+    if head.starts_with(ZIP) {
+        return Some(Format::Docx);
     }
     if is_binary(head) {
         return None;
@@ -99,6 +119,7 @@ pub fn is_enough(head: &[u8]) -> bool {
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
     match start.first() {
+        _ if start.starts_with(ZIP) || start.starts_with(PDF) && start.len() > PDF.len() => true,
         Some(b'<') => start.len() >= PAGE_START,
         Some(b'{') => has(b"\n"),
         _ => has(b"\n\n") || has(b"\r\n\r\n"),
@@ -108,11 +129,11 @@ pub fn is_enough(head: &[u8]) -> bool {
 /// True when the bytes cannot be text: they hold a NUL without being UTF-16, or begin like a known archive or image.
 pub fn is_binary(head: &[u8]) -> bool {
     const MAGIC: &[&[u8]] = &[
-        b"%PDF-",
+        PDF,
         b"\x89PNG",
         b"\xff\xd8\xff",
         b"GIF8",
-        b"PK\x03\x04",
+        ZIP,
         b"\x7fELF",
         b"SQLite format 3",
         b"Rar!",
@@ -133,6 +154,18 @@ pub fn is_noise(text: &str) -> bool {
     let is_odd = |c: char| c == '\u{fffd}' || (c < ' ' && !matches!(c, '\t'..='\r' | '\u{8}' | '\u{1b}'));
     let (odd, all) = text.chars().take(LOOKED_AT).fold((0, 0), |(odd, all), c| (odd + usize::from(is_odd(c)), all + 1));
     odd > 4 && odd * 25 > all
+}
+
+/// True for a PDF by its first bytes, after which comes a version.
+fn starts_pdf(head: &[u8]) -> bool {
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    start.strip_prefix(PDF).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_digit))
+}
+
+/// Where a PDF begins, which may be some way behind the start. A text may speak of one, so this is for files that are
+/// named so.
+pub fn find_pdf(head: &[u8]) -> Option<usize> {
+    memchr::memmem::find(&head[..head.len().min(PDF_START)], PDF)
 }
 
 /// True when `line` begins with a header field: printable characters without a colon, then a colon.
@@ -208,6 +241,10 @@ mod tests {
         check(b"<?xml version=\"1.0\"?>\n<html>", Some(Format::Html));
         check(b"{\"text\": \"x\"}\n", Some(Format::Jsonl));
         check(b"{\"other\": 1}\n", Some(Format::Text));
+        check(b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n1 0 obj", Some(Format::Pdf));
+        check(b"\xef\xbb\xbf\r\n%PDF-1.4", Some(Format::Pdf));
+        check(b"Subject: x\n\n%PDF-1.4", Some(Format::Mail));
+        check(b"PK\x03\x04\x14\0", Some(Format::Docx));
         check(b"\x89PNG\r\n\x1a\n\0", None);
         check(b"\xff\xfeh\0i\0", Some(Format::Text));
         check(b"", Some(Format::Text));
@@ -222,6 +259,9 @@ mod tests {
             "\u{feff}{\"text\":\n\n".into(),
             "\n\n{\"a\": 1, \"text\": 2}\n".into(),
             "prose\n\nSubject: z\n".into(),
+            "%PDF-1.7\n%x\n\n1 0 obj".into(),
+            "\n%PDF-x\n\n".into(),
+            "PK\u{3}\u{4}\n\n".into(),
         ] {
             for end in (0..=whole.len()).filter(|&end| is_enough(&whole.as_bytes()[..end])) {
                 assert_eq!(sniff(&whole.as_bytes()[..end]), sniff(whole.as_bytes()), "{whole:?} at {end}");
@@ -233,6 +273,7 @@ mod tests {
     fn names() {
         assert_eq!(by_name(Path::new("a/Inbox.MBOX.gz")), Some(Format::Mbox));
         assert_eq!(by_name(Path::new("1718.M1P1.host:2,S")), None);
+        assert_eq!(by_name(Path::new("Vertrag.DOCX.gz")), Some(Format::Docx));
         assert_eq!(by_name(Path::new("README.md")), Some(Format::Text));
     }
 }

@@ -29,6 +29,15 @@ pub struct Raw {
     pub truncated: bool,
 }
 
+impl Raw {
+    /// How much of a pipeline's room it takes: its bytes, or more for what is slow to read, so that it does not wait
+    /// for, or with, many others.
+    pub fn weight(&self) -> usize {
+        let least = if self.format == Format::Pdf { 1024 * 1024 } else { 0 };
+        self.bytes.len().max(least)
+    }
+}
+
 /// How inputs are read.
 #[derive(Clone, Debug, Default)]
 pub struct Options {

@@ -1,0 +1,146 @@
+//! A DOCX to text: which parts of the archive are read, in which order, and how much of them.
+
+use std::io::{Cursor, Read};
+
+use memchr::memmem;
+use zip::ZipArchive;
+
+use super::Text;
+use super::word::{self, Story};
+use crate::intake::charset;
+use crate::record::Reason;
+
+/// What every DOCX holds.
+const MAIN: &str = "word/document.xml";
+/// Inflated bytes that are read of all parts together. XML is ten to thirty times as long as its text.
+const MAX_INFLATED: u64 = 32 * 1024 * 1024;
+/// An archive with more parts is none that a word processor wrote: the longest are those with thousands of pictures.
+const MAX_PARTS: usize = 20_000;
+/// How many headers, or footers, are read; long documents have three a section.
+const MAX_EACH: usize = 30;
+
+type Archive<'b> = ZipArchive<Cursor<&'b [u8]>>;
+
+/// True when the bytes hold the name of a DOCX's main part.
+pub(super) fn seems_one(bytes: &[u8]) -> bool {
+    memmem::find(bytes, MAIN.as_bytes()).is_some()
+}
+
+/// The text of a DOCX: headers, body, notes, footers.
+///
+/// # Errors
+/// [`Reason::Unreadable`] when it is encrypted or damaged, [`Reason::Binary`] for an archive that is no DOCX.
+pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
+        return Err(compound(bytes));
+    }
+    // An entry takes much more memory than its bytes in the file, so they are counted before any is made.
+    if memmem::find_iter(bytes, b"PK\x01\x02").nth(MAX_PARTS).is_some() {
+        return Err(damaged(bytes));
+    }
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| damaged(bytes))?;
+    let names = Names::of(&archive);
+    let main = names.main().ok_or(Reason::Binary)?;
+    let mut budget = Budget { left: MAX_INFLATED, cut: false };
+    let mut story = Story::default();
+    let mut body = Story::default();
+    if !read_part(&mut archive, main, &mut budget, &mut body) {
+        return Err(Reason::Unreadable("the DOCX is damaged".into()));
+    }
+    for part in names.beginning_with("word/header") {
+        read_part(&mut archive, part, &mut budget, &mut story);
+    }
+    story.append(&body);
+    for beginning in ["word/footnotes", "word/endnotes", "word/footer"] {
+        for part in names.beginning_with(beginning) {
+            read_part(&mut archive, part, &mut budget, &mut story);
+        }
+    }
+    let properties = names.beginning_with("docProps/core").next();
+    let title = properties.and_then(|part| inflate(&mut archive, part, &mut budget)).and_then(|xml| word::title(&xml));
+    let truncated = story.is_full() || budget.is_spent();
+    Ok(Text { title, body: story.into_text(), truncated })
+}
+
+/// What lies in a compound file under the name of a DOCX: an encrypted one, or a document of older programs.
+fn compound(bytes: &[u8]) -> Reason {
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    match memmem::find(bytes, &name) {
+        Some(_) => Reason::Unreadable("the DOCX is encrypted".into()),
+        None => Reason::Binary,
+    }
+}
+
+/// An archive whose table of contents cannot be read.
+fn damaged(bytes: &[u8]) -> Reason {
+    match seems_one(bytes) {
+        true => Reason::Unreadable("the DOCX is damaged".into()),
+        false => Reason::Binary,
+    }
+}
+
+/// The parts that may be read, in order of names.
+struct Names(Vec<(String, usize)>);
+
+impl Names {
+    fn of(archive: &Archive<'_>) -> Self {
+        let raw = archive.file_names_raw().enumerate();
+        // Some programs write the separator of their system.
+        let mut names: Vec<_> = raw.map(|(at, name)| (String::from_utf8_lossy(name).replace('\\', "/"), at)).collect();
+        names.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
+        Self(names)
+    }
+
+    /// The main part. Some programs number it.
+    fn main(&self) -> Option<usize> {
+        self.beginning_with("word/document").next()
+    }
+
+    fn beginning_with(&self, beginning: &str) -> impl Iterator<Item = usize> {
+        let is_one = move |name: &str| {
+            let number = name.strip_prefix(beginning).and_then(|rest| rest.strip_suffix(".xml"));
+            number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
+        };
+        self.0.iter().filter(move |(name, _)| is_one(name)).map(|&(_, at)| at).take(MAX_EACH)
+    }
+}
+
+/// Adds what a part says to `story`; false when nothing of it can be read.
+fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut Budget, story: &mut Story) -> bool {
+    if story.is_full() {
+        return true;
+    }
+    inflate(archive, part, budget).is_some_and(|xml| word::read(&xml, story))
+}
+
+/// How much may still be inflated.
+struct Budget {
+    left: u64,
+    /// True when a damaged part was read up to the damage.
+    cut: bool,
+}
+
+impl Budget {
+    /// True when something was or may have been left out.
+    fn is_spent(&self) -> bool {
+        self.cut || self.left == 0
+    }
+}
+
+/// The beginning of a part, as far as it can be read and the budget goes.
+fn inflate(archive: &mut Archive<'_>, part: usize, budget: &mut Budget) -> Option<String> {
+    let mut bytes = Vec::new();
+    let result = archive.by_index(part).ok()?.take(budget.left).read_to_end(&mut bytes);
+    budget.left = budget.left.saturating_sub(bytes.len() as u64);
+    budget.cut |= result.is_err();
+    // What comes before a damaged place is whole.
+    (result.is_ok() || !bytes.is_empty()).then(|| decoded(bytes))
+}
+
+/// XML of an office file is UTF-8 or, with a byte order mark, UTF-16.
+fn decoded(bytes: Vec<u8>) -> String {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return charset::decode(&bytes);
+    }
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}

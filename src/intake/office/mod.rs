@@ -1,0 +1,95 @@
+//! PDF and DOCX to text. Only this room knows unpdf, zip and quick-xml.
+//!
+//! A PDF is taken apart in a child process, because its library may run out of stack or memory on hostile bytes, which
+//! nothing can catch; a DOCX here, because inflating and scanning its XML need neither recursion nor unbounded memory.
+
+mod child;
+mod docx;
+mod limits;
+mod pdf;
+mod word;
+
+use serde::{Deserialize, Serialize};
+
+use super::clean::Switches;
+use super::sniff::Format;
+use super::{MAX_DOCUMENT, one_line};
+use crate::record::Reason;
+
+pub use child::{CHILD, serve, serve_with};
+
+/// Of a longer text only this many bytes are kept; the record then says that it is truncated.
+pub const MAX_TEXT: usize = 1024 * 1024;
+
+/// What a document says.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// Its title, as its properties give it.
+    pub title: Option<String>,
+    /// Its text, a paragraph or a row of a table a line, cells apart by tabs.
+    pub body: String,
+    /// True when a cap left out the rest.
+    pub truncated: bool,
+}
+
+/// Reads a PDF or DOCX. `cut` says that its end is missing.
+///
+/// # Errors
+/// [`Reason::Unreadable`] when it cannot be read, [`Reason::Binary`] for an archive that is no DOCX.
+pub(super) fn read(format: Format, bytes: Vec<u8>, cut: bool) -> Result<Text, Reason> {
+    let text = match format {
+        // Both formats keep their table of contents at the end.
+        Format::Pdf if cut => Err(too_large("PDF")),
+        Format::Pdf => child::extract(bytes),
+        _ if cut && docx::seems_one(&bytes) => Err(too_large("DOCX")),
+        _ if cut => Err(Reason::Binary),
+        _ => docx::extract(&bytes),
+    }?;
+    Ok(Text { title: text.title.as_deref().and_then(title), ..text })
+}
+
+/// The steps of cleaning that suit a document. Those for mail would take the clauses of a contract for the notices
+/// below a mail, and its end for a signature.
+pub(super) fn cleaning(switches: &Switches) -> Switches {
+    Switches { links: switches.links, ..Switches::all(false) }
+}
+
+fn too_large(kind: &str) -> Reason {
+    Reason::Unreadable(format!("the {kind} is larger than {} MiB", MAX_DOCUMENT >> 20))
+}
+
+/// A title that somebody gave; what programs put there by themselves says nothing.
+fn title(text: &str) -> Option<String> {
+    const STOCK: &[&str] = &["untitled", "document", "word document", "powerpoint presentation", "pdf document"];
+    let line = one_line(text);
+    let line = line.strip_prefix("Microsoft Word - ").unwrap_or(&line);
+    // A file's name is one, and a number behind it is no better.
+    let bare = line.to_lowercase();
+    let bare = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
+    let is_name = [".doc", ".docx", ".pdf", ".odt", ".tex", ".dvi", ".indd", ".qxd"].iter().any(|e| bare.ends_with(e));
+    (!bare.is_empty() && !is_name && !STOCK.contains(&bare)).then(|| line.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_that_say_something() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(title(text).as_deref(), expected, "{text:?}");
+        check("Rental contract\n2024", Some("Rental contract 2024"));
+        check("Microsoft Word - Kündigung", Some("Kündigung"));
+        for stock in ["", " ", "Untitled", "Document1", "untitled 2", "Microsoft Word - scan0017.doc", "a.dvi", "2024"]
+        {
+            check(stock, None);
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_says_so() {
+        let said = |format, bytes: &[u8]| read(format, bytes.to_vec(), true).unwrap_err().to_string();
+        assert_eq!(said(Format::Pdf, b"%PDF-1.7"), "unreadable: the PDF is larger than 32 MiB");
+        assert_eq!(said(Format::Docx, b"PK\x03\x04..word/document.xml"), "unreadable: the DOCX is larger than 32 MiB");
+        assert_eq!(said(Format::Docx, b"PK\x03\x04..game.iso"), "not text");
+    }
+}

@@ -1,0 +1,327 @@
+//! WordprocessingML (ECMA-376 part 1, chapter 17) to text, event by event and without recursion.
+
+use quick_xml::Reader;
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesRef, BytesStart, Event};
+
+use super::MAX_TEXT;
+
+/// What is left out with all it holds: deleted and moved text, field codes, drawings for old programs (a copy of those
+/// for new ones), and what belongs to a paragraph's mark rather than to its text.
+const SKIPPED: &[&str] = &[
+    "del",
+    "moveFrom",
+    "delText",
+    "delInstrText",
+    "instrText",
+    "Fallback",
+    "rPrChange",
+    "pPrChange",
+    "tblPr",
+    "sectPr",
+];
+
+/// What stands between the text so far and what comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Gap {
+    #[default]
+    None,
+    Line,
+    Cell,
+    Row,
+}
+
+/// Text being put together from several parts.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    text: String,
+    gap: Gap,
+    full: bool,
+}
+
+impl Story {
+    /// True when no more text is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// The text.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// Adds the text of another story.
+    pub(super) fn append(&mut self, other: &Self) {
+        self.separate(Gap::Row);
+        self.push(&other.text);
+        self.separate(Gap::Row);
+        self.full |= other.full;
+    }
+
+    fn separate(&mut self, gap: Gap) {
+        // The end of a cell is also that of its last paragraph.
+        self.gap = self.gap.max(gap);
+    }
+
+    fn push(&mut self, text: &str) {
+        if text.is_empty() || self.full {
+            return;
+        }
+        let gap = match std::mem::take(&mut self.gap) {
+            Gap::None => "",
+            Gap::Cell => "\t",
+            Gap::Line | Gap::Row => "\n",
+        };
+        if !self.text.is_empty() {
+            self.text.push_str(gap);
+        }
+        let room = MAX_TEXT.saturating_sub(self.text.len());
+        self.full = text.len() > room;
+        self.text.push_str(&text[..text.floor_char_boundary(room)]);
+    }
+
+    /// Forgets a part whose text the story holds already: sections repeat their headers.
+    fn forget_repeated(&mut self, start: usize) {
+        let (before, added) = self.text.split_at(start);
+        let added = added.trim();
+        if !added.is_empty() && before.contains(added) {
+            self.text.truncate(start);
+        }
+    }
+}
+
+/// What of the surrounding elements matters to a text.
+#[derive(Default)]
+struct Place {
+    /// How many elements are open.
+    depth: usize,
+    /// The depth of the outermost element that is left out.
+    skipped: Option<usize>,
+    /// Inside the properties of a paragraph, whose run properties are those of its mark.
+    paragraph_properties: bool,
+    /// Inside an element that holds text.
+    in_text: bool,
+    /// Inside a run that is hidden.
+    hidden: bool,
+    /// The next content of a control is what asks its reader to fill it in.
+    placeholder: bool,
+    /// The paragraph is an item of a list, and nothing of it has been seen.
+    item: bool,
+}
+
+/// Adds the text of a part to `story`, up to its end or a damaged place; false when there is no element at all.
+pub(super) fn read(xml: &str, story: &mut Story) -> bool {
+    let start = story.text.len();
+    let mut reader = Reader::from_str(xml);
+    reader.config_mut().check_end_names = false;
+    reader.config_mut().allow_unmatched_ends = true;
+    reader.config_mut().allow_dangling_amp = true;
+    let mut place = Place::default();
+    let mut found = false;
+    while !story.full {
+        match reader.read_event() {
+            Ok(Event::Eof) | Err(_) => break,
+            Ok(Event::Start(element)) => {
+                found = true;
+                place.depth += 1;
+                place.open(&element, story);
+            }
+            Ok(Event::Empty(element)) => {
+                place.depth += 1;
+                place.open(&element, story);
+                place.close(local(&element), story);
+                place.depth = place.depth.saturating_sub(1);
+            }
+            Ok(Event::End(element)) => {
+                place.close(name(element.as_ref()), story);
+                place.depth = place.depth.saturating_sub(1);
+            }
+            Ok(Event::Text(text)) if place.shows() => place.push(&text, story),
+            Ok(Event::CData(text)) if place.shows() => place.push(&text, story),
+            Ok(Event::GeneralRef(reference)) if place.shows() => place.push(&resolved(&reference), story),
+            Ok(_) => {}
+        }
+    }
+    story.separate(Gap::Row);
+    story.forget_repeated(start);
+    found
+}
+
+impl Place {
+    fn shows(&self) -> bool {
+        self.in_text && !self.hidden && self.skipped.is_none()
+    }
+
+    fn push(&mut self, text: &str, story: &mut Story) {
+        if std::mem::take(&mut self.item) {
+            story.push("- ");
+        }
+        story.push(text);
+    }
+
+    fn open(&mut self, element: &BytesStart<'_>, story: &mut Story) {
+        if self.skipped.is_some() {
+            return;
+        }
+        match local(element) {
+            skipped if SKIPPED.contains(&skipped) => self.skipped = Some(self.depth),
+            // The lines above notes, which hold no text of anybody.
+            "footnote" | "endnote" if value(element, "type").is_some_and(|kind| kind != "normal") => {
+                self.skipped = Some(self.depth);
+            }
+            "showingPlcHdr" => self.placeholder = is_on(element),
+            "sdtContent" if std::mem::take(&mut self.placeholder) => self.skipped = Some(self.depth),
+            "p" => {
+                story.separate(Gap::Line);
+                self.item = false;
+            }
+            "pPr" => self.paragraph_properties = true,
+            "numId" if self.paragraph_properties => self.item = value(element, "val").as_deref() != Some("0"),
+            "r" => self.hidden = false,
+            "vanish" | "webHidden" if !self.paragraph_properties => self.hidden |= is_on(element),
+            "t" => self.in_text = true,
+            "tab" | "ptab" if !self.paragraph_properties => self.gap_or_push("\t", story),
+            "br" | "cr" => story.separate(Gap::Line),
+            "noBreakHyphen" => self.gap_or_push("-", story),
+            _ => {}
+        }
+    }
+
+    /// Adds what an element stands for.
+    fn gap_or_push(&mut self, text: &str, story: &mut Story) {
+        if !self.hidden {
+            self.push(text, story);
+        }
+    }
+
+    fn close(&mut self, name: &str, story: &mut Story) {
+        if let Some(depth) = self.skipped {
+            if depth >= self.depth {
+                self.skipped = None;
+            }
+            return;
+        }
+        match name {
+            "p" => story.separate(Gap::Line),
+            "pPr" => self.paragraph_properties = false,
+            "r" => self.hidden = false,
+            "t" => self.in_text = false,
+            "tc" => story.separate(Gap::Cell),
+            "tr" | "tbl" => story.separate(Gap::Row),
+            _ => {}
+        }
+    }
+}
+
+/// `w:t` → `t`.
+fn name(qualified: &str) -> &str {
+    qualified.rsplit_once(':').map_or(qualified, |(_, local)| local)
+}
+
+fn local<'e>(element: &'e BytesStart<'_>) -> &'e str {
+    let qualified: &str = element;
+    name(qualified.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default())
+}
+
+/// The value of an attribute, whatever its prefix.
+fn value(element: &BytesStart<'_>, wanted: &str) -> Option<String> {
+    let mut attributes = element.attributes().flatten();
+    let found = attributes.find(|attribute| name(attribute.key.as_ref()) == wanted)?;
+    Some(found.value.into_owned())
+}
+
+/// True for a property such as `<w:vanish/>`, unless it says that it is off.
+fn is_on(element: &BytesStart<'_>) -> bool {
+    !matches!(value(element, "val").as_deref(), Some("0" | "false" | "off"))
+}
+
+/// The characters that `&lt;` or `&#8211;` stands for; nothing for an entity of the document's own.
+fn resolved(reference: &BytesRef<'_>) -> String {
+    match reference.resolve_char_ref() {
+        Ok(Some(c)) => c.to_string(),
+        _ => resolve_predefined_entity(reference).unwrap_or_default().to_string(),
+    }
+}
+
+/// The title in the core properties (ECMA-376 part 2, chapter 11).
+pub(super) fn title(xml: &str) -> Option<String> {
+    let mut reader = Reader::from_str(xml);
+    let mut title = None;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(element)) if local(&element) == "title" => title = Some(String::new()),
+            Ok(Event::Text(text)) => title.iter_mut().for_each(|title| title.push_str(&text)),
+            Ok(Event::GeneralRef(entity)) => title.iter_mut().for_each(|title| title.push_str(&resolved(&entity))),
+            Ok(Event::End(_)) if title.is_some() => return title,
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(xml: &str, expected: &str) {
+        let mut story = Story::default();
+        assert!(read(xml, &mut story), "{xml}");
+        assert_eq!(story.into_text(), expected, "{xml}");
+    }
+
+    fn run(text: &str) -> String {
+        format!("<w:r><w:t>{text}</w:t></w:r>")
+    }
+
+    #[test]
+    fn what_is_not_shown_is_not_read() {
+        check(&format!("<w:p>{}<w:del>{}</w:del></w:p>", run("a"), run("b")), "a");
+        check("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>a</w:t></w:r><w:r><w:t>b</w:t></w:r></w:p>", "b");
+        check("<w:p><w:r><w:rPr><w:vanish w:val=\"0\"/></w:rPr><w:t>a</w:t></w:r></w:p>", "a");
+        check("<w:p><w:pPr><w:rPr><w:vanish/><w:del/></w:rPr></w:pPr><w:r><w:t>a</w:t></w:r></w:p>", "a");
+        check("<w:p><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:t>7</w:t></w:r></w:p>", "7");
+        let control =
+            |kind| format!("<w:sdt><w:sdtPr>{kind}</w:sdtPr><w:sdtContent>{}</w:sdtContent></w:sdt>", run("a"));
+        check(&format!("<w:p>{}{}</w:p>", control("<w:showingPlcHdr/>"), run("b")), "b");
+        check(&format!("<w:p>{}</w:p>", control("")), "a");
+    }
+
+    #[test]
+    fn cells_rows_and_breaks() {
+        let cell = |text: &str| format!("<w:tc><w:p>{}</w:p></w:tc>", run(text));
+        let table = format!("<w:tbl><w:tr>{}{}</w:tr><w:tr>{}</w:tr></w:tbl>", cell("a"), cell("b"), cell("c"));
+        check(&format!("{table}<w:p>{}</w:p>", run("d")), "a\tb\nc\nd");
+        check(
+            "<w:p><w:r><w:t>a</w:t><w:br/><w:t>b</w:t><w:tab/><w:t>c</w:t><w:noBreakHyphen/></w:r></w:p>",
+            "a\nb\tc-",
+        );
+        check("<w:p><w:pPr><w:tabs><w:tab w:pos=\"9\"/></w:tabs></w:pPr><w:r><w:t>a</w:t></w:r></w:p>", "a");
+    }
+
+    #[test]
+    fn characters() {
+        check("<w:p><w:r><w:t>a &amp; b &#8211; &#x4e2d; &own;</w:t></w:r></w:p>", "a & b – 中 ");
+        check("<p><r><t>without a prefix, <![CDATA[<raw>]]></t></r></p>", "without a prefix, <raw>");
+    }
+
+    #[test]
+    fn a_damaged_place_ends_the_text() {
+        check("<w:p><w:r><w:t>before</w:t></w:r></w:p><w:p <<< <w:t>after</w:t>", "before");
+        assert!(!read("no markup", &mut Story::default()));
+    }
+
+    #[test]
+    fn a_header_is_read_once() {
+        let mut story = Story::default();
+        let header = format!("<w:hdr><w:p>{}</w:p></w:hdr>", run("Letterhead"));
+        assert!(read(&header, &mut story) && read(&header, &mut story));
+        assert_eq!(story.into_text(), "Letterhead");
+    }
+
+    #[test]
+    fn titles() {
+        let core = |title: &str| format!("<cp:coreProperties><dc:title>{title}</dc:title></cp:coreProperties>");
+        assert_eq!(title(&core("R &amp; D")).as_deref(), Some("R & D"));
+        assert_eq!(title("<cp:coreProperties/>"), None);
+    }
+}
