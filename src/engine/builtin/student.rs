@@ -79,10 +79,10 @@ fn pool(weights: &Weights, ids: &[u32]) -> Pooled {
 /// The token vectors as numbers. Shape: [tokens, dims].
 #[inline(always)]
 fn token_vectors(weights: &Weights, ids: &[u32]) -> Vec<f32> {
-    let mut tokens = vec![0.0; ids.len() * weights.dims];
-    for (&id, token) in ids.iter().zip(tokens.chunks_exact_mut(weights.dims)) {
+    let mut tokens = Vec::with_capacity(ids.len() * weights.dims);
+    for &id in ids {
         let (vector, scale) = weights.vector(id);
-        token.iter_mut().zip(vector).for_each(|(value, &quantised)| *value = scale * f32::from(quantised));
+        tokens.extend(vector.iter().map(|&quantised| scale * f32::from(quantised)));
     }
     tokens
 }

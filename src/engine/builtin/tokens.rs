@@ -112,6 +112,7 @@ impl Tokenizer {
     pub(super) fn encode(&self, weights: &Weights, text: &str, most: usize) -> Vec<u32> {
         let mut ids = Vec::with_capacity(most.min(text.len() / 4 + 1));
         let mut normal = String::new();
+        let mut marked = String::new();
         for run in text.split(char::is_whitespace).flat_map(bounded) {
             if ids.len() >= most {
                 break;
@@ -120,7 +121,7 @@ impl Tokenizer {
             normalise(run, &mut normal);
             for_each_word(&normal, |word| {
                 if ids.len() < most {
-                    self.encode_word(weights, word, &mut ids);
+                    self.encode_word(weights, word, &mut marked, &mut ids);
                 }
             });
         }
@@ -129,8 +130,8 @@ impl Tokenizer {
     }
 
     /// Appends the pieces of one word: those of its letters, with the mark in front of the first, and its other
-    /// characters one by one.
-    fn encode_word(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
+    /// characters one by one. `marked` is room for the letters behind their mark.
+    fn encode_word(&self, weights: &Weights, word: &str, marked: &mut String, ids: &mut Vec<u32>) {
         let mut rest = word;
         while let Some(first) = rest.chars().next() {
             let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
@@ -138,7 +139,10 @@ impl Tokenizer {
             if letters == 0 {
                 ids.extend(self.find(weights, part.as_bytes(), Hash::of(part.as_bytes())));
             } else if rest.len() == word.len() {
-                self.encode_part(weights, &format!("▁{part}"), ids);
+                marked.clear();
+                marked.push('▁');
+                marked.push_str(part);
+                self.encode_part(weights, marked, ids);
             } else {
                 self.encode_part(weights, part, ids);
             }

@@ -55,11 +55,10 @@ fn may_end(lines: &[&str], end: usize) -> bool {
     if line.is_empty() || line.len() > lines::LONGEST {
         return false;
     }
-    if is_quoted(line) && !closes_bracket(lines, end) {
-        return false;
-    }
     let bare = line.trim_end_matches([' ', '-', '*', '_', '>', '\u{a0}']);
-    bare.ends_with([':', '：']) || bare.ends_with("wrote") || line.starts_with("20") || line.starts_with(EXCERPTS)
+    let ends =
+        bare.ends_with([':', '：']) || bare.ends_with("wrote") || line.starts_with("20") || line.starts_with(EXCERPTS);
+    ends && (!is_quoted(line) || closes_bracket(lines, end))
 }
 
 /// A line like `> wrote:` or `>:`, which closes the address that the lines above opened and is no

@@ -81,17 +81,22 @@ impl<'a> Reading<'a> {
         }
         let mut reading = Reading { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None };
         reading.mark_headers();
-        reading.find_own();
+        reading.find_first_own();
         reading.find_end();
         reading.join_wraps();
-        reading.find_own();
+        reading.find_first_own();
+        reading.find_last_own();
         reading
     }
 
-    fn find_own(&mut self) {
+    fn find_first_own(&mut self) {
         let own = |&i: &usize| self.kinds[i] == Kind::Own;
         self.first_own = (0..self.end).filter(own).take(3).collect();
-        if !self.kinds.contains(&Kind::Quoted) {
+    }
+
+    /// Only quotations are judged by it, and it costs most of this step
+    fn find_last_own(&mut self) {
+        if !self.kinds[..self.end].contains(&Kind::Quoted) {
             return;
         }
         // What stands below a quotation is an answer only if it is no footer, notice or signature.

@@ -65,19 +65,19 @@ pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
         return None;
     }
     let lower = text.to_lowercase();
-    let verb = VERBS.iter().any(|verb| find_word(&lower, verb).is_some());
+    let verb = || VERBS.iter().any(|verb| find_word(&lower, verb).is_some());
     let bracketed = text.find('<').is_some_and(|at| text[at..].contains('>'));
     let address = text.contains('@') || bracketed || text.contains("&lt;");
     if opens(&lower) {
         let time = has_exact_time(&lower);
         let you = lower.contains("you wrote");
-        if verb && (time || address || you) && (colon || ruled || (time && address)) {
+        if (time || address || you) && (colon || ruled || (time && address)) && verb() {
             return Some(Fit::Opening);
         }
         if time && colon && ends_in_address(text) {
             return Some(Fit::Opening);
         }
-    } else if verb && colon && address && starts_with_name(text) {
+    } else if colon && address && starts_with_name(text) && verb() {
         return Some(Fit::Name);
     }
     let short = text.len() <= 160 && words(text) <= 14;
