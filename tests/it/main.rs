@@ -1,6 +1,7 @@
 //! One integration binary. Table of contents:
 //!
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
+//! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `golden`: the embedded model against values of its Python reference
 //! - `properties`: whatever the bytes, threads or order, the contract holds
@@ -13,6 +14,7 @@
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
 mod classify;
+mod corpus;
 mod errors;
 mod golden;
 mod mailsort;
