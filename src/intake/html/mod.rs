@@ -48,9 +48,12 @@ pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
     let all: Vec<Token<'_>> = tokens(html).collect();
     let (kept, quoted) = visible(&all, cut_quotes);
     let text = layout(&kept);
-    if !quoted.is_empty() && !text.chars().any(char::is_alphanumeric) {
-        let (kept, _) = visible(&all, false);
-        return Rendered { text: layout(&kept), quoted: Vec::new() };
+    if cut_quotes && !text.chars().any(char::is_alphanumeric) {
+        let (whole, _) = visible(&all, false);
+        // A quote may say something without a word between its tags: the alternative text of a picture.
+        if whole.len() > kept.len() {
+            return Rendered { text: layout(&whole), quoted: Vec::new() };
+        }
     }
     Rendered { text, quoted }
 }
