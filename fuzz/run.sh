@@ -11,7 +11,7 @@ out=fuzz/artifacts
 ulimit -s 2048
 sh fuzz/seed.sh || exit 2
 mkdir -p "$out"
-cargo +nightly fuzz build --sanitizer "${FUZZ_SANITIZER:-none}" || exit 2
+cargo +nightly fuzz build --release --sanitizer "${FUZZ_SANITIZER:-none}" || exit 2
 
 found=0
 table=$(printf '%-8s %12s %8s %9s %8s %6s %9s' target executions exec/s coverage corpus notes findings)
@@ -20,23 +20,24 @@ for target in $targets; do
         mbox | text) dict=mail ;;
         *) dict=$target ;;
     esac
+    log=$out/log/$target
     folder=$out/$target
-    log=$folder/log
-    mkdir -p "$folder"
-    before=$(find "$folder" -type f ! -name 'note-*' ! -name log | wc -l)
+    noted=$out/notes/$target
+    mkdir -p "$folder" "$noted" "$out/log"
+    before=$(find "$folder" -type f | wc -l)
     echo "== $target for $seconds s"
-    FUZZ_NOTES=$PWD/$folder nice -n 10 cargo +nightly fuzz run --sanitizer "${FUZZ_SANITIZER:-none}" "$target" -- \
+    FUZZ_NOTES=$PWD/$noted nice -n 10 cargo +nightly fuzz run --release --sanitizer "${FUZZ_SANITIZER:-none}" "$target" -- \
         -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -max_len=131072 -len_control=20 \
         -dict="fuzz/dict/$dict.dict" -print_final_stats=1 >"$log" 2>&1
     status=$?
-    after=$(find "$folder" -type f ! -name 'note-*' ! -name log | wc -l)
+    after=$(find "$folder" -type f | wc -l)
     findings=$((after - before))
     # A run that ended badly without saving an input is a finding too.
     [ "$status" -ne 0 ] && [ "$findings" -eq 0 ] && findings=1
     stat() { sed -n "s/^stat::$1: *//p" "$log" | tail -1; }
     coverage=$(grep -o 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
     corpus=$(find "fuzz/corpus/$target" -type f | wc -l)
-    notes=$(find "$folder" -name 'note-*' | wc -l)
+    notes=$(find "$noted" -type f | wc -l)
     row=$(printf '%-8s %12s %8s %9s %8s %6s %9s' "$target" "$(stat number_of_executed_units)" \
         "$(stat average_exec_per_sec)" "$coverage" "$corpus" "$notes" "$findings")
     table="$table
@@ -44,7 +45,7 @@ $row"
     echo "$row"
     if [ "$findings" -ne 0 ]; then
         found=1
-        grep -v '^#' "$log" | grep -v '^stat::' | grep -v 'Recommended dictionary' | tail -40
+        grep -a -A 3 -e 'panicked at' -e 'ERROR: libFuzzer' -e 'Failing input' "$log"
     fi
 done
 echo

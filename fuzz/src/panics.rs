@@ -45,7 +45,7 @@ fn look_at(info: &PanicHookInfo<'_>) {
         std::process::abort();
     }
     let library: Vec<&str> = file.rsplit('/').take(3).collect();
-    let name = format!("note-{}-{}", library.into_iter().rev().collect::<Vec<_>>().join("-"), place.line());
+    let name = format!("{}-{}", library.into_iter().rev().collect::<Vec<_>>().join("-"), place.line());
     if !SEEN.with_borrow_mut(|seen| seen.insert(name.clone())) {
         return;
     }

@@ -36,6 +36,7 @@ pub fn mail(bytes: &[u8]) {
 pub fn text(bytes: &[u8]) {
     let head = &bytes[..bytes.len().min(sniff::HEAD)];
     assert!(sniff::sniff(head).is_some() || sniff::is_binary(head), "neither text nor binary");
+    is_sniffed_early(head);
     decoding(bytes);
     for format in [Format::Text, Format::Html] {
         if let Err(skip) = read(format, bytes, &Switches::default()) {
@@ -64,6 +65,17 @@ fn read(format: Format, bytes: &[u8], switches: &Switches) -> Intake {
         }
     }
     result
+}
+
+/// A stream that comes slowly is taken for the same as one that comes at once. What is no text is left out, for a NUL
+/// may come late and each reader looks for it; and rows, for a mail may begin with a header that looks like one.
+fn is_sniffed_early(head: &[u8]) {
+    let ends = head.iter().enumerate().filter(|&(_, &b)| b == b'\n').map(|(at, _)| at + 1);
+    let early = ends.take(200).map(|end| &head[..end]).find(|early| sniff::is_enough(early));
+    let Some(early) = early.filter(|early| sniff::sniff(early) != Some(Format::Jsonl)) else { return };
+    if !sniff::is_binary(head) {
+        assert_eq!(sniff::sniff(early), sniff::sniff(head), "{} bytes are not enough", early.len());
+    }
 }
 
 /// Everything passes, nothing is cleaned.
