@@ -146,7 +146,10 @@ impl LabelSet {
         for label in set.label {
             let line = 1 + text[..label.span().start].matches('\n').count();
             label.get_ref().check().with_context(|| format!("line {line}"))?;
-            labels.push(label.into_inner());
+            let mut label = label.into_inner();
+            // As in the text form: nobody can tell two names apart by the blanks around them.
+            label.name = label.name.trim().into();
+            labels.push(label);
             lines.push(line);
         }
         check_threshold(set.threshold).context("the threshold of the set")?;
@@ -242,6 +245,7 @@ mod tests {
     fn bad_toml_names_the_line() {
         let toml = |input: &str| LabelSet::from_toml("t".into(), input);
         fails(toml("[[label]]\nname = \"a\"\n[[label]]\nname = \"a\"\n"), "line 3");
+        fails(toml("[[label]]\nname = \"a\"\n[[label]]\nname = \" a\"\n"), "line 3");
         fails(toml("[[label]]\nnmae = \"a\"\n"), "nmae");
         fails(toml("threshold = 7.0\n[[label]]\nname = \"a\"\n"), "not a score");
         fails(toml("instruct = \"x\"\n"), "no label");

@@ -1,6 +1,7 @@
 //! One integration binary. Table of contents:
 //!
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
+//! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
@@ -20,6 +21,7 @@
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
 mod classify;
+mod corpus;
 mod documents;
 mod errors;
 mod formats;

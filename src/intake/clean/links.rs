@@ -19,22 +19,26 @@ pub(super) fn shorten(text: &str) -> (String, Vec<String>) {
     let mut shortened = String::with_capacity(text.len());
     let mut links = Vec::new();
     let mut done = 0;
+    let mut judged = 0;
     for (at, _) in text.match_indices("://") {
-        let Some(start) = scheme(&text[..at]).filter(|&start| start >= done) else {
+        // What stands inside a link was judged with it; its end is looked for once.
+        let Some(start) = scheme(&text[..at]).filter(|&start| start >= judged) else {
             continue;
         };
         let from = at + "://".len();
-        let end = from + text[from..].find(ends_link).unwrap_or(text.len() - from);
-        let end = start + text[start..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '*', '_']).len();
+        judged = from + text[from..].find(ends_link).unwrap_or(text.len() - from);
+        let end = start + text[start..judged].trim_end_matches(['.', ',', ';', ':', '!', '?', '*', '_']).len();
         let Some(rest) = text.get(from..end) else {
             continue;
         };
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        if host.is_empty() || is_readable(&text[start..end], path) {
+        let host = host.rsplit('@').next().unwrap_or(host);
+        // A host that says nothing is no better than the link.
+        if !host.chars().any(char::is_alphanumeric) || is_readable(&text[start..end], path) {
             continue;
         }
         shortened.push_str(&text[done..start]);
-        shortened.push_str(host.rsplit('@').next().unwrap_or(host));
+        shortened.push_str(host);
         links.push(text[start..end].chars().take(LONGEST).collect());
         done = end;
     }
@@ -104,5 +108,12 @@ mod tests {
             assert_eq!(shorten(text).0, expected);
         }
         assert_eq!(shorten(&long).1.len(), 1);
+    }
+
+    #[test]
+    fn a_link_to_nowhere_stays() {
+        for text in ["http://-/?utm_source=x", "http://x@/?utm_source=x", "https:///track?utm_source=x"] {
+            assert_eq!(shorten(text), (text.to_string(), Vec::new()));
+        }
     }
 }

@@ -244,7 +244,7 @@ mod tests {
             "> q", "wrote:", "On 2013-01-01 10:00 x@y wrote:", "From: x@y", "a:", "> a\n\n\nb", "-- ",
             "Thanks,\nBob\n", "Sent from my iPhone\n", "To unsubscribe click http://x.y/z\n",
             "this e-mail is confidential\n", "<\n>:", "-----Original Message-----", "Begin forwarded message:",
-            "http://", "\u{200b}", "713-555-1212", "此致",
+            "http://", "http:///", "http://-/", "\u{200b}", "713-555-1212", "此致",
         ] {
             let line = format!("{line}\n");
             let text = format!("I wrote this.\n\n{}And that.\n{}", line.repeat(200_000 / line.len()), line.trim().repeat(200_000 / line.len()));

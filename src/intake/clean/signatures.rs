@@ -15,6 +15,10 @@ use super::tail::{self, Line};
 const MOST_LINES: usize = 14;
 const MOST_LINES_DELIMITED: usize = 24;
 
+/// A signature has at most this many parts one above the other: a bound on the cost of a text that is nothing but
+/// closing words, which is none
+const MOST_PARTS: usize = 40;
+
 /// Cut the signature at the end of a text. `replied`: quoted history was cut below it, and a bare
 /// name over history stays: it is two typed words, and there the mail itself, not a signature, ends.
 pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> Cut<'a> {
@@ -25,24 +29,25 @@ pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> Cut<'a> {
 }
 
 fn cut_end<'a>(lines: &[&'a str], replied: bool) -> Cut<'a> {
-    let mut end = lines.len();
-    loop {
-        let start = start(&lines[..end], replied, end == lines.len());
-        match start {
-            Some(at) if at < end => end = at,
-            _ => break,
-        }
-    }
+    let end = end(lines, replied);
     if end < lines.len() { Cut::from(lines, end) } else { Cut::nothing(lines) }
 }
 
 /// The lines above the signature
 pub(super) fn without<'s, 'a>(lines: &'s [&'a str]) -> &'s [&'a str] {
+    &lines[..end(lines, false)]
+}
+
+/// Where the lines end that are no signature
+fn end(lines: &[&str], replied: bool) -> usize {
     let mut end = lines.len();
-    while let Some(at) = start(&lines[..end], false, end == lines.len()).filter(|&at| at < end) {
-        end = at;
+    for _ in 0..MOST_PARTS {
+        match start(&lines[..end], replied, end == lines.len()) {
+            Some(at) if at < end => end = at,
+            _ => break,
+        }
     }
-    &lines[..end]
+    end
 }
 
 /// Where the signature begins; `whole`: nothing has been cut below these lines yet
@@ -288,5 +293,11 @@ mod tests {
     fn below_a_device_line_stands_history() {
         check("Yes.\n\nSent from my iPhone\n\nCan you come?", false, "Yes.");
         check("Yes.\n\nSent from my iPhone\n\nAnd no.", true, "Yes.\n\nSent from my iPhone\n\nAnd no.");
+    }
+
+    #[test]
+    fn a_text_of_nothing_but_closings_is_no_signature() {
+        let text = format!("The list of closings.\n{}", "word\nBest regards,\n".repeat(500));
+        assert!(without(&lines::split(&text)).len() > 500);
     }
 }

@@ -53,9 +53,13 @@ pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
     let all: Vec<Token<'_>> = tokens(html).collect();
     let mut seen = visible(&all, cut_quotes);
     let mut text = layout(&seen.kept);
-    if !seen.quoted.is_empty() && !text.chars().any(char::is_alphanumeric) {
-        seen = visible(&all, false);
-        text = layout(&seen.kept);
+    if cut_quotes && !text.chars().any(char::is_alphanumeric) {
+        let whole = visible(&all, false);
+        // A quote may say something without a word between its tags: the alternative text of a picture.
+        if whole.kept.len() > seen.kept.len() {
+            text = layout(&whole.kept);
+            seen = whole;
+        }
     }
     Rendered { text, quoted: seen.quoted, hidden: seen.hidden }
 }
@@ -164,6 +168,9 @@ fn layout(tokens: &[Token<'_>]) -> String {
     }
 }
 
+/// Elements behind which a browser takes tags for text, so that it would be text what is written here for a tag
+const RAW: &[&str] = &["plaintext", "xmp", "noscript"];
+
 /// HTML again, with only the attributes that tell what is seen
 fn rewrite(tokens: &[Token<'_>]) -> String {
     let mut html = String::new();
@@ -172,7 +179,8 @@ fn rewrite(tokens: &[Token<'_>]) -> String {
     let mut matches = css::MOST_MATCHES;
     for token in tokens {
         match token {
-            Token::Text(text) => html.push_str(text),
+            // A `<` in a text was none of a tag, and shall not become one beside what followed a comment.
+            Token::Text(text) => html.push_str(&text.replace('<', "&lt;")),
             Token::Style(sheet) => {
                 read += sheet.len();
                 for selector in css::hiding(sheet, elements, &mut matches).iter().take_while(|_| read <= MOST_CSS) {
@@ -180,7 +188,7 @@ fn rewrite(tokens: &[Token<'_>]) -> String {
                 }
             }
             Token::Open(name, inside) => open(&mut html, name, inside),
-            Token::Close(name) if is_any(name, &["style", "a"]) => {}
+            Token::Close(name) if is_any(name, &["style", "a"]) || is_any(name, RAW) => {}
             Token::Close(name) => {
                 html.push_str("</");
                 html.push_str(name);
@@ -192,7 +200,8 @@ fn rewrite(tokens: &[Token<'_>]) -> String {
 }
 
 fn open(html: &mut String, name: &str, inside: &str) {
-    if is_any(name, &["style", "a", "link", "meta", "base"]) {
+    let unread = is_any(name, RAW) || is_any(name, tokens::UNREAD);
+    if unread || is_any(name, &["style", "a", "link", "meta", "base"]) {
         return;
     }
     if name.eq_ignore_ascii_case("img") {
@@ -270,6 +279,14 @@ mod tests {
         check("a<script>x</script><style>p{}</style><title>t</title><!-- c -->b", "ab");
         check("&lt;&amp;&eacute;&#20013;&nbsp;x", "<&é中 x");
         check(&format!("<p>{}</p>", "word ".repeat(500)), "word ".repeat(500).trim_end());
+    }
+
+    #[test]
+    fn no_tag_swallows_what_follows() {
+        check("a<title/>b<textarea/>c<script/>d", "abcd");
+        check("a<plaintext>b<i>c</i>", "abc");
+        check("<xmp>a<i>b</i></xmp><noscript>c<b>d</b></noscript>", "abcd");
+        check("a <<!-- c -->script>b</script>c", "a <script>bc");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) enum Token<'a> {
 }
 
 /// Elements whose contents are no text
-const UNREAD: &[&str] =
+pub(super) const UNREAD: &[&str] =
     &["script", "title", "textarea", "iframe", "noembed", "noframes", "object", "svg", "math", "template", "xml"];
 
 /// Elements without contents and end tag

@@ -1,0 +1,5 @@
+//! The text of a mail, cleaned.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailsort_fuzz::run(mailsort_fuzz::checks::clean, bytes));

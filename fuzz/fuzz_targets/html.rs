@@ -1,0 +1,5 @@
+//! A page, rendered.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailsort_fuzz::run(mailsort_fuzz::checks::html, bytes));

@@ -1,0 +1,5 @@
+//! One message, as intake reads it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailsort_fuzz::run(mailsort_fuzz::checks::mail, bytes));
