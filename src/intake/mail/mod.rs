@@ -1,6 +1,7 @@
 //! One RFC 5322 message to headers, visible text and attachment names. Only this room knows mail-parser.
 
 mod body;
+mod bounds;
 mod calendar;
 mod headers;
 
@@ -11,9 +12,6 @@ use super::clean::Switches;
 use super::guard;
 use super::mbox;
 use crate::record::{Envelope, Reason};
-
-/// Beyond this many nested messages and digests a message is not taken apart.
-const MAX_NESTED: usize = 1000;
 
 /// What a message holds for its reader, before cleaning.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,7 +30,9 @@ pub struct Mail {
 /// When the bytes are no text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let bytes = mbox::without_from_line(bytes);
-    if is_nested_too_deep(bytes) {
+    let bounds::Bounded { bytes, is_tame } = bounds::bounded(bytes);
+    let bytes = bytes.as_ref();
+    if !is_tame {
         return Ok(unparsed(bytes));
     }
     let Some(parsed) = guard::catch(|| MessageParser::default().parse(bytes)) else {
@@ -47,19 +47,6 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
         _ if super::sniff::is_binary(bytes) => Err(Reason::Binary),
         _ => Ok(Mail { body: charset::decode(bytes), ..Mail::default() }),
     }
-}
-
-/// True when more messages may lie in each other than a thread's stack can hold: mail-parser takes apart what it built
-/// recursively, and a full stack cannot be caught.
-fn is_nested_too_deep(bytes: &[u8]) -> bool {
-    let begins = |at: usize| {
-        let before = &bytes[at.saturating_sub(9)..at];
-        let type_is =
-            |name: &[u8]| before.len() >= name.len() && before[before.len() - name.len()..].eq_ignore_ascii_case(name);
-        type_is(b"message")
-            || (type_is(b"multipart") && bytes[at..].len() > 6 && bytes[at..at + 7].eq_ignore_ascii_case(b"/digest"))
-    };
-    memchr::memchr_iter(b'/', bytes).filter(|&at| begins(at)).take(MAX_NESTED + 1).count() > MAX_NESTED
 }
 
 /// A message of which only the headers are parsed.
