@@ -24,7 +24,8 @@ const DATA_TYPES: &[&str] =
 /// The text that a reader of `message` would see.
 pub(super) fn text(message: &Message<'_>, switches: &Switches) -> String {
     let mut out = String::new();
-    collect(message, switches, 0, &mut out);
+    let mut budget = html::Budget::default();
+    collect(message, switches, 0, &mut budget, &mut out);
     if out.trim().is_empty() {
         out = invitation(message).unwrap_or(out);
     }
@@ -34,10 +35,10 @@ pub(super) fn text(message: &Message<'_>, switches: &Switches) -> String {
     out
 }
 
-fn collect(message: &Message<'_>, switches: &Switches, depth: usize, out: &mut String) {
-    let plain = join(message, &message.text_body, switches);
+fn collect(message: &Message<'_>, switches: &Switches, depth: usize, budget: &mut html::Budget, out: &mut String) {
+    let plain = join(message, &message.text_body, switches, budget);
     let chosen = if plain.trim().len() < TERSE && message.html_body != message.text_body {
-        let rich = join(message, &message.html_body, switches);
+        let rich = join(message, &message.html_body, switches, budget);
         if rich.trim().len() > 5 * plain.trim().len() { rich } else { plain }
     } else {
         plain
@@ -49,10 +50,10 @@ fn collect(message: &Message<'_>, switches: &Switches, depth: usize, out: &mut S
             // What came back with a bounce is not what the bounce says.
             PartType::Message(inner) if depth < MAX_DEPTH && !is_report => {
                 push(out, inner.subject().unwrap_or_default());
-                collect(inner, switches, depth + 1, out);
+                collect(inner, switches, depth + 1, budget, out);
             }
             PartType::Text(_) | PartType::Html(_) if is_prose(part) => {
-                let text = part_text(message, part, switches);
+                let text = part_text(message, part, switches, budget);
                 push(out, cut(&text, MAX_ATTACHMENT));
             }
             _ => {}
@@ -70,11 +71,11 @@ fn push(out: &mut String, text: &str) {
     out.push_str(text);
 }
 
-fn join(message: &Message<'_>, ids: &[u32], switches: &Switches) -> String {
+fn join(message: &Message<'_>, ids: &[u32], switches: &Switches, budget: &mut html::Budget) -> String {
     let mut out = String::new();
     for part in ids.iter().filter_map(|&id| message.parts.get(id as usize)) {
         if matches!(part.body, PartType::Text(_) | PartType::Html(_)) {
-            push(&mut out, &part_text(message, part, switches));
+            push(&mut out, &part_text(message, part, switches, budget));
         }
     }
     out
@@ -86,10 +87,10 @@ fn is_prose(part: &MessagePart<'_>) -> bool {
 }
 
 /// The text of one part; HTML is rendered.
-fn part_text(message: &Message<'_>, part: &MessagePart<'_>, switches: &Switches) -> String {
+fn part_text(message: &Message<'_>, part: &MessagePart<'_>, switches: &Switches, budget: &mut html::Budget) -> String {
     match &part.body {
         PartType::Text(text) => decoded(message, part, text).into_owned(),
-        PartType::Html(source) => html::to_text(&decoded(message, part, source), switches.quotes).text,
+        PartType::Html(source) => html::to_text_within(&decoded(message, part, source), switches.quotes, budget).text,
         _ => String::new(),
     }
 }
