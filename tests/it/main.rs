@@ -3,6 +3,7 @@
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `golden`: the embedded model against values of its Python reference
+//! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
@@ -15,6 +16,7 @@
 mod classify;
 mod errors;
 mod golden;
+mod hostile;
 mod mailsort;
 mod properties;
 mod readme;
