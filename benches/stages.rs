@@ -17,7 +17,7 @@ use mailsort::engine::{Builtin, Embedder, LabelText};
 use mailsort::intake::clean::Switches;
 use mailsort::intake::mbox::Mbox;
 use mailsort::intake::sniff::Format;
-use mailsort::intake::{self, MAX_DOCUMENT, Options, Raw, Source, clean, html, mail};
+use mailsort::intake::{self, MAX_DOCUMENT, Options, Raw, Reading, Source, clean, html, mail};
 use mailsort::labels::LabelSet;
 use mailsort::record::Origin;
 use mailsort::sorting::ZeroShot;
@@ -70,7 +70,7 @@ impl Corpus {
             bodies: parsed.map(|mail| mail.body).collect(),
             texts: mails
                 .iter()
-                .filter_map(|bytes| Some(intake::read(raw(bytes), &Switches::default()).ok()?.text()))
+                .filter_map(|bytes| Some(intake::read(raw(bytes), &Reading::default()).ok()?.text()))
                 .collect(),
             mails,
         }
@@ -162,7 +162,7 @@ fn end_to_end(bencher: Bencher, name: &str) {
     let vectors = ENGINE.embed_labels(&labels).into_iter().flatten().collect();
     let sorter = ZeroShot::new(vectors, ENGINE.temperature());
     each(bencher, &corpus(name).mails, |bytes| {
-        let document = intake::read(raw(bytes), &Switches::default()).ok()?;
+        let document = intake::read(raw(bytes), &Reading::default()).ok()?;
         let embedding = ENGINE.embed(&[document.text()], ENGINE.default_max_tokens()).pop()??;
         Some(sorter.scores(&embedding.vector))
     });

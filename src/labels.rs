@@ -4,11 +4,16 @@
 //! TOML (by the ending `.toml`): `instruct`, `threshold` and `[[label]]` tables.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+/// A longer file holds no labels: it is a mailbox given by mistake, or a device that never ends.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// One label in plain words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -81,6 +86,12 @@ impl Label {
     }
 }
 
+fn read_some(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn check_threshold(threshold: Option<f32>) -> Result<()> {
     match threshold {
         // A cosine may be negative, and the set does not know which kind of score it will be compared with.
@@ -99,9 +110,10 @@ impl LabelSet {
     /// names the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let bytes = std::fs::read(path).with_context(|| {
+        let bytes = read_some(path, MAX_FILE + 1).with_context(|| {
             format!("cannot read the label file {shown} (a file with one label a line, `name: description`)")
         })?;
+        ensure!(bytes.len() as u64 <= MAX_FILE, "{shown} is longer than {} MiB; is it a label file?", MAX_FILE >> 20);
         ensure!(!bytes.contains(&0), "{shown} is no text in UTF-8; a label file has one label a line");
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
@@ -143,8 +155,12 @@ impl LabelSet {
         let set: TomlSet = toml::from_str(text)?;
         let mut labels = Vec::new();
         let mut lines = Vec::new();
+        // Counted on from label to label: from the beginning each time would be quadratic.
+        let (mut line, mut counted) = (1, 0);
         for label in set.label {
-            let line = 1 + text[..label.span().start].matches('\n').count();
+            let start = label.span().start;
+            line += text.get(counted..start).unwrap_or_default().matches('\n').count();
+            counted = start;
             label.get_ref().check().with_context(|| format!("line {line}"))?;
             let mut label = label.into_inner();
             // As in the text form: nobody can tell two names apart by the blanks around them.

@@ -8,7 +8,7 @@ use std::panic::{self, PanicHookInfo};
 use std::path::Path;
 use std::sync::Once;
 
-use mailsort::intake::{self, Raw, clean::Switches, sniff::Format};
+use mailsort::intake::{self, Raw, Reading, sniff::Format};
 use mailsort::record::Origin;
 
 thread_local! {
@@ -22,7 +22,7 @@ pub fn watch(bytes: &[u8]) {
     HOOK.call_once(|| {
         let origin = Origin { source: "x".into(), index: 0, offset: 0 };
         let raw = Raw { origin, format: Format::Mail, bytes: b"Subject: x\n\nx\n".to_vec(), truncated: false };
-        let _ = intake::read(raw, &Switches::default());
+        let _ = intake::read(raw, &Reading::default());
         let guard = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             look_at(info);

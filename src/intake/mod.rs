@@ -67,7 +67,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let parsed = match format {
         Format::Mail | Format::Mbox => mail::parse(&bytes, &switches),
         Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        Format::Html => Ok(visible::page(&charset::decode_html(&bytes), &switches).into()),
+        Format::Html => Ok(visible::Rendering::new(&switches).page(&charset::decode_html(&bytes)).into()),
         Format::Text => Ok(visible::text(charset::decode(&bytes)).into()),
         Format::Pdf | Format::Docx => office::read(format, bytes, truncated).map(|text| {
             truncated = text.truncated;

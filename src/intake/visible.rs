@@ -1,7 +1,7 @@
 //! What the reader of a decoded text or page would see, before the cleaning steps.
 
 use super::clean::{Step, Switches};
-use super::{data, html, sniff};
+use super::{data, html, one_line, sniff};
 use crate::record::Removed;
 
 /// A text as its reader sees it.
@@ -42,17 +42,29 @@ impl Visible {
     }
 }
 
-/// A page as its reader sees it, or its source where HTML is kept.
-pub(super) fn page(source: &str, switches: &Switches) -> Visible {
-    if !switches.html {
-        return text(source.to_string());
+/// Renders the pages of one document, which share a budget of layout.
+pub(super) struct Rendering<'s> {
+    switches: &'s Switches,
+    budget: html::Budget,
+}
+
+impl<'s> Rendering<'s> {
+    pub(super) fn new(switches: &'s Switches) -> Self {
+        Self { switches, budget: html::Budget::default() }
     }
-    let rendered = html::to_text(source, switches.quotes);
-    let mut visible = text(rendered.text);
-    let quoted = rendered.quoted.into_iter().map(|text| Removed { step: Step::Quotes.name(), text });
-    let hidden = rendered.hidden.into_iter().map(|text| Removed { step: html::STEP, text });
-    visible.removed.extend(quoted.chain(hidden));
-    visible
+
+    /// A page as its reader sees it, or its source where HTML is kept.
+    pub(super) fn page(&mut self, source: &str) -> Visible {
+        if !self.switches.html {
+            return text(source.to_string());
+        }
+        let rendered = html::to_text_within(source, self.switches.quotes, &mut self.budget);
+        let mut visible = text(rendered.text);
+        let quoted = rendered.quoted.into_iter().map(|text| Removed { step: Step::Quotes.name(), text });
+        let hidden = rendered.hidden.into_iter().map(|text| Removed { step: html::STEP, text });
+        visible.removed.extend(quoted.chain(hidden));
+        visible
+    }
 }
 
 /// A text without what is no language. Bytes that call themselves a text and are none are all of it.
@@ -64,7 +76,7 @@ pub(super) fn text(text: String) -> Visible {
     let encrypted = parted.blocks.iter().any(|block| block.encrypted);
     let mut visible = Visible { text: parted.text, encrypted, ..Visible::default() };
     for block in parted.blocks {
-        visible.files.extend(block.name);
+        visible.files.extend(block.name.map(|name| one_line(&name)).filter(|name| !name.is_empty()));
         visible.removed.push(Removed { step: data::STEP, text: block.text });
     }
     visible
@@ -77,10 +89,10 @@ mod tests {
     #[test]
     fn a_page_says_what_it_hides_and_quotes() {
         let source = "<div style='display:none'>Preview text</div><p>Yes.</p><div class=gmail_quote>When?</div>";
-        let seen = page(source, &Switches::default());
+        let seen = Rendering::new(&Switches::default()).page(source);
         let removed: Vec<_> = seen.removed.iter().map(|cut| (cut.step, cut.text.as_str())).collect();
         assert_eq!((seen.text.trim(), removed), ("Yes.", vec![("quotes", "When?"), ("html", "Preview text")]));
-        let kept = page(source, &Switches { html: false, ..Switches::default() });
+        let kept = Rendering::new(&Switches { html: false, ..Switches::default() }).page(source);
         assert_eq!((kept.text.as_str(), kept.removed.len()), (source, 0));
     }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
-use mailsort::intake::clean::Switches;
-use mailsort::intake::{self, Options, Source};
+
+use mailsort::intake::{self, Options, Reading, Source};
 use serde_json::Value;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn text_of(path: &Path) -> String {
     let raw = Source::new(std::iter::once(path.to_path_buf()), Options::default()).next().unwrap().unwrap();
-    intake::read(raw, &Switches::default()).unwrap().text()
+    intake::read(raw, &Reading::default()).unwrap().text()
 }
 
 fn document(name: &str) -> Vec<u8> {

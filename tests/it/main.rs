@@ -6,6 +6,7 @@
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
+//! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
@@ -26,6 +27,7 @@ mod documents;
 mod errors;
 mod formats;
 mod golden;
+mod hostile;
 mod mailboxes;
 mod mailsort;
 mod notmuch;

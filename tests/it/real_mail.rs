@@ -1,6 +1,10 @@
 //! Every mail of ../shared/data/mail yields exactly one record, and archives yield the number that stands here.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use mailsort::intake::{self, Options, Raw, Reading, Source};
+use mailsort::record::{Intake, Reason, Skip};
 
 use crate::mailsort::{mailsort, shared};
 
@@ -46,4 +50,40 @@ fn archives_are_split_where_mails_begin() {
         let Some(path) = shared(&format!("mail/lists/{name}")) else { return };
         assert_eq!(mailsort(["classify", "-l", "labels/mail.txt"]).args([path]).records().len(), *count, "{name}");
     }
+}
+
+/// What the program promises of every mail, whatever is in it.
+const A_MAIL: Duration = Duration::from_secs(1);
+
+/// Reads one document as the command does.
+fn read(raw: Result<Raw, Skip>) -> Intake {
+    raw.and_then(|raw| intake::read(raw, &Reading::default()))
+}
+
+#[test]
+fn each_alone_takes_less_than_a_second() {
+    let Some(folder) = shared("mail") else { return };
+    let options = Options { recursive: true, ..Options::default() };
+    let mut count = 0;
+    let mut slow = Vec::new();
+    for raw in Source::new(std::iter::once(folder), options) {
+        count += 1;
+        // A mail that is slow because the machine is busy elsewhere is not slow three times.
+        let quickest = (0..3).find_map(|_| {
+            let raw = raw.as_ref().map_err(Clone::clone).map(copy);
+            let started = Instant::now();
+            let read = read(raw);
+            let panicked = read.is_err_and(|skip| skip.reason == Reason::Panicked);
+            (started.elapsed() < A_MAIL).then_some(panicked)
+        });
+        if quickest != Some(false) {
+            slow.push(raw.map_or_else(|skip| skip.origin, |raw| raw.origin));
+        }
+    }
+    assert!(count > 2000, "{count} documents");
+    assert!(slow.is_empty(), "slow, or their parser panicked: {slow:#?}");
+}
+
+fn copy(raw: &Raw) -> Raw {
+    Raw { origin: raw.origin.clone(), format: raw.format, bytes: raw.bytes.clone(), truncated: raw.truncated }
 }

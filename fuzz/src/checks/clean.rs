@@ -25,7 +25,15 @@ pub fn clean(bytes: &[u8]) {
 
 fn switches(bits: u8) -> Switches {
     let on = |at: u8| bits & (1 << at) != 0;
-    Switches { quotes: on(0), forwards: on(1), signatures: on(2), disclaimers: on(3), footers: on(4), links: on(5) }
+    Switches {
+        quotes: on(0),
+        forwards: on(1),
+        signatures: on(2),
+        disclaimers: on(3),
+        footers: on(4),
+        links: on(5),
+        html: true,
+    }
 }
 
 fn runs(switches: &Switches, removed: &Removed) -> bool {

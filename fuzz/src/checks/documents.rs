@@ -2,7 +2,7 @@
 
 use mailsort::intake::clean::Switches;
 use mailsort::intake::sniff::{self, Format};
-use mailsort::intake::{self, Raw, charset, rows};
+use mailsort::intake::{self, Raw, Reading, charset, rows};
 use mailsort::record::{Document, Envelope, Intake, Origin, Reason};
 
 /// A document gets longer only by decoding, list numbers and the like. Anything beyond this many bytes a byte fills
@@ -17,7 +17,7 @@ pub fn mail(bytes: &[u8]) {
     let whole = read(Format::Mail, bytes, &nothing_cut());
     for result in [&cleaned, &whole] {
         if let Err(skip) = result {
-            assert!(matches!(skip.reason, Reason::Binary | Reason::NoText), "{:?}", skip.reason);
+            assert!(matches!(skip.reason, Reason::Binary | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
         }
     }
     assert_eq!(cleaned.is_ok(), whole.is_ok(), "cleaning decides whether there is a document");
@@ -40,11 +40,11 @@ pub fn text(bytes: &[u8]) {
     decoding(bytes);
     for format in [Format::Text, Format::Html] {
         if let Err(skip) = read(format, bytes, &Switches::default()) {
-            assert!(matches!(skip.reason, Reason::Binary | Reason::NoText), "{:?}", skip.reason);
+            assert!(matches!(skip.reason, Reason::Binary | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
         }
     }
     if let Err(skip) = read(Format::Jsonl, bytes, &Switches::default()) {
-        assert!(matches!(skip.reason, Reason::BadRow(_) | Reason::NoText), "{:?}", skip.reason);
+        assert!(matches!(skip.reason, Reason::BadRow(_) | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
     }
     row(bytes);
 }
@@ -52,7 +52,7 @@ pub fn text(bytes: &[u8]) {
 fn read(format: Format, bytes: &[u8], switches: &Switches) -> Intake {
     let origin = Origin { source: "x".into(), index: 7, offset: 9 };
     let raw = Raw { origin: origin.clone(), format, bytes: bytes.to_vec(), truncated: false };
-    let result = intake::read(raw, switches);
+    let result = intake::read(raw, &Reading { switches: *switches, ..Reading::default() });
     match &result {
         Ok(document) => {
             assert_eq!(document.origin, origin);
@@ -81,7 +81,7 @@ fn is_sniffed_early(head: &[u8]) {
 
 /// Everything passes, nothing is cleaned.
 fn nothing_cut() -> Switches {
-    Switches { quotes: false, forwards: false, signatures: false, disclaimers: false, footers: false, links: false }
+    Switches { html: true, ..Switches::all(false) }
 }
 
 fn is_document(document: &Document, length: usize) {

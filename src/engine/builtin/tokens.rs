@@ -26,6 +26,10 @@ const UNKNOWN_PENALTY: i64 = 10 * 1024;
 const REMEMBERED_WORDS: usize = 32 * 1024;
 /// Longer stretches without white space are cut before anything else happens to them.
 const LONGEST_RUN: usize = 4096;
+/// Text is searched this far, and further for more pieces than this holds bytes a piece: who asks for a few hundred has
+/// them long before, unless the text is noise.
+const FARTHEST: usize = 2 * 1024 * 1024;
+const BYTES_PER_PIECE: usize = 256;
 /// Longer words are split but not remembered.
 const LONGEST_REMEMBERED: usize = 48;
 
@@ -105,7 +109,7 @@ impl Tokenizer {
     }
 
     /// The pieces of `text` that have a meaning, at most `most` of them: without unknown ones and bare word marks. Text
-    /// behind them is not looked at.
+    /// behind them is not looked at, nor what lies megabytes into a text.
     ///
     /// A piece of the vocabulary is letters, perhaps behind a mark, or one character. So the most probable split of
     /// `▁agenda,` is that of `▁agenda` and that of `,`, and words in front of punctuation are found as fast as others.
@@ -113,6 +117,7 @@ impl Tokenizer {
         let mut ids = Vec::with_capacity(most.min(text.len() / 4 + 1));
         let mut normal = String::new();
         let mut marked = String::new();
+        let text = &text[..text.floor_char_boundary(FARTHEST.max(most.saturating_mul(BYTES_PER_PIECE)))];
         for run in text.split(char::is_whitespace).flat_map(bounded) {
             if ids.len() >= most {
                 break;

@@ -5,8 +5,8 @@ use super::tokens::{Token, VOID, is_any};
 /// Elements inside each other; real mail stays under 100
 const DEEPEST: usize = 200;
 
-/// Nodes of the tree, a bound on time and memory: each costs up to ten microseconds, and more in tables
-const MOST_NODES: usize = 40_000;
+/// Nodes of the trees of one mail, a bound on time and memory: each costs up to ten microseconds, and more in tables
+pub(super) const MOST_NODES: usize = 40_000;
 const TABLE_NODES: usize = 2;
 
 /// Formatting elements, which the HTML standard reopens in every block they are not closed in, so that a
@@ -17,8 +17,8 @@ const FORMATTING: &[&str] =
 /// Elements that end where the next of their kind begins
 const SELF_ENDING: &[&str] = &["p", "li", "td", "th", "tr", "option", "dt", "dd", "tbody", "thead", "tfoot"];
 
-/// Would the tree of these tokens stay within the bounds?
-pub(super) fn fits_tree(tokens: &[Token<'_>]) -> bool {
+/// The nodes of the tree of these tokens, unless it would be too deep or have more than `most`
+pub(super) fn tree_nodes(tokens: &[Token<'_>], most: usize) -> Option<usize> {
     let mut open: Vec<&str> = Vec::new();
     let mut formatting: usize = 0;
     let mut nodes: usize = 0;
@@ -48,11 +48,11 @@ pub(super) fn fits_tree(tokens: &[Token<'_>]) -> bool {
             Token::Text(_) => nodes += 1,
             Token::Style(_) => {}
         }
-        if open.len() > DEEPEST || formatting > DEEPEST || nodes > MOST_NODES {
-            return false;
+        if open.len() > DEEPEST || formatting > DEEPEST || nodes > most {
+            return None;
         }
     }
-    true
+    Some(nodes)
 }
 
 /// End tags may be left out: close what this start tag ends
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn deep_and_reopening_html_does_not_fit() {
-        let fits = |html: &str| fits_tree(&tokens(html).collect::<Vec<_>>());
+        let fits = |html: &str| tree_nodes(&tokens(html).collect::<Vec<_>>(), MOST_NODES).is_some();
         assert!(fits(&"<p>a".repeat(5000)));
         assert!(fits(&"<tr><td>a".repeat(5000)));
         assert!(fits(&"<div>a</div>".repeat(5000)));

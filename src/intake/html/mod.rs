@@ -40,6 +40,19 @@ pub struct Rendered {
 /// The name under which hidden text is shown as taken out
 pub const STEP: &str = "html";
 
+/// What may still be laid out of the HTML of one mail, whose parts are many or large; what is beyond only loses its
+/// tags
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    nodes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget { nodes: bounds::MOST_NODES }
+    }
+}
+
 /// Turn HTML into the text that a reader sees: no markup, styles, scripts or hidden elements; list
 /// items, cells and paragraphs on lines of their own; of images the alternative text.
 ///
@@ -47,17 +60,22 @@ pub const STEP: &str = "html";
 /// they hold a forwarded message or nothing else would be left. Never panics; takes time linear in
 /// the length.
 pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
+    to_text_within(html, cut_quotes, &mut Budget::default())
+}
+
+/// The same for one of several parts, which share a budget
+pub fn to_text_within(html: &str, cut_quotes: bool, budget: &mut Budget) -> Rendered {
     if html.len() > LARGEST {
         return Rendered { text: tidy(&strip::strip(html)), quoted: Vec::new(), hidden: Vec::new() };
     }
     let all: Vec<Token<'_>> = tokens(html).collect();
     let mut seen = visible(&all, cut_quotes);
-    let mut text = layout(&seen.kept);
+    let mut text = layout(&seen.kept, budget);
     if cut_quotes && !text.chars().any(char::is_alphanumeric) {
         let whole = visible(&all, false);
         // A quote may say something without a word between its tags: the alternative text of a picture.
         if whole.kept.len() > seen.kept.len() {
-            text = layout(&whole.kept);
+            text = layout(&whole.kept, budget);
             seen = whole;
         }
     }
@@ -152,10 +170,11 @@ fn declares_zero(style: &str, property: &str) -> bool {
     })
 }
 
-fn layout(tokens: &[Token<'_>]) -> String {
-    if !bounds::fits_tree(tokens) {
+fn layout(tokens: &[Token<'_>], budget: &mut Budget) -> String {
+    let Some(nodes) = bounds::tree_nodes(tokens, budget.nodes) else {
         return tidy(&strip::strip_tokens(tokens));
-    }
+    };
+    budget.nodes -= nodes;
     let html = rewrite(tokens);
     let render = || {
         let config = config::with_decorator(Plain).use_doc_css().raw_mode(true).allow_width_overflow();

@@ -10,7 +10,7 @@ use regex::Regex;
 
 use super::{calendar, sealed};
 use crate::intake::clean::Switches;
-use crate::intake::visible::{self, Visible};
+use crate::intake::visible::{self, Rendering, Visible};
 use crate::intake::{charset, pattern, sniff};
 
 /// Nested messages are read this deep.
@@ -27,18 +27,19 @@ const DATA_TYPES: &[&str] =
 /// What `message` says to its reader.
 pub(super) fn read(message: &Message<'_>, switches: &Switches) -> Visible {
     let mut visible = Visible::default();
-    collect(message, switches, 0, &mut visible);
+    let mut rendering = Rendering::new(switches);
+    collect(message, &mut rendering, 0, &mut visible);
     invitation(message, &mut visible);
     if visible.is_empty() && visible.removed.is_empty() {
-        visible.push(raw_body(message, switches).unwrap_or_default());
+        visible.push(raw_body(message, &mut rendering).unwrap_or_default());
     }
     visible
 }
 
-fn collect(message: &Message<'_>, switches: &Switches, depth: usize, visible: &mut Visible) {
-    let plain = join(message, &message.text_body, switches);
+fn collect(message: &Message<'_>, rendering: &mut Rendering<'_>, depth: usize, visible: &mut Visible) {
+    let plain = join(message, &message.text_body, rendering);
     let chosen = if plain.text.trim().len() < TERSE && message.html_body != message.text_body {
-        let rich = join(message, &message.html_body, switches);
+        let rich = join(message, &message.html_body, rendering);
         if rich.text.trim().len() > 5 * plain.text.trim().len() { rich } else { plain }
     } else {
         plain
@@ -50,10 +51,10 @@ fn collect(message: &Message<'_>, switches: &Switches, depth: usize, visible: &m
             // What came back with a bounce is not what the bounce says.
             PartType::Message(inner) if depth < MAX_DEPTH && !is_report => {
                 visible.push_text(inner.subject().unwrap_or_default());
-                collect(inner, switches, depth + 1, visible);
+                collect(inner, rendering, depth + 1, visible);
             }
             PartType::Text(_) | PartType::Html(_) if is_prose(part) => {
-                let mut attached = part_text(message, part, switches);
+                let mut attached = part_text(message, part, rendering);
                 attached.text.truncate(attached.text.floor_char_boundary(MAX_ATTACHMENT));
                 visible.push(attached);
             }
@@ -62,11 +63,11 @@ fn collect(message: &Message<'_>, switches: &Switches, depth: usize, visible: &m
     }
 }
 
-fn join(message: &Message<'_>, ids: &[u32], switches: &Switches) -> Visible {
+fn join(message: &Message<'_>, ids: &[u32], rendering: &mut Rendering<'_>) -> Visible {
     let mut visible = Visible::default();
     for part in ids.iter().filter_map(|&id| message.parts.get(id as usize)) {
         if matches!(part.body, PartType::Text(_) | PartType::Html(_)) && !sealed::is_sealed(part) {
-            visible.push(part_text(message, part, switches));
+            visible.push(part_text(message, part, rendering));
         }
     }
     visible
@@ -78,10 +79,10 @@ fn is_prose(part: &MessagePart<'_>) -> bool {
 }
 
 /// The text of one part; HTML is rendered.
-fn part_text(message: &Message<'_>, part: &MessagePart<'_>, switches: &Switches) -> Visible {
+fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rendering<'_>) -> Visible {
     match &part.body {
         PartType::Text(text) => visible::text(decoded(message, part, text).into_owned()),
-        PartType::Html(source) => visible::page(&decoded(message, part, source), switches),
+        PartType::Html(source) => rendering.page(&decoded(message, part, source)),
         _ => Visible::default(),
     }
 }
@@ -144,7 +145,7 @@ fn has_time(text: &str) -> bool {
 }
 
 /// A header that promises parts over a body that has none: everything behind the headers is the text.
-fn raw_body(message: &Message<'_>, switches: &Switches) -> Option<Visible> {
+fn raw_body(message: &Message<'_>, rendering: &mut Rendering<'_>) -> Option<Visible> {
     let root = message.parts.first()?;
     let promises = root.content_type().is_some_and(|t| t.ctype().eq_ignore_ascii_case("multipart"));
     let has_parts = message.parts.iter().any(|p| !matches!(p.body, PartType::Text(_)));
@@ -154,5 +155,5 @@ fn raw_body(message: &Message<'_>, switches: &Switches) -> Option<Visible> {
     }
     let text = charset::decode(bytes);
     let is_html = sniff::sniff(bytes) == Some(sniff::Format::Html);
-    Some(if is_html { visible::page(&text, switches) } else { visible::text(text) })
+    Some(if is_html { rendering.page(&text) } else { visible::text(text) })
 }

@@ -1,6 +1,7 @@
 //! One RFC 5322 message to headers, visible text and attachment names. Only this room knows mail-parser.
 
 mod body;
+mod bounds;
 mod calendar;
 mod headers;
 mod sealed;
@@ -14,9 +15,6 @@ use super::mbox;
 use super::one_line;
 use super::visible::{self, Visible};
 use crate::record::{Envelope, Reason, Removed};
-
-/// Beyond this many nested messages and digests a message is not taken apart.
-const MAX_NESTED: usize = 1000;
 
 /// What a message holds for its reader, before cleaning.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +37,9 @@ pub struct Mail {
 /// When the bytes are no text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let bytes = mbox::without_from_line(bytes);
-    if is_nested_too_deep(bytes) {
+    let bounds::Bounded { bytes, is_tame } = bounds::bounded(bytes);
+    let bytes = bytes.as_ref();
+    if !is_tame {
         return Ok(unparsed(bytes));
     }
     let Some(parsed) = guard::catch(|| MessageParser::default().parse(bytes)) else {
@@ -71,19 +71,6 @@ impl From<Visible> for Mail {
         let sealed = encrypted.then_some(sealed::PGP);
         Self { envelope: Envelope::default(), body: text, attachments: files, removed, sealed }
     }
-}
-
-/// True when more messages may lie in each other than a thread's stack can hold: mail-parser takes apart what it built
-/// recursively, and a full stack cannot be caught.
-fn is_nested_too_deep(bytes: &[u8]) -> bool {
-    let begins = |at: usize| {
-        let before = &bytes[at.saturating_sub(9)..at];
-        let type_is =
-            |name: &[u8]| before.len() >= name.len() && before[before.len() - name.len()..].eq_ignore_ascii_case(name);
-        type_is(b"message")
-            || (type_is(b"multipart") && bytes[at..].len() > 6 && bytes[at..at + 7].eq_ignore_ascii_case(b"/digest"))
-    };
-    memchr::memchr_iter(b'/', bytes).filter(|&at| begins(at)).take(MAX_NESTED + 1).count() > MAX_NESTED
 }
 
 /// A message of which only the headers are parsed.

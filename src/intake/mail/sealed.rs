@@ -2,6 +2,8 @@
 
 use mail_parser::{Message, MessagePart, MimeHeaders};
 
+use crate::intake::one_line;
+
 /// What holds the text of a mail that has none itself.
 pub(super) const PGP: &str = "encrypted with PGP";
 const SMIME: &str = "encrypted or signed with S/MIME";
@@ -56,5 +58,5 @@ pub(super) fn text_is(message: &Message<'_>) -> Option<&'static str> {
 pub(super) fn type_name(part: &MessagePart<'_>) -> Option<String> {
     seal(part)?;
     let declared = part.content_type()?;
-    Some(format!("{}/{}", declared.ctype(), declared.subtype()?).to_ascii_lowercase())
+    Some(one_line(&format!("{}/{}", declared.ctype(), declared.subtype()?).to_ascii_lowercase()))
 }
