@@ -1,7 +1,7 @@
 //! The paths that a run reads: from the command line, checked at once, or streamed from a list of names.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -37,13 +37,45 @@ pub(super) fn paths(input: &Input, options: &Options, output: &Output) -> Result
         Box::new(BufReader::new(file))
     };
     let by_nul = input.null;
-    let names = reader.split(if by_nul { 0 } else { b'\n' });
+    let names = Names { reader, end: if by_nul { 0 } else { b'\n' }, blank: 0 };
     let noted = broken.clone();
     let output = output.clone();
     let checked = names.map(move |name| checked(&name?, by_nul, &output));
     // The first name that cannot be used ends the list, and the run says why.
     let whole = checked.map_while(move |path| path.map_err(|error| noted.set(error)).ok());
     Ok((Box::new(whole.flatten()), broken))
+}
+
+/// The names of a list, one after the other.
+struct Names<R> {
+    reader: R,
+    end: u8,
+    /// How many empty names came one after the other.
+    blank: usize,
+}
+
+/// No system has longer paths.
+const LONGEST_NAME: usize = 64 * 1024;
+/// So many empty names make no list, but a device of zeros.
+const MOST_BLANK: usize = 1_000_000;
+
+impl<R: BufRead> Iterator for Names<R> {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut name = Vec::new();
+        match (&mut self.reader).take(LONGEST_NAME as u64).read_until(self.end, &mut name) {
+            Ok(0) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(Err(error)),
+        }
+        let is_whole = name.pop_if(|last| *last == self.end).is_some();
+        self.blank = if name.is_empty() { self.blank + 1 } else { 0 };
+        if (!is_whole && name.len() == LONGEST_NAME) || self.blank > MOST_BLANK {
+            return Some(Err(io::Error::other("it holds no names of files")));
+        }
+        Some(Ok(name))
+    }
 }
 
 /// The path of one name of a list; `None` for an empty name.

@@ -74,7 +74,11 @@ impl<'a> Stream<'a> {
         threads: Option<usize>,
         also_read: &[PathBuf],
     ) -> Result<Self> {
-        let options = Options { format: input.input_format.map(Into::into), recursive: input.recursive };
+        let options = Options {
+            format: input.input_format.map(Into::into),
+            recursive: input.recursive,
+            listed: input.files_from.is_some(),
+        };
         let output = inputs::Output::new(writing.output.as_deref());
         output.spare(also_read)?;
         let (paths, broken_list) = inputs::paths(input, &options, &output)?;

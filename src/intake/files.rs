@@ -8,7 +8,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::maildir;
 
 /// What is said of pipes, sockets and devices.
-const NOT_REGULAR: &str = "not a regular file";
+pub(super) const NOT_REGULAR: &str = "not a regular file";
 
 /// One file to read, or why there is none.
 #[derive(Debug, PartialEq, Eq)]

@@ -80,7 +80,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
             rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
         }
     };
-    let mail::Mail { envelope, body, attachments, mut removed, sealed } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
     };
@@ -90,7 +90,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         return Err(Skip { origin, envelope, reason: sealed.map_or(Reason::NoText, Reason::Sealed) });
     }
     removed.extend(cleaned.removed.into_iter().map(|cut| Removed { step: cut.step.name(), text: cut.text }));
-    Ok(Document { origin, envelope, body, attachments, removed, truncated })
+    Ok(Document { origin, envelope, body, attachments, removed, truncated: truncated || cut })
 }
 
 /// A header as one line: white space folded, control characters gone.
@@ -124,6 +124,8 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
         }
     } else if metadata.is_file() {
         std::fs::File::open(path).with_context(|| format!("cannot read the input {shown}"))?;
+    } else if matches!(options.format, Some(Format::Mbox | Format::Jsonl)) && open::is_endless(path) {
+        bail!("the input {shown} is a device that never ends");
     }
     Ok(())
 }

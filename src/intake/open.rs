@@ -24,31 +24,46 @@ pub(super) struct Opened {
 /// Counts bytes as they are read, for the progress display.
 struct Counted<R> {
     inner: R,
-    count: Arc<AtomicU64>,
+    counts: [Arc<AtomicU64>; 2],
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.count.fetch_add(read as u64, Ordering::Relaxed);
+        for count in &self.counts {
+            count.fetch_add(read as u64, Ordering::Relaxed);
+        }
         Ok(read)
     }
 }
 
 /// Decompresses, and ends quietly where something else than a further member follows, as gzip(1) does: archives padded
-/// with zeros are common on tape and in the wild.
+/// with zeros are common on tape and in the wild. Fails on a bomb.
 struct Unzipped<R> {
     inner: MultiGzDecoder<R>,
     started: bool,
+    /// Bytes read, before and after decompression.
+    compressed: Arc<AtomicU64>,
+    inflated: u64,
 }
+
+/// So much may come out of however little.
+const FREE: u64 = 64 << 20;
+/// Beyond that, so many bytes for each compressed one: mail comes to 10, and a bomb to 1,000.
+const MOST_INFLATED: u64 = 200;
 
 impl<R: io::BufRead> Read for Unzipped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.inner.read(buffer) {
             Err(error) if self.started && error.kind() == io::ErrorKind::InvalidInput => Ok(0),
-            result => {
-                self.started |= result.as_ref().is_ok_and(|&read| read > 0);
-                result
+            Err(error) => Err(error),
+            Ok(read) => {
+                self.started |= read > 0;
+                self.inflated += read as u64;
+                if self.inflated > FREE + MOST_INFLATED * self.compressed.load(Ordering::Relaxed) {
+                    return Err(io::Error::other("it is a gzip bomb: it inflates more than any text does"));
+                }
+                Ok(read)
             }
         }
     }
@@ -60,13 +75,19 @@ impl<R: io::BufRead> Read for Unzipped<R> {
 /// When it cannot be opened or its beginning cannot be read or decompressed.
 pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let reader: Box<dyn Read + Send> = if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    let counted: Box<dyn Read + Send> = Box::new(Counted { inner: reader, count: count.clone() });
-    let (head, stream) = peek(counted)?;
+    // Its own bytes are counted too, beside those of all inputs.
+    let own: Arc<AtomicU64> = Arc::default();
+    let counted = Counted { inner: reader, counts: [count.clone(), own.clone()] };
+    let (head, stream) = peek(Box::new(counted))?;
     if !head.starts_with(&[0x1f, 0x8b, 8]) {
         return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head });
     }
-    let unzipped: Box<dyn Read + Send> =
-        Box::new(Unzipped { inner: MultiGzDecoder::new(BufReader::new(stream)), started: false });
+    let unzipped: Box<dyn Read + Send> = Box::new(Unzipped {
+        inner: MultiGzDecoder::new(BufReader::new(stream)),
+        started: false,
+        compressed: own,
+        inflated: 0,
+    });
     let (head, stream) = peek(unzipped)?;
     Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
 }
@@ -74,6 +95,21 @@ pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
 /// True for `-`, which stands for standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// True for a device such as `/dev/zero`: neither a terminal nor `/dev/null`.
+#[cfg(unix)]
+pub(super) fn is_endless(path: &Path) -> bool {
+    use std::io::IsTerminal;
+    use std::os::unix::fs::FileTypeExt;
+    let is_device = path.metadata().is_ok_and(|metadata| metadata.file_type().is_char_device());
+    let ends = path.canonicalize().is_ok_and(|path| path == Path::new("/dev/null"));
+    is_device && !ends && File::open(path).is_ok_and(|file| !file.is_terminal())
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_endless(_: &Path) -> bool {
+    false
 }
 
 /// Reads the head of a stream and puts it back in front. Of a stream that comes slowly no more is awaited than is needed
@@ -136,6 +172,19 @@ mod tests {
         let mut text = String::new();
         open(&path, &Arc::default())?.stream.read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    #[test]
+    fn a_bomb_is_not_inflated_to_its_end() {
+        let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+        let block = vec![b'\n'; 1 << 20];
+        (0..400).for_each(|_| bomb.write_all(&block).unwrap());
+        let failure = unzip(&bomb.finish().unwrap()).unwrap_err();
+        assert!(failure.to_string().contains("gzip bomb"), "{failure}");
+        let text: String = (0..2_000_000).map(|line| format!("line {line}\n")).collect();
+        let mut whole = GzEncoder::new(Vec::new(), Compression::best());
+        whole.write_all(text.as_bytes()).unwrap();
+        assert_eq!(unzip(&whole.finish().unwrap()).unwrap(), text);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::files::{Files, Found};
+use super::files::{Files, Found, NOT_REGULAR};
 use super::lines::Lines;
 use super::maildir;
 use super::mbox::Mbox;
@@ -45,6 +45,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// Reads the sub-folders of a maildir too.
     pub recursive: bool,
+    /// The inputs are names from a list: pipes and devices among them are not opened, for nobody meant them.
+    pub listed: bool,
 }
 
 /// An input that holds more than one document.
@@ -109,6 +111,9 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
                 return Some(Found::Failed(folder, NO_FILE.into()));
             }
             let input = self.inputs.next()?;
+            if self.options.listed && is_special(&input) {
+                return Some(Found::Failed(input, NOT_REGULAR.into()));
+            }
             self.files = Some(Files::new(&input, self.options.recursive));
             self.barren = input.is_dir().then_some(input);
         }
@@ -187,6 +192,11 @@ fn next_row(lines: &mut Lines<Stream>) -> io::Result<Option<super::lines::Line>>
         }
     }
     Ok(None)
+}
+
+/// True for a pipe, a socket or a device.
+fn is_special(path: &Path) -> bool {
+    !open::is_stdin(path) && path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 fn read_one(path: &Path, format: Format, stream: Stream) -> Result<Raw, Skip> {

@@ -29,6 +29,8 @@ pub struct Mail {
     pub removed: Vec<Removed>,
     /// What the text is inside of, where only its receiver can open it.
     pub sealed: Option<&'static str>,
+    /// True when there were too many header fields or parts, or too long ones, to read them all.
+    pub cut: bool,
 }
 
 /// Parses a message. Bytes without any header are a document: all of them are the body.
@@ -36,20 +38,19 @@ pub struct Mail {
 /// # Errors
 /// When the bytes are no text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
-    let bytes = mbox::without_from_line(bytes);
-    let bounds::Bounded { bytes, is_tame } = bounds::bounded(bytes);
+    let whole = mbox::without_from_line(bytes);
+    let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
+    let cut = bytes.len() < whole.len();
     let bytes = bytes.as_ref();
-    if !is_tame {
-        return Ok(unparsed(bytes));
-    }
-    let Some(parsed) = guard::catch(|| MessageParser::default().parse(bytes)) else {
-        return Ok(unparsed(bytes));
+    let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)) } else { None };
+    let mail = match parsed {
+        // Not fit to be parsed, or a panic of the parser.
+        None => unparsed(bytes),
+        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => read(&message, switches),
+        Some(_) if super::sniff::is_binary(bytes) => return Err(Reason::Binary),
+        Some(_) => visible::text(charset::decode(bytes)).into(),
     };
-    match parsed {
-        Some(message) if super::sniff::is_field(first_line(bytes)) => Ok(read(&message, switches)),
-        _ if super::sniff::is_binary(bytes) => Err(Reason::Binary),
-        _ => Ok(visible::text(charset::decode(bytes)).into()),
-    }
+    Ok(Mail { cut, ..mail })
 }
 
 fn read(message: &Message<'_>, switches: &Switches) -> Mail {
@@ -69,7 +70,7 @@ impl From<Visible> for Mail {
     fn from(visible: Visible) -> Self {
         let Visible { text, removed, files, encrypted } = visible;
         let sealed = encrypted.then_some(sealed::PGP);
-        Self { envelope: Envelope::default(), body: text, attachments: files, removed, sealed }
+        Self { body: text, attachments: files, removed, sealed, ..Self::default() }
     }
 }
 

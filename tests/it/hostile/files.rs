@@ -174,10 +174,38 @@ fn fifty_thousand_empty_files() {
 #[test]
 fn lists_of_names() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("list"), "a".repeat(100 << 20)).unwrap();
-    let found = records("a name of 100 MB", folder.path(), &["--files-from", "list"]);
-    assert_eq!(found.len(), 1);
-    assert!(found[0]["error"].as_str().unwrap().starts_with("unreadable: "), "{:.200}", found[0]["error"]);
+    let root = folder.path();
+    fs::write(root.join("list"), "a".repeat(100 << 20)).unwrap();
+    let refused = |list: &[&str]| {
+        let arguments = [&["--label", "a", "--label", "b", "--files-from"], list].concat();
+        let outcome = classify("a list without names", root, &arguments, A_MAIL);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("it holds no names of files"), "{}", outcome.stderr);
+    };
+    refused(&["list"]);
+    if cfg!(target_os = "linux") {
+        refused(&["/dev/zero"]);
+        refused(&["/dev/zero", "-0"]);
+        write(root, "a.eml");
+        assert!(std::process::Command::new("mkfifo").arg(root.join("pipe")).status().unwrap().success());
+        fs::write(root.join("special"), "pipe\n/dev/zero\na.eml\n").unwrap();
+        let found = said(&records("pipes in a list", root, &["--files-from", "special"]));
+        let not_regular = "unreadable: not a regular file";
+        assert_eq!(
+            found,
+            [format!("pipe: {not_regular}"), format!("/dev/zero: {not_regular}"), "a.eml: invoice".into()]
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_device_that_never_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["/dev/zero", "--input-format", "mbox", "--label", "a", "--label", "b"];
+    let outcome = classify("/dev/zero as mbox", folder.path(), &arguments, A_MAIL);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("a device that never ends"), "{}", outcome.stderr);
 }
 
 #[test]
