@@ -20,16 +20,12 @@ pub fn mail(bytes: &[u8]) {
             assert!(matches!(skip.reason, Reason::Binary | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
         }
     }
-    assert_eq!(cleaned.is_ok(), whole.is_ok(), "cleaning decides whether there is a document");
+    assert!(cleaned.is_ok() || whole.is_err(), "cleaning left no document");
     let (Ok(cleaned), Ok(whole)) = (cleaned, whole) else { return };
     assert_eq!(cleaned.envelope, whole.envelope, "cleaning changes headers");
     assert_eq!(cleaned.attachments, whole.attachments, "cleaning changes attachments");
-    assert_eq!(
-        super::says_something(&cleaned.body),
-        super::says_something(&whole.body),
-        "cleaning left nothing of {:?}",
-        whole.body
-    );
+    let emptied = super::says_something(&whole.body) && !super::says_something(&cleaned.body);
+    assert!(!emptied, "cleaning left nothing of {:?}", whole.body);
 }
 
 /// Bytes of any other kind: what they are taken for, and how each kind reads them.

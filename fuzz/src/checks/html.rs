@@ -14,7 +14,8 @@ pub fn html(bytes: &[u8]) {
     let cut = page::to_text(&source, true);
     assert!(whole.quoted.is_empty(), "quotes cut that were to stay");
     assert!(cut.quoted.iter().all(|quoted| super::says_something(quoted)), "a quote that says nothing");
-    assert_eq!(super::says_something(&cut.text), super::says_something(&whole.text), "only quotes: {:?}", whole.text);
+    // Not the other way round: a quote that is never closed may be what a style sheet hides the rest with.
+    assert!(super::says_something(&cut.text) || !super::says_something(&whole.text), "only quotes: {:?}", whole.text);
     for text in [&whole.text, &cut.text] {
         is_tidy(text);
         assert!(text.len() <= 4096 + MOST_GROWTH * source.len(), "{} bytes became {}", source.len(), text.len());
