@@ -100,15 +100,16 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     if head.starts_with(ZIP) {
         return Some(Format::Docx);
     }
+    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    // Before the look for NULs: one in a later row spoils that row and no other.
+    if is_json_row(start) {
+        return Some(Format::Jsonl);
+    }
     if is_binary(head) {
         return None;
     }
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     if is_html(start) {
         return Some(Format::Html);
-    }
-    if is_json_row(start) {
-        return Some(Format::Jsonl);
     }
     Some(Format::Text)
 }
@@ -174,6 +175,10 @@ pub fn is_field(line: &[u8]) -> bool {
 }
 
 fn field_name(line: &[u8]) -> Option<&[u8]> {
+    // So begin rows and pages, and no header of any program.
+    if line.starts_with(b"{") || line.starts_with(b"<") {
+        return None;
+    }
     let colon = line.iter().take(100).position(|&b| b == b':' || !(33..=126).contains(&b))?;
     // Old mailers left blanks between the name and its colon.
     let rest = line[colon..].trim_ascii_start();
@@ -222,12 +227,19 @@ fn is_html(start: &[u8]) -> bool {
 /// True when the first line is, or begins like, a JSON object that has a `text` field.
 fn is_json_row(start: &[u8]) -> bool {
     let line = start.split(|&b| b == b'\n').next().unwrap_or(start);
-    line.starts_with(b"{") && memchr::memmem::find(line, b"\"text\"").is_some()
+    line.starts_with(b"{") && !line.contains(&0) && memchr::memmem::find(line, b"\"text\"").is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_stay_rows() {
+        assert_eq!(sniff(b"{\"text\":\"a\"}\n{\"text\":\"\0\"}\n"), Some(Format::Jsonl));
+        assert_eq!(sniff(b"{\"text\":\"a\"}\nMessage-ID: <a@b>\n"), Some(Format::Jsonl));
+        assert_eq!(sniff(b"{\"text\":\"\0\"}\n"), None);
+    }
 
     #[test]
     fn kinds() {

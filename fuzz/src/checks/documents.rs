@@ -64,13 +64,11 @@ fn read(format: Format, bytes: &[u8], switches: &Switches) -> Intake {
 }
 
 /// A stream that comes slowly is taken for the same as one that comes at once. What is no text is left out, for a NUL
-/// may come late and each reader looks for it; and what begins like a row or a page, for so may the name of a header.
+/// may come late and each reader looks for it.
 fn is_sniffed_early(head: &[u8]) {
     let ends = head.iter().enumerate().filter(|&(_, &b)| b == b'\n').map(|(at, _)| at + 1);
     let early = ends.take(200).map(|end| &head[..end]).find(|early| sniff::is_enough(early));
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let Some(early) = early.filter(|_| !start.starts_with(b"{") && !start.starts_with(b"<")) else { return };
-    if !sniff::is_binary(head) {
+    if let Some(early) = early.filter(|_| !sniff::is_binary(head)) {
         assert_eq!(sniff::sniff(early), sniff::sniff(head), "{} bytes are not enough", early.len());
     }
 }
