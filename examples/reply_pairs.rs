@@ -1,4 +1,4 @@
-//! Measures the cleaning steps on pairs of mails and what should be left of them.
+//! Measures what `mailsort show` makes of mails, on pairs of bodies and what should be left of them.
 //!
 //! `cargo run --release --example reply_pairs -- PAIRS.jsonl [--show SOURCE|all]` reads JSON Lines with
 //! `id`, `source`, `grade`, `input` and `expected` and prints a table per source: exact matches with
@@ -10,8 +10,27 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use mailsort::intake::clean::{Switches, clean};
+use mailsort::intake::sniff::Format;
+use mailsort::intake::{self, Raw, Reading};
+use mailsort::record::{Document, Envelope, Origin};
 use serde_json::Value;
+
+/// What `mailsort show` prints of a mail with this body.
+fn shown(body: &str) -> Document {
+    let origin = Origin { source: "pair".into(), index: 0, offset: 0 };
+    let header = "Subject: pair\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
+    let raw =
+        Raw { origin: origin.clone(), format: Format::Mail, bytes: format!("{header}{body}").into(), truncated: false };
+    // A pair without text has nothing to lose.
+    intake::read(raw, &Reading::default()).unwrap_or_else(|_| Document {
+        origin,
+        envelope: Envelope::default(),
+        body: String::new(),
+        attachments: Vec::new(),
+        removed: Vec::new(),
+        truncated: false,
+    })
+}
 
 #[derive(Default)]
 struct Tally {
@@ -33,9 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let pair: Value = serde_json::from_str(line)?;
         let field = |name: &str| pair[name].as_str().unwrap_or_default();
-        let cleaned = clean(field("input"), &Switches::default());
-        let exact = tight(&cleaned.text) == tight(field("expected"));
-        let lost = lost_share(field("expected"), &cleaned.text);
+        let cleaned = shown(field("input"));
+        let exact = tight(&cleaned.body) == tight(field("expected"));
+        let lost = lost_share(field("expected"), &cleaned.body);
         let gold = field("grade") == "gold";
         for source in [field("source"), "total"] {
             let tally = tallies.entry(source.to_string()).or_default();
@@ -54,9 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         if shown {
             println!("=== {} {} lost {:.0}%", field("id"), field("grade"), 100.0 * lost);
-            println!("--- expected\n{}\n--- got\n{}", clip(field("expected")), clip(&cleaned.text));
+            println!("--- expected\n{}\n--- got\n{}", clip(field("expected")), clip(&cleaned.body));
             for removed in &cleaned.removed {
-                println!("--- removed by {}\n{}", removed.step.name(), clip(&removed.text));
+                println!("--- removed by {}\n{}", removed.step, clip(&removed.text));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! `mailsort show`: what the model sees, and what was cut.
 
-use crate::mailsort::{mailsort, root};
+use crate::mailsort::{mailsort, root, shared};
 
 #[test]
 fn the_samples_as_a_model_sees_them() {
@@ -66,6 +66,39 @@ fn every_step_can_be_turned_off() {
             assert!(!steps(&["--no-clean"]).contains(&step.to_string()), "--no-clean does not turn off {step}");
         }
     }
+}
+
+/// The bars that cleaning is held to on `reply/pairs.jsonl`: exact matches with white space ignored, and the share of
+/// expected lines that a pair may lose. `examples/reply_pairs.rs` prints a table by source.
+const EXACT: f64 = 0.72;
+const MOST_LOST: f64 = 0.2;
+
+#[test]
+fn reply_pairs() {
+    let Some(path) = shared("reply/pairs.jsonl") else { return };
+    let rows = std::fs::read_to_string(path).unwrap();
+    let pairs: Vec<serde_json::Value> = rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let gold: Vec<_> = pairs.iter().filter(|pair| pair["grade"] == "gold").collect();
+    assert!(gold.len() > 100);
+    let folder = tempfile::tempdir().unwrap();
+    for (at, pair) in gold.iter().enumerate() {
+        let header = "Subject: pair\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
+        let mail = format!("{header}{}", pair["input"].as_str().unwrap());
+        std::fs::write(folder.path().join(format!("{at:05}.eml")), mail).unwrap();
+    }
+    let shown = mailsort(["show"]).args([folder.path()]).records();
+    assert_eq!(shown.len(), gold.len());
+    let tight = |text: &str| text.split_whitespace().collect::<String>();
+    let mut exact = 0;
+    for (shown, pair) in shown.iter().zip(&gold) {
+        let (body, expected) = (shown["body"].as_str().unwrap_or_default(), pair["expected"].as_str().unwrap());
+        exact += usize::from(tight(body) == tight(expected));
+        let kept: Vec<String> = body.lines().map(tight).collect();
+        let lines: Vec<String> = expected.lines().map(tight).filter(|line| !line.is_empty()).collect();
+        let lost = lines.iter().filter(|line| !kept.contains(line)).count();
+        assert!(lost as f64 <= MOST_LOST * lines.len() as f64, "{} loses {lost} of {} lines", pair["id"], lines.len());
+    }
+    assert!(exact as f64 >= EXACT * gold.len() as f64, "{exact} of {}", gold.len());
 }
 
 #[test]
