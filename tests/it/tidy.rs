@@ -32,13 +32,13 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("terminal_size", &["src/output/page.rs"]),
     ("unicode_width", &["src/output/table/fit.rs"]),
     ("unicode_segmentation", &["src/output/table/fit.rs"]),
-    ("clap_complete", &["src/cli.rs", "src/commands/completions.rs"]),
+    ("clap_complete", &["src/cli/", "src/commands/completions.rs"]),
     ("clap_mangen", &["src/commands/man.rs"]),
     (
         "clap",
         &[
             "src/main.rs",
-            "src/cli.rs",
+            "src/cli/",
             "src/commands/completions.rs",
             "src/commands/man.rs",
             "src/output/mod.rs",

@@ -1,13 +1,11 @@
 //! The visible text of a message: which parts count, and their bytes as text.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use mail_parser::decoders::base64::base64_decode;
-use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
 use regex::Regex;
 
+use super::decoded::decoded;
 use super::{calendar, sealed};
 use crate::intake::clean::Switches;
 use crate::intake::visible::{self, Rendering, Visible};
@@ -74,40 +72,27 @@ fn join(message: &Message<'_>, ids: &[u32], rendering: &mut Rendering<'_>) -> Vi
 }
 
 fn is_prose(part: &MessagePart<'_>) -> bool {
-    let subtype = part.content_type().and_then(|t| t.subtype()).unwrap_or("plain");
-    !sealed::is_sealed(part) && !DATA_TYPES.iter().any(|data| subtype.eq_ignore_ascii_case(data))
+    let declared = part.content_type();
+    // What is encoded badly counts as text to the parser, be it a picture.
+    let is_text = declared.is_none_or(|declared| declared.ctype().eq_ignore_ascii_case("text"));
+    let subtype = declared.and_then(|declared| declared.subtype()).unwrap_or("plain");
+    is_text && !sealed::is_sealed(part) && !DATA_TYPES.iter().any(|data| subtype.eq_ignore_ascii_case(data))
 }
 
 /// The text of one part; HTML is rendered.
 fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rendering<'_>) -> Visible {
     match &part.body {
-        PartType::Text(text) => visible::text(decoded(message, part, text).into_owned()),
+        PartType::Text(text) => {
+            let text = decoded(message, part, text).into_owned();
+            if part.is_encoding_problem && part.is_content_type("text", "html") {
+                rendering.page(&text)
+            } else {
+                visible::text(text)
+            }
+        }
         PartType::Html(source) => rendering.page(&decoded(message, part, source)),
         _ => Visible::default(),
     }
-}
-
-/// Takes mail-parser's text unless it shows that the charset was missing or wrong; then the bytes are decoded anew.
-fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> Cow<'t, str> {
-    let declared = part.content_type().and_then(|t| t.attribute("charset"));
-    // Mail that says ASCII and is not is nearly always UTF-8 or a local charset, not Windows-1252.
-    let says_ascii = declared.is_some_and(|c| c.to_ascii_lowercase().ends_with("ascii")) && !text.is_ascii();
-    if !says_ascii && !text.contains('\u{fffd}') {
-        return Cow::Borrowed(text);
-    }
-    let Some(raw) = message.raw_message.get(part.offset_body as usize..part.offset_end as usize) else {
-        return Cow::Borrowed(text);
-    };
-    let bytes = match part.encoding {
-        Encoding::None => Some(raw.to_vec()),
-        Encoding::Base64 => base64_decode(raw),
-        Encoding::QuotedPrintable => quoted_printable_decode(raw),
-    };
-    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
-        return Cow::Borrowed(text);
-    };
-    let by_name = declared.filter(|_| !says_ascii).and_then(|charset| charset::decode_as(charset, &bytes));
-    Cow::Owned(by_name.unwrap_or_else(|| charset::decode(&bytes)))
 }
 
 /// Puts what an invitation says above the text, as mail programs show it, unless the text says it too. A text beside it

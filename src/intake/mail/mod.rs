@@ -3,6 +3,7 @@
 mod body;
 mod bounds;
 mod calendar;
+mod decoded;
 mod headers;
 mod sealed;
 
@@ -294,6 +295,24 @@ mod tests {
         assert_eq!(invite("").trim(), "Roadmap\n2024-06-18 14:30\nRoom 5\nBring notes");
         assert_eq!(invite("Bring notes").trim(), "2024-06-18 14:30\nRoom 5\n\nBring notes");
         assert_eq!(invite("We meet at 14:30 in Room 5").trim(), "We meet at 14:30 in Room 5");
+    }
+
+    #[test]
+    fn an_encoding_that_breaks_off_is_read_as_far_as_it_goes() {
+        let cut = |kind: &str, encoding: &str, body: &str| {
+            check(
+                format!(
+                    "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: {kind}\n\
+                     Content-Transfer-Encoding: {encoding}\n\n{body}\n"
+                )
+                .as_bytes(),
+            )
+            .body
+        };
+        assert_eq!(cut("text/plain", "base64", "SGVscCB3YW50ZWQuICBXZSBh\ncmU=").trim(), "Help wanted.  We are");
+        assert_eq!(cut("text/html", "base64", "PHA+SGVscDwvcD4=").trim(), "Help");
+        assert_eq!(cut("text/plain", "quoted-printable", "caf=C3=A9").trim(), "café");
+        assert_eq!(cut("image/png", "base64", "iVBORw0KGgo").trim(), "");
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! Every flag, its help and its validation. No input or output happens here.
+
+mod reading;
+mod writing;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::intake::office;
+
+pub use reading::{Cleaning, Input, InputFormat};
+pub use writing::{Output, Texts, Writing};
+
+/// Classifies mail and documents against labels in plain words, on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "mailsort", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  every document got a verdict
+  1  finished, but some documents have an `error`
+  2  could not run: usage, labels, input or output
+  130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
+
+const CLASSIFY_HELP: &str = "\
+Examples:
+  mailsort classify inbox.mbox --labels labels.txt
+  mailsort classify ~/Maildir --labels mail.txt --format csv --output sorted.csv
+  mailsort classify mail.eml --label 'invoice: a bill to pay' --label 'meeting: a date to meet'
+  find ~/tickets -name '*.eml' -print0 | mailsort classify --files-from - -0 --labels tickets.toml
+  cat mail.eml | mailsort classify - --labels queues.toml --labels priority.toml --threshold 0.5
+
+Label files:
+  Plain words in any language, one label a line: `name` or `name: description`.
+  A file that ends in .toml may also hold `instruct` and `threshold`, and one [[label]] table a
+  label with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
+  descriptions; `instruct` and `examples` are for models that use them.";
+
+const SHOW_HELP: &str = "\
+Examples:
+  mailsort show inbox.mbox --format text --removed | less
+  mailsort show ~/Maildir | jq -r .body
+
+Fields:
+  JSON Lines have `source`, `index`, `id`, `from`, `subject`, `body`, `attachments` and `truncated`,
+  with --removed also `removed`: a list of `step` and `text`; without a body there is an `error`.
+
+Steps:
+  quotes, forwards, signatures, disclaimers, footers and links, each turned off by its --keep flag;
+  html for what a page hides; data for encrypted blocks, uuencoded files and base64, which are never
+  read as text.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Score every mail against the labels and write one record each
+    #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
+    Classify(Box<Classify>),
+
+    /// Print what a model would see of every mail, and what was cut
+    #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
+    Show(Box<Show>),
+
+    /// Print a script that completes the commands and flags of mailsort in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(Completions),
+
+    /// Print a manual page
+    #[command(after_help = MAN_HELP)]
+    Man(Man),
+
+    /// Read a PDF from stdin and write its text to stdout, as the program asks of itself
+    #[command(name = office::CHILD, hide = true)]
+    PdfText,
+}
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  mailsort completions bash > ~/.local/share/bash-completion/completions/mailsort
+  mailsort completions zsh > ~/.zfunc/_mailsort    (with ~/.zfunc in fpath, before compinit)
+  mailsort completions fish > ~/.config/fish/completions/mailsort.fish";
+
+const MAN_HELP: &str = "\
+Examples:
+  mailsort man > ~/.local/share/man/man1/mailsort.1
+  mailsort man classify > ~/.local/share/man/man1/mailsort-classify.1";
+
+/// `mailsort completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `mailsort man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The command to print the page of [default: the page of mailsort]
+    pub command: Option<String>,
+}
+
+/// `mailsort show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What to read.
+    #[command(flatten)]
+    pub input: Input,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Texts,
+    /// How many threads work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true, help_heading = "Running")]
+    pub threads: Option<usize>,
+}
+
+/// `mailsort classify`.
+#[derive(Debug, Args)]
+pub struct Classify {
+    /// What to read.
+    #[command(flatten)]
+    pub input: Input,
+    /// What to sort into.
+    #[command(flatten)]
+    pub labels: Labels,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Output,
+    /// How to run.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Label sets.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Labels")]
+pub struct Labels {
+    /// A label file; given several times, each set gives its own verdict in the same record
+    #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present = "label", value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+
+    /// A label as `name` or `name: description`; may be given several times. Labels given so are a set of their own,
+    /// called `label`
+    #[arg(long, value_name = "LABEL")]
+    pub label: Vec<String>,
+
+    /// How many labels each record shows
+    #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    pub top_k: usize,
+
+    /// Give no label when the best score is below this [0 to 1; with --raw-scores -1 to 1]. A label's own threshold in
+    /// a TOML file wins over this, and this over the set's
+    #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
+    pub threshold: Option<f32>,
+
+    /// Print cosines instead of probabilities; thresholds are compared with them too
+    #[arg(long)]
+    pub raw_scores: bool,
+}
+
+fn score(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(score) if (-1.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("not a score: 0 to 1, or -1 to 1 with --raw-scores".into()),
+    }
+}
+
+/// Resources.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct Run {
+    /// How many tokens of a mail the model sees [default: 512]
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    pub max_tokens: Option<usize>,
+
+    /// How many threads work [default: one a core]
+    #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true)]
+    pub threads: Option<usize>,
+}
+
+/// More of anything counted on the command line is a slip of the finger.
+const MOST: u64 = 1_000_000;
+const MOST_THREADS: u64 = 256;
+
+fn at_least_one(most: u64) -> impl Fn(&str) -> Result<usize, String> + Clone {
+    move |text| match text.parse::<u64>() {
+        Ok(count) if (1..=most).contains(&count) => Ok(count as usize),
+        _ => Err(format!("not a whole number from 1 to {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,128 @@
+//! Flags that say what is read and how.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::intake::clean::Switches;
+use crate::intake::{MIN_TEXT, Reading, sniff};
+
+/// Inputs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input", next_display_order = 1)]
+pub struct Input {
+    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, PDF, DOCX, JSON Lines, gzip of these; `-` for stdin
+    #[arg(value_name = "INPUT", display_order = 0, required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+
+    /// Read the names of inputs from FILE, one a line; `-` for stdin
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs", value_hint = ValueHint::FilePath)]
+    pub files_from: Option<PathBuf>,
+
+    /// Names in --files-from end with a NUL byte, as from `find -print0`
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Read every file as this kind instead of telling it from name and bytes
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub input_format: Option<InputFormat>,
+
+    /// Read the sub-folders of a maildir too; those of other folders are read anyway
+    #[arg(long)]
+    pub recursive: bool,
+}
+
+/// Kinds of input that can be forced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InputFormat {
+    /// Mails one after the other behind `From ` lines
+    Mbox,
+    /// One mail (RFC 5322)
+    Eml,
+    /// One HTML page
+    Html,
+    /// One plain text
+    Text,
+    /// One JSON object with a `text` field a line
+    Jsonl,
+    /// One PDF
+    Pdf,
+    /// One document of a word processor
+    Docx,
+}
+
+impl From<InputFormat> for sniff::Format {
+    fn from(format: InputFormat) -> Self {
+        match format {
+            InputFormat::Mbox => Self::Mbox,
+            InputFormat::Eml => Self::Mail,
+            InputFormat::Html => Self::Html,
+            InputFormat::Text => Self::Text,
+            InputFormat::Jsonl => Self::Jsonl,
+            InputFormat::Pdf => Self::Pdf,
+            InputFormat::Docx => Self::Docx,
+        }
+    }
+}
+
+/// Cleaning switches.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cleaning")]
+pub struct Cleaning {
+    /// Use the text as it is; the same as all the --keep flags, but HTML is still rendered
+    #[arg(long)]
+    pub no_clean: bool,
+
+    /// Keep the markup of HTML and what it hides
+    #[arg(long)]
+    pub keep_html: bool,
+
+    /// Keep quoted replies
+    #[arg(long)]
+    pub keep_quotes: bool,
+
+    /// Keep the header lines of forwarded mail
+    #[arg(long)]
+    pub keep_forwards: bool,
+
+    /// Keep signatures
+    #[arg(long)]
+    pub keep_signatures: bool,
+
+    /// Keep legal notices
+    #[arg(long)]
+    pub keep_disclaimers: bool,
+
+    /// Keep footers of mailing lists and newsletters
+    #[arg(long)]
+    pub keep_footers: bool,
+
+    /// Keep long links whole
+    #[arg(long)]
+    pub keep_links: bool,
+
+    /// Sort a mail without text in its body (a picture, an encrypted mail) by subject and sender if these hold at least
+    /// N letters and digits; with fewer it gets the error `no text`
+    #[arg(long, value_name = "N", default_value_t = MIN_TEXT, allow_negative_numbers = true)]
+    pub min_text: usize,
+}
+
+impl Cleaning {
+    /// How documents are read.
+    pub fn reading(&self) -> Reading {
+        Reading { switches: self.switches(), min_text: self.min_text }
+    }
+
+    fn switches(&self) -> Switches {
+        let on = |keep: bool| !(keep || self.no_clean);
+        Switches {
+            quotes: on(self.keep_quotes),
+            forwards: on(self.keep_forwards),
+            signatures: on(self.keep_signatures),
+            disclaimers: on(self.keep_disclaimers),
+            footers: on(self.keep_footers),
+            links: on(self.keep_links),
+            html: !self.keep_html,
+        }
+    }
+}

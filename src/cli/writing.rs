@@ -1,0 +1,91 @@
+//! Flags that say what is written and where.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args, ValueHint};
+
+use crate::output;
+use crate::report::{Level, Progress};
+
+/// Output.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// The form of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
+    #[arg(short, long, value_enum)]
+    format: Option<output::Format>,
+
+    /// Colours of --format table
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: output::Color,
+
+    /// What stands in front of every tag of --format notmuch, as in `sorted/`
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    tag_prefix: String,
+
+    /// Where to write, and what to say.
+    #[command(flatten)]
+    pub writing: Writing,
+}
+
+impl Output {
+    /// How the records are written: as asked for, or as the ending of the output says.
+    pub fn form(&self) -> output::Form {
+        let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
+        let format = self.format.or(ending.and_then(output::Format::of_ending)).unwrap_or(output::Format::Jsonl);
+        output::Form { format, color: self.color, tag_prefix: self.tag_prefix.clone() }
+    }
+}
+
+/// Where output goes, and what is said beside it.
+#[derive(Debug, Args)]
+pub struct Writing {
+    /// Write to FILE, which appears when it is complete, instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Go on after what a stopped run with the same arguments has written to --output
+    #[arg(long, requires = "output")]
+    pub resume: bool,
+
+    /// Say nothing but what ends the run
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Also name every document without a verdict, and the speed
+    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Show mails, mails/s, share of the input and time left on stderr; plain lines where it is no terminal
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl Writing {
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+/// Output of texts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Texts {
+    /// The form of the texts
+    #[arg(short, long, value_enum, default_value = "jsonl")]
+    pub format: output::TextFormat,
+
+    /// Also print what was cut, and by which step
+    #[arg(long)]
+    pub removed: bool,
+
+    /// Where to write, and what to say.
+    #[command(flatten)]
+    pub writing: Writing,
+}
