@@ -80,7 +80,8 @@ fn nothing_cut() -> Switches {
 
 fn is_document(document: &Document, length: usize) {
     assert!(!document.text().trim().is_empty(), "a document without text");
-    assert!(!document.truncated, "nothing was longer than a cap");
+    // Only of a longer message a field may be too long.
+    assert!(!document.truncated || length > 16 * 1024, "nothing was longer than a cap");
     is_envelope(&document.envelope);
     for name in &document.attachments {
         is_one_line("attachment", name);
