@@ -123,6 +123,8 @@ pub struct Skip {
     pub origin: Origin,
     /// What is known of its headers.
     pub envelope: Envelope,
+    /// Names of what is attached, as far as they are known.
+    pub attachments: Vec<String>,
     /// Why.
     pub reason: Reason,
 }

@@ -45,7 +45,7 @@ pub struct Writing {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Go on after what a stopped run with the same arguments has written to --output
+    /// Go on after what a stopped run with the same arguments has written to --output, or after an incomplete FILE
     #[arg(long, requires = "output")]
     pub resume: bool,
 

@@ -43,10 +43,8 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     };
     let form = output.form();
     form.check(&layout)?;
-    if output.writing.resume {
-        form.format.check_resumable()?;
-    }
-    let target = stream.target()?;
+    let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, run.max_tokens, &form);
+    let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
     records.flush().with_context(|| target.cannot_write())?;
     let write = |verdicts: Vec<Verdict>, report: &mut Report| {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::stop::Stop;
 use crate::intake::{Raw, Source};
 use crate::output::{Place, Target, Written};
 use crate::record::{Origin, Skip};
@@ -18,11 +17,12 @@ pub(super) struct Resume<'a, I> {
     pub source: &'a mut Source<I>,
     /// The output, which captures what is written to it.
     pub target: &'a Target,
-    /// Whether to stop.
-    pub stop: &'a Stop,
     /// Counts what was written before.
     pub report: &'a mut Report,
 }
+
+/// One record of so many is made again.
+const SAMPLED: u64 = 64;
 
 /// Tells which document a line is about, given the header.
 type PlaceOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<Place>;
@@ -30,8 +30,8 @@ type PlaceOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<Place>;
 type WriteOne<'a> = &'a mut dyn FnMut(Result<Raw, Skip>, &mut Report) -> Result<()>;
 
 impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
-    /// Passes over the documents that have records already. The first and the last of these are made again and must come
-    /// out the same, byte for byte; of the others only the place is compared.
+    /// Passes over the documents that have records already. The first, the last and some between are made again and must
+    /// come out the same, byte for byte; of the others only the place is compared.
     ///
     /// # Errors
     /// When a record is of another document, other labels or other flags, and when the output cannot be read.
@@ -41,9 +41,6 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
         ensure!(written.skip_header(&header)?, "{}", foreign(&shown, "it does not begin like this run's output"));
         let mut count = 0u64;
         while let Some(line) = written.next_line().with_context(|| format!("cannot read {shown}"))? {
-            if self.stop.is_asked() {
-                return Ok(());
-            }
             count += 1;
             let number = count + u64::from(!header.is_empty());
             let Some(raw) = self.source.next() else {
@@ -53,7 +50,7 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
                 place(&line, &header).with_context(|| foreign(&shown, &format!("line {number} is no record")))?;
             let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
             ensure!(is_at(&found, origin), "{}", elsewhere(&shown, number, &found, origin));
-            if count > 1 && !written.is_read() {
+            if count > 1 && count % SAMPLED != 0 && !written.is_read() {
                 self.report.written_before(found.error.is_some());
                 continue;
             }
@@ -62,7 +59,7 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
             ensure!(same, "{}", foreign(&shown, &format!("line {number} would now come out in another way")));
         }
         if count > 0 {
-            self.report.say(format_args!("{shown} holds {count} records; going on after them"));
+            self.report.say(format_args!("going on after record {count} of {shown}"));
         }
         let mut out = self.target.clone();
         let gone_on = self.target.go_on(written.length());

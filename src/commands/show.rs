@@ -18,10 +18,7 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let Show { input, cleaning, output, threads } = arguments;
     let report = Report::new(output.writing.level(), output.writing.progress);
     let stream = Stream::open(input, &output.writing, cleaning.reading(), *threads, &[])?;
-    if output.writing.resume {
-        output.format.check_resumable()?;
-    }
-    let target = stream.target()?;
+    let target = stream.target(output.format.check_resumable(), &("show", output.format, output.removed))?;
     let mut texts = Texts::new(target.out(), output.format, output.removed);
     let write = |documents: Vec<Intake>, report: &mut Report| {
         for document in &documents {

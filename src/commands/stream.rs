@@ -1,5 +1,7 @@
 //! One run from inputs to records, whatever a verb makes of a document.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +29,6 @@ pub(super) struct Stream<'a> {
     source: Source<Paths>,
     broken_list: BrokenList,
     pool: ThreadPool,
-    stop: Stop,
 }
 
 /// What a verb makes of documents.
@@ -45,6 +46,7 @@ pub(super) struct Opened<'a> {
     target: Target,
     written: Option<Written>,
     writing: &'a Writing,
+    resumable: bool,
 }
 
 impl Opened<'_> {
@@ -87,20 +89,28 @@ impl<'a> Stream<'a> {
             .num_threads(threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
             .build()
             .context("cannot start the threads; try a smaller --threads")?;
-        Ok(Self { input, writing, reading, options, source, broken_list, pool, stop: Stop::listen()? })
+        Ok(Self { input, writing, reading, options, source, broken_list, pool })
     }
 
-    /// Opens the output.
+    /// Opens the output. `resumable` says whether its format can be gone on with, and `flags` is all of the command line
+    /// that has a say in the records.
     ///
     /// # Errors
     /// When it cannot be written, or not be gone on with.
-    pub(super) fn target(&self) -> Result<Opened<'a>> {
+    pub(super) fn target(&self, resumable: Result<()>, flags: &impl fmt::Debug) -> Result<Opened<'a>> {
         let path = self.writing.output.as_deref();
+        let is_resumable = resumable.is_ok();
+        if self.writing.resume {
+            resumable?;
+        }
         if self.writing.resume && path.is_some_and(|path| path.as_os_str() == "-") {
             bail!("--resume needs an --output file; standard output cannot be read again");
         }
-        let (target, written) = Target::open(path, self.writing.resume)?;
-        Ok(Opened { target, written, writing: self.writing })
+        let all = format!("{} {:?} {:?} {flags:?}", env!("CARGO_PKG_VERSION"), self.options, self.reading);
+        let mut hasher = DefaultHasher::new();
+        all.hash(&mut hasher);
+        let (target, written) = Target::open(path, self.writing.resume, hasher.finish() as u32)?;
+        Ok(Opened { target, written, writing: self.writing, resumable: is_resumable })
     }
 
     /// Reads all documents, scores them in pieces and writes what comes of it, in input order.
@@ -131,26 +141,30 @@ impl<'a> Stream<'a> {
         };
         if let Some(written) = written {
             let mut one = |raw, report: &mut Report| write(read(vec![raw]), report);
-            let resume = Resume { source: &mut self.source, target, stop: &self.stop, report: &mut report };
+            let resume = Resume { source: &mut self.source, target, report: &mut report };
             resume.catch_up(written, &verb.place, &mut one)?;
         }
+        // Not before: while it catches up nothing is lost by ending at once.
+        let stop = Stop::listen()?;
         let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,
             self.source,
             size,
             read,
-            || self.stop.is_asked(),
+            || stop.is_asked(),
             |piece| {
                 write(piece, &mut report)?;
-                target.holds_records();
+                if opened.resumable {
+                    target.holds_records();
+                }
                 report.tick();
                 Ok(())
             },
         )?;
-        if self.stop.is_asked() {
-            report.stopped(how_to_go_on(self.writing));
-            return Ok(self.stop.exit_code());
+        if stop.is_asked() {
+            report.stopped(how_to_go_on(self.writing, opened.resumable));
+            return Ok(stop.exit_code());
         }
         if let Some(error) = self.broken_list.get() {
             bail!("cannot use the list of inputs to its end: {error}");
@@ -161,8 +175,9 @@ impl<'a> Stream<'a> {
 }
 
 /// What a stopped run tells its user.
-fn how_to_go_on(writing: &Writing) -> &'static str {
+fn how_to_go_on(writing: &Writing, resumable: bool) -> &'static str {
     match &writing.output {
+        _ if !resumable => "--resume goes on after the formats jsonl, csv and tsv only",
         Some(path) if path.as_os_str() != "-" && !is_device(path) => "the same command with --resume goes on",
         _ => "a run with --output FILE can be gone on with by --resume",
     }

@@ -120,15 +120,15 @@ fn armour(lines: &[&str], first: &str, unended: &mut usize) -> Option<Found> {
         return None;
     }
     let end = end_of(lines, &format!("-----END {label}-----"), unended).unwrap_or_else(|| {
-        // Cut off in transit: the block is what looks like one.
-        1 + lines[1..].iter().take_while(|line| is_armour_line(line.trim_end())).count()
+        // Cut off in transit: the block is its header and the long lines.
+        let head = lines[1..].iter().take_while(|line| is_armour_header(line.trim_end())).count();
+        1 + head + lines[1 + head..].iter().take_while(|line| is_base64_line(line)).count()
     });
     Some(Found { lines: end, name: None, encrypted: matches!(label, "PGP MESSAGE" | "PKCS7" | "CMS") })
 }
 
-fn is_armour_line(line: &str) -> bool {
-    let is_header = ["Version: ", "Comment: ", "Charset: ", "Hash: "].iter().any(|name| line.starts_with(name));
-    line.is_empty() || is_header || is_base64(line)
+fn is_armour_header(line: &str) -> bool {
+    line.is_empty() || ["Version: ", "Comment: ", "Charset: ", "Hash: "].iter().any(|name| line.starts_with(name))
 }
 
 /// `begin 644 name`, lines that say their own length, `end`.
@@ -200,8 +200,9 @@ mod tests {
         };
         assert!(encrypted("PGP MESSAGE"));
         assert!(!encrypted("PGP PUBLIC KEY BLOCK"));
-        let cut_off = part("-----BEGIN PGP MESSAGE-----\n\nhQEM\nand then we met\n".into());
-        assert_eq!((cut_off.text.as_str(), cut_off.blocks.len()), ("and then we met\n", 1));
+        let digits = "hQEM".repeat(16);
+        let cut_off = part(format!("-----BEGIN PGP MESSAGE-----\n\n{digits}\n{digits}\nThanks\n\nAnn\n"));
+        assert_eq!((cut_off.text.as_str(), cut_off.blocks.len()), ("Thanks\n\nAnn\n", 1));
     }
 
     #[test]

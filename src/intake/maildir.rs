@@ -4,7 +4,7 @@
 //! they move it from `new` to `cur`, and when they add a field (Dovecot's `,S=1234,W=1250`, mbsync's `,U=12`). What
 //! stays is the unique part. A message that is delivered after its maildir was listed belongs to the next run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ const LISTINGS: usize = 9;
 pub fn is_maildir(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_dir();
     let found = FOLDERS.iter().filter(|name| has(name)).count();
-    found == 2 || (found == 1 && has("tmp")) || (found == 1 && !has_other_entries(folder))
+    found == 2 || (found == 1 && (has("tmp") || (!has_other_entries(folder) && has_deliveries(folder))))
 }
 
 /// True when something else than a maildir's own folders and files lies in `folder`.
@@ -36,6 +36,16 @@ fn has_other_entries(folder: &Path) -> bool {
         let name = entry.file_name();
         let own = FOLDERS.iter().any(|f| name == *f) || is_not_mail(&name);
         !own && !is_hidden(&name)
+    })
+}
+
+/// True when what lies in `cur` or `new` is named as deliveries are, by the time, or nothing lies there.
+fn has_deliveries(folder: &Path) -> bool {
+    let names = FOLDERS.iter().filter_map(|name| std::fs::read_dir(folder.join(name)).ok()).flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name()).filter(|name| !is_hidden(name));
+    names.next().is_none_or(|name| {
+        let digits = name.as_encoded_bytes().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        digits > 0 && name.as_encoded_bytes().get(digits) == Some(&b'.')
     })
 }
 
@@ -54,7 +64,7 @@ pub fn is_not_mail(name: &OsStr) -> bool {
 pub struct Listing {
     by_name: HashMap<Box<[u8]>, PathBuf>,
     /// Further messages of the same unique name, which should not be there and are mail all the same.
-    others: Vec<PathBuf>,
+    others: HashSet<PathBuf>,
     /// Folders that could not be listed, and why.
     pub failed: Vec<(PathBuf, io::Error)>,
 }
@@ -105,7 +115,7 @@ impl Listing {
             return;
         }
         match are_two_files(known, &path) {
-            true => self.others.push(path),
+            true => drop(self.others.insert(path)),
             false => *known = path,
         }
     }

@@ -57,6 +57,7 @@ pub fn read(raw: Raw, reading: &Reading) -> Intake {
     guard::catch(|| read_unguarded(raw, reading)).unwrap_or(Err(Skip {
         origin,
         envelope: Envelope::default(),
+        attachments: Vec::new(),
         reason: Reason::Panicked,
     }))
 }
@@ -82,12 +83,15 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     };
     let mail::Mail { envelope, body, attachments, mut removed, sealed, cut } = match parsed {
         Ok(parsed) => parsed,
-        Err(reason) => return Err(Skip { origin, envelope: Envelope::default(), reason }),
+        Err(reason) => {
+            return Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason });
+        }
     };
     let cleaned = clean::clean(&body, &switches);
     let body = cleaned.text;
     if body.trim().is_empty() && !enough::suffices(&envelope, reading.min_text) {
-        return Err(Skip { origin, envelope, reason: sealed.map_or(Reason::NoText, Reason::Sealed) });
+        let reason = sealed.map_or(Reason::NoText, Reason::Sealed);
+        return Err(Skip { origin, envelope, attachments, reason });
     }
     removed.extend(cleaned.removed.into_iter().map(|cut| Removed { step: cut.step.name(), text: cut.text }));
     Ok(Document { origin, envelope, body, attachments, removed, truncated: truncated || cut })

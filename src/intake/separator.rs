@@ -58,6 +58,8 @@ pub(super) fn begins_mail(bytes: &[u8], before: Before, ended: bool) -> Option<b
 pub(super) fn envelope_length(bytes: &[u8]) -> usize {
     let is_envelope = bytes.starts_with(b"From ") && !is_field(bytes);
     let envelope = is_envelope.then(|| split_envelope(bytes, true)).flatten();
+    // A line that goes on and on is text.
+    let envelope = envelope.filter(|(envelope, rest)| envelope.ends_with(b"\n") || rest.is_empty());
     envelope.map_or(0, |(envelope, _)| envelope.len())
 }
 

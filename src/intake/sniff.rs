@@ -149,12 +149,17 @@ pub fn is_binary(head: &[u8]) -> bool {
 }
 
 /// True for decoded text that is none: bytes that were compressed or encrypted hold control characters everywhere, and
-/// text in any language hardly any but blanks, line breaks and escapes.
+/// text in any language hardly any but blanks, line breaks and escapes; or they fit no charset.
 pub fn is_noise(text: &str) -> bool {
     const LOOKED_AT: usize = 4096;
-    let is_odd = |c: char| c == '\u{fffd}' || (c < ' ' && !matches!(c, '\t'..='\r' | '\u{8}' | '\u{1b}'));
-    let (odd, all) = text.chars().take(LOOKED_AT).fold((0, 0), |(odd, all), c| (odd + usize::from(is_odd(c)), all + 1));
-    odd > 4 && odd * 25 > all
+    let is_control = |c: char| c < ' ' && !matches!(c, '\t'..='\r' | '\u{8}' | '\u{1b}');
+    let (mut all, mut controls, mut unknown) = (0, 0, 0);
+    for c in text.chars().take(LOOKED_AT) {
+        all += 1;
+        controls += usize::from(is_control(c));
+        unknown += usize::from(c == '\u{fffd}');
+    }
+    (controls > 4 && controls * 25 > all) || (unknown > 4 && unknown * 3 > all)
 }
 
 /// True for a PDF by its first bytes, after which comes a version.
@@ -181,8 +186,8 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
     }
     let colon = line.iter().take(100).position(|&b| b == b':' || !(33..=126).contains(&b))?;
     // Old mailers left blanks between the name and its colon.
-    let rest = line[colon..].trim_ascii_start();
-    (colon > 0 && rest.first() == Some(&b':')).then(|| &line[..colon])
+    let rest = line[colon..].iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+    (colon > 0 && rest == Some(&b':')).then(|| &line[..colon])
 }
 
 /// True when the bytes begin with a header block that names at least one header of mail. Prose whose first line

@@ -222,11 +222,16 @@ fn origin(path: &Path) -> Origin {
 /// one that was changed.
 fn shown(path: &Path) -> Arc<str> {
     let bytes = path.as_os_str().as_encoded_bytes();
-    let is_changed = |text: &str| text.contains(char::is_control) || (!cfg!(windows) && looks_changed(text));
+    let is_changed = |text: &str| text.contains(breaks_lines) || (!cfg!(windows) && looks_changed(text));
     match str::from_utf8(bytes) {
         Ok(text) if !is_changed(text) => text.into(),
         _ => escaped(bytes).into(),
     }
+}
+
+/// True for characters that some program takes for the end of a line, and those that move a terminal's cursor.
+fn breaks_lines(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn looks_changed(text: &str) -> bool {
@@ -240,7 +245,7 @@ fn escaped(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => text.push_str("\\\\"),
-                c if c.is_control() => push(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c if breaks_lines(c) => push(&mut text, c.encode_utf8(&mut [0; 4]).as_bytes()),
                 c => text.push(c),
             }
         }
@@ -250,7 +255,7 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 fn skip(origin: Origin, reason: Reason) -> Skip {
-    Skip { origin, envelope: Envelope::default(), reason }
+    Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason }
 }
 
 /// The error without the operating system's number, which differs between systems.

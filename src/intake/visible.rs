@@ -15,6 +15,8 @@ pub struct Visible {
     pub files: Vec<String>,
     /// True when an encrypted block stood in the text.
     pub encrypted: bool,
+    /// True when a part was longer than what is read of it.
+    pub cut: bool,
 }
 
 impl Visible {
@@ -23,6 +25,7 @@ impl Visible {
         self.removed.extend(other.removed);
         self.files.extend(other.files);
         self.encrypted |= other.encrypted;
+        self.cut |= other.cut;
         self.push_text(&other.text);
     }
 
@@ -55,11 +58,17 @@ impl<'s> Rendering<'s> {
 
     /// A page as its reader sees it, or its source where HTML is kept.
     pub(super) fn page(&mut self, source: &str) -> Visible {
-        if !self.switches.html {
+        // Before anything is cut, so that what is cut has no say in it.
+        if !self.switches.html || sniff::is_noise(source) {
             return text(source.to_string());
         }
-        let rendered = html::to_text_within(source, self.switches.quotes, &mut self.budget);
-        let mut visible = text(rendered.text);
+        let mut rendered = html::to_text_within(source, self.switches.quotes, &mut self.budget);
+        let mut visible = without_data(std::mem::take(&mut rendered.text));
+        if visible.is_empty() && !rendered.quoted.is_empty() {
+            // Nothing but data stood beside the quote.
+            rendered = html::to_text_within(source, false, &mut self.budget);
+            visible = without_data(std::mem::take(&mut rendered.text));
+        }
         let quoted = rendered.quoted.into_iter().map(|text| Removed { step: Step::Quotes.name(), text });
         let hidden = rendered.hidden.into_iter().map(|text| Removed { step: html::STEP, text });
         visible.removed.extend(quoted.chain(hidden));
@@ -72,6 +81,10 @@ pub(super) fn text(text: String) -> Visible {
     if sniff::is_noise(&text) {
         return Visible { removed: vec![Removed { step: data::STEP, text }], ..Visible::default() };
     }
+    without_data(text)
+}
+
+fn without_data(text: String) -> Visible {
     let parted = data::part(text);
     let encrypted = parted.blocks.iter().any(|block| block.encrypted);
     let mut visible = Visible { text: parted.text, encrypted, ..Visible::default() };

@@ -5,6 +5,7 @@ mod csv;
 mod jsonl;
 mod notmuch;
 mod page;
+mod part;
 mod table;
 mod target;
 mod texts;

@@ -1,16 +1,18 @@
 //! Where records go: standard output, or a file that appears only when it is complete.
 //!
-//! A file is written beside its final name, as `.NAME.mailsort-part`. When a run is killed that part stays, and a run
-//! that resumes goes on after it; the same with a file that a redirected standard output left incomplete.
+//! A file is written beside its final name, as `.NAME.RUN.mailsort-part`, where `RUN` tells what kind of run writes it.
+//! When a run is killed that part stays, and a run of the same kind that resumes goes on after it; the same with a file
+//! that a redirected standard output left incomplete.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, bail};
 
+use super::part;
 use super::written::Written;
 
 /// An output being written; its clones write to the same place.
@@ -57,20 +59,22 @@ impl Target {
     }
 
     /// Opens standard output, or the file at `path`. With `resume`, also what was written there by a run that was
-    /// stopped, if there is anything; then all that is written is captured until [`Target::go_on`].
+    /// stopped, if there is anything; then all that is written is captured until [`Target::go_on`]. Runs with the same
+    /// `run` write the same record of the same document.
     ///
     /// # Errors
-    /// When the file or its folder cannot be written, or another run writes to it.
-    pub fn open(path: Option<&Path>, resume: bool) -> Result<(Self, Option<Written>)> {
+    /// When the file or its folder cannot be written, another run writes to it, or it cannot be gone on with.
+    pub fn open(path: Option<&Path>, resume: bool, run: u32) -> Result<(Self, Option<Written>)> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok((Self::standard_output(), None));
         };
-        Self::open_file(path, resume).with_context(|| format!("cannot write the output {}", path.display()))
+        Self::open_file(path, resume, run).with_context(|| format!("cannot write the output {}", path.display()))
     }
 
-    fn open_file(path: &Path, resume: bool) -> Result<(Self, Option<Written>)> {
+    fn open_file(path: &Path, resume: bool, run: u32) -> Result<(Self, Option<Written>)> {
         let existing = fs::metadata(path).ok();
         match &existing {
+            None if path.is_symlink() => bail!("it is a link that leads nowhere"),
             Some(existing) if existing.is_dir() => bail!("it is a folder; name a file in it"),
             Some(existing) if !existing.is_file() && resume => bail!("--resume needs a file that can be read again"),
             Some(existing) if !existing.is_file() => {
@@ -81,17 +85,17 @@ impl Target {
         }
         // A link is followed, so that the file it points to is replaced and not the link.
         let path = if existing.is_some() { path.canonicalize()? } else { path.to_path_buf() };
-        let name = path.file_name().context("it names no file")?;
-        let part = path.with_file_name([".".as_ref(), name, ".mailsort-part".as_ref()].join("".as_ref()));
+        let part = part::path(&path, run).context("it names no file")?;
         let has_part = fs::symlink_metadata(&part).is_ok();
+        part::clear_others(&path, &part, resume && !has_part)?;
         if resume && !has_part && existing.is_some() {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            lock(&file)?;
-            let written = Written::new(File::open(&path)?, &path)?;
+            part::lock(&file)?;
+            let written = Written::new(file.try_clone()?, &path)?;
             return Ok((Self::new(Sink::Direct(BufWriter::new(file)), true), Some(written)));
         }
-        let file = open_part(&part, existing.as_ref())?;
-        let written = if resume && has_part { Some(Written::new(File::open(&part)?, &path)?) } else { None };
+        let file = part::open(&part, existing.as_ref())?;
+        let written = if resume && has_part { Some(Written::new(file.try_clone()?, &path)?) } else { None };
         if written.is_none() {
             file.set_len(0)?;
         }
@@ -148,7 +152,12 @@ impl Target {
         let inner = &mut *self.0.borrow_mut();
         match &mut inner.sink {
             Sink::Stdout(out) => out.flush(),
-            Sink::Direct(out) => out.flush(),
+            Sink::Direct(out) => {
+                out.flush()?;
+                // Devices and pipes cannot be synchronised.
+                let is_file = out.get_ref().metadata().is_ok_and(|metadata| metadata.is_file());
+                if is_file { out.get_ref().sync_all() } else { Ok(()) }
+            }
             Sink::Part(part) => {
                 part.out.flush()?;
                 part.out.get_ref().sync_all()?;
@@ -176,52 +185,4 @@ impl Write for Target {
             Sink::Direct(out) | Sink::Part(Part { out, .. }) => out.flush(),
         }
     }
-}
-
-/// Opens the part, new or left by a run that was stopped, and locks it.
-fn open_part(part: &Path, existing: Option<&fs::Metadata>) -> Result<File> {
-    loop {
-        let found = fs::symlink_metadata(part).ok();
-        // A link laid there by somebody else must not be followed.
-        if found.as_ref().is_some_and(|found| !found.is_file()) {
-            bail!("{} is in the way", part.display());
-        }
-        let race = if found.is_some() { io::ErrorKind::NotFound } else { io::ErrorKind::AlreadyExists };
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(found.is_none());
-        let file = match options.open(part) {
-            // Made or completed by another run between our two looks at it.
-            Err(error) if error.kind() == race => continue,
-            opened => opened?,
-        };
-        lock(&file)?;
-        // The run that held the lock until now may have completed its output, and so renamed the part.
-        if is_at(&file, part) {
-            if let Some(existing) = existing {
-                file.set_permissions(existing.permissions())?;
-            }
-            return Ok(file);
-        }
-    }
-}
-
-fn lock(file: &File) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => bail!("another run is writing it"),
-        // Some network file systems know no locks; then it goes without.
-        Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata().ok().map(place) == fs::metadata(path).ok().map(place)
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
 }

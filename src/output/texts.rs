@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::TextFormat;
-use crate::record::{Document, Intake, Skip};
+use crate::record::{Document, Envelope, Intake, Skip};
 use crate::terminal;
 
 /// Writes texts.
@@ -71,22 +71,30 @@ impl<W: Write> Texts<W> {
         };
         writeln!(self.out, "==> {} [{}]", terminal::escape(&origin.source), origin.index)?;
         match document {
-            Err(skip) => writeln!(self.out, "error: {}", terminal::escape(&skip.reason.to_string()))?,
+            Err(skip) => {
+                self.write_headers(&skip.envelope, &skip.attachments)?;
+                writeln!(self.out, "error: {}", terminal::escape(&skip.reason.to_string()))?;
+            }
             Ok(document) => self.write_document(document)?,
         }
         writeln!(self.out)
     }
 
-    fn write_document(&mut self, document: &Document) -> io::Result<()> {
-        let headers = [("Subject", &document.envelope.subject), ("From", &document.envelope.from)];
+    fn write_headers(&mut self, envelope: &Envelope, attachments: &[String]) -> io::Result<()> {
+        let headers = [("Subject", &envelope.subject), ("From", &envelope.from)];
         for (name, value) in headers {
             if let Some(value) = value {
                 writeln!(self.out, "{name}: {}", terminal::escape(value))?;
             }
         }
-        for name in &document.attachments {
+        for name in attachments {
             writeln!(self.out, "Attached: {}", terminal::escape(name))?;
         }
+        Ok(())
+    }
+
+    fn write_document(&mut self, document: &Document) -> io::Result<()> {
+        self.write_headers(&document.envelope, &document.attachments)?;
         write!(self.out, "\n{}", body(&document.body))?;
         if !self.removed {
             return Ok(());
@@ -116,7 +124,7 @@ fn shown<'a>(document: &'a Intake, removed: bool) -> Shown<'a> {
         from: envelope.from.as_deref(),
         subject: envelope.subject.as_deref(),
         body: read.map(|read| read.body.as_str()),
-        attachments: read.map_or(&[], |read| &read.attachments),
+        attachments: document.as_ref().map_or_else(|skip| &skip.attachments, |read| &read.attachments),
         truncated: read.is_some_and(|read| read.truncated),
         removed: removed.then(|| read.map_or_else(Vec::new, cuts)),
         error: document.as_ref().err().map(|skip| skip.reason.to_string()),
@@ -132,7 +140,7 @@ fn body(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Envelope, Origin, Reason, Removed};
+    use crate::record::{Origin, Reason, Removed};
 
     fn written(format: TextFormat, removed: bool, document: &Intake) -> String {
         let mut out = Vec::new();
@@ -155,7 +163,7 @@ mod tests {
                    \"attachments\":[\"x.pdf\"],\"truncated\":false,\"removed\":[{\"step\":\"quotes\",\"text\":\"> a\\n> b\\n\"}]}\n";
         assert_eq!(written(TextFormat::Jsonl, true, &shown), all);
         let Document { origin, envelope, .. } = document();
-        let skip = Err(Skip { origin, envelope, reason: Reason::NoText });
+        let skip = Err(Skip { origin, envelope, attachments: Vec::new(), reason: Reason::NoText });
         let line = written(TextFormat::Jsonl, false, &skip);
         assert!(
             line.ends_with("\"body\":null,\"attachments\":[],\"truncated\":false,\"error\":\"no text\"}\n"),

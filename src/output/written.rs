@@ -30,6 +30,12 @@ pub struct Place {
     pub error: Option<String>,
 }
 
+/// No record is longer: a mail is read up to 32 MiB, of which cleaning may name as much again, and JSON escapes.
+const LONGEST: u64 = 512 << 20;
+
+/// How every record begins that has no header above it.
+const RECORD: &[u8] = b"{\"source\":";
+
 /// Of a torn line this much is kept, to see whose it is.
 const TORN: u64 = 64;
 
@@ -68,9 +74,12 @@ impl Written {
     /// When the file cannot be read.
     pub fn skip_header(&mut self, header: &[u8]) -> io::Result<bool> {
         if self.whole == 0 {
-            let first: &[u8] = if header.is_empty() { b"{\"source\":" } else { header };
+            let first = if header.is_empty() { RECORD } else { header };
             let known = first.len().min(self.torn.len());
             return Ok(first[..known] == self.torn[..known]);
+        }
+        if header.is_empty() {
+            return Ok(self.reader.fill_buf()?.starts_with(RECORD));
         }
         let mut found = vec![0; header.len().min(self.whole as usize)];
         self.reader.read_exact(&mut found)?;
@@ -87,7 +96,10 @@ impl Written {
             return Ok(None);
         }
         let mut line = Vec::new();
-        self.at += self.reader.read_until(b'\n', &mut line)? as u64;
+        self.at += Read::by_ref(&mut self.reader).take(LONGEST).read_until(b'\n', &mut line)? as u64;
+        if line.len() as u64 == LONGEST {
+            return Err(io::Error::other("it has a line that is longer than any record"));
+        }
         Ok(Some(line))
     }
 }

@@ -30,8 +30,16 @@ impl Random {
     }
 }
 
-fn part_of(output: &Path) -> PathBuf {
-    output.with_file_name(format!(".{}.mailsort-part", output.file_name().unwrap().to_string_lossy()))
+/// The file in which an output grows, if it is there.
+fn part_of(output: &Path) -> Option<PathBuf> {
+    let beginning = format!(".{}.", output.file_name().unwrap().to_string_lossy());
+    let entries = fs::read_dir(output.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+    entries.into_iter().find(|path| name(path).starts_with(&beginning) && name(path).ends_with(".mailsort-part"))
+}
+
+fn written(output: &Path) -> u64 {
+    part_of(output).and_then(|part| fs::metadata(part).ok()).map_or(0, |metadata| metadata.len())
 }
 
 #[test]
@@ -48,21 +56,19 @@ fn killed_at_thirty_points_and_resumed() {
             let output = folder.path().join(format!("{kills}.{format}"));
             // Every other one is killed a second time, while it goes on after the first.
             for _ in 0..=kills % 2 {
-                kill_at(&inputs, &output, random.below(expected.len()));
-                kills += 1;
+                kills += usize::from(kill_at(&inputs, &output, random.below(expected.len() * 9 / 10)));
             }
-            assert!(!output.exists(), "it appears when it is complete");
             let resumed = classify(&inputs, &output).args(["--resume"]).output();
             assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
             assert!(fs::read(&output).unwrap() == expected, "other bytes after kill {kills}");
-            assert!(!part_of(&output).exists());
+            assert!(part_of(&output).is_none());
+            fs::remove_file(&output).unwrap();
         }
     }
 }
 
-/// Runs until so many bytes are written, and kills.
-fn kill_at(inputs: &[PathBuf], output: &Path, bytes: usize) {
-    let part = part_of(output);
+/// Runs until so many bytes are written, and kills. False when the run was quicker.
+fn kill_at(inputs: &[PathBuf], output: &Path, bytes: usize) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
         .args(["classify", "--quiet", "--resume", "-l", "labels/mail.txt", "-o"])
         .arg(output)
@@ -71,18 +77,14 @@ fn kill_at(inputs: &[PathBuf], output: &Path, bytes: usize) {
         .spawn()
         .unwrap();
     let started = Instant::now();
-    let written = || fs::metadata(&part).map_or(0, |metadata| metadata.len());
-    while written() < bytes as u64 && child.try_wait().unwrap().is_none() {
+    while written(output) < bytes as u64 && child.try_wait().unwrap().is_none() {
         assert!(started.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_micros(200));
     }
-    // Where it was faster than we looked, the output is there; then it is put back to where a kill would leave it.
-    if child.try_wait().unwrap().is_some() {
-        fs::rename(output, &part).unwrap();
-        fs::File::options().write(true).open(&part).unwrap().set_len(bytes as u64).unwrap();
-    }
     let _ = child.kill();
-    child.wait().unwrap();
+    let is_killed = child.wait().unwrap().code().is_none();
+    assert_ne!(is_killed, output.exists(), "an output appears when it is complete");
+    is_killed
 }
 
 #[test]
@@ -143,6 +145,50 @@ fn what_is_not_of_this_run_is_left_as_it_is() {
 }
 
 #[test]
+fn a_part_of_other_flags_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = inputs(folder.path(), 40);
+    let output = folder.path().join("out.jsonl");
+    while !kill_at(&inputs, &output, 2000) {
+        fs::remove_file(&output).unwrap();
+    }
+    let part = part_of(&output).unwrap();
+    let before = fs::read(&part).unwrap();
+    // A threshold that no record written so far need show.
+    let other = || classify(&inputs, &output).args(["-t", "0.01"]);
+    let refused = other().args(["--resume"]).output();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("a run with other labels, other flags"));
+    assert!(fs::read(&part).unwrap() == before);
+    assert!(other().output().status.success());
+    assert!(part_of(&output).is_none(), "what nobody goes on with is cleared away");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_gone_on_with_is_said_and_cleared_away() {
+    use std::io::Read;
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.table");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        .args(["classify", "-", "--label", "a", "--label", "b", "-f", "table", "-o"])
+        .arg(&output)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mail = b"From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\nwe meet on friday\n\n".repeat(3);
+    child.stdin.as_mut().unwrap().write_all(&mail).unwrap();
+    wait_for(|| written(&output) > 0);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(said.contains("--resume goes on after the formats jsonl, csv and tsv only"), "{said}");
+    assert!(part_of(&output).is_none() && !output.exists());
+}
+
+#[test]
 fn errors_written_before_count() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.jsonl");
@@ -168,7 +214,7 @@ fn one_run_at_a_time_writes_an_output() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for(|| part_of(&output).exists());
+    wait_for(|| part_of(&output).is_some());
     let second = mailsort(["classify", "samples/inbox.mbox", "--label", "a", "--label", "b", "-o"]).args([&output]);
     let second = second.output();
     assert_eq!(second.status.code(), Some(2));
@@ -204,19 +250,19 @@ fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
             .unwrap();
         // It waits for more when the signal comes.
         child.stdin.as_mut().unwrap().write_all(&many).unwrap();
-        wait_for(|| fs::metadata(part_of(&output)).is_ok_and(|metadata| metadata.len() > 0));
+        wait_for(|| written(&output) > 0);
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(status), "{said}");
         assert!(said.contains("mailsort: stopped after") && said.contains("--resume goes on"), "{said}");
-        let written = fs::read(part_of(&output)).unwrap();
-        assert!(written.ends_with(b"\n") && !output.exists());
+        let before = fs::read(part_of(&output).unwrap()).unwrap();
+        assert!(before.ends_with(b"\n") && !output.exists());
         let resumed = mailsort(["classify", "-", "-l", "labels/mail.txt", "--resume", "-o"]).args([&output]);
         assert!(resumed.stdin(many.clone()).output().status.success());
         let whole = fs::read(&output).unwrap();
-        assert!(whole.starts_with(&written) && whole.iter().filter(|&&b| b == b'\n').count() == 280);
+        assert!(whole.starts_with(&before) && whole.iter().filter(|&&b| b == b'\n').count() == 280);
         fs::remove_file(&output).unwrap();
     }
 }

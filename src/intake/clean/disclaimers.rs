@@ -118,8 +118,11 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
         }
     }
     ranges.sort_by_key(|range| range.start);
+    let mut end = 0;
     for range in &mut ranges {
-        range.start = lines::rule_above(lines, range.start);
+        // A rule may close the notice above.
+        range.start = lines::rule_above(lines, range.start).max(end);
+        end = range.end;
     }
     ranges
 }
@@ -205,5 +208,12 @@ mod tests {
         ] {
             check(text, text);
         }
+    }
+
+    #[test]
+    fn a_rule_between_two_notices_goes_once() {
+        let text = "We agree.\n\nThis e-mail is confidential and intended solely for the addressee.\n#########\n\n#########\n\
+                    Please consider the environment before printing this e-mail.";
+        assert_eq!(cut(&lines::split(text)).kept, ["We agree.", ""]);
     }
 }

@@ -12,7 +12,7 @@ use crate::intake::visible::{self, Rendering, Visible};
 use crate::intake::{charset, pattern, sniff};
 
 /// Nested messages are read this deep.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 /// Text attachments count up to this many bytes: a log file must not drown the mail it comes with.
 const MAX_ATTACHMENT: usize = 16 * 1024;
 /// A plain alternative shorter than this loses to an HTML one that says five times as much: it only says where to
@@ -53,6 +53,7 @@ fn collect(message: &Message<'_>, rendering: &mut Rendering<'_>, depth: usize, v
             }
             PartType::Text(_) | PartType::Html(_) if is_prose(part) => {
                 let mut attached = part_text(message, part, rendering);
+                attached.cut = attached.text.len() > MAX_ATTACHMENT;
                 attached.text.truncate(attached.text.floor_char_boundary(MAX_ATTACHMENT));
                 visible.push(attached);
             }

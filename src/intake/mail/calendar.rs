@@ -20,8 +20,7 @@ pub(super) fn event(source: &str) -> Option<Event> {
     // 0 outside an event, 1 in it, more in a part of it such as an alarm, which has a description of its own.
     let mut depth = 0u32;
     for line in unfolded.lines() {
-        // A parameter may hold a quoted colon; none that matters here does.
-        let Some((head, value)) = line.split_once(':') else {
+        let Some((head, value)) = split_at_colon(line) else {
             continue;
         };
         let name = head.split(';').next().unwrap_or(head).to_ascii_uppercase();
@@ -38,6 +37,16 @@ pub(super) fn event(source: &str) -> Option<Event> {
         }
     }
     (event != Event::default()).then_some(event)
+}
+
+/// What stands before and after the first colon that is not in the quotes of a parameter, such as a zone's name.
+fn split_at_colon(line: &str) -> Option<(&str, &str)> {
+    let mut is_quoted = false;
+    let at = line.bytes().position(|byte| {
+        is_quoted ^= byte == b'"';
+        byte == b':' && !is_quoted
+    })?;
+    Some((&line[..at], &line[at + 1..]))
 }
 
 /// A field's text unless it is blank.
@@ -95,6 +104,9 @@ mod tests {
         let alarm_first = "BEGIN:VEVENT\nBEGIN:VALARM\nSUMMARY:Ring\nEND:VALARM\nSUMMARY:Party\nEND:VEVENT\n";
         check(alarm_first, [Some("Party"), None, None, None]);
         check("BEGIN:VEVENT\nDTSTART;VALUE=DATE:20240618\nEND:VEVENT", [None, Some("2024-06-18"), None, None]);
+        let quoted = "BEGIN:VEVENT\nDTSTART;TZID=\"(UTC+01:00) Amsterdam, Berlin\":20240618T143000\n\
+                      LOCATION;ALTREP=\"http://x/y\":Room 5\nEND:VEVENT";
+        check(quoted, [None, Some("2024-06-18 14:30"), Some("Room 5"), None]);
         assert_eq!(event("BEGIN:VCALENDAR\nEND:VCALENDAR"), None);
         assert_eq!(event("BEGIN:VEVENT\nSUMMARY:\nDTSTART:soon\n"), None);
     }

@@ -7,7 +7,7 @@ mod decoded;
 mod headers;
 mod sealed;
 
-use mail_parser::{Message, MessageParser, MimeHeaders};
+use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
 use super::charset;
 use super::clean::Switches;
@@ -30,7 +30,7 @@ pub struct Mail {
     pub removed: Vec<Removed>,
     /// What the text is inside of, where only its receiver can open it.
     pub sealed: Option<&'static str>,
-    /// True when there were too many header fields or parts, or too long ones, to read them all.
+    /// True when there was more than is read: header fields, parts, or an attached text.
     pub cut: bool,
 }
 
@@ -51,27 +51,39 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
         Some(_) if super::sniff::is_binary(bytes) => return Err(Reason::Binary),
         Some(_) => visible::text(charset::decode(bytes)).into(),
     };
-    Ok(Mail { cut, ..mail })
+    Ok(Mail { cut: cut || mail.cut, ..mail })
 }
 
 fn read(message: &Message<'_>, switches: &Switches) -> Mail {
     let mut mail = Mail::from(body::read(message, switches));
     mail.envelope = headers::envelope(message);
     mail.sealed = sealed::text_is(message).or(mail.sealed);
-    let named = message.attachments().filter_map(|part| {
-        let name = part.attachment_name().map(one_line).filter(|name| !name.is_empty());
-        name.or_else(|| sealed::type_name(part))
-    });
-    mail.attachments = named.chain(mail.attachments).collect();
+    let mut names = Vec::new();
+    attachment_names(message, 0, &mut names);
+    names.append(&mut mail.attachments);
+    mail.attachments = names;
     mail
+}
+
+/// Names of what is attached to a message and to those forwarded in it.
+fn attachment_names(message: &Message<'_>, depth: usize, names: &mut Vec<String>) {
+    for part in message.attachments() {
+        let name = part.attachment_name().map(one_line).filter(|name| !name.is_empty());
+        names.extend(name.or_else(|| sealed::type_name(part)));
+        if let PartType::Message(inner) = &part.body
+            && depth < body::MAX_DEPTH
+        {
+            attachment_names(inner, depth + 1, names);
+        }
+    }
 }
 
 impl From<Visible> for Mail {
     /// A text without headers; the files that stood in it count as attached.
     fn from(visible: Visible) -> Self {
-        let Visible { text, removed, files, encrypted } = visible;
+        let Visible { text, removed, files, encrypted, cut } = visible;
         let sealed = encrypted.then_some(sealed::PGP);
-        Self { body: text, attachments: files, removed, sealed, ..Self::default() }
+        Self { body: text, attachments: files, removed, sealed, cut, ..Self::default() }
     }
 }
 
@@ -258,7 +270,10 @@ mod tests {
             ("Content-Type: application/ms-tnef; name=winmail.dat\n\nxx", "winmail.dat"),
             ("Content-Type: application/pkcs7-signature\n\nxx", "application/pkcs7-signature"),
             ("Content-Type: text/plain; name=smime.p7m\n\nMIIB words", "smime.p7m"),
-            ("Content-Type: text/plain\nContent-Disposition: attachment; filename=key.asc\n\nmQEN words", "key.asc"),
+            (
+                "Content-Type: text/plain\nContent-Disposition: attachment; filename=key.asc\n\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nmQEN",
+                "key.asc",
+            ),
         ] {
             let mail = check(mixed(part).as_bytes());
             assert_eq!((mail.body.trim(), mail.attachments), ("see it", vec![name.to_string()]), "{part}");
@@ -313,6 +328,18 @@ mod tests {
         assert_eq!(cut("text/html", "base64", "PHA+SGVscDwvcD4=").trim(), "Help");
         assert_eq!(cut("text/plain", "quoted-printable", "caf=C3=A9").trim(), "café");
         assert_eq!(cut("image/png", "base64", "iVBORw0KGgo").trim(), "");
+    }
+
+    #[test]
+    fn what_a_forwarded_mail_holds_is_named_too() {
+        let forward = "Subject: Fwd: x\nContent-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: message/rfc822\n\n\
+            Subject: Hi\nContent-Type: multipart/encrypted; boundary=b\n\n--b\nContent-Type: application/pgp-encrypted\n\n\
+            Version: 1\n--b\nContent-Type: application/octet-stream; name=encrypted.asc\n\nhQEM\n--b--\n--a--\n";
+        let mail = check(forward.as_bytes());
+        assert_eq!(mail.attachments, ["application/pgp-encrypted", "encrypted.asc"]);
+        assert_eq!(mail.sealed, Some(sealed::PGP));
+        let notes = "Subject: x\nContent-Type: text/plain; name=notes.asc\n\nwe met\n";
+        assert_eq!(check(notes.as_bytes()).body.trim(), "we met");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Parts that hold something else than text for their reader: encrypted, signing, or wrapped by Outlook.
 
-use mail_parser::{Message, MessagePart, MimeHeaders};
+use mail_parser::{Message, MessagePart, MimeHeaders, PartType};
 
+use super::body::MAX_DEPTH;
 use crate::intake::one_line;
 
 /// What holds the text of a mail that has none itself.
@@ -40,6 +41,13 @@ fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
     let by_type = TYPES.iter().find(|(kind, subtype, ..)| part.is_content_type(kind, subtype));
     by_type.map(|&(_, _, what, inside)| (what, inside)).or_else(|| {
         let name = part.attachment_name()?.to_ascii_lowercase();
+        // Many a text is called `notes.asc`.
+        if let PartType::Text(text) = &part.body
+            && !text.contains("-----BEGIN ")
+            && !name.ends_with(".p7m")
+        {
+            return None;
+        }
         NAMES.iter().find(|(ending, ..)| name.ends_with(ending)).map(|&(_, what, inside)| (what, inside))
     })
 }
@@ -51,7 +59,15 @@ pub(super) fn is_sealed(part: &MessagePart<'_>) -> bool {
 
 /// What the text of `message` is inside of, if anything.
 pub(super) fn text_is(message: &Message<'_>) -> Option<&'static str> {
-    message.parts.iter().filter_map(seal).find(|&(_, inside)| inside).map(|(what, _)| what)
+    seal_inside(message, 0)
+}
+
+fn seal_inside(message: &Message<'_>, depth: usize) -> Option<&'static str> {
+    message.parts.iter().find_map(|part| match (&part.body, seal(part)) {
+        (_, Some((what, true))) => Some(what),
+        (PartType::Message(inner), _) if depth < MAX_DEPTH => seal_inside(inner, depth + 1),
+        _ => None,
+    })
 }
 
 /// The type of a sealed part, which stands for its name where it has none.

@@ -12,6 +12,10 @@ pub(super) fn apply() {
     // The lower limit sends a signal that says why; the higher one kills without a word.
     limit(Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2);
     limit(Resource::As, MEMORY, MEMORY);
+    // What stops a whole service stops the parent, which first finishes what it has in hand and needs this text for it.
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let _ = signal_hook::flag::register(signal, std::sync::Arc::<std::sync::atomic::AtomicBool>::default());
+    }
     // A killed child is nothing to keep on disk.
     limit(Resource::Core, 0, 0);
     #[cfg(target_os = "linux")]
