@@ -46,11 +46,12 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
             let Some(raw) = self.source.next() else {
                 bail!("{}", foreign(&shown, &format!("line {number} is beyond the last document of the input")));
             };
-            let found =
-                place(&line, &header).with_context(|| foreign(&shown, &format!("line {number} is no record")))?;
+            let Ok(found) = place(&line, &header) else {
+                bail!("{}", foreign(&shown, &format!("line {number} is no record of this form")));
+            };
             let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
             ensure!(is_at(&found, origin), "{}", elsewhere(&shown, number, &found, origin));
-            if count > 1 && count % SAMPLED != 0 && !written.is_read() {
+            if count > 1 && !count.is_multiple_of(SAMPLED) && !written.is_read() {
                 self.report.written_before(found.error.is_some());
                 continue;
             }

@@ -131,6 +131,10 @@ impl<'a> Stream<'a> {
         let target = &opened.target;
         let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
         report.follow(self.source.bytes_read(), total);
+        if target.begins_anew() {
+            report
+                .warn("a stopped run has left records, which are written anew; --resume would have gone on after them");
+        }
         let reading = &self.reading;
         let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
             piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, reading))).collect()

@@ -81,12 +81,13 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
             rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
         }
     };
-    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, forwarded } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => {
             return Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason });
         }
     };
+    switches.quotes &= !forwarded;
     let cleaned = clean::clean(&body, &switches);
     let body = cleaned.text;
     if body.trim().is_empty() && !enough::suffices(&envelope, reading.min_text) {

@@ -17,7 +17,10 @@ use super::written::Written;
 
 /// An output being written; its clones write to the same place.
 #[derive(Clone)]
-pub struct Target(Rc<RefCell<Inner>>);
+pub struct Target {
+    inner: Rc<RefCell<Inner>>,
+    begins_anew: bool,
+}
 
 struct Inner {
     sink: Sink,
@@ -96,20 +99,29 @@ impl Target {
         }
         let file = part::open(&part, existing.as_ref())?;
         let written = if resume && has_part { Some(Written::new(file.try_clone()?, &path)?) } else { None };
+        let lost = written.is_none() && file.metadata()?.len() > 0;
         if written.is_none() {
             file.set_len(0)?;
         }
         let sink = Sink::Part(Part { out: BufWriter::new(file), part, path, holds_records: written.is_some() });
-        Ok((Self::new(sink, written.is_some()), written))
+        let mut target = Self::new(sink, written.is_some());
+        target.begins_anew = lost;
+        Ok((target, written))
+    }
+
+    /// True when a stopped run has left records that this one did not go on after.
+    pub fn begins_anew(&self) -> bool {
+        self.begins_anew
     }
 
     fn new(sink: Sink, captures: bool) -> Self {
-        Self(Rc::new(RefCell::new(Inner { sink, captured: captures.then(Vec::new) })))
+        let inner = Rc::new(RefCell::new(Inner { sink, captured: captures.then(Vec::new) }));
+        Self { inner, begins_anew: false }
     }
 
     /// What was written since the target was opened or this was called last, none of which went anywhere.
     pub fn captured(&self) -> Vec<u8> {
-        self.0.borrow_mut().captured.as_mut().map(std::mem::take).unwrap_or_default()
+        self.inner.borrow_mut().captured.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Ends the capture: the file keeps its first `length` bytes, and what is written from now on follows them.
@@ -117,7 +129,7 @@ impl Target {
     /// # Errors
     /// When the file cannot be cut there.
     pub fn go_on(&self, length: u64) -> io::Result<()> {
-        let inner = &mut *self.0.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         inner.captured = None;
         match &mut inner.sink {
             Sink::Stdout(_) => Ok(()),
@@ -130,14 +142,14 @@ impl Target {
 
     /// Says that there are records in the output now, so that what was written is worth going on after.
     pub fn holds_records(&self) {
-        if let Sink::Part(part) = &mut self.0.borrow_mut().sink {
+        if let Sink::Part(part) = &mut self.inner.borrow_mut().sink {
             part.holds_records = true;
         }
     }
 
     /// True when a person looks on.
     pub(super) fn is_terminal(&self) -> bool {
-        match &self.0.borrow().sink {
+        match &self.inner.borrow().sink {
             Sink::Stdout(out) => out.get_ref().is_terminal(),
             Sink::Direct(out) => out.get_ref().is_terminal(),
             Sink::Part(_) => false,
@@ -149,7 +161,7 @@ impl Target {
     /// # Errors
     /// When the last bytes cannot be written or the file cannot be renamed.
     pub fn finish(self) -> io::Result<()> {
-        let inner = &mut *self.0.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         match &mut inner.sink {
             Sink::Stdout(out) => out.flush(),
             Sink::Direct(out) => {
@@ -171,7 +183,7 @@ impl Target {
 
 impl Write for Target {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let inner = &mut *self.0.borrow_mut();
+        let inner = &mut *self.inner.borrow_mut();
         match (&mut inner.captured, &mut inner.sink) {
             (Some(captured), _) => captured.write(bytes),
             (None, Sink::Stdout(out)) => out.write(bytes),
@@ -180,7 +192,7 @@ impl Write for Target {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.0.borrow_mut().sink {
+        match &mut self.inner.borrow_mut().sink {
             Sink::Stdout(out) => out.flush(),
             Sink::Direct(out) | Sink::Part(Part { out, .. }) => out.flush(),
         }

@@ -15,6 +15,9 @@ use super::tail::{self, Line};
 const MOST_LINES: usize = 14;
 const MOST_LINES_DELIMITED: usize = 24;
 
+/// So much prose is no motto, where the delimiter is not the one of the standard.
+const MOST_PROSE: usize = 3;
+
 /// A signature has at most this many parts one above the other: a bound on the cost of a text that is nothing but
 /// closing words, which is none
 const MOST_PARTS: usize = 40;
@@ -75,15 +78,21 @@ fn window(lines: &[&str], count: usize) -> usize {
 /// `-- ` and what people make of it
 fn delimiter(lines: &[&str]) -> Option<usize> {
     let from = window(lines, MOST_LINES_DELIMITED + 1);
-    let at = (from..lines.len()).find(|&i| {
+    let is_delimiter = |&i: &usize| {
         let line = trim(lines[i]);
         matches!(line, "--" | "- -" | "—" | "–" | "ᐧ" | "__" | "—-" | "――") || line == "-" && i + 1 == lines.len()
-    });
-    if let Some(at) = at {
+    };
+    // Of several the last first: what stands between two may have been written.
+    if let (Some(first), Some(at)) = ((from..lines.len()).find(is_delimiter), (from..lines.len()).rfind(is_delimiter)) {
         // SQL comments and diffs have such lines too, each followed by more of them.
-        let comments = lines[at..].iter().filter(|line| line.starts_with("-- ") && line.len() > 3).count();
+        let comments = lines[first..].iter().filter(|line| line.starts_with("-- ") && line.len() > 3).count();
         let quotes = lines[at..].iter().any(|line| is_quoted(line));
-        if comments <= 1 && !quotes {
+        // Without its blank the mark is also how people set parts of a text apart; then prose stands below it.
+        let mut below = lines[at + 1..].iter().filter(|line| !is_blank(line)).map(|line| tail::kind(line)).peekable();
+        let begins = below.peek() == Some(&Line::Prose);
+        let prose = below.filter(|kind| *kind == Line::Prose).count();
+        let is_text = !lines[at].starts_with("-- ") && begins && prose >= MOST_PROSE;
+        if comments <= 1 && !quotes && !is_text {
             return Some(at);
         }
     }
@@ -277,6 +286,8 @@ mod tests {
             "Best regards to your mother, she has been so kind to us.",
             "Look at this:\n\nhttp://example.com",
             "See the paper [1].\n\nThanks,\nBob\n\n[1] http://example.com/paper",
+            "[stuff deleted]\n\n--\nEven better than that, how does your machine perform in the tasks of\nevery day compared to mine? \
+             It took me a whole week to find out\nthat the slower one of the two boots before I have made my coffee.",
             "--\n-- Table users\n--\nCREATE TABLE users;\n-- the end",
         ] {
             check(text, false, text);

@@ -7,13 +7,17 @@ mod decoded;
 mod headers;
 mod sealed;
 
+use std::sync::LazyLock;
+
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+use regex::Regex;
 
 use super::charset;
 use super::clean::Switches;
 use super::guard;
 use super::mbox;
 use super::one_line;
+use super::pattern;
 use super::visible::{self, Visible};
 use crate::record::{Envelope, Reason, Removed};
 
@@ -30,6 +34,8 @@ pub struct Mail {
     pub removed: Vec<Removed>,
     /// What the text is inside of, where only its receiver can open it.
     pub sealed: Option<&'static str>,
+    /// True when its subject says that it was forwarded.
+    pub forwarded: bool,
     /// True when there was more than is read: header fields, parts, or an attached text.
     pub cut: bool,
 }
@@ -55,14 +61,25 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
 }
 
 fn read(message: &Message<'_>, switches: &Switches) -> Mail {
-    let mut mail = Mail::from(body::read(message, switches));
-    mail.envelope = headers::envelope(message);
+    let envelope = headers::envelope(message);
+    let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
+    // What was forwarded is what the mail is about, however the client set it apart.
+    let switches = Switches { quotes: switches.quotes && !forwarded, ..*switches };
+    let mut mail = Mail { envelope, forwarded, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
     let mut names = Vec::new();
     attachment_names(message, 0, &mut names);
     names.append(&mut mail.attachments);
     mail.attachments = names;
     mail
+}
+
+/// True for a subject that begins like that of a forwarded mail, behind the tag of a mailing list.
+fn is_forward(subject: &str) -> bool {
+    static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
+        pattern::text(r"(?i)^\s*(\[[^\]]{1,40}\]\s*)?(fwd?|wg|tr|rv|enc|doorst|i|vl|转发|轉寄|転送)\s*[:：]")
+    });
+    FORWARD.is_match(subject)
 }
 
 /// Names of what is attached to a message and to those forwarded in it.
@@ -340,6 +357,19 @@ mod tests {
         assert_eq!(mail.sealed, Some(sealed::PGP));
         let notes = "Subject: x\nContent-Type: text/plain; name=notes.asc\n\nwe met\n";
         assert_eq!(check(notes.as_bytes()).body.trim(), "we met");
+    }
+
+    #[test]
+    fn a_subject_tells_what_was_forwarded() {
+        for subject in ["FW: Outage", "Fwd: x", "[list] FW: x", "转发：会议", "WG: Termin", "TR : x"] {
+            assert!(is_forward(subject), "{subject}");
+        }
+        for subject in ["Re: Fwd: x", "Forward planning", "Trip: Tuesday", "I am: back", "[FW: x]", ""] {
+            assert!(!is_forward(subject), "{subject}");
+        }
+        let page =
+            "Subject: FW: x\nContent-Type: text/html\n\n<p>Please read.</p><div class=gmail_quote>The news.</div>\n";
+        assert!(check(page.as_bytes()).body.contains("The news."));
     }
 
     #[test]
