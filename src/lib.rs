@@ -1,4 +1,4 @@
-//! mailsort classifies mail and documents against labels in plain words, in one process and on this machine.
+//! mailsort classifies mail and documents against labels in plain words, on this machine.
 //!
 //! # Map
 //!
@@ -30,8 +30,10 @@
 //! 5. There is no network: nothing in this crate opens a connection.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing or mismatching weight is an error, never a random or zero tensor.
-//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run. A broken
-//!    pipe is 0.
+//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143
+//!    stopped by a signal, after finishing what was in hand. A broken pipe is 0.
+//! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same
+//!    kind of run is refused.
 //!
 //! `tests/it/tidy.rs` holds the source to what this page states.
 
