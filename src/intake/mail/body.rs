@@ -126,7 +126,7 @@ fn invitation(message: &Message<'_>, visible: &mut Visible) {
 /// True when a time of day such as `14:30` or `9.15` stands in `text`.
 fn has_time(text: &str) -> bool {
     static TIME: LazyLock<Regex> =
-        LazyLock::new(|| pattern::text(r"\b([01]?\d|2[0-3])[:.：h][0-5]\d\b|\d ?[ap]\.?m\b"));
+        LazyLock::new(|| pattern::text(r"(?i)\b([01]?\d|2[0-3])[:.：h][0-5]\d\b|\d ?[ap]\.?m\b"));
     TIME.is_match(text)
 }
 

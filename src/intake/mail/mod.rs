@@ -327,6 +327,7 @@ mod tests {
         assert_eq!(invite("").trim(), "Roadmap\n2024-06-18 14:30\nRoom 5\nBring notes");
         assert_eq!(invite("Bring notes").trim(), "2024-06-18 14:30\nRoom 5\n\nBring notes");
         assert_eq!(invite("We meet at 14:30 in Room 5").trim(), "We meet at 14:30 in Room 5");
+        assert_eq!(invite("We meet at 2 PM in Room 5").trim(), "We meet at 2 PM in Room 5");
     }
 
     #[test]
