@@ -1,0 +1,174 @@
+"""Tiny random Qwen3 checkpoints in the files and under the names of the released ones."""
+
+import json
+from dataclasses import dataclass
+
+import numpy
+import torch
+from safetensors.torch import save_file
+
+import byte_bpe
+
+VOCABULARY = byte_bpe.TEXT_TOKENS + len(byte_bpe.ADDED)
+END_OF_TEXT, END_OF_TURN = byte_bpe.TEXT_TOKENS, byte_bpe.TEXT_TOKENS + 2
+
+
+@dataclass
+class Checkpoint:
+    """A model to make. `spread` scales the head, so that P(yes) reaches from near 0 to near 1."""
+
+    name: str
+    seed: int
+    dtype: torch.dtype
+    embedding: bool = False
+    tied: bool = True
+    shards: int = 1
+    nested_rope: bool = False
+    layers: int = 2
+    hidden: int = 64
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    intermediate: int = 96
+    theta: float = 1e6
+    spread: float = 1.0
+
+
+RERANKER = Checkpoint("tiny-reranker", 4, torch.float32, spread=0.6)
+RERANKER_F16 = Checkpoint("tiny-reranker-f16", 4, torch.float16, spread=0.6)
+UNTIED = Checkpoint(
+    "tiny-reranker-untied",
+    4,
+    torch.bfloat16,
+    tied=False,
+    shards=3,
+    nested_rope=True,
+    layers=3,
+    theta=5e5,
+    spread=0.5,
+)
+EMBEDDING = Checkpoint("tiny-embedding", 3, torch.float32, embedding=True)
+WIDE = Checkpoint("tiny-wide", 5, torch.bfloat16, layers=1, hidden=256, head_dim=64, intermediate=256)
+
+
+def configuration(model):
+    """What config.json holds."""
+    rope = {"rope_scaling": None, "rope_theta": int(model.theta)}
+    if model.nested_rope:
+        rope = {"rope_parameters": {"rope_theta": model.theta, "rope_type": "default"}}
+    return {
+        "architectures": ["Qwen3ForCausalLM"],
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "bos_token_id": END_OF_TEXT,
+        "eos_token_id": END_OF_TEXT if model.embedding else END_OF_TURN,
+        "head_dim": model.head_dim,
+        "hidden_act": "silu",
+        "hidden_size": model.hidden,
+        "initializer_range": 0.02,
+        "intermediate_size": model.intermediate,
+        "max_position_embeddings": 32768 if model.embedding else 40960,
+        "max_window_layers": model.layers,
+        "model_type": "qwen3",
+        "num_attention_heads": model.heads,
+        "num_hidden_layers": model.layers,
+        "num_key_value_heads": model.kv_heads,
+        "rms_norm_eps": 1e-6,
+        **rope,
+        "sliding_window": None,
+        "tie_word_embeddings": model.tied,
+        "torch_dtype": str(model.dtype).removeprefix("torch."),
+        "transformers_version": "4.51.0",
+        "use_cache": True,
+        "use_sliding_window": False,
+        "vocab_size": VOCABULARY,
+    }
+
+
+def weights(model):
+    """All weights by their names in the file, float32, and rounded to the dtype of the checkpoint.
+
+    RandomState's streams never change between versions of NumPy, so neither do these.
+    """
+    random = numpy.random.RandomState(model.seed)
+    made = {}
+
+    def matrix(name, rows, columns, gain):
+        made[name] = random.standard_normal((rows, columns)) * gain / numpy.sqrt(columns)
+
+    def norm(name, size, middle):
+        made[name] = middle + 0.25 * random.standard_normal(size)
+
+    hidden, head_dim = model.hidden, model.head_dim
+    matrix("model.embed_tokens.weight", VOCABULARY, hidden, 3.0)
+    for at in range(model.layers):
+        layer = f"model.layers.{at}."
+        norm(layer + "input_layernorm.weight", hidden, 1.0)
+        # Above 1, so that attention looks at few positions and does not average the prompt away.
+        norm(layer + "self_attn.q_norm.weight", head_dim, 1.6)
+        norm(layer + "self_attn.k_norm.weight", head_dim, 1.6)
+        matrix(layer + "self_attn.q_proj.weight", model.heads * head_dim, hidden, 1.0)
+        matrix(layer + "self_attn.k_proj.weight", model.kv_heads * head_dim, hidden, 1.0)
+        matrix(layer + "self_attn.v_proj.weight", model.kv_heads * head_dim, hidden, 1.0)
+        matrix(layer + "self_attn.o_proj.weight", hidden, model.heads * head_dim, 1.5)
+        norm(layer + "post_attention_layernorm.weight", hidden, 1.0)
+        matrix(layer + "mlp.gate_proj.weight", model.intermediate, hidden, 1.0)
+        matrix(layer + "mlp.up_proj.weight", model.intermediate, hidden, 1.0)
+        matrix(layer + "mlp.down_proj.weight", hidden, model.intermediate, 1.5)
+    norm("model.norm.weight", hidden, model.spread)
+    if not model.tied:
+        matrix("lm_head.weight", VOCABULARY, hidden, 3.0)
+    names = {name: name.removeprefix("model.") if model.embedding else name for name in made}
+    return {names[name]: torch.from_numpy(array.astype(numpy.float32)).to(model.dtype) for name, array in made.items()}
+
+
+def save(path, tensors):
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o644)
+
+
+def write_weights(folder, tensors, shards):
+    """One file, or several of about the same number of tensors with the index that says where each one is."""
+    if shards == 1:
+        save(folder / "model.safetensors", tensors)
+        return
+    place = {name: at * shards // len(tensors) + 1 for at, name in enumerate(tensors)}
+    files = {name: f"model-{shard:05}-of-{shards:05}.safetensors" for name, shard in place.items()}
+    for file in sorted(set(files.values())):
+        part = {name: tensor for name, tensor in tensors.items() if files[name] == file}
+        save(folder / file, part)
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": files})
+
+
+def write_json(path, content):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", "utf-8")
+
+
+def write(root, model):
+    """Writes the whole folder and returns its tokenizer."""
+    folder = root / model.name
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "config.json", configuration(model))
+    write_weights(folder, weights(model), model.shards)
+    if model.embedding:
+        write_sentence_transformers(folder, model)
+    return byte_bpe.write(folder, model.embedding)
+
+
+def write_sentence_transformers(folder, model):
+    """What the released embedding models say to sentence-transformers: last token, then normalise."""
+    steps = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    modules = [
+        {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
+        for at, (path, kind) in enumerate(steps)
+    ]
+    modes = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
+    pooling = {f"pooling_mode_{mode}": mode == "lasttoken" for mode in modes}
+    pooling = {"word_embedding_dimension": model.hidden, **pooling, "include_prompt": True}
+    instruct = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
+    prompts = {"prompts": {"query": instruct, "document": ""}, "default_prompt_name": None}
+    write_json(folder / "modules.json", modules)
+    write_json(folder / "1_Pooling" / "config.json", pooling)
+    write_json(folder / "config_sentence_transformers.json", {**prompts, "similarity_fn_name": "cosine"})
