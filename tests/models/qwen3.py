@@ -34,18 +34,18 @@ class Checkpoint:
     spread: float = 1.0
 
 
-RERANKER = Checkpoint("tiny-reranker", 4, torch.float32, spread=0.6)
-RERANKER_F16 = Checkpoint("tiny-reranker-f16", 4, torch.float16, spread=0.6)
+RERANKER = Checkpoint("tiny-reranker", 8, torch.float32, spread=0.62)
+RERANKER_F16 = Checkpoint("tiny-reranker-f16", 8, torch.float16, spread=0.62)
 UNTIED = Checkpoint(
     "tiny-reranker-untied",
-    4,
+    2,
     torch.bfloat16,
     tied=False,
     shards=3,
     nested_rope=True,
     layers=3,
     theta=5e5,
-    spread=0.5,
+    spread=0.8,
 )
 EMBEDDING = Checkpoint("tiny-embedding", 3, torch.float32, embedding=True)
 WIDE = Checkpoint("tiny-wide", 5, torch.bfloat16, layers=1, hidden=256, head_dim=64, intermediate=256)
@@ -105,8 +105,8 @@ def weights(model):
         layer = f"model.layers.{at}."
         norm(layer + "input_layernorm.weight", hidden, 1.0)
         # Above 1, so that attention looks at few positions and does not average the prompt away.
-        norm(layer + "self_attn.q_norm.weight", head_dim, 1.6)
-        norm(layer + "self_attn.k_norm.weight", head_dim, 1.6)
+        norm(layer + "self_attn.q_norm.weight", head_dim, 1.2)
+        norm(layer + "self_attn.k_norm.weight", head_dim, 1.2)
         matrix(layer + "self_attn.q_proj.weight", model.heads * head_dim, hidden, 1.0)
         matrix(layer + "self_attn.k_proj.weight", model.kv_heads * head_dim, hidden, 1.0)
         matrix(layer + "self_attn.v_proj.weight", model.kv_heads * head_dim, hidden, 1.0)

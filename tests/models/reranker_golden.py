@@ -1,5 +1,7 @@
 """What transformers computes from the tiny rerankers, one prompt at a time, without padding, in float32."""
 
+import copy
+
 import torch
 from transformers import AutoModelForCausalLM
 
@@ -40,18 +42,19 @@ class Judge:
     """Scores prompts as the model card does."""
 
     def __init__(self, model, tokenizer):
-        self.model = model
+        self.model, self.exact = model, copy.deepcopy(model).double()
         self.encode = lambda text: tokenizer.encode(text, add_special_tokens=False).ids
         self.prefix, self.suffix = self.encode(texts.PREFIX), self.encode(texts.SUFFIX)
         (self.yes,), (self.no,) = self.encode("yes"), self.encode("no")
 
     @torch.inference_mode()
     def score(self, ids):
-        logits = self.model(torch.tensor([ids])).logits[0, -1]
-        yes, no = logits[self.yes], logits[self.no]
-        # P(yes) from the float32 logits, but in double precision.
+        yes, no = self.model(torch.tensor([ids])).logits[0, -1, [self.yes, self.no]]
+        exact = self.exact(torch.tensor([ids])).logits[0, -1]
+        # From the float32 logits, but in double precision.
         chance = torch.sigmoid(yes.double() - no.double()).item()
-        return {"logit_yes": yes, "logit_no": no, "p_yes": chance}
+        said = {"logit_yes": yes, "logit_no": no, "p_yes": chance}
+        return {**said, "exact_yes": exact[self.yes].item(), "exact_no": exact[self.no].item()}
 
     def case(self, instruct, query, document):
         body = texts.body(instruct, query, document)
