@@ -22,8 +22,8 @@ def last(model, ids):
     return model(torch.tensor([ids])).last_hidden_state[0, -1]
 
 
-def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
-    """Writes golden/NAME.json; `brief` leaves out what a second file would only repeat."""
+def write(root, checkpoint, tokenizer, model=None, name=None, read=None):
+    """Writes golden/NAME.json; of a GGUF file with what was `read` and without what the other file says."""
     reference = None if model else SentenceTransformer(str(root / checkpoint.name), device="cpu")
     model = model or load(root / checkpoint.name, AutoModel)
     asked = [("query", f"Instruct: {texts.TASK}\nQuery:{text}", text) for text in texts.EMBEDDED_QUERIES]
@@ -38,7 +38,7 @@ def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
         if reference:
             theirs = reference.encode(whole, prompt="")
             assert numpy.allclose(theirs, case["vector"].numpy(), atol=2e-6), whole
-        if brief:
+        if read:
             del case["input"], case["ids"], case[f"vector_{DIMS}"]
         cases.append(case)
     synthetic = []
@@ -54,7 +54,9 @@ def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
         "synthetic_text_tokens": byte_bpe.TEXT_TOKENS,
         "synthetic": synthetic,
     }
-    if not brief:
+    if read:
+        content |= {"tensors": read}
+    else:
         short = golden.synthetic(5, byte_bpe.TEXT_TOKENS)
         content |= {"hidden_ids": short, "hidden_states": hidden_states(model, short)}
     golden.write(root / "golden" / f"{name or checkpoint.name}.json", content)

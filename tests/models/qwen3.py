@@ -48,7 +48,7 @@ UNTIED = Checkpoint(
     spread=0.8,
 )
 EMBEDDING = Checkpoint("tiny-embedding", 3, torch.float32, embedding=True)
-WIDE = Checkpoint("tiny-wide", 5, torch.bfloat16, layers=1, hidden=256, head_dim=64, intermediate=256)
+WIDE = Checkpoint("tiny-wide", 5, torch.bfloat16, layers=1, hidden=256, head_dim=64, intermediate=256, spread=0.6)
 
 
 def configuration(model):

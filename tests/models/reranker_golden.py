@@ -81,8 +81,8 @@ def hidden_states(model, ids):
     return torch.stack([state[0] for state in seen])
 
 
-def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
-    """Writes golden/NAME.json; `brief` leaves out what a second file would only repeat."""
+def write(root, checkpoint, tokenizer, model=None, name=None, read=None):
+    """Writes golden/NAME.json; of a GGUF file with what was `read` and without what the other file says."""
     model = model or load(root / checkpoint.name)
     judge = Judge(model, tokenizer)
     made, batches = cases()
@@ -92,7 +92,7 @@ def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
     chances = sorted(case["p_yes"] for case in scored)
     middle = chances[len(chances) // 2]
     print(f"{name or checkpoint.name}: P(yes) from {chances[0]:.3f} over {middle:.3f} to {chances[-1]:.3f}")
-    if brief:
+    if read:
         for case in scored:
             del case["prompt"], case["body_ids"]
     short = golden.synthetic(5, byte_bpe.TEXT_TOKENS)
@@ -113,6 +113,8 @@ def write(root, checkpoint, tokenizer, model=None, name=None, brief=False):
         "synthetic_text_tokens": byte_bpe.TEXT_TOKENS,
         "synthetic": synthetic,
     }
-    if not brief:
+    if read:
+        content |= {"tensors": read}
+    else:
         content |= {"hidden_ids": short, "hidden_states": hidden_states(model, short)}
     golden.write(root / "golden" / f"{name or checkpoint.name}.json", content)
