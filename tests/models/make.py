@@ -15,6 +15,8 @@ import torch
 from transformers.utils import logging
 
 import embedding_golden
+import encoder_golden
+import encoders
 import gguf_files
 import qwen3
 import reranker_golden
@@ -56,6 +58,8 @@ def main():
         reranker_golden.write(HERE, checkpoint, qwen3.write(HERE, checkpoint))
     embedding_golden.write(HERE, qwen3.EMBEDDING, qwen3.write(HERE, qwen3.EMBEDDING))
     make_gguf()
+    for model in encoders.ENCODERS:
+        encoder_golden.write(HERE, model, encoders.write(HERE, model))
 
 
 if __name__ == "__main__":

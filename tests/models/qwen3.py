@@ -153,22 +153,27 @@ def write(root, model):
     write_json(folder / "config.json", configuration(model))
     write_weights(folder, weights(model), model.shards)
     if model.embedding:
-        write_sentence_transformers(folder, model)
+        write_pooling(folder, model.hidden, "lasttoken")
+        write_prompts(folder)
     return byte_bpe.write(folder, model.embedding)
 
 
-def write_sentence_transformers(folder, model):
-    """What the released embedding models say to sentence-transformers: last token, then normalise."""
+def write_pooling(folder, hidden, mode):
+    """What a model says to sentence-transformers: pool the last layer by `mode`, then normalise."""
     steps = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     modules = [
         {"idx": at, "name": str(at), "path": path, "type": f"sentence_transformers.models.{kind}"}
         for at, (path, kind) in enumerate(steps)
     ]
     modes = ["cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken"]
-    pooling = {f"pooling_mode_{mode}": mode == "lasttoken" for mode in modes}
-    pooling = {"word_embedding_dimension": model.hidden, **pooling, "include_prompt": True}
+    pooling = {f"pooling_mode_{known}": known == mode for known in modes}
+    write_json(folder / "modules.json", modules)
+    pooling = {"word_embedding_dimension": hidden, **pooling, "include_prompt": True}
+    write_json(folder / "1_Pooling" / "config.json", pooling)
+
+
+def write_prompts(folder):
+    """The prompts of the released embedding models."""
     instruct = "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
     prompts = {"prompts": {"query": instruct, "document": ""}, "default_prompt_name": None}
-    write_json(folder / "modules.json", modules)
-    write_json(folder / "1_Pooling" / "config.json", pooling)
     write_json(folder / "config_sentence_transformers.json", {**prompts, "similarity_fn_name": "cosine"})

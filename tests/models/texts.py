@@ -22,7 +22,8 @@ def body(instruct, query, document):
 MAILS = [
     "Dear customer, your invoice 2024-0815 over 119.00 EUR is due on 1 May. Please pay by bank transfer.",
     "Hi Anna, can we move the meeting from Tuesday to Thursday at 10:30? Room 4 is free, agenda below.",
-    "Sehr geehrte Damen und Herren, hiermit kündige ich meinen Vertrag zum nächstmöglichen Zeitpunkt. Grüße, Jörg Müller",
+    "Sehr geehrte Damen und Herren, hiermit kündige ich meinen Vertrag zum nächstmöglichen Zeitpunkt. Grüße, Jörg "
+    "Müller",
     "您好，您的订单已经发货，快递单号 88123。请注意查收，谢谢！",
     "Здравствуйте! Сервер базы данных не отвечает с 3 часов ночи, проверьте пожалуйста.",
     "Bonjour, l'hôtel à Genève est réservé du 3 au 7 août ; voici l'itinéraire et les billets de train.",
