@@ -1,6 +1,5 @@
 """GGUF files of the tiny models, with the names that llama.cpp's convert_hf_to_gguf.py gives to Qwen3's parts."""
 
-import json
 import re
 
 import gguf
@@ -84,8 +83,8 @@ def add_parameters(writer, model, file_type):
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
 
 
-def add_tokenizer(writer, embedding):
-    described = byte_bpe.described(embedding)
+def add_tokenizer(writer, model, described):
+    """The tokenizer that `described`, the content of its tokenizer.json, says."""
     vocabulary = described["model"]["vocab"]
     normal = sorted(vocabulary, key=vocabulary.get)
     # What looks like <|this|> is control to llama.cpp, whatever its `special` flag says.
@@ -96,17 +95,17 @@ def add_tokenizer(writer, embedding):
     writer.add_token_list(normal + byte_bpe.ADDED)
     writer.add_token_types([gguf.TokenType.NORMAL] * len(normal) + kinds)
     writer.add_token_merges([" ".join(pair) for pair in described["model"]["merges"]])
-    writer.add_eos_token_id(qwen3.END_OF_TEXT if embedding else qwen3.END_OF_TURN)
-    writer.add_pad_token_id(qwen3.END_OF_TEXT)
-    writer.add_bos_token_id(qwen3.END_OF_TEXT)
+    writer.add_eos_token_id(model.end_of_text if model.embedding else model.end_of_turn)
+    writer.add_pad_token_id(model.end_of_text)
+    writer.add_bos_token_id(model.end_of_text)
     writer.add_add_bos_token(False)
-    if embedding:
-        writer.add_eot_token_id(qwen3.END_OF_TURN)
+    if model.embedding:
+        writer.add_eot_token_id(model.end_of_turn)
         writer.add_add_eos_token(True)
 
 
-def write(path, model, kind, file_type, yes_no, with_head=True):
-    """Writes one file. Without `with_head` it is what converters before the summer of 2025 made of a reranker."""
+def begun(path, model, file_type, described, with_head):
+    """A file with all its metadata and no tensors yet."""
     writer = gguf.GGUFWriter(path, "qwen3")
     add_parameters(writer, model, file_type)
     if model.embedding:
@@ -114,9 +113,15 @@ def write(path, model, kind, file_type, yes_no, with_head=True):
     elif with_head:
         writer.add_pooling_type(gguf.PoolingType.RANK)
         writer.add_classifier_output_labels(["yes", "no"])
-    add_tokenizer(writer, model.embedding)
+    add_tokenizer(writer, model, described)
     if with_head and not model.embedding:
         writer.add_chat_template([{"name": "rerank", "template": TEMPLATE}])
+    return writer
+
+
+def write(path, model, kind, file_type, yes_no, with_head=True):
+    """Writes one file. Without `with_head` it is what converters before the summer of 2025 made of a reranker."""
+    writer = begun(path, model, file_type, byte_bpe.described(model.embedding), with_head)
     for name, array in tensors(model, yes_no, with_head and not model.embedding).items():
         data, data_kind = stored(name, array, kind)
         writer.add_tensor(name, data, raw_dtype=data_kind)

@@ -10,7 +10,6 @@ from safetensors.torch import save_file
 import byte_bpe
 
 VOCABULARY = byte_bpe.TEXT_TOKENS + len(byte_bpe.ADDED)
-END_OF_TEXT, END_OF_TURN = byte_bpe.TEXT_TOKENS, byte_bpe.TEXT_TOKENS + 2
 
 
 @dataclass
@@ -32,6 +31,15 @@ class Checkpoint:
     intermediate: int = 96
     theta: float = 1e6
     spread: float = 1.0
+    vocabulary: int = VOCABULARY
+
+    @property
+    def end_of_text(self):
+        return self.vocabulary - len(byte_bpe.ADDED)
+
+    @property
+    def end_of_turn(self):
+        return self.end_of_text + 2
 
 
 RERANKER = Checkpoint("tiny-reranker", 8, torch.float32, spread=0.62)
@@ -60,8 +68,8 @@ def configuration(model):
         "architectures": ["Qwen3ForCausalLM"],
         "attention_bias": False,
         "attention_dropout": 0.0,
-        "bos_token_id": END_OF_TEXT,
-        "eos_token_id": END_OF_TEXT if model.embedding else END_OF_TURN,
+        "bos_token_id": model.end_of_text,
+        "eos_token_id": model.end_of_text if model.embedding else model.end_of_turn,
         "head_dim": model.head_dim,
         "hidden_act": "silu",
         "hidden_size": model.hidden,
@@ -81,45 +89,47 @@ def configuration(model):
         "transformers_version": "4.51.0",
         "use_cache": True,
         "use_sliding_window": False,
-        "vocab_size": VOCABULARY,
+        "vocab_size": model.vocabulary,
     }
 
 
+def parts(model):
+    """Name and shape of every weight, and its gain, or where it is a norm its middle."""
+    hidden, head_dim = model.hidden, model.head_dim
+    rows, kv_rows = model.heads * head_dim, model.kv_heads * head_dim
+    yield "model.embed_tokens.weight", (model.vocabulary, hidden), 3.0
+    for at in range(model.layers):
+        layer = f"model.layers.{at}."
+        yield layer + "input_layernorm.weight", (hidden,), 1.0
+        # Above 1, so that attention looks at few positions and does not average the prompt away.
+        yield layer + "self_attn.q_norm.weight", (head_dim,), 1.2
+        yield layer + "self_attn.k_norm.weight", (head_dim,), 1.2
+        yield layer + "self_attn.q_proj.weight", (rows, hidden), 1.0
+        yield layer + "self_attn.k_proj.weight", (kv_rows, hidden), 1.0
+        yield layer + "self_attn.v_proj.weight", (kv_rows, hidden), 1.0
+        yield layer + "self_attn.o_proj.weight", (hidden, rows), 1.5
+        yield layer + "post_attention_layernorm.weight", (hidden,), 1.0
+        yield layer + "mlp.gate_proj.weight", (model.intermediate, hidden), 1.0
+        yield layer + "mlp.up_proj.weight", (model.intermediate, hidden), 1.0
+        yield layer + "mlp.down_proj.weight", (hidden, model.intermediate), 1.5
+    yield "model.norm.weight", (hidden,), model.spread
+    if not model.tied:
+        yield "lm_head.weight", (model.vocabulary, hidden), 3.0
+
+
 def weights(model):
-    """All weights by their names in the file, float32, and rounded to the dtype of the checkpoint.
+    """All weights by their names in the file, rounded to the dtype of the checkpoint.
 
     RandomState's streams never change between versions of NumPy, so neither do these.
     """
     random = numpy.random.RandomState(model.seed)
     made = {}
-
-    def matrix(name, rows, columns, gain):
-        made[name] = random.standard_normal((rows, columns)) * gain / numpy.sqrt(columns)
-
-    def norm(name, size, middle):
-        made[name] = middle + 0.25 * random.standard_normal(size)
-
-    hidden, head_dim = model.hidden, model.head_dim
-    matrix("model.embed_tokens.weight", VOCABULARY, hidden, 3.0)
-    for at in range(model.layers):
-        layer = f"model.layers.{at}."
-        norm(layer + "input_layernorm.weight", hidden, 1.0)
-        # Above 1, so that attention looks at few positions and does not average the prompt away.
-        norm(layer + "self_attn.q_norm.weight", head_dim, 1.2)
-        norm(layer + "self_attn.k_norm.weight", head_dim, 1.2)
-        matrix(layer + "self_attn.q_proj.weight", model.heads * head_dim, hidden, 1.0)
-        matrix(layer + "self_attn.k_proj.weight", model.kv_heads * head_dim, hidden, 1.0)
-        matrix(layer + "self_attn.v_proj.weight", model.kv_heads * head_dim, hidden, 1.0)
-        matrix(layer + "self_attn.o_proj.weight", hidden, model.heads * head_dim, 1.5)
-        norm(layer + "post_attention_layernorm.weight", hidden, 1.0)
-        matrix(layer + "mlp.gate_proj.weight", model.intermediate, hidden, 1.0)
-        matrix(layer + "mlp.up_proj.weight", model.intermediate, hidden, 1.0)
-        matrix(layer + "mlp.down_proj.weight", hidden, model.intermediate, 1.5)
-    norm("model.norm.weight", hidden, model.spread)
-    if not model.tied:
-        matrix("lm_head.weight", VOCABULARY, hidden, 3.0)
-    names = {name: name.removeprefix("model.") if model.embedding else name for name in made}
-    return {names[name]: torch.from_numpy(array.astype(numpy.float32)).to(model.dtype) for name, array in made.items()}
+    for name, shape, scale in parts(model):
+        array = random.standard_normal(shape)
+        array = scale + 0.25 * array if len(shape) == 1 else array * scale / numpy.sqrt(shape[1])
+        name = name.removeprefix("model.") if model.embedding else name
+        made[name] = torch.from_numpy(array.astype(numpy.float32)).to(model.dtype)
+    return made
 
 
 def save(path, tensors):
