@@ -81,7 +81,7 @@ def write_folder(folder, model, dtype, tokenizer):
 
 
 def gguf_parts(model, yes_no):
-    """Name in the GGUF file, shape, and how to make it; the head's two rows stand before the embedding they are from."""
+    """Name in the GGUF file, shape, and how to make it; the head's two rows stand before what they are from."""
     for name, shape, _ in qwen3.parts(model):
         made = lambda name=name, shape=shape: tensor(name, shape)
         if name == "model.embed_tokens.weight":

@@ -16,9 +16,9 @@ The peers, each scoring pair by pair with the model's own template, on the same 
                       of the weights fall out. Its models are FOLDER and FILE.gguf unless --mailsort-models says
                       otherwise; `DIR:bf16` passes --dtype bf16.
 
-A round runs all of them in turn, each peer over the labels of one mail, so that a busy minute hits them all; what counts
-is the median round. tokens/s counts the tokens of whole prompts for everybody: mailsort may share their beginning, and
-is then faster than its arithmetic. Peers that are not installed are left out, and said to be.
+A round runs all of them in turn, each peer over the labels of one mail, so that a busy minute hits them all; what
+counts is the median round. tokens/s counts the tokens of whole prompts for everybody: mailsort may share their
+beginning, and is then faster than its arithmetic. Peers that are not installed are left out, and said to be.
 
 Needs transformers and torch (versions in tests/models/README.md) and llama-cpp-python 0.3.36.
 """
@@ -241,7 +241,8 @@ def main():
     config = json.loads((given.folder / "config.json").read_text())
     sizes = f"{config['num_hidden_layers']} layers of {config['hidden_size']}"
     mail, label = task.count(task.mails[0]), task.count("{}: {}".format(*next(iter(task.labels.items()))))
-    print(f"{sizes}; mail of {mail} tokens, {given.labels} labels of {label}, {task.tokens / given.labels:.0f} a prompt")
+    mean = task.tokens / given.labels
+    print(f"{sizes}; mail of {mail} tokens, {given.labels} labels of {label}, {mean:.0f} a prompt")
     print(f"{given.threads} threads of {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mailsort-peers-") as folder:
         made = contenders(given, task, Path(folder))
