@@ -12,6 +12,8 @@
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
 //! - [`engine`]: text in, vectors out; the only room that will know candle, tokenizers and hf-hub
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
+//! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
+//!   room that knows rusqlite
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
 //!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
 //! - [`report`]: all of stderr, and the exit status
@@ -48,6 +50,8 @@ pub mod intake;
 pub mod engine;
 
 pub mod sorting;
+
+pub mod cache;
 
 pub mod output;
 

@@ -14,7 +14,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("unpdf", &["src/intake/office/pdf.rs"]),
     ("zip::", &["src/intake/office/docx.rs"]),
     ("quick_xml", &["src/intake/office/word.rs"]),
-    ("rustix", &["src/intake/office/limits.rs"]),
+    ("rustix", &["src/intake/office/limits.rs", "src/cache/file.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
     ("flate2", &["src/intake/open.rs"]),
     ("safetensors", &["src/engine/"]),
@@ -22,6 +22,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("tokenizers", &["src/engine/"]),
     ("hf_hub", &["src/engine/"]),
     ("cuda", &["src/engine/device.rs"]),
+    ("rusqlite", &["src/cache/"]),
     ("indicatif", &["src/report.rs"]),
     ("stdout()", &["src/output/", "src/intake/office/child.rs"]),
     ("stderr()", &["src/report.rs"]),
@@ -48,7 +49,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms, which do not know each other.
-const ROOMS: &[&str] = &["intake", "engine", "sorting", "output"];
+const ROOMS: &[&str] = &["intake", "engine", "sorting", "cache", "output"];
 
 struct File {
     name: String,
