@@ -1,5 +1,6 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
+mod cache;
 mod reading;
 mod writing;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::intake::office;
 
+pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
 pub use reading::{Cleaning, Input, InputFormat};
 pub use writing::{Output, Texts, Writing};
 
@@ -67,6 +69,10 @@ pub enum Command {
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
     Show(Box<Show>),
+
+    /// Look into a cache of what models have computed, or make it smaller
+    #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]
+    Cache(Cache),
 
     /// Print a script that completes the commands and flags of mailsort in a shell
     #[command(after_help = COMPLETIONS_HELP)]

@@ -1,5 +1,6 @@
 //! One file per verb: builds the parts and wires the stream.
 
+mod cache;
 mod classify;
 mod completions;
 mod inputs;
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Show(arguments) => show::run(arguments),
+        Command::Cache(arguments) => cache::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
         Command::PdfText => Ok(office::serve()),

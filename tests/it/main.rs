@@ -1,5 +1,6 @@
 //! One integration binary. Table of contents:
 //!
+//! - `cache`: what a cache holds and what not; several processes, kills, damage, and the commands
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
@@ -21,6 +22,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on may stop")]
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
+mod cache;
 mod classify;
 mod corpus;
 mod documents;
