@@ -1,6 +1,9 @@
 //! Text in, vectors out. Models live here, and the knowledge of how each wants its text.
 
 pub mod builtin;
+// Public for `benches/products.rs`.
+#[doc(hidden)]
+pub mod kernels;
 
 pub use builtin::Builtin;
 

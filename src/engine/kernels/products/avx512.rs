@@ -1,0 +1,138 @@
+//! Products in bf16 and in 8 bits, with the instructions that AVX-512 has for them.
+
+use std::arch::x86_64::*;
+
+use bytemuck::{cast, cast_slice};
+
+use super::tasks::{Task, write};
+
+/// Lanes of a register.
+const LANES: usize = 16;
+/// Registers of outputs of a panel of bf16.
+const BF16_REGISTERS: usize = 4;
+/// Registers of outputs of a panel of 8 bits: there are two sums for each, one of the block and one of all.
+const Q8_0_REGISTERS: usize = 2;
+/// Outputs of a panel of bf16.
+pub(super) const BF16_WIDTH: usize = BF16_REGISTERS * LANES;
+/// Outputs of a panel of 8 bits.
+pub(super) const Q8_0_WIDTH: usize = Q8_0_REGISTERS * LANES;
+
+/// Registers of a block of 32 inputs: eight steps, and the scales.
+const Q8_0_BLOCK: usize = 8 * Q8_0_REGISTERS + Q8_0_REGISTERS / 2;
+
+/// Whether the processor multiplies bf16.
+pub(super) fn has_bf16() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Whether the processor multiplies bytes.
+pub(super) fn has_vnni() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
+}
+
+/// The products of a task.
+///
+/// # Panics
+/// Without [`has_bf16`].
+#[allow(unsafe_code)]
+pub(super) fn bf16(task: Task) {
+    assert!(has_bf16());
+    // SAFETY: the processor has the features that the function is compiled for.
+    unsafe { bf16_products(task) }
+}
+
+/// The products of a task.
+///
+/// # Panics
+/// Without [`has_vnni`].
+#[allow(unsafe_code)]
+pub(super) fn q8_0(task: Task) {
+    assert!(has_vnni());
+    // SAFETY: the processor has the features that the function is compiled for.
+    unsafe { q8_0_products(task) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn bf16_products(task: Task) {
+    task.each(BF16_WIDTH, |panel, rows, output, column| {
+        let panel = cast_slice(panel);
+        match output.len() {
+            6 => bf16_tile::<6>(panel, rows, output, column),
+            5 => bf16_tile::<5>(panel, rows, output, column),
+            4 => bf16_tile::<4>(panel, rows, output, column),
+            3 => bf16_tile::<3>(panel, rows, output, column),
+            2 => bf16_tile::<2>(panel, rows, output, column),
+            _ => bf16_tile::<1>(panel, rows, output, column),
+        }
+    });
+}
+
+/// A tile of `R` rows. Shapes: `panel` [inputs / 2, width], `rows` [inputs / 2, R].
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn bf16_tile<const R: usize>(panel: &[__m512bh], rows: &[u32], output: &mut [&mut [f32]], column: usize) {
+    let mut sums = [[_mm512_setzero_ps(); BF16_REGISTERS]; R];
+    let (weights, _) = panel.as_chunks::<BF16_REGISTERS>();
+    let (rows, _) = rows.as_chunks::<R>();
+    for (weights, values) in weights.iter().zip(rows) {
+        for row in 0..R {
+            let value: __m512bh = cast(_mm512_set1_epi32(values[row] as i32));
+            for at in 0..BF16_REGISTERS {
+                sums[row][at] = _mm512_dpbf16_ps(sums[row][at], value, weights[at]);
+            }
+        }
+    }
+    for (sums, row) in sums.iter().zip(output) {
+        write(cast_slice(sums), row, column);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn q8_0_products(task: Task) {
+    task.each(Q8_0_WIDTH, |panel, rows, output, column| {
+        let panel = cast_slice(panel);
+        match output.len() {
+            6 => q8_0_tile::<6>(panel, rows, output, column),
+            5 => q8_0_tile::<5>(panel, rows, output, column),
+            4 => q8_0_tile::<4>(panel, rows, output, column),
+            3 => q8_0_tile::<3>(panel, rows, output, column),
+            2 => q8_0_tile::<2>(panel, rows, output, column),
+            _ => q8_0_tile::<1>(panel, rows, output, column),
+        }
+    });
+}
+
+/// A tile of `R` rows. Shapes: `panel` [blocks, 8 steps, width] and scales [blocks, width]; `rows` [blocks, 10, R]: what
+/// the sums of a block begin with, scales, 8 steps.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn q8_0_tile<const R: usize>(panel: &[__m512i], rows: &[u32], output: &mut [&mut [f32]], column: usize) {
+    let mut sums = [[_mm512_setzero_ps(); Q8_0_REGISTERS]; R];
+    let (panel, _) = panel.as_chunks::<Q8_0_BLOCK>();
+    let (rows, _) = rows.as_chunks::<R>().0.as_chunks::<10>();
+    for (weights, [starts, scales, values @ ..]) in panel.iter().zip(rows) {
+        let mut block = [[_mm512_setzero_si512(); Q8_0_REGISTERS]; R];
+        for row in 0..R {
+            block[row] = [_mm512_set1_epi32(starts[row] as i32); Q8_0_REGISTERS];
+        }
+        let (steps, weight_scales) = weights.split_at(8 * Q8_0_REGISTERS);
+        for (weights, values) in steps.as_chunks::<Q8_0_REGISTERS>().0.iter().zip(values) {
+            for row in 0..R {
+                let value = _mm512_set1_epi32(values[row] as i32);
+                for at in 0..Q8_0_REGISTERS {
+                    block[row][at] = _mm512_dpbusd_epi32(block[row][at], weights[at], value);
+                }
+            }
+        }
+        let halves: &[__m256i] = cast_slice(weight_scales);
+        let weight_scales: [__m512; Q8_0_REGISTERS] = std::array::from_fn(|at| _mm512_cvtph_ps(halves[at]));
+        for row in 0..R {
+            let scale = _mm512_set1_ps(f32::from_bits(scales[row]));
+            for at in 0..Q8_0_REGISTERS {
+                let scale = _mm512_mul_ps(scale, weight_scales[at]);
+                sums[row][at] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(block[row][at]), scale, sums[row][at]);
+            }
+        }
+    }
+    for (sums, row) in sums.iter().zip(output) {
+        write(cast_slice(sums), row, column);
+    }
+}

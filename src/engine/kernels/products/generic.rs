@@ -1,0 +1,77 @@
+//! Products in f32, from one source for registers of any width.
+
+use bytemuck::cast_slice;
+use pulp::{Arch, Simd, WithSimd};
+
+use super::tasks::{Task, write};
+
+/// Registers of sums for each row of a tile: with six rows and what is multiplied, they fill those that there are.
+const fn registers<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+/// Outputs of a panel.
+pub(super) fn width() -> usize {
+    struct Width;
+    impl WithSimd for Width {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            registers::<S>() * S::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Width)
+}
+
+/// The products of a task.
+pub(super) struct Products<'a, 'o>(pub(super) Task<'a, 'o>);
+
+impl WithSimd for Products<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        if registers::<S>() == 4 { each::<S, 4>(simd, self.0) } else { each::<S, 2>(simd, self.0) }
+    }
+}
+
+#[inline(always)]
+fn each<S: Simd, const N: usize>(simd: S, task: Task) {
+    task.each(N * S::F32_LANES, |panel, rows, output, column| {
+        let (panel, rows) = (cast_slice(panel), cast_slice(rows));
+        match output.len() {
+            6 => tile::<S, N, 6>(simd, panel, rows, output, column),
+            5 => tile::<S, N, 5>(simd, panel, rows, output, column),
+            4 => tile::<S, N, 4>(simd, panel, rows, output, column),
+            3 => tile::<S, N, 3>(simd, panel, rows, output, column),
+            2 => tile::<S, N, 2>(simd, panel, rows, output, column),
+            _ => tile::<S, N, 1>(simd, panel, rows, output, column),
+        }
+    });
+}
+
+/// A tile of `R` rows and `N` registers of outputs. Shapes: `panel` [inputs, width], `rows` [inputs, R].
+#[inline(always)]
+fn tile<S: Simd, const N: usize, const R: usize>(
+    simd: S,
+    panel: &[f32],
+    rows: &[f32],
+    output: &mut [&mut [f32]],
+    column: usize,
+) {
+    let mut sums = [[simd.splat_f32s(0.0); N]; R];
+    let (weights, _) = S::as_simd_f32s(panel).0.as_chunks::<N>();
+    let (rows, _) = rows.as_chunks::<R>();
+    for (weights, values) in weights.iter().zip(rows) {
+        for row in 0..R {
+            let value = simd.splat_f32s(values[row]);
+            for at in 0..N {
+                sums[row][at] = simd.mul_add_e_f32s(value, weights[at], sums[row][at]);
+            }
+        }
+    }
+    for (sums, row) in sums.iter().zip(output) {
+        write(cast_slice(sums), row, column);
+    }
+}

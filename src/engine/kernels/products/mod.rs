@@ -1,0 +1,438 @@
+//! Products of rows with a weight, in 32 bits, 16 or 8.
+//!
+//! A weight is packed once into panels for the registers of the processor at hand; a product packs its rows likewise and
+//! goes through tiles of both. One element of the output is one lane of one register, to which the products are added
+//! in the order of the inputs, so that its bits depend neither on how many rows there are, nor on where among them
+//! its own stands, nor on the number of threads.
+//!
+//! A panel holds some outputs, the lanes of one to four registers, and all inputs, in the order in which they are
+//! needed. A word has 32 bits: one input as f32, two as bf16, four as 8 bits.
+//!
+//! ```text
+//!              output 0   output 1   ...  output width-1
+//! inputs 0..    word       word      ...      word          one step of the inner loop
+//! inputs n..    word       word      ...      word          the next
+//!    ...
+//! ```
+//!
+//! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
+//! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
+
+#[cfg_attr(not(target_arch = "x86_64"), path = "without_avx512.rs")]
+mod avx512;
+mod generic;
+mod pack;
+mod rows;
+mod tasks;
+
+pub use pack::{Builder, Rows};
+
+use bytemuck::{Pod, Zeroable};
+use half::bf16;
+
+/// Inputs that share a scale with 8 bits; the inputs of all kinds are padded to a multiple of it with zeros.
+const BLOCK: usize = 32;
+
+/// Rows of a tile: six times four registers of sums, or twelve and twelve, leave some of 32 for the operands.
+const TILE: usize = 6;
+
+/// A line of the cache, and a register of 512 bits: loads that cross a border cost twice.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u32; 16]);
+
+/// How weights and rows are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As f32. The sums are fused multiplications and additions where the processor has them.
+    F32,
+    /// Both rounded to bf16, pairs of exact products added up in f32. Subnormal numbers count as zero.
+    Bf16,
+    /// Both as blocks of 32 of 8 bits and a scale, as GGML's Q8_0, but that the rows' scales are not rounded to f16.
+    /// Sums of a block are exact, and added up in f32. A row with a value that is not finite has no finite output.
+    Q8_0,
+}
+
+impl Kind {
+    /// Whether this processor has instructions for it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::Bf16 => avx512::has_bf16(),
+            Self::Q8_0 => avx512::has_vnni(),
+        }
+    }
+
+    /// Outputs of a panel.
+    fn width(self) -> usize {
+        match self {
+            Self::F32 => generic::width(),
+            Self::Bf16 => avx512::BF16_WIDTH,
+            Self::Q8_0 => avx512::Q8_0_WIDTH,
+        }
+    }
+
+    /// Words that a block of inputs takes in a panel, for each of its outputs, doubled as a scale is half a word.
+    fn half_words(self) -> usize {
+        match self {
+            Self::F32 => 2 * BLOCK,
+            Self::Bf16 => BLOCK,
+            Self::Q8_0 => BLOCK / 2 + 1,
+        }
+    }
+
+    /// Words that a block of inputs takes for each row.
+    fn row_words(self) -> usize {
+        match self {
+            Self::F32 => BLOCK,
+            Self::Bf16 => BLOCK / 2,
+            Self::Q8_0 => BLOCK / 4 + 2,
+        }
+    }
+}
+
+/// A weight of shape [outputs, inputs], packed for the processor at hand.
+pub struct Packed {
+    kind: Kind,
+    inputs: usize,
+    outputs: usize,
+    lines: Vec<Line>,
+}
+
+impl Packed {
+    /// Packs rows of f32. Shape: [outputs, inputs]. Any processor can multiply with it.
+    ///
+    /// # Panics
+    /// As the other constructors: when there are not so many values.
+    pub fn f32(rows: &[f32], outputs: usize, inputs: usize) -> Self {
+        Self::whole(Kind::F32, Rows::F32(rows), outputs, inputs)
+    }
+
+    /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the processor lacks AVX512-BF16.
+    pub fn bf16(rows: &[bf16], outputs: usize, inputs: usize) -> Option<Self> {
+        Kind::Bf16.is_available().then(|| Self::whole(Kind::Bf16, Rows::Bf16(rows), outputs, inputs))
+    }
+
+    /// Packs blocks as a GGUF file holds them: row by row, each block an f16 scale and 32 signed bytes. `None` where the
+    /// processor lacks AVX512-VNNI, or when `inputs` is no multiple of 32.
+    pub fn q8_0(blocks: &[u8], outputs: usize, inputs: usize) -> Option<Self> {
+        let possible = Kind::Q8_0.is_available() && inputs.is_multiple_of(BLOCK);
+        possible.then(|| Self::whole(Kind::Q8_0, Rows::Q8_0(blocks), outputs, inputs))
+    }
+
+    /// Rounds rows of f32, shape [outputs, inputs], to Q8_0 and packs them. `None` where the processor lacks
+    /// AVX512-VNNI.
+    pub fn quantised(rows: &[f32], outputs: usize, inputs: usize) -> Option<Self> {
+        Kind::Q8_0.is_available().then(|| Self::whole(Kind::Q8_0, Rows::F32(rows), outputs, inputs))
+    }
+
+    fn whole(kind: Kind, rows: Rows, outputs: usize, inputs: usize) -> Self {
+        let mut builder = Builder::new(kind, outputs, inputs);
+        builder.push(rows);
+        builder.finish()
+    }
+
+    /// Length of a row that goes in.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Length of a row that comes out.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Memory that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.lines.as_slice())
+    }
+
+    /// Multiplies rows with the weight, in the current thread pool. Shapes: `input` [rows, inputs], `output`
+    /// [rows, outputs].
+    ///
+    /// # Panics
+    /// When the slices do not have these shapes with the same number of rows.
+    pub fn product(&self, input: &[f32], output: &mut [f32]) {
+        tasks::product(self, input, output);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::{bf16, f16};
+    use rayon::ThreadPoolBuilder;
+
+    use super::*;
+
+    /// What sums in f32 may lose, as a share of the sum of the products' sizes: twice the worst of what is multiplied here.
+    const F32_LOSS: f64 = 1e-6;
+    /// The same with bf16.
+    const BF16_LOSS: f64 = 1e-6;
+    /// The same with 8 bits: a rounding for each 32 products, and two for their scale.
+    const Q8_0_LOSS: f64 = 2e-7;
+
+    /// Sizes with and without rests in every direction: [outputs, inputs].
+    const SIZES: &[(usize, usize)] =
+        &[(1, 8), (1, 32), (17, 40), (48, 96), (31, 33), (64, 64), (65, 256), (96, 256), (130, 1000), (70, 3072)];
+
+    const KINDS: [Kind; 3] = [Kind::F32, Kind::Bf16, Kind::Q8_0];
+
+    /// Numbers of both signs and of sizes from 2⁻⁸ to 1, so that the order of sums shows in the last bits.
+    fn numbers(count: usize, seed: u64) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as f32 / (1u64 << 31) as f32
+        };
+        (0..count).map(|_| (next() - 0.5) * 2f32.powf(-8.0 * next())).collect()
+    }
+
+    /// The kinds that this processor has; says which it lacks.
+    #[allow(clippy::print_stderr)]
+    fn kinds() -> Vec<Kind> {
+        let (there, lacking): (Vec<_>, Vec<_>) = KINDS.into_iter().partition(|kind| kind.is_available());
+        if !lacking.is_empty() {
+            eprintln!("skipped, this processor lacks the instructions: {lacking:?}");
+        }
+        there
+    }
+
+    fn packed(kind: Kind, weights: &[f32], outputs: usize, inputs: usize) -> Packed {
+        Packed::whole(kind, Rows::F32(weights), outputs, inputs)
+    }
+
+    fn product(weight: &Packed, input: &[f32]) -> Vec<f32> {
+        let mut output = vec![7.0; input.len() / weight.inputs() * weight.outputs()];
+        weight.product(input, &mut output);
+        output
+    }
+
+    fn rounded(values: &[f32]) -> Vec<f64> {
+        values.iter().map(|value| bf16::from_f32(*value).to_f64()).collect()
+    }
+
+    /// Rows as Q8_0, and back. `narrow` rounds the scales to f16, as those of weights are.
+    fn through_q8_0(values: &[f32], inputs: usize, narrow: bool) -> Vec<f64> {
+        let blocks = values.chunks(inputs).flat_map(|row| row.chunks(32));
+        let block = |block: &[f32]| {
+            let scale = block.iter().fold(0f32, |most, value| most.max(value.abs())) / 127.0;
+            let kept = if narrow { f16::from_f32(scale).to_f64() } else { f64::from(scale) };
+            let byte = |value: &f32| if narrow { (value / scale).round() } else { (value / scale).round_ties_even() };
+            block.iter().map(|value| f64::from(byte(value)) * kept).collect::<Vec<_>>()
+        };
+        blocks.flat_map(block).collect()
+    }
+
+    /// The largest error, as a share of the sum of the products' sizes.
+    fn loss(got: &[f32], input: &[f64], weights: &[f64], inputs: usize, outputs: usize) -> f64 {
+        let mut worst = 0f64;
+        for (input, got) in input.chunks(inputs).zip(got.chunks(outputs)) {
+            for (weights, got) in weights.chunks(inputs).zip(got) {
+                let products = || input.iter().zip(weights).map(|(a, b)| a * b);
+                let size: f64 = products().map(f64::abs).sum();
+                worst = worst.max((f64::from(*got) - products().sum::<f64>()).abs() / size);
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn products_are_those_of_the_definition() {
+        for kind in kinds() {
+            for &(outputs, inputs) in SIZES {
+                let (weights, input) = (numbers(outputs * inputs, 1), numbers(13 * inputs, 2));
+                let got = product(&packed(kind, &weights, outputs, inputs), &input);
+                let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect();
+                let (weights, input, most): (Vec<f64>, Vec<f64>, f64) = match kind {
+                    Kind::F32 => (wide(&weights), wide(&input), F32_LOSS),
+                    Kind::Bf16 => (rounded(&weights), rounded(&input), BF16_LOSS),
+                    Kind::Q8_0 => {
+                        (through_q8_0(&weights, inputs, true), through_q8_0(&input, inputs, false), Q8_0_LOSS)
+                    }
+                };
+                let loss = loss(&got, &input, &weights, inputs, outputs);
+                assert!(loss < most, "{kind:?} {outputs}x{inputs}: {loss:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn eight_bits_are_near_the_numbers_that_they_stand_for() {
+        if !kinds().contains(&Kind::Q8_0) {
+            return;
+        }
+        let (outputs, inputs) = (64, 1024);
+        let (weights, input) = (numbers(outputs * inputs, 3), numbers(8 * inputs, 4));
+        let got = product(&packed(Kind::Q8_0, &weights, outputs, inputs), &input);
+        let exact = product(&packed(Kind::F32, &weights, outputs, inputs), &input);
+        let error: f32 = got.iter().zip(&exact).map(|(got, exact)| (got - exact).powi(2)).sum();
+        let size: f32 = exact.iter().map(|exact| exact.powi(2)).sum();
+        assert!((error / size).sqrt() < 0.015, "{}", (error / size).sqrt());
+    }
+
+    /// Every element is the same, bit for bit, in a batch of any size, anywhere in it, with any number of threads.
+    #[test]
+    fn an_element_depends_on_its_row_and_its_weights_alone() {
+        // Rows enough for two turns of the scratch memory, and for tiles with every rest.
+        let (outputs, inputs, rows) = (200, 352, 85 * TILE + 11);
+        let (weights, input) = (numbers(outputs * inputs, 5), numbers(rows * inputs, 6));
+        for kind in kinds() {
+            let weight = packed(kind, &weights, outputs, inputs);
+            let whole: Vec<u32> = product(&weight, &input).iter().map(|value| value.to_bits()).collect();
+            for threads in [1, 2, 3, 8] {
+                let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                for count in [1, 2, 3, 4, 5, 6, 7, 13, 64, rows] {
+                    for first in [0, 1, 7, rows - count].into_iter().filter(|first| first + count <= rows) {
+                        let part = &input[first * inputs..][..count * inputs];
+                        let got = pool.install(|| product(&weight, part));
+                        let expected = &whole[first * outputs..][..count * outputs];
+                        assert!(
+                            got.iter().map(|value| value.to_bits()).eq(expected.iter().copied()),
+                            "{kind:?}: rows {first}+{count} on {threads} threads"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn weights_may_come_in_parts_of_any_type() {
+        let (outputs, inputs) = (150, 96);
+        let weights: Vec<f32> = numbers(outputs * inputs, 7).iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
+        let narrow: Vec<bf16> = weights.iter().map(|value| bf16::from_f32(*value)).collect();
+        let input = numbers(9 * inputs, 8);
+        for kind in kinds() {
+            let whole = product(&packed(kind, &weights, outputs, inputs), &input);
+            let mut builder = Builder::new(kind, outputs, inputs);
+            builder.push(Rows::F32(&weights[..10 * inputs]));
+            builder.push(Rows::Bf16(&narrow[10 * inputs..117 * inputs]));
+            builder.push(Rows::F32(&[]));
+            builder.push(Rows::F32(&weights[117 * inputs..]));
+            assert_eq!(product(&builder.finish(), &input), whole, "{kind:?}");
+        }
+    }
+
+    /// Blocks as a GGUF file holds them, and the numbers that they stand for.
+    fn blocks(count: usize) -> (Vec<u8>, Vec<f32>) {
+        let (mut bytes, mut values) = (Vec::new(), Vec::new());
+        for block in 0..count {
+            let scale = f16::from_f32(0.01 + block as f32 / 1000.0);
+            bytes.extend(scale.to_le_bytes());
+            // All 256 bytes occur: other programs also write -128.
+            let block: Vec<i8> = (0..32).map(|at| ((block * 32 + at) * 37 % 256) as u8 as i8).collect();
+            bytes.extend(block.iter().map(|byte| *byte as u8));
+            values.extend(block.iter().map(|byte| scale.to_f32() * f32::from(*byte)));
+        }
+        (bytes, values)
+    }
+
+    #[test]
+    fn blocks_of_a_file_are_taken_as_they_are() {
+        let (outputs, inputs) = (37, 96);
+        let (bytes, values) = blocks(outputs * inputs / 32);
+        let input = numbers(8 * inputs, 9);
+        let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|value| f64::from(*value)).collect() };
+        let mut builder = Builder::new(Kind::F32, outputs, inputs);
+        builder.push(Rows::Q8_0(&bytes));
+        let got = product(&builder.finish(), &input);
+        assert_eq!(got, product(&packed(Kind::F32, &values, outputs, inputs), &input));
+        if kinds().contains(&Kind::Q8_0) {
+            let got = product(&Packed::q8_0(&bytes, outputs, inputs).unwrap(), &input);
+            let loss = loss(&got, &through_q8_0(&input, inputs, false), &wide(&values), inputs, outputs);
+            assert!(loss < Q8_0_LOSS, "{loss:e}");
+            assert!(Packed::q8_0(&bytes, 1, 40).is_none());
+        }
+    }
+
+    /// A number that is no number, or none that can be written, stays in its row and makes all of it unusable.
+    #[test]
+    fn what_is_not_finite_comes_out() {
+        let (outputs, inputs, rows) = (70, 64, 8);
+        let weights: Vec<f32> = numbers(outputs * inputs, 10).iter().map(|value| value + 0.6).collect();
+        for kind in kinds() {
+            let weight = packed(kind, &weights, outputs, inputs);
+            for bad in [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, f32::NEG_INFINITY] {
+                for at in [0, 31, 63] {
+                    let mut input = numbers(rows * inputs, 11);
+                    let clean = product(&weight, &input);
+                    input[3 * inputs + at] = bad;
+                    let got = product(&weight, &input);
+                    for (row, (got, clean)) in got.chunks(outputs).zip(clean.chunks(outputs)).enumerate() {
+                        let right = match (row, kind) {
+                            (3, Kind::Q8_0) => got.iter().all(|value| value.is_nan()),
+                            (3, _) if bad.is_nan() => got.iter().all(|value| value.is_nan()),
+                            (3, _) => got.iter().all(|value| *value == bad),
+                            _ => got == clean,
+                        };
+                        assert!(right, "{kind:?}, {bad} at {at}: row {row} is {got:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_weight_that_is_not_finite_comes_out() {
+        let (outputs, inputs) = (70, 64);
+        for kind in kinds() {
+            for bad in [f32::NAN, f32::INFINITY] {
+                let mut weights = numbers(outputs * inputs, 12);
+                weights[5 * inputs + 40] = bad;
+                let got = product(&packed(kind, &weights, outputs, inputs), &numbers(inputs, 13));
+                let finite = got.iter().enumerate().filter(|(_, value)| value.is_finite());
+                assert!(finite.map(|(at, _)| at).eq((0..outputs).filter(|at| *at != 5)), "{kind:?} {bad}: {got:?}");
+            }
+        }
+    }
+
+    /// The largest numbers, the smallest and none at all.
+    #[test]
+    fn extremes_stay_what_they_are() {
+        let inputs = 64;
+        for kind in kinds() {
+            let weight = packed(kind, &vec![1.0; 3 * inputs], 3, inputs);
+            for value in [0.0, -0.0, f32::from_bits(1), f32::MIN_POSITIVE / 4.0, 1e-30, 1e30, f32::MAX / 256.0] {
+                // The largest subnormal numbers of a whole row are still next to nothing.
+                let expected = value * inputs as f32;
+                let got = product(&weight, &vec![value; inputs]);
+                assert!(
+                    got.iter().all(|got| (got - expected).abs() <= expected / 100.0 + 1e-35),
+                    "{kind:?} {value}: {got:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_in_is_nothing_out() {
+        for kind in kinds() {
+            let weight = packed(kind, &numbers(48 * 32, 14), 48, 32);
+            assert_eq!(product(&weight, &[]), Vec::<f32>::new());
+            assert_eq!((weight.outputs(), weight.inputs()), (48, 32));
+            let whole = [(Kind::F32, 4096), (Kind::Bf16, 2048), (Kind::Q8_0, 1088)];
+            let least = whole.iter().find(|(of, _)| *of == kind).map(|(_, bytes)| bytes * 48 / 32);
+            assert!(Some(weight.bytes()) >= least && weight.bytes() <= 2 * least.unwrap(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows are missing")]
+    fn missing_rows_are_not_zero() {
+        let mut builder = Builder::new(Kind::F32, 4, 8);
+        builder.push(Rows::F32(&[1.0; 24]));
+        builder.finish();
+    }
+
+    #[test]
+    #[should_panic(expected = "do not fit")]
+    fn half_a_row_is_refused() {
+        Builder::new(Kind::F32, 4, 8).push(Rows::F32(&[1.0; 12]));
+    }
+
+    #[test]
+    #[should_panic(expected = "shapes of a product")]
+    fn half_a_row_is_not_multiplied() {
+        Packed::f32(&[1.0; 32], 4, 8).product(&[1.0; 12], &mut [0.0; 8]);
+    }
+}

@@ -1,0 +1,204 @@
+//! Weights into panels.
+
+use bytemuck::cast_slice_mut;
+use half::{bf16, f16};
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::{BLOCK, Kind, Line, Packed};
+
+/// Bytes of a block of 32 in a GGUF file.
+const Q8_0_BYTES: usize = 2 + BLOCK;
+
+/// Blocks that are packed for all outputs of a panel before the next: enough to read a row in long pieces, few enough
+/// for what is written to stay in the nearest cache.
+const STRIPE: usize = 4;
+
+/// Some rows of a weight. Shape: [outputs, inputs].
+#[derive(Clone, Copy)]
+pub enum Rows<'a> {
+    /// Plain numbers.
+    F32(&'a [f32]),
+    /// The usual type of checkpoints.
+    Bf16(&'a [bf16]),
+    /// Blocks as a GGUF file holds them, row by row: an f16 scale and 32 signed bytes.
+    Q8_0(&'a [u8]),
+}
+
+impl Rows<'_> {
+    /// How many rows there are. `None` when the last is not whole.
+    fn count(&self, inputs: usize) -> Option<usize> {
+        let (values, row) = match self {
+            Self::F32(values) => (values.len(), inputs),
+            Self::Bf16(values) => (values.len(), inputs),
+            Self::Q8_0(_) if !inputs.is_multiple_of(BLOCK) => return None,
+            Self::Q8_0(bytes) => (bytes.len(), inputs / BLOCK * Q8_0_BYTES),
+        };
+        (row > 0 && values.is_multiple_of(row)).then(|| values / row)
+    }
+
+    /// A block of a row, padded with zeros.
+    #[inline(always)]
+    fn values(&self, row: usize, inputs: usize, block: usize) -> [f32; BLOCK] {
+        let mut values = [0.0; BLOCK];
+        let from = row * inputs + block * BLOCK;
+        let length = BLOCK.min(inputs - block * BLOCK);
+        match self {
+            Self::F32(rows) => values[..length].copy_from_slice(&rows[from..][..length]),
+            Self::Bf16(rows) => {
+                let narrow = &rows[from..][..length];
+                values.iter_mut().zip(narrow).for_each(|(value, narrow)| *value = widen(*narrow));
+            }
+            Self::Q8_0(bytes) => {
+                let (scale, bytes) = q8_0(bytes, from / BLOCK);
+                let scale = scale.to_f32();
+                values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = scale * f32::from(*byte as i8));
+            }
+        }
+        values
+    }
+}
+
+/// As `half` has it, but for its branch on NaN, which keeps the compiler from using registers.
+#[inline(always)]
+fn widen(value: bf16) -> f32 {
+    f32::from_bits(u32::from(value.to_bits()) << 16)
+}
+
+/// A block as a GGUF file holds it.
+#[inline(always)]
+fn q8_0(bytes: &[u8], block: usize) -> (f16, &[u8]) {
+    let block = &bytes[block * Q8_0_BYTES..][..Q8_0_BYTES];
+    (f16::from_le_bytes([block[0], block[1]]), &block[2..])
+}
+
+/// Packs several weights of the same inputs one after the other into one.
+pub struct Builder {
+    packed: Packed,
+    filled: usize,
+}
+
+impl Builder {
+    /// Begins a weight of shape [outputs, inputs]. The processor must be able to multiply with this kind.
+    ///
+    /// # Panics
+    /// When it is not ([`Kind::is_available`]).
+    pub fn new(kind: Kind, outputs: usize, inputs: usize) -> Self {
+        assert!(kind.is_available(), "this processor cannot multiply {kind:?}");
+        let width = kind.width();
+        let words = outputs.div_ceil(width) * inputs.div_ceil(BLOCK) * kind.half_words() * width / 2;
+        // Pages that are known to be zero are not touched before the packing threads write to them.
+        let lines = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));
+        Self { packed: Packed { kind, inputs, outputs, lines }, filled: 0 }
+    }
+
+    /// Packs the next rows, which may be of any type: they are converted where it is not the kind's own.
+    ///
+    /// # Panics
+    /// When the last row is not whole, or with more rows than there are outputs.
+    pub fn push(&mut self, rows: Rows) {
+        let Packed { kind, inputs, outputs, ref mut lines } = self.packed;
+        let count = rows.count(inputs);
+        assert!(count.is_some_and(|count| count <= outputs - self.filled), "rows do not fit {outputs}x{inputs}");
+        let from = self.filled;
+        self.filled += count.unwrap_or_default();
+        let to = self.filled;
+        let width = kind.width();
+        let length = inputs.div_ceil(BLOCK) * kind.half_words() * width / 2;
+        let words: &mut [u32] = cast_slice_mut(lines);
+        words.par_chunks_mut(length.max(1)).enumerate().for_each(|(at, panel)| {
+            let (start, end) = (from.max(at * width), to.min((at + 1) * width));
+            if start < end {
+                let pack =
+                    Pack { kind, rows, inputs, panel, first: start - from, last: end - from, column: start % width };
+                Arch::new().dispatch(pack);
+            }
+        });
+    }
+
+    /// The weight.
+    ///
+    /// # Panics
+    /// When rows are missing: zeros must not pass for weights.
+    pub fn finish(self) -> Packed {
+        assert_eq!(self.filled, self.packed.outputs, "rows are missing");
+        self.packed
+    }
+}
+
+/// Rows `first..last` into the columns of a panel from `column` on.
+struct Pack<'a> {
+    kind: Kind,
+    rows: Rows<'a>,
+    inputs: usize,
+    panel: &'a mut [u32],
+    first: usize,
+    last: usize,
+    column: usize,
+}
+
+impl NullaryFnOnce for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let width = self.kind.width();
+        let length = self.kind.half_words() * width / 2;
+        let Self { kind, rows, inputs, panel, first, last, column } = self;
+        for (stripe, blocks) in panel.chunks_mut(STRIPE * length).enumerate() {
+            for row in first..last {
+                let column = column + row - first;
+                for (at, block) in blocks.chunks_exact_mut(length).enumerate() {
+                    let at = stripe * STRIPE + at;
+                    match (kind, rows) {
+                        (Kind::F32, _) => pack_f32(&rows.values(row, inputs, at), block, width, column),
+                        (Kind::Bf16, _) => pack_bf16(&rows.values(row, inputs, at), block, width, column),
+                        (Kind::Q8_0, Rows::Q8_0(bytes)) => {
+                            let (scale, bytes) = q8_0(bytes, row * (inputs / BLOCK) + at);
+                            pack_q8_0(scale, std::array::from_fn(|at| bytes[at] as i8), block, width, column);
+                        }
+                        (Kind::Q8_0, _) => {
+                            let (scale, bytes) = quantise(&rows.values(row, inputs, at));
+                            pack_q8_0(scale, bytes, block, width, column);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_f32(values: &[f32; BLOCK], block: &mut [u32], width: usize, column: usize) {
+    for (word, value) in block[column..].iter_mut().step_by(width).zip(values) {
+        *word = value.to_bits();
+    }
+}
+
+#[inline(always)]
+fn pack_bf16(values: &[f32; BLOCK], block: &mut [u32], width: usize, column: usize) {
+    let words = super::rows::bf16_words(values);
+    for (to, word) in block[column..].iter_mut().step_by(width).zip(words) {
+        *to = word;
+    }
+}
+
+/// The instruction multiplies unsigned bytes with signed ones: the weights are the unsigned ones, so that what the
+/// offset of 128 adds depends on the rows alone.
+#[inline(always)]
+fn pack_q8_0(scale: f16, bytes: [i8; BLOCK], block: &mut [u32], width: usize, column: usize) {
+    let (words, scales) = block.split_at_mut(BLOCK / 4 * width);
+    let (quads, _) = bytes.as_chunks::<4>();
+    for (to, quad) in words[column..].iter_mut().step_by(width).zip(quads) {
+        *to = u32::from_le_bytes(quad.map(|byte| byte as u8 ^ 0x80));
+    }
+    let scales: &mut [f16] = cast_slice_mut(scales);
+    scales[column] = scale;
+}
+
+/// Rounds a block to Q8_0, as ggml's reference does: half away from zero, by the scale before it is rounded to f16.
+#[inline(always)]
+fn quantise(values: &[f32; BLOCK]) -> (f16, [i8; BLOCK]) {
+    let (scale, inverse) = super::rows::scale(values);
+    (f16::from_f32(scale), values.map(|value| (value * inverse).round() as i8))
+}

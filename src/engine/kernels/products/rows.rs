@@ -1,0 +1,91 @@
+//! Rows of activations into the words that tiles multiply.
+
+use bytemuck::{cast_slice, cast_slice_mut};
+use pulp::NullaryFnOnce;
+
+use super::{BLOCK, Kind};
+
+/// Added to a small number, it leaves no bits for a fraction, rounds half to even, and the lowest bits are the integer:
+/// what the processor can do for a whole register.
+const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
+
+/// Packs a tile of up to [`super::TILE`] rows. Shapes: `input` [rows, inputs], `words` [blocks, words of a block, rows].
+pub(super) struct PackTile<'a> {
+    pub(super) kind: Kind,
+    pub(super) input: &'a [f32],
+    pub(super) inputs: usize,
+    pub(super) words: &'a mut [u32],
+}
+
+impl NullaryFnOnce for PackTile<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let rows = self.input.len() / self.inputs;
+        let blocks = self.words.chunks_exact_mut(self.kind.row_words() * rows);
+        for (at, words) in blocks.enumerate() {
+            for (row, values) in self.input.chunks_exact(self.inputs).enumerate() {
+                let values = &values[at * BLOCK..];
+                let mut padded = [0.0; BLOCK];
+                let values = values.first_chunk().unwrap_or_else(|| {
+                    padded[..values.len()].copy_from_slice(values);
+                    &padded
+                });
+                let words = words[row..].iter_mut().step_by(rows);
+                match self.kind {
+                    Kind::F32 => words.zip(values).for_each(|(word, value)| *word = value.to_bits()),
+                    Kind::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
+                    Kind::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
+                }
+            }
+        }
+    }
+}
+
+/// Pairs of bf16, the earlier one in the lower half.
+#[inline(always)]
+pub(super) fn bf16_words(values: &[f32; BLOCK]) -> [u32; BLOCK / 2] {
+    let narrow = values.map(|value| {
+        let bits = value.to_bits();
+        // Half to even. A NaN is kept from being rounded to infinity.
+        let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        let nan = bits >> 16 | 0x40;
+        (if value.is_nan() { nan } else { rounded }) as u16
+    });
+    bytemuck::cast(narrow)
+}
+
+/// What the sums of a block begin with, its scale, and the values in 8 bits.
+///
+/// The weights' bytes are larger than the weights by 128: the start takes away what that adds.
+#[inline(always)]
+fn q8_0_words(values: &[f32; BLOCK]) -> [u32; BLOCK / 4 + 2] {
+    let (scale, inverse) = scale(values);
+    let bytes = values.map(|value| (value * inverse + TO_INTEGER).to_bits() as i8);
+    let sum: i32 = bytes.iter().map(|byte| i32::from(*byte)).sum();
+    let mut words = [0; BLOCK / 4 + 2];
+    words[0] = (-128 * sum) as u32;
+    words[1] = scale.to_bits();
+    cast_slice_mut(&mut words[2..]).copy_from_slice(cast_slice::<i8, u8>(&bytes));
+    words
+}
+
+/// The scale that takes the largest value to 127, and its inverse.
+///
+/// A block with a value that is not finite has no finite scale, as a byte cannot say it. One with nothing but the
+/// smallest of numbers, of which the inverse overflows, is zero.
+#[inline(always)]
+pub(super) fn scale(values: &[f32; BLOCK]) -> (f32, f32) {
+    // The bits of numbers without their sign are in the order of the numbers, and above infinity's are those of NaN.
+    let most = values.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7fff_ffff));
+    let scale = f32::from_bits(most) / 127.0;
+    let inverse = 1.0 / scale;
+    if !scale.is_finite() {
+        (f32::NAN, 0.0)
+    } else if !inverse.is_finite() {
+        (0.0, 0.0)
+    } else {
+        (scale, inverse)
+    }
+}

@@ -1,0 +1,128 @@
+//! A product cut into tasks for the threads.
+
+use std::cell::Cell;
+
+use bytemuck::{cast_slice, cast_slice_mut};
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::rows::PackTile;
+use super::{BLOCK, Kind, Line, Packed, TILE, avx512, generic};
+
+/// Rows that are packed at once. More would not fit the caches when each panel goes through all of them.
+const ROWS: usize = 85 * TILE;
+
+/// Tasks for each thread, so that one which began late or was disturbed holds up the others little.
+const TASKS: usize = 4;
+
+/// Multiplications under which a second thread costs more than it gains.
+const ALONE: usize = 1 << 18;
+
+thread_local! {
+    /// Packed rows, kept for the next product as fresh memory is slow.
+    static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+}
+
+/// Some panels and the rows that they are multiplied with.
+pub(super) struct Task<'a, 'o> {
+    /// Shape: [panels, words of a panel].
+    pub(super) panels: &'a [u32],
+    /// Words of a panel.
+    pub(super) panel: usize,
+    /// Shape: [tiles, blocks, words of a block, rows of the tile].
+    pub(super) rows: &'a [u32],
+    /// Words of a tile with all its rows.
+    pub(super) tile: usize,
+    /// The columns of each row of the output that belong to the panels.
+    pub(super) output: Vec<&'o mut [f32]>,
+}
+
+impl Task<'_, '_> {
+    /// Calls `multiply` with each panel, each tile of rows and where in the output their product goes: its rows, and
+    /// the first column.
+    #[inline(always)]
+    pub(super) fn each(mut self, width: usize, mut multiply: impl FnMut(&[u32], &[u32], &mut [&mut [f32]], usize)) {
+        for (at, panel) in self.panels.chunks_exact(self.panel).enumerate() {
+            for (rows, output) in self.rows.chunks(self.tile).zip(self.output.chunks_mut(TILE)) {
+                multiply(panel, rows, output, at * width);
+            }
+        }
+    }
+}
+
+/// Writes the sums of a row, but for those of the padding.
+#[inline(always)]
+pub(super) fn write(sums: &[f32], row: &mut [f32], column: usize) {
+    let row = &mut row[column..];
+    if row.len() >= sums.len() {
+        row[..sums.len()].copy_from_slice(sums);
+    } else {
+        row.copy_from_slice(&sums[..row.len()]);
+    }
+}
+
+fn run(kind: Kind, task: Task) {
+    match kind {
+        Kind::F32 => Arch::new().dispatch(generic::Products(task)),
+        Kind::Bf16 => avx512::bf16(task),
+        Kind::Q8_0 => avx512::q8_0(task),
+    }
+}
+
+/// See [`Packed::product`].
+pub(super) fn product(weight: &Packed, input: &[f32], output: &mut [f32]) {
+    let Packed { kind, inputs, outputs, .. } = *weight;
+    if outputs == 0 || inputs == 0 {
+        output.fill(0.0);
+        return;
+    }
+    let count = input.len() / inputs;
+    assert_eq!((input.len(), output.len()), (count * inputs, count * outputs), "shapes of a product");
+    let mut scratch = SCRATCH.take();
+    for (input, output) in input.chunks(ROWS * inputs).zip(output.chunks_mut(ROWS * outputs)) {
+        let rows = pack(kind, input, inputs, &mut scratch);
+        multiply(weight, rows, output);
+    }
+    SCRATCH.set(scratch);
+}
+
+/// Packs rows into the scratch memory.
+fn pack<'a>(kind: Kind, input: &[f32], inputs: usize, scratch: &'a mut Vec<Line>) -> &'a [u32] {
+    let row = inputs.div_ceil(BLOCK) * kind.row_words();
+    let words = input.len() / inputs * row;
+    let lines = words.div_ceil(16);
+    if scratch.len() < lines {
+        scratch.resize(lines, Line([0; 16]));
+    }
+    let words: &mut [u32] = &mut cast_slice_mut(scratch)[..words];
+    let tiles = words.par_chunks_mut(TILE * row).zip(input.par_chunks(TILE * inputs));
+    tiles.with_min_len(4).for_each(|(words, input)| Arch::new().dispatch(PackTile { kind, input, inputs, words }));
+    words
+}
+
+/// Shapes: `rows` as [`pack`] made them, `output` [rows, outputs].
+fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
+    let Packed { kind, inputs, outputs, ref lines } = *weight;
+    let (width, blocks) = (kind.width(), inputs.div_ceil(BLOCK));
+    let count = output.len() / outputs;
+    let panels = outputs.div_ceil(width);
+    let alone = count * inputs * outputs <= ALONE;
+    let groups = if alone { 1 } else { panels.min(TASKS * rayon::current_num_threads()) };
+    // Columns of a group, whole panels.
+    let group = panels.div_ceil(groups);
+    let mut columns: Vec<Vec<&mut [f32]>> = Vec::new();
+    columns.resize_with(panels.div_ceil(group), || Vec::with_capacity(count));
+    for row in output.chunks_exact_mut(outputs) {
+        columns.iter_mut().zip(row.chunks_mut(group * width)).for_each(|(rows, piece)| rows.push(piece));
+    }
+    let panel = blocks * kind.half_words() * width / 2;
+    let tile = blocks * kind.row_words() * TILE;
+    let words: &[u32] = cast_slice(lines);
+    let run = |(panels, output)| run(kind, Task { panels, panel, rows, tile, output });
+    if let [_] = columns.as_slice() {
+        columns.into_iter().for_each(|output| run((words, output)));
+    } else {
+        let panels = words.par_chunks(group * panel);
+        panels.zip(columns).with_max_len(1).for_each(run);
+    }
+}
