@@ -5,14 +5,15 @@ use half::{bf16, f16};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use super::rows::bf16_words;
 use super::{BLOCK, Kind, Line, Packed};
 
 /// Bytes of a block of 32 in a GGUF file.
 const Q8_0_BYTES: usize = 2 + BLOCK;
 
-/// Blocks that are packed for all outputs of a panel before the next: enough to read a row in long pieces, few enough
-/// for what is written to stay in the nearest cache.
-const STRIPE: usize = 4;
+/// Blocks that are packed for all outputs of a panel before the next: enough to read rows in pieces that the processor
+/// fetches ahead, few enough for what is written to stay in the second cache.
+const STRIPE: usize = 32;
 
 /// Some rows of a weight. Shape: [outputs, inputs].
 #[derive(Clone, Copy)]
@@ -40,23 +41,28 @@ impl Rows<'_> {
     /// A block of a row, padded with zeros.
     #[inline(always)]
     fn values(&self, row: usize, inputs: usize, block: usize) -> [f32; BLOCK] {
-        let mut values = [0.0; BLOCK];
         let from = row * inputs + block * BLOCK;
         let length = BLOCK.min(inputs - block * BLOCK);
         match self {
-            Self::F32(rows) => values[..length].copy_from_slice(&rows[from..][..length]),
-            Self::Bf16(rows) => {
-                let narrow = &rows[from..][..length];
-                values.iter_mut().zip(narrow).for_each(|(value, narrow)| *value = widen(*narrow));
-            }
+            Self::F32(rows) => padded(&rows[from..][..length]),
+            Self::Bf16(rows) => padded(&rows[from..][..length]).map(widen),
             Self::Q8_0(bytes) => {
                 let (scale, bytes) = q8_0(bytes, from / BLOCK);
                 let scale = scale.to_f32();
-                values.iter_mut().zip(bytes).for_each(|(value, byte)| *value = scale * f32::from(*byte as i8));
+                std::array::from_fn(|at| scale * f32::from(bytes[at] as i8))
             }
         }
-        values
     }
+}
+
+/// A block that may be the last of its row. Whole ones are copied through registers.
+#[inline(always)]
+pub(super) fn padded<T: Copy + Default>(values: &[T]) -> [T; BLOCK] {
+    values.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [T::default(); BLOCK];
+        padded[..values.len()].copy_from_slice(values);
+        padded
+    })
 }
 
 /// As `half` has it, but for its branch on NaN, which keeps the compiler from using registers.
@@ -151,8 +157,12 @@ impl NullaryFnOnce for Pack<'_> {
                 for (at, block) in blocks.chunks_exact_mut(length).enumerate() {
                     let at = stripe * STRIPE + at;
                     match (kind, rows) {
-                        (Kind::F32, _) => pack_f32(&rows.values(row, inputs, at), block, width, column),
-                        (Kind::Bf16, _) => pack_bf16(&rows.values(row, inputs, at), block, width, column),
+                        (Kind::F32, _) => {
+                            scatter(&rows.values(row, inputs, at).map(f32::to_bits), block, width, column);
+                        }
+                        (Kind::Bf16, _) => {
+                            scatter(&bf16_words(&rows.values(row, inputs, at)), block, width, column);
+                        }
                         (Kind::Q8_0, Rows::Q8_0(bytes)) => {
                             let (scale, bytes) = q8_0(bytes, row * (inputs / BLOCK) + at);
                             pack_q8_0(scale, std::array::from_fn(|at| bytes[at] as i8), block, width, column);
@@ -168,18 +178,25 @@ impl NullaryFnOnce for Pack<'_> {
     }
 }
 
+/// Writes words into a column. With the width known, the compiler needs no checks.
 #[inline(always)]
-fn pack_f32(values: &[f32; BLOCK], block: &mut [u32], width: usize, column: usize) {
-    for (word, value) in block[column..].iter_mut().step_by(width).zip(values) {
-        *word = value.to_bits();
+fn scatter<const W: usize>(words: &[u32; W], block: &mut [u32], width: usize, column: usize) {
+    #[inline(always)]
+    fn rows<const W: usize, const WIDTH: usize>(words: &[u32; W], block: &mut [u32], column: usize) {
+        let (block, _) = block.as_chunks_mut::<WIDTH>();
+        if let Some(block) = block.first_chunk_mut::<W>()
+            && column < WIDTH
+        {
+            for at in 0..W {
+                block[at][column] = words[at];
+            }
+        }
     }
-}
-
-#[inline(always)]
-fn pack_bf16(values: &[f32; BLOCK], block: &mut [u32], width: usize, column: usize) {
-    let words = super::rows::bf16_words(values);
-    for (to, word) in block[column..].iter_mut().step_by(width).zip(words) {
-        *to = word;
+    match width {
+        64 => rows::<W, 64>(words, block, column),
+        32 => rows::<W, 32>(words, block, column),
+        16 => rows::<W, 16>(words, block, column),
+        _ => block[column..].iter_mut().step_by(width).zip(words).for_each(|(to, word)| *to = *word),
     }
 }
 
@@ -188,10 +205,8 @@ fn pack_bf16(values: &[f32; BLOCK], block: &mut [u32], width: usize, column: usi
 #[inline(always)]
 fn pack_q8_0(scale: f16, bytes: [i8; BLOCK], block: &mut [u32], width: usize, column: usize) {
     let (words, scales) = block.split_at_mut(BLOCK / 4 * width);
-    let (quads, _) = bytes.as_chunks::<4>();
-    for (to, quad) in words[column..].iter_mut().step_by(width).zip(quads) {
-        *to = u32::from_le_bytes(quad.map(|byte| byte as u8 ^ 0x80));
-    }
+    let quads: [[u8; 4]; BLOCK / 4] = bytemuck::cast(bytes.map(|byte| byte as u8 ^ 0x80));
+    scatter(&quads.map(u32::from_le_bytes), words, width, column);
     let scales: &mut [f16] = cast_slice_mut(scales);
     scales[column] = scale;
 }

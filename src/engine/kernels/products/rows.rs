@@ -3,6 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 use pulp::NullaryFnOnce;
 
+use super::pack::padded;
 use super::{BLOCK, Kind};
 
 /// Added to a small number, it leaves no bits for a fraction, rounds half to even, and the lowest bits are the integer:
@@ -26,12 +27,7 @@ impl NullaryFnOnce for PackTile<'_> {
         let blocks = self.words.chunks_exact_mut(self.kind.row_words() * rows);
         for (at, words) in blocks.enumerate() {
             for (row, values) in self.input.chunks_exact(self.inputs).enumerate() {
-                let values = &values[at * BLOCK..];
-                let mut padded = [0.0; BLOCK];
-                let values = values.first_chunk().unwrap_or_else(|| {
-                    padded[..values.len()].copy_from_slice(values);
-                    &padded
-                });
+                let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
                 match self.kind {
                     Kind::F32 => words.zip(values).for_each(|(word, value)| *word = value.to_bits()),
