@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mailsort::engine::kernels::{Builder, Kind, Packed, Rows};
+use mailsort::engine::kernels::products::{Builder, Kind, Packed, Rows};
 use rayon::ThreadPool;
 
 /// Inputs and outputs: q, k and v; o; gate and up; down.

@@ -1,5 +1,13 @@
-//! Where a language model spends its time on a processor without an accelerator: arithmetic on plain slices.
+//! The inner loops of a transformer on the CPU.
+//!
+//! One source for AVX-512, AVX2, NEON and plain code. Every row of an output is the same, bit for bit, whatever else is
+//! in the batch and however many threads work on it: the order of a sum depends on nothing but the row's own inputs.
 
-mod products;
+mod attention;
+mod exp;
+pub mod products;
+mod scratch;
+mod swiglu;
 
-pub use products::{Builder, Kind, Packed, Rows};
+pub use attention::{Heads, Rows, Tree, attention};
+pub use swiglu::swiglu;

@@ -1,0 +1,364 @@
+//! The rows of one register tile: their scores, their softmax and their sums of values.
+
+use pulp::{Simd, WithSimd};
+
+use super::super::exp::exp;
+use super::super::scratch::with_scratch;
+use super::{Inputs, Tree};
+
+/// Vectors of lanes that a register tile is wide.
+const VECTORS: usize = 3;
+/// Dims of values that are added up side by side; packed rows are padded to a multiple of it.
+pub(super) const DIMS: usize = 8;
+/// Keys whose weights and values stay in the nearest cache while all dims pass over them.
+const BLOCK: usize = 64;
+/// The longest vector of any processor.
+const LONGEST: usize = 16;
+
+/// Rows of one panel. A lane is one token with one head of queries.
+pub(super) fn lanes_of_a_panel<S: Simd>() -> usize {
+    VECTORS * S::F32_LANES
+}
+
+/// Neighbouring lanes of a tree that share the keys of its prefix.
+pub(super) struct Panel<'a, 'o, 'p> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) tree: &'a Tree,
+    /// Of keys and values.
+    pub(super) head: usize,
+    /// Shape: [tokens of the tree, size rounded up to DIMS].
+    pub(super) keys: &'a [f32],
+    /// As `keys`, filled up with zeros.
+    pub(super) values: &'a [f32],
+    /// The first lane, counted in the prefix or in the tails.
+    pub(super) first: usize,
+    pub(super) in_tails: bool,
+    /// Outputs of the lanes; at most `lanes_of_a_panel`.
+    pub(super) out: &'p mut [&'o mut [f32]],
+}
+
+/// Keys that not all lanes of a vector see.
+struct Own {
+    /// Which vector of the panel.
+    vector: usize,
+    /// The first of the keys, as a token of the tree.
+    start: usize,
+    /// How many of them some lane sees.
+    count: usize,
+    /// How many of them each lane sees.
+    counts: [f32; LONGEST],
+}
+
+/// Working memory of a panel.
+struct Memory<'m, V> {
+    /// Queries times the scale. Shape: [size, VECTORS].
+    queries: &'m [[V; VECTORS]],
+    /// Scores, then weights. Shape: [keys, VECTORS]. Keys that all lanes see come first.
+    scores: &'m mut [[V; VECTORS]],
+    /// Sums of weighted values. Shape: [width, VECTORS].
+    sums: &'m mut [[V; VECTORS]],
+}
+
+impl WithSimd for Panel<'_, '_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = lanes_of_a_panel::<S>();
+        let size = self.inputs.heads.size;
+        let width = size.next_multiple_of(DIMS);
+        let (shared, own) = self.visible(S::F32_LANES);
+        let slots = shared + own.iter().map(|own| own.count).max().unwrap_or(0);
+        with_scratch((size + slots + width) * lanes, |memory| {
+            let (queries, rest) = memory.split_at_mut(size * lanes);
+            let (scores, sums) = rest.split_at_mut(slots * lanes);
+            self.pack_queries(sums, queries, lanes);
+            sums.fill(0.0);
+            let mut memory = Memory {
+                queries: S::as_simd_f32s(queries).0.as_chunks().0,
+                scores: S::as_mut_simd_f32s(scores).0.as_chunks_mut().0,
+                sums: S::as_mut_simd_f32s(sums).0.as_chunks_mut().0,
+            };
+            // As many keys at once as leave registers for the queries and one key.
+            let most = if S::REGISTER_COUNT >= 32 {
+                self.score_shared::<S, 8>(simd, shared, &mut memory)
+            } else {
+                self.score_shared::<S, 3>(simd, shared, &mut memory)
+            };
+            let most = self.score_own(simd, shared, &own, most, &mut memory);
+            let totals = self.weigh_shared(simd, shared, most, &mut memory);
+            let totals = self.weigh_own(simd, shared, &own, most, totals, &mut memory);
+            self.write(simd, totals, sums, queries);
+        });
+    }
+}
+
+impl Panel<'_, '_, '_> {
+    /// The token of a lane, counted in the tree, and its head among those of the group. Lanes beyond the last repeat it.
+    #[inline(always)]
+    fn lane(&self, lane: usize) -> (usize, usize) {
+        let group = self.inputs.heads.query / self.inputs.heads.key_value;
+        let lane = self.first + lane.min(self.out.len() - 1);
+        let before = if self.in_tails { self.tree.prefix } else { 0 };
+        (before + lane / group, lane % group)
+    }
+
+    /// How many keys all lanes see, and what keys some see beyond these.
+    fn visible(&self, lanes: usize) -> (usize, Vec<Own>) {
+        let shared = if self.in_tails { self.tree.prefix } else { self.lane(0).0 + 1 };
+        let mut own: Vec<Own> = Vec::new();
+        let mut starts = self.tree.tails.iter().scan(self.tree.prefix, |end, tail| {
+            *end += tail;
+            Some((*end - tail, *end))
+        });
+        let mut tail = (shared, if self.in_tails { shared } else { usize::MAX });
+        for at in 0..VECTORS * lanes {
+            let (token, _) = self.lane(at);
+            while token >= tail.1
+                && let Some(next) = starts.next()
+            {
+                tail = next;
+            }
+            let count = token + 1 - tail.0;
+            if !own.last().is_some_and(|own| own.vector == at / lanes && own.start == tail.0) {
+                own.push(Own { vector: at / lanes, start: tail.0, count: 0, counts: [0.0; LONGEST] });
+            }
+            if let Some(own) = own.last_mut() {
+                own.count = own.count.max(count);
+                own.counts[at % lanes] = count as f32;
+            }
+        }
+        (shared, own)
+    }
+
+    /// Shapes: `packed` [size, lanes]; `rows` is for use on the way and has space for [lanes, size].
+    #[inline(always)]
+    fn pack_queries(&self, rows: &mut [f32], packed: &mut [f32], lanes: usize) {
+        let Inputs { q, heads, scale, .. } = *self.inputs;
+        let group = heads.query / heads.key_value;
+        // Copied before they are turned: whole lines come from far memory many at a time, single numbers do not.
+        for (at, row) in rows.chunks_exact_mut(heads.size).take(lanes).enumerate() {
+            let (token, head) = self.lane(at);
+            row.copy_from_slice(q.head(self.tree.start + token, self.head * group + head, heads.size));
+        }
+        for (lane, row) in rows.chunks_exact(heads.size).take(lanes).enumerate() {
+            for (packed, value) in packed.chunks_exact_mut(lanes).zip(row) {
+                packed[lane] = value * scale;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn key(&self, token: usize) -> &[f32] {
+        let size = self.inputs.heads.size;
+        &self.keys[token * size.next_multiple_of(DIMS)..][..size]
+    }
+
+    #[inline(always)]
+    fn values(&self, token: usize) -> &[[f32; DIMS]] {
+        let width = self.inputs.heads.size.next_multiple_of(DIMS);
+        self.values[token * width..][..width].as_chunks().0
+    }
+
+    /// Scores of the keys that all lanes see, and the largest of every lane.
+    #[inline(always)]
+    fn score_shared<S: Simd, const KEYS: usize>(
+        &self,
+        simd: S,
+        shared: usize,
+        memory: &mut Memory<S::f32s>,
+    ) -> [S::f32s; VECTORS] {
+        let mut most = [simd.splat_f32s(f32::NEG_INFINITY); VECTORS];
+        let size = self.inputs.heads.size;
+        let queries = &memory.queries[..size];
+        for (block, scores) in memory.scores[..shared].chunks_mut(KEYS).enumerate() {
+            let mut keys = [&[][..]; KEYS];
+            for (at, key) in keys.iter_mut().enumerate() {
+                // The last block repeats its last key.
+                *key = &self.key(block * KEYS + at.min(scores.len() - 1))[..size];
+            }
+            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; KEYS];
+            for dim in 0..size {
+                let query = queries[dim];
+                for at in 0..KEYS {
+                    let key = simd.splat_f32s(keys[at][dim]);
+                    for vector in 0..VECTORS {
+                        sums[at][vector] = simd.mul_add_f32s(key, query[vector], sums[at][vector]);
+                    }
+                }
+            }
+            for sum in &sums {
+                for vector in 0..VECTORS {
+                    most[vector] = simd.max_f32s(most[vector], sum[vector]);
+                }
+            }
+            scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score = *sum);
+        }
+        most
+    }
+
+    /// Scores of the keys that not all lanes see; minus infinity where a lane does not.
+    #[inline(always)]
+    fn score_own<S: Simd>(
+        &self,
+        simd: S,
+        shared: usize,
+        own: &[Own],
+        mut most: [S::f32s; VECTORS],
+        memory: &mut Memory<S::f32s>,
+    ) -> [S::f32s; VECTORS] {
+        let unseen = simd.splat_f32s(f32::NEG_INFINITY);
+        memory.scores[shared..].fill([unseen; VECTORS]);
+        let size = self.inputs.heads.size;
+        for Own { vector, start, count, counts } in own {
+            let counts = S::as_simd_f32s(counts).0[0];
+            let scores = &mut memory.scores[shared..][..*count];
+            for (block, scores) in scores.chunks_mut(DIMS).enumerate() {
+                let mut keys = [&[][..]; DIMS];
+                for (at, key) in keys.iter_mut().enumerate() {
+                    *key = &self.key(start + block * DIMS + at.min(scores.len() - 1))[..size];
+                }
+                let mut sums = [simd.splat_f32s(0.0); DIMS];
+                for (dim, query) in memory.queries[..size].iter().enumerate() {
+                    for at in 0..DIMS {
+                        sums[at] = simd.mul_add_f32s(simd.splat_f32s(keys[at][dim]), query[*vector], sums[at]);
+                    }
+                }
+                for (at, (score, sum)) in scores.iter_mut().zip(&sums).enumerate() {
+                    let seen = simd.less_than_f32s(simd.splat_f32s((block * DIMS + at) as f32), counts);
+                    score[*vector] = simd.select_f32s(seen, *sum, score[*vector]);
+                    most[*vector] = simd.max_f32s(most[*vector], score[*vector]);
+                }
+            }
+        }
+        most
+    }
+
+    /// Turns scores of the keys that all lanes see into weights and adds up the values; the sums of weights.
+    #[inline(always)]
+    fn weigh_shared<S: Simd>(
+        &self,
+        simd: S,
+        shared: usize,
+        most: [S::f32s; VECTORS],
+        memory: &mut Memory<S::f32s>,
+    ) -> [S::f32s; VECTORS] {
+        let mut totals = [simd.splat_f32s(0.0); VECTORS];
+        for (block, weights) in memory.scores[..shared].chunks_mut(BLOCK).enumerate() {
+            for weight in weights.iter_mut() {
+                for vector in 0..VECTORS {
+                    weight[vector] = exp(simd, simd.sub_f32s(weight[vector], most[vector]));
+                    totals[vector] = simd.add_f32s(totals[vector], weight[vector]);
+                }
+            }
+            if S::REGISTER_COUNT >= 32 {
+                self.add_values::<S, DIMS>(simd, block * BLOCK, weights, memory.sums);
+            } else {
+                self.add_values::<S, 3>(simd, block * BLOCK, weights, memory.sums);
+            }
+        }
+        totals
+    }
+
+    /// Adds the values of the keys from `start` on, times their weights.
+    #[inline(always)]
+    fn add_values<S: Simd, const TILE: usize>(
+        &self,
+        simd: S,
+        start: usize,
+        weights: &[[S::f32s; VECTORS]],
+        sums: &mut [[S::f32s; VECTORS]],
+    ) {
+        let width = sums.len();
+        let values = &self.values[start * width..][..weights.len() * width];
+        let (tiles, rest) = sums.as_chunks_mut::<TILE>();
+        for (at, tile) in tiles.iter_mut().enumerate() {
+            add_tile(simd, at * TILE, width, values, weights, tile);
+        }
+        let first = width - rest.len();
+        for (at, sum) in rest.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+            add_tile(simd, first + at, width, values, weights, sum);
+        }
+    }
+
+    /// As `weigh_shared` for the keys that not all lanes see. A lane takes nothing of a value that it does not see:
+    /// even zero times NaN would spoil it.
+    #[inline(always)]
+    fn weigh_own<S: Simd>(
+        &self,
+        simd: S,
+        shared: usize,
+        own: &[Own],
+        most: [S::f32s; VECTORS],
+        mut totals: [S::f32s; VECTORS],
+        memory: &mut Memory<S::f32s>,
+    ) -> [S::f32s; VECTORS] {
+        let weights = &mut memory.scores[shared..];
+        for weight in weights.iter_mut() {
+            for vector in 0..VECTORS {
+                weight[vector] = exp(simd, simd.sub_f32s(weight[vector], most[vector]));
+                totals[vector] = simd.add_f32s(totals[vector], weight[vector]);
+            }
+        }
+        for Own { vector, start, count, counts } in own {
+            let counts = S::as_simd_f32s(counts).0[0];
+            for (at, sums) in memory.sums.as_chunks_mut::<DIMS>().0.iter_mut().enumerate() {
+                let mut tile = [simd.splat_f32s(0.0); DIMS];
+                tile.iter_mut().zip(&*sums).for_each(|(tile, sum)| *tile = sum[*vector]);
+                for (key, weight) in weights[..*count].iter().enumerate() {
+                    let seen = simd.less_than_f32s(simd.splat_f32s(key as f32), counts);
+                    for (sum, value) in tile.iter_mut().zip(&self.values(start + key)[at]) {
+                        let more = simd.mul_add_f32s(simd.splat_f32s(*value), weight[*vector], *sum);
+                        *sum = simd.select_f32s(seen, more, *sum);
+                    }
+                }
+                sums.iter_mut().zip(&tile).for_each(|(sum, tile)| sum[*vector] = *tile);
+            }
+        }
+        totals
+    }
+
+    /// Divides the sums of values by those of weights. Shapes: `sums` [width, lanes]; `rows`, for use on the way, [lanes,
+    /// size].
+    #[inline(always)]
+    fn write<S: Simd>(&mut self, simd: S, totals: [S::f32s; VECTORS], sums: &[f32], rows: &mut [f32]) {
+        let lanes = lanes_of_a_panel::<S>();
+        let size = self.inputs.heads.size;
+        let mut factors = [0.0; VECTORS * LONGEST];
+        for (factor, total) in S::as_mut_simd_f32s(&mut factors).0.iter_mut().zip(totals) {
+            *factor = simd.div_f32s(simd.splat_f32s(1.0), total);
+        }
+        for (dim, sums) in sums.chunks_exact(lanes).take(size).enumerate() {
+            for ((row, sum), factor) in rows.chunks_exact_mut(size).zip(sums).zip(&factors) {
+                row[dim] = sum * factor;
+            }
+        }
+        self.out.iter_mut().zip(rows.chunks_exact(size)).for_each(|(out, row)| out.copy_from_slice(row));
+    }
+}
+
+/// Adds the values of some dims, from `first` on. Shape of `values`: [weights, width].
+#[inline(always)]
+fn add_tile<S: Simd, const TILE: usize>(
+    simd: S,
+    first: usize,
+    width: usize,
+    values: &[f32],
+    weights: &[[S::f32s; VECTORS]],
+    sums: &mut [[S::f32s; VECTORS]; TILE],
+) {
+    // A copy, which stays in registers.
+    let mut tile = *sums;
+    for (weight, values) in weights.iter().zip(values.chunks_exact(width)) {
+        let Some(values) = values[first..].first_chunk::<TILE>() else {
+            break;
+        };
+        for (sum, value) in tile.iter_mut().zip(values) {
+            let value = simd.splat_f32s(*value);
+            for vector in 0..VECTORS {
+                sum[vector] = simd.mul_add_f32s(value, weight[vector], sum[vector]);
+            }
+        }
+    }
+    *sums = tile;
+}
