@@ -5,9 +5,13 @@
 
 mod attention;
 mod exp;
+mod norm;
 pub mod products;
+mod rotary;
 mod scratch;
 mod swiglu;
 
 pub use attention::{Heads, Rows, Tree, attention};
+pub use norm::{add_rms_norm, rms_norm};
+pub use rotary::{Angles, HeadNorms, norm_and_rotate};
 pub use swiglu::swiglu;

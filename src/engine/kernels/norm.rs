@@ -1,0 +1,118 @@
+//! Root mean square normalisation (Zhang and Sennrich 2019, <https://arxiv.org/abs/1910.07467>).
+//!
+//! Plain loops that the compiler vectorises for the processor at hand. Sums are taken in an order that does not depend
+//! on the width of registers, and multiplications and additions are never fused: every processor gives the same bits.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Products of one sum that are added up side by side.
+const LANES: usize = 32;
+/// Numbers that are worth a task of their own.
+pub(super) const GRAIN: usize = 1 << 14;
+
+/// Writes x / sqrt(mean(x²) + eps) · weight for every row.
+///
+/// Shapes: `x` and `out` [rows, width], `weight` [width].
+pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    assert_eq!(x.len(), out.len(), "an output for every input");
+    let (arch, width) = (Arch::new(), weight.len().max(1));
+    let rows = out.par_chunks_exact_mut(width).zip(x.par_chunks_exact(width));
+    rows.with_min_len(GRAIN.div_ceil(width)).for_each(|(out, x)| arch.dispatch(|| normalise(x, weight, eps, out)));
+}
+
+/// Adds `x` to `residual`, then writes the norm of the sum as [`rms_norm`] does.
+///
+/// Shapes: `residual`, `x` and `out` [rows, width], `weight` [width].
+pub fn add_rms_norm(residual: &mut [f32], x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    assert_eq!((x.len(), residual.len()), (out.len(), out.len()), "an output for every input");
+    let (arch, width) = (Arch::new(), weight.len().max(1));
+    let rows = out.par_chunks_exact_mut(width).zip(residual.par_chunks_exact_mut(width)).zip(x.par_chunks_exact(width));
+    rows.with_min_len(GRAIN.div_ceil(width)).for_each(|((out, residual), x)| {
+        arch.dispatch(|| {
+            residual.iter_mut().zip(x).for_each(|(residual, x)| *residual += x);
+            normalise(residual, weight, eps, out);
+        });
+    });
+}
+
+#[inline(always)]
+fn normalise(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let factor = rms_factor(x, eps);
+    for ((out, x), weight) in out.iter_mut().zip(x).zip(weight) {
+        *out = x * factor * weight;
+    }
+}
+
+/// 1 / sqrt(mean(x²) + eps)
+#[inline(always)]
+pub(super) fn rms_factor(x: &[f32], eps: f32) -> f32 {
+    let (blocks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0.0f32; LANES];
+    for block in blocks {
+        for lane in 0..LANES {
+            sums[lane] += block[lane] * block[lane];
+        }
+    }
+    let rest: f32 = rest.iter().map(|x| x * x).sum();
+    // Halved rather than added one by one, which registers do many at a time.
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+        half /= 2;
+    }
+    1.0 / ((sums[0] + rest) / x.len() as f32 + eps).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative to the exact value.
+    const TOLERANCE: f64 = 1e-6;
+
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|n| ((n * 7919) % 2003) as f32 / 1000.0 - 1.0).collect()
+    }
+
+    #[test]
+    fn rows_equal_the_definition() {
+        for (rows, width) in [(0, 8), (1, 1), (3, 33), (2, 128), (50, 1024)] {
+            let (x, weight, eps) = (numbers(rows * width), numbers(width), 1e-6);
+            let mut out = vec![f32::NAN; x.len()];
+            rms_norm(&x, &weight, eps, &mut out);
+            let mut residual: Vec<f32> = x.iter().map(|x| x * 0.25).collect();
+            let rest: Vec<f32> = x.iter().map(|x| x * 0.75).collect();
+            let mut added = vec![f32::NAN; x.len()];
+            add_rms_norm(&mut residual, &rest, &weight, eps, &mut added);
+            for (at, &got) in out.iter().enumerate() {
+                let row = &x[at / width * width..][..width];
+                let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+                let exact = f64::from(x[at]) / (mean + f64::from(eps)).sqrt() * f64::from(weight[at % width]);
+                assert!((f64::from(got) - exact).abs() <= TOLERANCE * exact.abs(), "{got} for {exact}");
+                assert!((added[at] - got).abs() <= 1e-6 * got.abs().max(1e-3), "{} for {got}", added[at]);
+                assert!((residual[at] - x[at]).abs() <= 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_in_any_company() {
+        let (x, weight) = (numbers(100 * 1000), numbers(1000));
+        let mut all = vec![0.0; x.len()];
+        rms_norm(&x, &weight, 1e-6, &mut all);
+        let mut one = vec![0.0; 1000];
+        rms_norm(&x[57_000..58_000], &weight, 1e-6, &mut one);
+        assert_eq!(one, all[57_000..58_000]);
+    }
+
+    #[test]
+    fn zeros_stay_and_nan_spreads_over_its_row_only() {
+        let mut out = [1.0; 8];
+        rms_norm(&[0.0, 0.0, 0.0, 0.0, 1.0, f32::NAN, 1.0, 1.0], &[1.0; 4], 1e-6, &mut out);
+        assert_eq!(out[..4], [0.0; 4]);
+        assert!(out[4..].iter().all(|value| value.is_nan()));
+    }
+}
