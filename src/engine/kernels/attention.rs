@@ -148,7 +148,7 @@ impl<'a, 'o> Unit<'a, 'o> {
                 |(at, out), in_tails| Panel { inputs, tree, head, keys, values, first: at * lanes, in_tails, out };
             let prefix = prefix.par_chunks_mut(lanes).enumerate().map(|each| panel(each, false));
             let tails = tails.par_chunks_mut(lanes).enumerate().map(|each| panel(each, true));
-            prefix.chain(tails).for_each(|panel| simd.vectorize(panel));
+            prefix.chain(tails).for_each(|panel| panel.run(simd));
         });
     }
 }

@@ -80,7 +80,6 @@ mod tests {
             }
         }
         assert!(worst <= EXP_ERROR, "{worst:e}");
-        println!("largest relative error {worst:e}");
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Plain loops that the compiler vectorises for the processor at hand. Sums are taken in an order that does not depend
 //! on the width of registers, and multiplications and additions are never fused: every processor gives the same bits.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 /// Products of one sum that are added up side by side.
-const LANES: usize = 32;
+const LANES: usize = 16;
 /// Numbers that are worth a task of their own.
 pub(super) const GRAIN: usize = 1 << 14;
 
@@ -18,7 +18,8 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     assert_eq!(x.len(), out.len(), "an output for every input");
     let (arch, width) = (Arch::new(), weight.len().max(1));
     let rows = out.par_chunks_exact_mut(width).zip(x.par_chunks_exact(width));
-    rows.with_min_len(GRAIN.div_ceil(width)).for_each(|(out, x)| arch.dispatch(|| normalise(x, weight, eps, out)));
+    rows.with_min_len(GRAIN.div_ceil(width))
+        .for_each(|(out, x)| arch.dispatch(Row { residual: None, x, weight, eps, out }));
 }
 
 /// Adds `x` to `residual`, then writes the norm of the sum as [`rms_norm`] does.
@@ -29,11 +30,34 @@ pub fn add_rms_norm(residual: &mut [f32], x: &[f32], weight: &[f32], eps: f32, o
     let (arch, width) = (Arch::new(), weight.len().max(1));
     let rows = out.par_chunks_exact_mut(width).zip(residual.par_chunks_exact_mut(width)).zip(x.par_chunks_exact(width));
     rows.with_min_len(GRAIN.div_ceil(width)).for_each(|((out, residual), x)| {
-        arch.dispatch(|| {
-            residual.iter_mut().zip(x).for_each(|(residual, x)| *residual += x);
-            normalise(residual, weight, eps, out);
-        });
+        arch.dispatch(Row { residual: Some(residual), x, weight, eps, out });
     });
+}
+
+/// One row. Not a closure, which the compiler may leave outside the code for the processor at hand.
+struct Row<'a> {
+    /// Takes `x` and is normalised in its place.
+    residual: Option<&'a mut [f32]>,
+    x: &'a [f32],
+    weight: &'a [f32],
+    eps: f32,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { residual, x, weight, eps, out } = self;
+        let Some(residual) = residual else {
+            return normalise(x, weight, eps, out);
+        };
+        for (residual, x) in residual.iter_mut().zip(x) {
+            *residual += x;
+        }
+        normalise(residual, weight, eps, out);
+    }
 }
 
 #[inline(always)]
@@ -54,16 +78,14 @@ pub(super) fn rms_factor(x: &[f32], eps: f32) -> f32 {
             sums[lane] += block[lane] * block[lane];
         }
     }
-    let rest: f32 = rest.iter().map(|x| x * x).sum();
-    // Halved rather than added one by one, which registers do many at a time.
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            sums[lane] += sums[lane + half];
-        }
-        half /= 2;
+    let mut last = 0.0;
+    for x in rest {
+        last += x * x;
     }
-    1.0 / ((sums[0] + rest) / x.len() as f32 + eps).sqrt()
+    for sum in sums {
+        last += sum;
+    }
+    1.0 / (last / x.len() as f32 + eps).sqrt()
 }
 
 #[cfg(test)]

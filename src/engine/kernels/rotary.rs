@@ -1,7 +1,7 @@
 //! The norm and the rotary position embedding of queries and keys (Su and others 2021,
 //! <https://arxiv.org/abs/2104.09864>), with the halves of a head as the pairs, as Llama and Qwen do.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::attention::Heads;
@@ -41,31 +41,63 @@ pub fn norm_and_rotate(qkv: &mut [f32], heads: Heads, positions: &[u32], norms: 
     rows.with_min_len(GRAIN.div_ceil(stride.max(1))).for_each(|(row, &position)| {
         let at = position as usize * half;
         let (cos, sin) = (&angles.cos[at..][..half], &angles.sin[at..][..half]);
-        arch.dispatch(|| {
-            let (queries, rest) = row.split_at_mut(heads.query * heads.size);
-            let keys = &mut rest[..heads.key_value * heads.size];
-            for (part, weight) in [(queries, norms.query), (keys, norms.key)] {
-                for head in part.chunks_exact_mut(heads.size) {
-                    turn(head, weight, norms.eps, cos, sin);
-                }
-            }
-        });
+        arch.dispatch(Row { row, heads, norms, cos, sin });
     });
 }
 
-#[inline(always)]
-fn turn(head: &mut [f32], weight: &[f32], eps: f32, cos: &[f32], sin: &[f32]) {
-    let half = cos.len();
-    let factor = rms_factor(head, eps);
-    let (first, second) = head.split_at_mut(half);
-    let (weights, more) = weight.split_at(half);
-    // All of one length, so that the loop needs no checks.
-    let (second, more, sin) = (&mut second[..half], &more[..half], &sin[..half]);
-    for (at, first) in first.iter_mut().enumerate() {
-        let (a, b) = (*first * factor * weights[at], second[at] * factor * more[at]);
-        *first = a * cos[at] - b * sin[at];
-        second[at] = b * cos[at] + a * sin[at];
+/// Queries, keys and values of one token. Not a closure, which the compiler may leave outside the code for the processor
+/// at hand.
+struct Row<'a> {
+    row: &'a mut [f32],
+    heads: Heads,
+    norms: HeadNorms<'a>,
+    cos: &'a [f32],
+    sin: &'a [f32],
+}
+
+impl WithSimd for Row<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { row, heads, norms, cos, sin } = self;
+        for (at, head) in row.chunks_exact_mut(heads.size).take(heads.query + heads.key_value).enumerate() {
+            let weight = if at < heads.query { norms.query } else { norms.key };
+            turn(simd, head, weight, norms.eps, (cos, sin));
+        }
     }
+}
+
+/// Written with vectors, as the compiler makes none of the plain loop.
+#[inline(always)]
+fn turn<S: Simd>(simd: S, head: &mut [f32], weight: &[f32], eps: f32, angles: (&[f32], &[f32])) {
+    let factor = simd.splat_f32s(rms_factor(head, eps));
+    let (first, second) = head.split_at_mut(angles.0.len());
+    let (weights, more) = weight.split_at(angles.0.len());
+    let (firsts, first_rest) = S::as_mut_simd_f32s(first);
+    let (seconds, second_rest) = S::as_mut_simd_f32s(second);
+    let (weights, weights_rest) = S::as_simd_f32s(weights);
+    let (more, more_rest) = S::as_simd_f32s(more);
+    let (cos, cos_rest) = S::as_simd_f32s(angles.0);
+    let (sin, sin_rest) = S::as_simd_f32s(angles.1);
+    for at in 0..firsts.len() {
+        let a = simd.mul_f32s(simd.mul_f32s(firsts[at], factor), weights[at]);
+        let b = simd.mul_f32s(simd.mul_f32s(seconds[at], factor), more[at]);
+        (firsts[at], seconds[at]) = turn_pair(simd, a, b, cos[at], sin[at]);
+    }
+    let a =
+        simd.mul_f32s(simd.mul_f32s(simd.partial_load_f32s(first_rest), factor), simd.partial_load_f32s(weights_rest));
+    let b =
+        simd.mul_f32s(simd.mul_f32s(simd.partial_load_f32s(second_rest), factor), simd.partial_load_f32s(more_rest));
+    let (a, b) = turn_pair(simd, a, b, simd.partial_load_f32s(cos_rest), simd.partial_load_f32s(sin_rest));
+    simd.partial_store_f32s(first_rest, a);
+    simd.partial_store_f32s(second_rest, b);
+}
+
+#[inline(always)]
+fn turn_pair<S: Simd>(simd: S, a: S::f32s, b: S::f32s, cos: S::f32s, sin: S::f32s) -> (S::f32s, S::f32s) {
+    let first = simd.sub_f32s(simd.mul_f32s(a, cos), simd.mul_f32s(b, sin));
+    (first, simd.add_f32s(simd.mul_f32s(b, cos), simd.mul_f32s(a, sin)))
 }
 
 #[cfg(test)]

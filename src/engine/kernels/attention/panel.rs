@@ -59,37 +59,59 @@ struct Memory<'m, V> {
     sums: &'m mut [[V; VECTORS]],
 }
 
-impl WithSimd for Panel<'_, '_, '_> {
+/// A panel with all that its sums need. Nothing between here and the sums is a closure: the compiler may leave one
+/// outside the code for the processor at hand, which costs a factor of fifty.
+struct Sums<'a, 'o, 'p, 'm> {
+    panel: Panel<'a, 'o, 'p>,
+    shared: usize,
+    own: Vec<Own>,
+    memory: &'m mut [f32],
+}
+
+impl Panel<'_, '_, '_> {
+    pub(super) fn run<S: Simd>(self, simd: S) {
+        let size = self.inputs.heads.size;
+        let (shared, own) = self.visible(S::F32_LANES);
+        let slots = shared + own.iter().map(|own| own.count).max().unwrap_or(0);
+        with_scratch((size + size.next_multiple_of(DIMS) + slots) * lanes_of_a_panel::<S>(), |memory| {
+            simd.vectorize(Sums { panel: self, shared, own, memory });
+        });
+    }
+}
+
+impl WithSimd for Sums<'_, '_, '_, '_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { mut panel, shared, own, memory } = self;
         let lanes = lanes_of_a_panel::<S>();
-        let size = self.inputs.heads.size;
-        let width = size.next_multiple_of(DIMS);
-        let (shared, own) = self.visible(S::F32_LANES);
-        let slots = shared + own.iter().map(|own| own.count).max().unwrap_or(0);
-        with_scratch((size + slots + width) * lanes, |memory| {
-            let (queries, rest) = memory.split_at_mut(size * lanes);
-            let (scores, sums) = rest.split_at_mut(slots * lanes);
-            self.pack_queries(sums, queries, lanes);
-            sums.fill(0.0);
-            let mut memory = Memory {
-                queries: S::as_simd_f32s(queries).0.as_chunks().0,
-                scores: S::as_mut_simd_f32s(scores).0.as_chunks_mut().0,
-                sums: S::as_mut_simd_f32s(sums).0.as_chunks_mut().0,
-            };
-            // As many keys at once as leave registers for the queries and one key.
-            let most = if S::REGISTER_COUNT >= 32 {
-                self.score_shared::<S, 8>(simd, shared, &mut memory)
-            } else {
-                self.score_shared::<S, 3>(simd, shared, &mut memory)
-            };
-            let most = self.score_own(simd, shared, &own, most, &mut memory);
-            let totals = self.weigh_shared(simd, shared, most, &mut memory);
-            let totals = self.weigh_own(simd, shared, &own, most, totals, &mut memory);
-            self.write(simd, totals, sums, queries);
-        });
+        let size = panel.inputs.heads.size;
+        let (queries, rest) = memory.split_at_mut(size * lanes);
+        let (sums, scores) = rest.split_at_mut(size.next_multiple_of(DIMS) * lanes);
+        panel.pack_queries(sums, queries, lanes);
+        sums.fill(0.0);
+        let mut memory = Memory {
+            queries: S::as_simd_f32s(queries).0.as_chunks().0,
+            scores: S::as_mut_simd_f32s(scores).0.as_chunks_mut().0,
+            sums: S::as_mut_simd_f32s(sums).0.as_chunks_mut().0,
+        };
+        // As many keys at once as leave registers for the queries and one key.
+        let most = if S::REGISTER_COUNT >= 32 {
+            panel.score_shared::<S, 8>(simd, shared, &mut memory)
+        } else {
+            panel.score_shared::<S, 3>(simd, shared, &mut memory)
+        };
+        let most = panel.score_own(simd, shared, &own, most, &mut memory);
+        let totals = panel.weigh_shared(simd, shared, most, &mut memory);
+        let totals = panel.weigh_own(simd, shared, &own, most, totals, &mut memory);
+        for vector in 0..VECTORS {
+            let factor = simd.div_f32s(simd.splat_f32s(1.0), totals[vector]);
+            for sums in memory.sums.iter_mut() {
+                sums[vector] = simd.mul_f32s(sums[vector], factor);
+            }
+        }
+        panel.write(sums, queries, lanes);
     }
 }
 
@@ -136,16 +158,13 @@ impl Panel<'_, '_, '_> {
     fn pack_queries(&self, rows: &mut [f32], packed: &mut [f32], lanes: usize) {
         let Inputs { q, heads, scale, .. } = *self.inputs;
         let group = heads.query / heads.key_value;
-        // Copied before they are turned: whole lines come from far memory many at a time, single numbers do not.
+        // Copied before they are transposed: whole lines come from far memory many at a time, single numbers do not.
         for (at, row) in rows.chunks_exact_mut(heads.size).take(lanes).enumerate() {
             let (token, head) = self.lane(at);
-            row.copy_from_slice(q.head(self.tree.start + token, self.head * group + head, heads.size));
+            let query = q.head(self.tree.start + token, self.head * group + head, heads.size);
+            row.iter_mut().zip(query).for_each(|(row, query)| *row = query * scale);
         }
-        for (lane, row) in rows.chunks_exact(heads.size).take(lanes).enumerate() {
-            for (packed, value) in packed.chunks_exact_mut(lanes).zip(row) {
-                packed[lane] = value * scale;
-            }
-        }
+        transpose(rows, heads.size, packed, lanes);
     }
 
     #[inline(always)]
@@ -318,22 +337,38 @@ impl Panel<'_, '_, '_> {
         totals
     }
 
-    /// Divides the sums of values by those of weights. Shapes: `sums` [width, lanes]; `rows`, for use on the way, [lanes,
-    /// size].
+    /// Copies the outputs. Shapes: `sums` [width, lanes]; `rows`, for use on the way, [lanes, size].
     #[inline(always)]
-    fn write<S: Simd>(&mut self, simd: S, totals: [S::f32s; VECTORS], sums: &[f32], rows: &mut [f32]) {
-        let lanes = lanes_of_a_panel::<S>();
+    fn write(&mut self, sums: &[f32], rows: &mut [f32], lanes: usize) {
         let size = self.inputs.heads.size;
-        let mut factors = [0.0; VECTORS * LONGEST];
-        for (factor, total) in S::as_mut_simd_f32s(&mut factors).0.iter_mut().zip(totals) {
-            *factor = simd.div_f32s(simd.splat_f32s(1.0), total);
-        }
-        for (dim, sums) in sums.chunks_exact(lanes).take(size).enumerate() {
-            for ((row, sum), factor) in rows.chunks_exact_mut(size).zip(sums).zip(&factors) {
-                row[dim] = sum * factor;
+        transpose(sums, lanes, rows, size);
+        self.out.iter_mut().zip(rows.chunks_exact(size)).for_each(|(out, row)| out.copy_from_slice(row));
+    }
+}
+
+/// Turns rows into columns. Shapes: `from` [at least rows, columns], `to` [columns, rows].
+#[inline(always)]
+fn transpose(from: &[f32], columns: usize, to: &mut [f32], rows: usize) {
+    const SIDE: usize = 4;
+    let (whole_rows, whole_columns) = (rows / SIDE * SIDE, columns / SIDE * SIDE);
+    for row in (0..whole_rows).step_by(SIDE) {
+        let block = &from[row * columns..][..SIDE * columns];
+        let (a, block) = block.split_at(columns);
+        let (b, block) = block.split_at(columns);
+        let (c, d) = block.split_at(columns);
+        let sides = a.as_chunks::<SIDE>().0.iter().zip(b.as_chunks::<SIDE>().0);
+        let sides = sides.zip(c.as_chunks::<SIDE>().0).zip(d.as_chunks::<SIDE>().0);
+        for ((((a, b), c), d), to) in sides.zip(to.chunks_exact_mut(SIDE * rows)) {
+            for at in 0..SIDE {
+                to[at * rows + row..][..SIDE].copy_from_slice(&[a[at], b[at], c[at], d[at]]);
             }
         }
-        self.out.iter_mut().zip(rows.chunks_exact(size)).for_each(|(out, row)| out.copy_from_slice(row));
+    }
+    for row in 0..rows {
+        let first = if row < whole_rows { whole_columns } else { 0 };
+        for column in first..columns {
+            to[column * rows + row] = from[row * columns + column];
+        }
     }
 }
 

@@ -158,7 +158,6 @@ fn outputs_equal_the_definition() {
         worst = worst.max(batch.error(&batch.run(), if longest == 600 { 7 } else { 1 }));
     }
     assert!(worst <= TOLERANCE, "{worst:e}");
-    println!("largest difference {worst:e}");
 }
 
 #[test]
