@@ -10,7 +10,8 @@
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
-//! - [`engine`]: text in, vectors out; the only room that will know candle, tokenizers and hf-hub
+//! - [`engine`]: text in, vectors out; the only room that knows candle and tokenizers; of it `engine/hub/` alone knows
+//!   hf-hub and ureq
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite
@@ -29,7 +30,8 @@
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
 //! 4. One bad document never ends a run, whatever its bytes: parsers are guarded against panics, and what reads PDFs
 //!    runs in a process of its own.
-//! 5. There is no network: nothing in this crate opens a connection.
+//! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not yet in the cache, both in
+//!    `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing or mismatching weight is an error, never a random or zero tensor.
 //! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143

@@ -1,5 +1,6 @@
 //! All of stderr: progress, warnings, the closing count, and the exit status they add up to.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::record::{Origin, Reason};
-use crate::terminal::escape_lines;
+use crate::terminal::{escape, escape_lines};
 
 /// When the progress display is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -197,6 +198,107 @@ impl Report {
             None => say(text),
         }
     }
+}
+
+/// Shows files that come in from elsewhere: a bar for each, or plain lines where stderr is no terminal.
+pub struct Downloads {
+    level: Level,
+    shown: bool,
+    terminal: bool,
+    current: RefCell<Option<Download>>,
+}
+
+/// A file that comes in.
+struct Download {
+    name: String,
+    total: Option<u64>,
+    place: u64,
+    /// Bytes that were there before.
+    first: u64,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    printed: Instant,
+}
+
+impl Downloads {
+    /// Nothing is shown before a file begins.
+    pub fn new(level: Level, progress: Progress) -> Self {
+        let shown = match progress {
+            Progress::Always => true,
+            Progress::Never => false,
+            Progress::Auto => level > Level::Quiet,
+        };
+        Self { level, shown, terminal: io::stderr().is_terminal(), current: RefCell::new(None) }
+    }
+
+    /// A file of so many bytes begins to come, of which some are there.
+    pub fn begin(&self, name: &str, total: Option<u64>, there: u64) {
+        let (name, now) = (escape(name), Instant::now());
+        let bar = (self.shown && self.terminal).then(|| download_bar(&name, total, there));
+        if self.shown && !self.terminal {
+            let of = total.map_or(String::new(), |total| format!(", {}", DecimalBytes(total)));
+            let on = if there > 0 { format!(", of which {} are there", DecimalBytes(there)) } else { String::new() };
+            say(&format!("mailsort: getting {name}{of}{on}"));
+        }
+        let download = Download { name, total, place: there, first: there, bar, started: now, printed: now };
+        self.current.replace(Some(download));
+    }
+
+    /// So many bytes of it are there.
+    pub fn place(&self, bytes: u64) {
+        let mut current = self.current.borrow_mut();
+        let Some(download) = current.as_mut() else {
+            return;
+        };
+        download.place = bytes;
+        download.first = download.first.min(bytes);
+        if let Some(bar) = &download.bar {
+            bar.set_position(bytes);
+        }
+        if self.shown && !self.terminal && download.printed.elapsed() >= LINE_EVERY {
+            download.printed = Instant::now();
+            let total = download.total.map_or(String::new(), |total| format!(" of {}", DecimalBytes(total)));
+            say(&format!("mailsort: {}: {}{total}", download.name, DecimalBytes(bytes)));
+        }
+    }
+
+    /// No more of it comes.
+    pub fn end(&self) {
+        let Some(download) = self.current.take() else {
+            return;
+        };
+        if let Some(bar) = &download.bar {
+            bar.finish_and_clear();
+        }
+        if self.shown && download.total.is_none_or(|total| total == download.place) {
+            let seconds = download.started.elapsed().as_secs_f64();
+            let speed = DecimalBytes(((download.place - download.first) as f64 / seconds.max(1e-3)) as u64);
+            say(&format!("mailsort: got {}, {} ({speed}/s)", download.name, DecimalBytes(download.place)));
+        }
+    }
+
+    /// Something that the user ought to know.
+    pub fn note(&self, message: &str) {
+        if self.level >= Level::Normal {
+            let line = format!("mailsort: {}", escape_lines(message));
+            match self.current.borrow().as_ref().and_then(|download| download.bar.as_ref()) {
+                Some(bar) => bar.suspend(|| say(&line)),
+                None => say(&line),
+            }
+        }
+    }
+}
+
+fn download_bar(name: &str, total: Option<u64>, there: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
+    bar.set_message(name.to_string());
+    bar.set_position(there);
+    // The speed of this run; what was there before did not come at any.
+    bar.reset_eta();
+    bar.enable_steady_tick(Duration::from_millis(250));
+    let known = "{msg}  {wide_bar}  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
+    set_template(&bar, if total.is_some() { known } else { "{msg}  {decimal_bytes}  {decimal_bytes_per_sec}" });
+    bar
 }
 
 fn documents(count: u64) -> String {

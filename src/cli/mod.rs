@@ -1,6 +1,7 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
+mod models;
 mod reading;
 mod writing;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
 pub use writing::{Output, Texts, Writing};
 
@@ -73,6 +75,9 @@ pub enum Command {
     /// Look into a cache of what models have computed, or make it smaller
     #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]
     Cache(Cache),
+    /// List, get and describe models that are larger than the built-in one
+    #[command(after_help = models::HELP)]
+    Models(Models),
 
     /// Print a script that completes the commands and flags of mailsort in a shell
     #[command(after_help = COMPLETIONS_HELP)]

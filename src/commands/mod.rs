@@ -3,8 +3,10 @@
 mod cache;
 mod classify;
 mod completions;
+mod downloads;
 mod inputs;
 mod man;
+mod models;
 mod pipeline;
 mod resume;
 mod show;
@@ -27,6 +29,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
         Command::Completions(arguments) => completions::run(arguments),
         Command::Man(arguments) => man::run(arguments),
         Command::PdfText => Ok(office::serve()),

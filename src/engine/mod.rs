@@ -4,6 +4,7 @@ pub mod builtin;
 // Public for `benches/products.rs`.
 #[doc(hidden)]
 pub mod kernels;
+pub mod hub;
 
 pub use builtin::Builtin;
 

@@ -8,6 +8,7 @@
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
+//! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
@@ -30,6 +31,7 @@ mod errors;
 mod formats;
 mod golden;
 mod hostile;
+mod hub;
 mod mailboxes;
 mod mailsort;
 mod notmuch;

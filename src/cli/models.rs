@@ -1,0 +1,141 @@
+//! Flags that say which model, and the verbs about models.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::engine::hub::HubOptions;
+use crate::report::{Level, Progress};
+
+pub(super) const HELP: &str = "\
+Examples:
+  mailsort models list
+  mailsort models pull qwen3-reranker-0.6b
+  mailsort models show qwen3-reranker-0.6b --format json | jq .parameters
+  mailsort models pull intfloat/multilingual-e5-small --revision main
+
+Environment:
+  HF_HOME, HF_HUB_CACHE  where models are kept [default: ~/.cache/huggingface, its folder hub]
+  HF_ENDPOINT            the hub [default: https://huggingface.co]
+  HF_TOKEN               a token, for models that are private or whose terms must be accepted
+  HF_HUB_OFFLINE         1 forbids all network
+  HTTPS_PROXY, NO_PROXY  a proxy on the way";
+
+/// Which model.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelSource {
+    /// A model of `mailsort models list`, OWNER/NAME on the hub, OWNER/NAME/FILE.gguf, a folder, or a .gguf file
+    /// [default: builtin]
+    #[arg(short, long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// The branch, tag or commit of a model of the hub [default: main]
+    #[arg(long, value_name = "REVISION", requires = "model")]
+    pub revision: Option<String>,
+
+    /// Ask nothing of the network: use a model that is here, or fail
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl ModelSource {
+    /// How the hub may be used.
+    pub fn options(&self) -> HubOptions {
+        HubOptions { revision: self.revision.clone(), offline: self.offline }
+    }
+}
+
+/// `mailsort models`.
+#[derive(Debug, Args)]
+pub struct Models {
+    /// What to do with models.
+    #[command(subcommand)]
+    pub verb: ModelsVerb,
+}
+
+/// The verbs about models.
+#[derive(Debug, Subcommand)]
+pub enum ModelsVerb {
+    /// List the models that have a short name, and those that are in the cache
+    List(ListModels),
+
+    /// Get models from the hub, and print where they are; what was interrupted goes on
+    Pull(PullModels),
+
+    /// Describe a model that is here: architecture, parameters, files, template, memory
+    Show(ShowModel),
+
+    /// Print where a model is
+    Path(PathModel),
+}
+
+/// The forms of descriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListForm {
+    /// For people
+    Text,
+    /// One JSON value
+    Json,
+}
+
+/// `mailsort models list`.
+#[derive(Debug, Args)]
+pub struct ListModels {
+    /// The form of the list
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub format: ListForm,
+}
+
+/// `mailsort models pull`.
+#[derive(Debug, Args)]
+pub struct PullModels {
+    /// Models of the list, OWNER/NAME on the hub, or OWNER/NAME/FILE.gguf
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+
+    /// The branch, tag or commit [default: main]
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+
+    /// Say nothing but what ends the run
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Show a bar for each file on stderr; plain lines where it is no terminal
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl PullModels {
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        if self.quiet { Level::Quiet } else { Level::Normal }
+    }
+}
+
+/// `mailsort models show`.
+#[derive(Debug, Args)]
+pub struct ShowModel {
+    /// A model that is here: as for `pull`, or a folder or .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// The branch, tag or commit [default: main]
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+
+    /// The form of the description
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub format: ListForm,
+}
+
+/// `mailsort models path`.
+#[derive(Debug, Args)]
+pub struct PathModel {
+    /// A model that is here: as for `pull`, or a folder or .gguf file
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+
+    /// The branch, tag or commit [default: main]
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+}

@@ -1,0 +1,123 @@
+//! Which files of a repository a model needs. Weights are safetensors or GGUF; what can hold code is never asked for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::names::{is_gguf, is_safe};
+
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const TOKENIZER: &str = "tokenizer.json";
+pub(super) const WEIGHTS: &str = "model.safetensors";
+/// Names the files of weights that are in several.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+/// Says that an encoder was published with its pooling.
+pub(super) const MODULES: &str = "modules.json";
+/// Files that a model may lack. For encoders they say how the vector is made.
+pub(super) const OPTIONAL: [&str; 4] =
+    ["tokenizer_config.json", MODULES, "sentence_bert_config.json", "1_Pooling/config.json"];
+
+/// No index of weights is longer.
+const LONGEST_INDEX: u64 = 64 << 20;
+
+/// What to fetch of a repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// In this order: small files first, so that weights are there only when everything else is.
+    pub(super) files: Vec<String>,
+    /// Files that the repository does not have and a model may lack.
+    pub(super) absent: Vec<&'static str>,
+    /// The GGUF file that the model is.
+    pub(super) gguf: Option<String>,
+}
+
+/// Chooses among all files of a repository, which lists `there`; `wanted` names a GGUF file.
+///
+/// # Errors
+/// When the repository lacks something a model needs, or leaves a choice.
+pub(super) fn choose(there: &[String], wanted: Option<&str>) -> Result<Choice> {
+    let has = |name: &str| there.iter().any(|file| file == name);
+    let ggufs: Vec<&str> = there.iter().map(String::as_str).filter(|name| is_gguf(name) && is_safe(name)).collect();
+    let one = |file: &str| Choice { files: vec![file.into()], absent: vec![], gguf: Some(file.into()) };
+    if let Some(wanted) = wanted {
+        ensure!(has(wanted), "it has no file {wanted}; {}", list(&ggufs));
+        return Ok(one(wanted));
+    }
+    if !has(INDEX) && !has(WEIGHTS) {
+        return match ggufs.as_slice() {
+            [] => bail!("it has no {WEIGHTS} and no GGUF file; weights in other formats (.bin, .pt) are never opened"),
+            [only] => Ok(one(only)),
+            several => bail!("it has several models; name one as OWNER/NAME/FILE.gguf: {}", several.join(", ")),
+        };
+    }
+    for needed in [CONFIG, TOKENIZER] {
+        ensure!(has(needed), "it has no {needed}, without which its weights are of no use");
+    }
+    let (optional, absent): (Vec<_>, Vec<_>) = OPTIONAL.into_iter().partition(|name| has(name));
+    let mut files: Vec<String> = [CONFIG, TOKENIZER].iter().chain(&optional).map(|name| name.to_string()).collect();
+    // The shards are known only when the index is read.
+    files.push(if has(INDEX) { INDEX } else { WEIGHTS }.into());
+    Ok(Choice { files, absent, gguf: None })
+}
+
+fn list(ggufs: &[&str]) -> String {
+    if ggufs.is_empty() { "it has no GGUF file at all".into() } else { format!("it has {}", ggufs.join(", ")) }
+}
+
+/// The files of weights that an index names.
+///
+/// # Errors
+/// When it is no index, or names files that are not beside it.
+pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
+    let shown = index.display();
+    let length = fs::metadata(index).with_context(|| format!("cannot read {shown}"))?.len();
+    ensure!(length <= LONGEST_INDEX, "{shown} is longer than any index of weights");
+    let text = fs::read(index).with_context(|| format!("cannot read {shown}"))?;
+    let read: Value = serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))?;
+    let map = read["weight_map"].as_object().with_context(|| format!("{shown} has no `weight_map`"))?;
+    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
+    ensure!(!names.is_empty(), "{shown} names no file");
+    for name in &names {
+        let inside = is_safe(name) && !name.contains('/') && name.ends_with(".safetensors");
+        ensure!(inside, "{shown} names the file {name:?}, which is not a safetensors file beside it");
+    }
+    Ok(names.into_iter().map(String::from).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(there: &[&str], wanted: Option<&str>) -> Result<Choice> {
+        choose(&there.iter().map(|name| name.to_string()).collect::<Vec<_>>(), wanted)
+    }
+
+    #[test]
+    fn small_files_come_first_and_code_never() {
+        let there = ["pytorch_model.bin", WEIGHTS, "modeling.py", TOKENIZER, "1_Pooling/config.json", CONFIG, MODULES];
+        let choice = chosen(&there, None).unwrap();
+        assert_eq!(choice.files, [CONFIG, TOKENIZER, MODULES, "1_Pooling/config.json", WEIGHTS]);
+        assert_eq!(choice.absent, ["tokenizer_config.json", "sentence_bert_config.json"]);
+        let sharded = chosen(&[CONFIG, TOKENIZER, INDEX, "model-00001-of-00002.safetensors"], None).unwrap();
+        assert_eq!(sharded.files.last().unwrap(), INDEX);
+    }
+
+    #[test]
+    fn a_choice_of_gguf_files_is_not_made_silently() {
+        assert_eq!(chosen(&["a.gguf", "README.md"], None).unwrap().gguf.unwrap(), "a.gguf");
+        let several = chosen(&["a.gguf", "b/c.gguf"], None).unwrap_err().to_string();
+        assert!(several.contains("a.gguf, b/c.gguf"), "{several}");
+        assert_eq!(chosen(&["a.gguf", "b/c.gguf"], Some("b/c.gguf")).unwrap().files, ["b/c.gguf"]);
+        assert!(chosen(&["a.gguf"], Some("x.gguf")).unwrap_err().to_string().contains("it has a.gguf"));
+        assert!(chosen(&["../a.gguf"], None).is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert!(chosen(&["pytorch_model.bin", CONFIG], None).unwrap_err().to_string().contains("never opened"));
+        assert!(chosen(&[WEIGHTS, CONFIG], None).unwrap_err().to_string().contains(TOKENIZER));
+    }
+}
