@@ -159,11 +159,11 @@ fn end_to_end(bencher: Bencher, name: &str) {
     let label =
         |label: &mailsort::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
     let labels: Vec<LabelText> = set.labels.iter().map(label).collect();
-    let vectors = ENGINE.embed_labels(&labels).into_iter().flatten().collect();
+    let vectors = ENGINE.embed_labels(&labels).into_iter().flatten().flatten().collect();
     let sorter = ZeroShot::new(vectors, ENGINE.temperature());
     each(bencher, &corpus(name).mails, |bytes| {
         let document = intake::read(raw(bytes), &Reading::default()).ok()?;
-        let embedding = ENGINE.embed(&[document.text()], ENGINE.default_max_tokens()).pop()??;
+        let embedding = ENGINE.embed(&[document.text()], None, ENGINE.default_max_tokens()).ok()?.pop()??;
         Some(sorter.scores(&embedding.vector))
     });
 }

@@ -1,18 +1,23 @@
 //! Prints the zero-shot accuracy of the embedded model by bare label name, beside its teacher's.
 //!
-//! `cargo run --release --example zero_shot -- ../shared/data/labelled`
+//! `cargo run --release --example zero_shot -- ../shared/data/labelled [--model FOLDER] [--rows N]`
+//!
+//! With `--model`, of the encoder in that folder instead, and which factor before the softmax would suit it best. With
+//! `--rows`, of about so many rows of each set, from all over it.
 //!
 //! The folder holds JSON Lines files with `text`, `label` and, where there are splits, `split` and `lang`. The
 //! teacher's column is `model/minilm.json`, which `model/make/minilm.py` wrote from the same rows.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to its user")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use mailsort::engine::{Builtin, Embedder, LabelText};
-use mailsort::sorting::ZeroShot;
+use anyhow::{Context, Result, bail, ensure};
+use mailsort::engine::checkpoint::Checkpoint;
+use mailsort::engine::{Builtin, Embedder, Encoder, LabelText};
+use mailsort::sorting::{ZeroShot, softmax};
 use serde::Deserialize;
 
 /// A set to measure: its key, its file, and which rows of it.
@@ -57,13 +62,26 @@ fn tasks() -> Vec<Task> {
 }
 
 fn main() -> Result<()> {
-    let folder = PathBuf::from(std::env::args_os().nth(1).context("usage: zero_shot FOLDER")?);
-    let model = Builtin::new()?;
+    let mut arguments = std::env::args_os().skip(1);
+    let folder = PathBuf::from(arguments.next().context("usage: zero_shot FOLDER [--model FOLDER] [--rows N]")?);
+    let (mut model, mut most): (Box<dyn Embedder>, usize) = (Box::new(Builtin::new()?), usize::MAX);
+    while let Some(flag) = arguments.next() {
+        let value = arguments.next().context("a flag needs a value")?;
+        match flag.to_str() {
+            Some("--model") => {
+                model = Box::new(Encoder::open(&Checkpoint::open(Path::new(&value))?, &value.to_string_lossy())?)
+            }
+            Some("--rows") => most = value.to_string_lossy().parse().context("--rows")?,
+            _ => bail!("there are only --model and --rows"),
+        }
+    }
     let teacher = teacher()?;
     println!("| set | rows | labels | mailsort | MiniLM | ECE |\n|---|---|---|---|---|---|");
+    let mut all = Vec::new();
     for task in tasks() {
-        let rows = rows(&folder, &task)?;
-        let (labels, accuracy, ece) = measure(&model, &rows)?;
+        let rows = thinned(rows(&folder, &task)?, most);
+        let (labels, scored) = scored(&*model, &rows)?;
+        let Quality { accuracy, ece, .. } = measure(&scored, model.temperature());
         let beside = teacher.get(&task.key).map_or("–".to_string(), |score| format!("{score:.1}"));
         println!(
             "| {} | {} | {labels} | {:.1} | {beside} | {:.1} |",
@@ -72,6 +90,13 @@ fn main() -> Result<()> {
             100.0 * accuracy,
             100.0 * ece
         );
+        all.push(scored);
+    }
+    println!("\n| factor | ECE | log loss |\n|---|---|---|");
+    for factor in [5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0, 100.0] {
+        let quality: Vec<Quality> = all.iter().map(|scored| measure(scored, factor)).collect();
+        let mean = |of: fn(&Quality) -> f64| quality.iter().map(of).sum::<f64>() / quality.len() as f64;
+        println!("| {factor} | {:.1} | {:.3} |", 100.0 * mean(|one| one.ece), mean(|one| one.loss));
     }
     Ok(())
 }
@@ -99,31 +124,66 @@ fn rows(folder: &Path, task: &Task) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Number of labels, accuracy, and expected calibration error over ten bins of confidence.
-fn measure(model: &Builtin, rows: &[Row]) -> Result<(usize, f64, f64)> {
+/// Every n-th row, and the first of each label, so that none is missing.
+fn thinned(rows: Vec<Row>, most: usize) -> Vec<Row> {
+    let step = rows.len().div_ceil(most).max(1);
+    let mut seen = BTreeSet::new();
+    let kept =
+        rows.into_iter().enumerate().filter(|(at, row)| seen.insert(row.label.clone()) || at.is_multiple_of(step));
+    kept.map(|(_, row)| row).collect()
+}
+
+/// The raw scores of a row, and which label is right. No scores where the model knows no word of the text.
+type Scored = (Option<Vec<f32>>, usize);
+
+/// The number of labels, and each row scored against all of them.
+fn scored(model: &dyn Embedder, rows: &[Row]) -> Result<(usize, Vec<Scored>)> {
     let mut names: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let texts: Vec<LabelText> =
         names.iter().map(|name| LabelText { name: name.to_string(), description: None }).collect();
-    let vectors: Option<Vec<_>> = model.embed_labels(&texts).into_iter().collect();
-    let sorter = ZeroShot::new(vectors.context("a label without a known word")?, model.temperature());
+    // A label of which no word is known is as far from every text as from any other.
+    let unknown = || vec![0.0; model.dims()];
+    let vectors = model.embed_labels(&texts)?.into_iter().map(|vector| vector.unwrap_or_else(unknown)).collect();
+    let sorter = ZeroShot::new(vectors, model.temperature());
     let texts: Vec<String> = rows.iter().map(|row| row.text.clone()).collect();
-    let mut right = 0;
-    let mut bins = [(0.0f64, 0.0f64, 0.0f64); 10];
-    for (row, embedding) in rows.iter().zip(model.embed(&texts, model.default_max_tokens())) {
-        let Some(embedding) = embedding else {
+    let start = Instant::now();
+    let embeddings = model.embed(&texts, None, model.default_max_tokens())?;
+    eprintln!("{:.1} texts a second", texts.len() as f64 / start.elapsed().as_secs_f64());
+    let scored = rows.iter().zip(embeddings).map(|(row, embedding)| {
+        let raw = embedding.map(|embedding| sorter.scores(&embedding.vector).raw);
+        Ok((raw, names.binary_search(&row.label.as_str()).ok().context("a label of its own")?))
+    });
+    Ok((names.len(), scored.collect::<Result<_>>()?))
+}
+
+/// Shares of 1, and the log loss in nats.
+struct Quality {
+    accuracy: f64,
+    /// Expected calibration error over ten bins of confidence.
+    ece: f64,
+    loss: f64,
+}
+
+fn measure(scored: &[Scored], factor: f32) -> Quality {
+    let mut right = 0u32;
+    let mut loss = 0.0;
+    let mut bins = [(0.0f64, 0.0f64); 10];
+    for (raw, label) in scored {
+        let Some(raw) = raw else {
             continue;
         };
-        let scores = sorter.scores(&embedding.vector).probabilities;
+        let scores = softmax(&raw.iter().map(|score| factor * score).collect::<Vec<_>>());
         let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
-        let hit = names[best] == row.label;
-        right += usize::from(hit);
+        let hit = best == *label;
+        right += u32::from(hit);
+        loss -= f64::from(scores[*label].max(f32::MIN_POSITIVE)).ln();
         let confidence = f64::from(scores[best]);
         let bin = &mut bins[((confidence * 10.0) as usize).min(9)];
-        *bin = (bin.0 + 1.0, bin.1 + confidence, bin.2 + f64::from(u8::from(hit)));
+        *bin = (bin.0 + confidence, bin.1 + f64::from(u8::from(hit)));
     }
-    let total = rows.len() as f64;
-    let ece = bins.iter().map(|(_, confidence, hits)| (confidence - hits).abs()).sum::<f64>() / total;
-    Ok((names.len(), right as f64 / total, ece))
+    let total = scored.len() as f64;
+    let ece = bins.iter().map(|(confidence, hits)| (confidence - hits).abs()).sum::<f64>() / total;
+    Quality { accuracy: f64::from(right) / total, ece, loss: loss / total }
 }

@@ -10,8 +10,9 @@
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
-//! - [`engine`]: text in, vectors out; the only room that knows candle and tokenizers; of it `engine/hub/` alone knows
-//!   hf-hub and ureq
+//! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/`
+//!   alone knows hf-hub and ureq, `device` alone CUDA; `checkpoint/` opens files, `vocabulary` and `prompt` make tokens,
+//!   `batch` packs them, `qwen3` is the model, `ops` and `kernels/` its arithmetic; `encoder/` holds BERT and XLM-RoBERTa
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite
@@ -33,7 +34,8 @@
 //! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not yet in the cache, both in
 //!    `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
-//! 7. A missing or mismatching weight is an error, never a random or zero tensor.
+//! 7. A missing, mismatching or left-over weight is an error, never a random or zero tensor. Weights are safetensors or
+//!    GGUF; nothing that could hold code is opened. What a mail says can never become a special token of a prompt.
 //! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143
 //!    stopped by a signal, after finishing what was in hand. A broken pipe is 0.
 //! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same

@@ -132,10 +132,12 @@ pub struct Skip {
 /// What intake makes of one document.
 pub type Intake = Result<Document, Skip>;
 
-/// Scores of one document against one label set, in the order of the labels.
+/// Scores of one document against one label set, or against those of its labels that were asked about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scores {
-    /// In [0, 1]: for an embedder a share of 1 over the label set.
+    /// Which labels: indices into the set.
+    pub labels: Vec<usize>,
+    /// In [0, 1]: for an embedder a share of 1 over the label set, for a reranker each by itself.
     pub probabilities: Vec<f32>,
     /// What they were made from: the cosine of an embedder, the logit of a reranker.
     pub raw: Vec<f32>,

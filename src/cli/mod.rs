@@ -1,6 +1,7 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
+mod model;
 mod models;
 mod reading;
 mod writing;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
 pub use writing::{Output, Texts, Writing};
@@ -144,6 +146,9 @@ pub struct Classify {
     /// What to sort into.
     #[command(flatten)]
     pub labels: Labels,
+    /// What scores.
+    #[command(flatten)]
+    pub engine: Engine,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -172,20 +177,20 @@ pub struct Labels {
     #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub top_k: usize,
 
-    /// Give no label when the best score is below this [0 to 1; with --raw-scores -1 to 1]. A label's own threshold in
+    /// Give no label when the best score is below this [0 to 1; with --raw-scores any score]. A label's own threshold in
     /// a TOML file wins over this, and this over the set's
     #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
     pub threshold: Option<f32>,
 
-    /// Print cosines instead of probabilities; thresholds are compared with them too
+    /// Print cosines, or a reranker's logits, instead of probabilities; thresholds are compared with them too
     #[arg(long)]
     pub raw_scores: bool,
 }
 
 fn score(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
-        Ok(score) if (-1.0..=1.0).contains(&score) => Ok(score),
-        _ => Err("not a score: 0 to 1, or -1 to 1 with --raw-scores".into()),
+        Ok(score) if score.is_finite() => Ok(score),
+        _ => Err("not a score: 0 to 1, or any number with --raw-scores".into()),
     }
 }
 
@@ -193,10 +198,6 @@ fn score(text: &str) -> Result<f32, String> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct Run {
-    /// How many tokens of a mail the model sees [default: 512]
-    #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
-    pub max_tokens: Option<usize>,
-
     /// How many threads work [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true)]
     pub threads: Option<usize>,

@@ -47,7 +47,7 @@ fn page(mut root: Command, verb: Option<&str>) -> Result<Vec<u8>> {
     page.render_synopsis_section(&mut out)?;
     page.render_description_section(&mut out)?;
     page.render_options_section(&mut out)?;
-    if verb.is_none() {
+    if command.has_subcommands() {
         page.render_subcommands_section(&mut out)?;
     }
     let mut end = Roff::new();

@@ -14,15 +14,15 @@ use rayon::ThreadPool;
 const IN_FLIGHT: usize = 4;
 /// How many bytes the items between reader and consumer may hold together; a single larger item passes alone.
 const BYTES_IN_FLIGHT: usize = 128 * 1024 * 1024;
-/// A piece of work has at most this many items, and ends with the item that reaches this many bytes.
-const PIECE_ITEMS: usize = 64;
+/// A piece of work ends with the item that reaches this many bytes.
 const PIECE_BYTES: usize = 1024 * 1024;
 /// How often a run that waits for input looks whether it shall stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
 /// Takes items from `produce` on a thread of its own, runs `work` on pieces of them in the pool, and hands the results
 /// to `consume` on the calling thread, in the order in which they were produced. `size` tells how many bytes an item
-/// holds. A piece is whatever has arrived: items that come slowly are not kept waiting for others. Once `stop` is true
+/// holds. A piece is whatever has arrived, at most `most` items: those that come slowly are not kept waiting for others.
+/// Once `stop` is true
 /// nothing more is begun, and what was begun is finished.
 ///
 /// # Errors
@@ -30,6 +30,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 /// stop.
 pub(super) fn run<T, U>(
     pool: &ThreadPool,
+    most: usize,
     produce: impl Iterator<Item = T> + Send + 'static,
     size: impl Fn(&T) -> usize + Send + 'static,
     work: impl Fn(Vec<T>) -> U + Sync,
@@ -41,12 +42,12 @@ where
     U: Send,
 {
     let budget = Arc::new(Budget::default());
-    let (items, arrived) = sync_channel(PIECE_ITEMS * IN_FLIGHT);
+    let (items, arrived) = sync_channel(most * IN_FLIGHT);
     let reader = thread::spawn({
         let budget = budget.clone();
         move || read(produce, &size, &budget, &items)
     });
-    let mut arrivals = Arrivals { arrived, closed: false };
+    let mut arrivals = Arrivals { arrived, closed: false, most };
     let work = &work;
     pool.in_place_scope(|scope| -> Result<()> {
         let mut under_way: VecDeque<(usize, Receiver<U>)> = VecDeque::new();
@@ -99,6 +100,7 @@ fn read<T>(
 struct Arrivals<T> {
     arrived: Receiver<(usize, T)>,
     closed: bool,
+    most: usize,
 }
 
 impl<T> Arrivals<T> {
@@ -107,7 +109,7 @@ impl<T> Arrivals<T> {
     fn piece(&mut self, wait: bool, stop: &impl Fn() -> bool) -> Option<(usize, Vec<T>)> {
         let mut piece = Vec::new();
         let mut bytes = 0;
-        while !self.closed && !stop() && piece.len() < PIECE_ITEMS && bytes < PIECE_BYTES {
+        while !self.closed && !stop() && piece.len() < self.most && bytes < PIECE_BYTES {
             let patience = if wait && piece.is_empty() { LOOK_UP } else { Duration::ZERO };
             match self.arrived.recv_timeout(patience) {
                 Ok((size, item)) => {
@@ -165,6 +167,7 @@ mod tests {
             };
             run(
                 &pool(threads),
+                64,
                 0..500,
                 move |_| bytes,
                 slow_first,
@@ -184,7 +187,7 @@ mod tests {
         let (_held, never) = sync_channel::<u32>(1);
         let started = Instant::now();
         let produce = (0..5).chain(std::iter::from_fn(move || never.recv().ok()));
-        let result = run(&pool(2), produce, |_| 0, |piece| piece, || false, |_| anyhow::bail!("enough"));
+        let result = run(&pool(2), 64, produce, |_| 0, |piece| piece, || false, |_| anyhow::bail!("enough"));
         assert_eq!(result.unwrap_err().to_string(), "enough");
         assert!(started.elapsed() < Duration::from_secs(5));
     }
@@ -199,6 +202,7 @@ mod tests {
         let stop = || asked.load(std::sync::atomic::Ordering::Relaxed);
         run(
             &pool(2),
+            64,
             produce,
             |_| 0,
             |piece| piece,
@@ -224,6 +228,7 @@ mod tests {
         let mut seen = Vec::new();
         run(
             &pool(1),
+            64,
             produce,
             |_| 1,
             |piece| piece,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::stream::{Stream, Verb};
+use super::stream::{PIECE, Stream, Verb};
 use crate::cli::Show;
 use crate::output::Texts;
 use crate::record::Intake;
@@ -31,5 +31,5 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         texts.flush()
     };
     let place = |line: &[u8], header: &[u8]| output.format.place(line, header);
-    stream.run(target, report, Verb { score: |piece| piece, write, place })
+    stream.run(target, report, Verb { score: Ok, piece: PIECE, write, place })
 }

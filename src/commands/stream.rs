@@ -20,6 +20,9 @@ use crate::output::{Place, Target, Written};
 use crate::record::{Intake, Skip};
 use crate::report::Report;
 
+/// How many documents a fast verb takes together.
+pub(super) const PIECE: usize = 64;
+
 /// A run whose inputs are known to be there.
 pub(super) struct Stream<'a> {
     input: &'a Input,
@@ -35,6 +38,8 @@ pub(super) struct Stream<'a> {
 pub(super) struct Verb<S, W, P> {
     /// Makes records of a piece, on the threads of the run.
     pub score: S,
+    /// How many documents are scored together at most. A stop waits for one piece, so slow models take few.
+    pub piece: usize,
     /// Writes and counts records, and flushes.
     pub write: W,
     /// Tells which document a line of output is about, given the header.
@@ -122,12 +127,13 @@ impl<'a> Stream<'a> {
         mut opened: Opened<'_>,
         mut report: Report,
         mut verb: Verb<
-            impl Fn(Vec<Intake>) -> Vec<V> + Sync,
+            impl Fn(Vec<Intake>) -> Result<Vec<V>> + Sync,
             impl FnMut(Vec<V>, &mut Report) -> io::Result<()>,
             impl Fn(&[u8], &[u8]) -> Result<Place>,
         >,
     ) -> Result<ExitCode> {
         let written = opened.written.take();
+        let slow = verb.piece < PIECE;
         let target = &opened.target;
         let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
         report.follow(self.source.bytes_read(), total);
@@ -140,7 +146,7 @@ impl<'a> Stream<'a> {
             piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, reading))).collect()
         };
         let mut write = |piece: Vec<Intake>, report: &mut Report| {
-            let scored = self.pool.install(|| (verb.score)(piece));
+            let scored = self.pool.install(|| (verb.score)(piece))?;
             (verb.write)(scored, report).with_context(|| opened.cannot_write())
         };
         if let Some(written) = written {
@@ -153,11 +159,16 @@ impl<'a> Stream<'a> {
         let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,
+            verb.piece,
             self.source,
             size,
             read,
             || stop.is_asked(),
             |piece| {
+                // What was read but not scored is read again by the run that goes on.
+                if stop.is_asked() && slow {
+                    return Ok(());
+                }
                 write(piece, &mut report)?;
                 if opened.resumable {
                     target.holds_records();

@@ -1,15 +1,36 @@
-//! Text in, vectors out. Models live here, and the knowledge of how each wants its text.
+//! Text in, vectors or scores of pairs out. Models live here, and the knowledge of how each wants its text.
 
+mod allocator;
+mod batch;
 pub mod builtin;
-// Public for `benches/products.rs`.
-#[doc(hidden)]
-pub mod kernels;
+pub mod card;
+pub mod checkpoint;
+mod composed;
+pub mod device;
+mod embedding;
+pub mod encoder;
 pub mod hub;
+pub mod kernels;
+mod linear;
+mod memory;
+mod open;
+mod ops;
+#[cfg(test)]
+mod parity;
+pub mod prompt;
+mod qwen3;
+mod reranker;
+mod vocabulary;
+
+use anyhow::Result;
 
 pub use builtin::Builtin;
+pub use checkpoint::fingerprint;
+pub use encoder::{Encoder, PairEncoder};
+pub use open::{Dtype, Loaded, Model, Options, open};
 
 /// A label as a model reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelText {
     /// The name as words.
     pub name: String,
@@ -36,12 +57,66 @@ pub trait Embedder: Send + Sync {
     /// How many tokens of a text the model sees unless told otherwise.
     fn default_max_tokens(&self) -> usize;
 
-    /// Embeds texts, each by itself: no vector depends on its neighbours. `None` where no token is known.
-    fn embed(&self, texts: &[String], max_tokens: usize) -> Vec<Option<Embedding>>;
+    /// Length of the vectors.
+    fn dims(&self) -> usize;
+
+    /// Embeds texts, each by itself: no vector depends on its neighbours. `instruct` says what the texts are asked, for
+    /// models that take an instruction. `None` where no token is known.
+    ///
+    /// # Errors
+    /// When the model cannot run, for want of memory.
+    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>>;
 
     /// Embeds labels; shape [labels, dims]. `None` for a label of which no word is known.
-    fn embed_labels(&self, labels: &[LabelText]) -> Vec<Option<Vec<f32>>>;
+    ///
+    /// # Errors
+    /// When the model cannot run, for want of memory.
+    fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>>;
 
     /// The calibrated factor between a raw score and the logit of a softmax over the labels.
     fn temperature(&self) -> f32;
+}
+
+/// What mails are judged by: labels, and what the question is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Task {
+    /// For models that take an instruction; `None` is the model's own.
+    pub instruct: Option<String>,
+    /// All labels of the task.
+    pub labels: Vec<LabelText>,
+}
+
+/// One mail, and those labels of a task that are asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The text of the mail.
+    pub text: &'a str,
+    /// Indices of the task's labels.
+    pub labels: &'a [usize],
+}
+
+/// What a reranker makes of a question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// The logit of each label of the question, in its order. The sigmoid of it is the probability that the label fits.
+    pub logits: Vec<f32>,
+    /// Tokens of the mail that were read.
+    pub tokens: usize,
+    /// True when the mail had more.
+    pub truncated: bool,
+}
+
+/// A model that reads a mail and a label together.
+pub trait Reranker: Send + Sync {
+    /// The name that goes into every record.
+    fn id(&self) -> &str;
+
+    /// How many tokens of a mail the model sees unless told otherwise.
+    fn default_max_tokens(&self) -> usize;
+
+    /// Judges mails, each by itself: no logit depends on its neighbours, nor on which other labels are asked about.
+    ///
+    /// # Errors
+    /// When the model cannot run, for want of memory.
+    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>>;
 }

@@ -22,24 +22,24 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Sorts the labels, best first; equal scores stay in the order of the label set.
+    /// Sorts the labels that have scores, best first; equal scores stay in the order of the label set.
     ///
-    /// Returns `None` when a score is not a number.
+    /// Returns `None` when a score is not a number, or there is none.
     pub fn rank(&self, scores: &Scores) -> Option<Ranking> {
         let printed = if self.raw { &scores.raw } else { &scores.probabilities };
         if printed.iter().any(|score| !score.is_finite()) {
             return None;
         }
-        let mut order: Vec<usize> = (0..printed.len()).collect();
-        order.sort_by(|&a, &b| printed[b].total_cmp(&printed[a]));
-        let &best = order.first()?;
-        let score = rounded(printed[best]);
+        let mut order: Vec<(usize, f32)> = scores.labels.iter().copied().zip(printed.iter().copied()).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let &(best, score) = order.first()?;
+        let score = rounded(score);
         let reached = self.thresholds[best].is_none_or(|threshold| score >= threshold);
         order.truncate(self.top_k);
         Some(Ranking {
             label: reached.then(|| self.names[best].clone()),
             score,
-            top: order.into_iter().map(|at| (self.names[at].clone(), rounded(printed[at]))).collect(),
+            top: order.into_iter().map(|(label, score)| (self.names[label].clone(), rounded(score))).collect(),
         })
     }
 }
@@ -48,6 +48,11 @@ impl Rules {
 fn rounded(score: f32) -> f32 {
     let unit = 10f32.powi(DECIMALS as i32);
     (score * unit).round() / unit
+}
+
+/// The probability that a logit stands for.
+pub fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The softmax of `logits`, safe from overflow.
@@ -67,7 +72,7 @@ mod tests {
     }
 
     fn scores() -> Scores {
-        Scores { probabilities: vec![0.2, 0.4, 0.4], raw: vec![-0.1, 0.3, 0.3] }
+        Scores { labels: vec![0, 1, 2], probabilities: vec![0.2, 0.4, 0.4], raw: vec![-0.1, 0.3, 0.3] }
     }
 
     #[test]
@@ -91,15 +96,31 @@ mod tests {
 
     #[test]
     fn thresholds_are_compared_with_what_is_printed() {
-        let scores = Scores { probabilities: vec![0.503_46, 0.4, 0.1], raw: vec![0.0; 3] };
+        let scores = Scores { labels: vec![0, 1, 2], probabilities: vec![0.503_46, 0.4, 0.1], raw: vec![0.0; 3] };
         let ranking = rules([Some(0.5035), None, None], 1, false).rank(&scores).unwrap();
         assert_eq!((ranking.label.as_deref(), ranking.score), (Some("a"), 0.5035));
     }
 
     #[test]
     fn not_a_number_is_no_ranking() {
-        let bad = Scores { probabilities: vec![f32::NAN; 3], raw: vec![0.0; 3] };
+        let bad = Scores { labels: vec![0, 1, 2], probabilities: vec![f32::NAN; 3], raw: vec![0.0; 3] };
         assert_eq!(rules([None; 3], 1, false).rank(&bad), None);
+    }
+
+    #[test]
+    fn labels_without_a_score_are_not_ranked() {
+        let two = Scores { labels: vec![2, 0], probabilities: vec![0.9, 0.9], raw: vec![2.0, 2.0] };
+        let ranking = rules([None; 3], 3, false).rank(&two).unwrap();
+        assert_eq!(ranking.top, [("a".into(), 0.9), ("c".into(), 0.9)]);
+        let none = Scores { labels: Vec::new(), probabilities: Vec::new(), raw: Vec::new() };
+        assert_eq!(rules([None; 3], 3, false).rank(&none), None);
+    }
+
+    #[test]
+    fn a_sigmoid_is_taken_once() {
+        assert_eq!(sigmoid(0.0), 0.5);
+        assert!(sigmoid(-200.0) >= 0.0 && sigmoid(-30.0) < 1e-12 && sigmoid(200.0) == 1.0);
+        assert!(sigmoid(f32::NAN).is_nan());
     }
 
     #[test]

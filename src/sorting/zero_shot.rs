@@ -20,7 +20,12 @@ impl ZeroShot {
     pub fn scores(&self, text: &[f32]) -> Scores {
         let raw: Vec<f32> = self.labels.iter().map(|label| label.iter().zip(text).map(|(a, b)| a * b).sum()).collect();
         let logits: Vec<f32> = raw.iter().map(|score| self.temperature * score).collect();
-        Scores { probabilities: softmax(&logits), raw }
+        Scores { labels: (0..raw.len()).collect(), probabilities: softmax(&logits), raw }
+    }
+
+    /// How many labels there are.
+    pub fn labels(&self) -> usize {
+        self.labels.len()
     }
 }
 

@@ -45,7 +45,7 @@ fn text(of_known: &[&Cached], others: &[&Cached]) -> String {
             known.name.into(),
             known.repository.into(),
             size(known.bytes()),
-            size(known.kept * F32),
+            size(known.layers * F32),
             known.licence().into(),
             if is_cached { "yes" } else { "no" }.into(),
         ]);
@@ -58,7 +58,7 @@ fn text(of_known: &[&Cached], others: &[&Cached]) -> String {
         out.push_str(cells.join("  ").trim_end());
         out.push('\n');
     }
-    out.push_str("\nmemory: of the weights in f32, on a CPU; half of it in f16, or bf16 on a GPU\n");
+    out.push_str("\nmemory: of the weights in f32; in f16 or bf16 half of it\n");
     if !others.is_empty() {
         out.push_str("\nalso in the cache:\n");
     }
@@ -82,7 +82,7 @@ fn values(of_known: &[&Cached], others: &[&Cached]) -> serde_json::Value {
             "dims": known.dims,
             "context": known.context,
             "bytes": known.bytes(),
-            "memory_f32": known.kept * F32,
+            "memory_f32": known.layers * F32,
             "licence": known.licence(),
             "cached": states(known.repository),
         })

@@ -1,6 +1,7 @@
 //! `mailsort models`: lists, gets and describes models.
 
 mod list;
+mod show;
 
 use std::io::Write;
 use std::path::Path;
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Models) -> Result<ExitCode> {
     match &arguments.verb {
         ModelsVerb::List(arguments) => list::run(arguments.format)?,
         ModelsVerb::Pull(arguments) => pull(arguments)?,
-        ModelsVerb::Show(_) => anyhow::bail!("not yet"),
+        ModelsVerb::Show(arguments) => show::run(arguments)?,
         ModelsVerb::Path(arguments) => path(arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -64,7 +64,11 @@ impl Embedder for Builtin {
         512
     }
 
-    fn embed(&self, texts: &[String], max_tokens: usize) -> Vec<Option<Embedding>> {
+    fn dims(&self) -> usize {
+        self.weights.dims
+    }
+
+    fn embed(&self, texts: &[String], _: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
         // What all texts of a language share tells nothing about labels, so their mean is taken away.
         let centred = |text: &String| {
             let (mut embedding, language) = self.embed_one(text, max_tokens)?;
@@ -73,16 +77,16 @@ impl Embedder for Builtin {
             }
             Some(embedding)
         };
-        texts.par_iter().map(centred).collect()
+        Ok(texts.par_iter().map(centred).collect())
     }
 
-    fn embed_labels(&self, labels: &[LabelText]) -> Vec<Option<Vec<f32>>> {
+    fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let text = |label: &LabelText| match &label.description {
             // One text, as the temperature was calibrated with.
             Some(description) => format!("{}. {description}", label.name),
             None => label.name.clone(),
         };
-        labels.iter().map(|label| Some(self.vector(&text(label))?.0)).collect()
+        Ok(labels.iter().map(|label| Some(self.vector(&text(label))?.0)).collect())
     }
 
     fn temperature(&self) -> f32 {

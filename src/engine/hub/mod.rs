@@ -129,6 +129,11 @@ pub fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     }
 }
 
+/// True for files of the kinds that mailsort opens.
+pub fn is_used(name: &str) -> bool {
+    [".json", ".safetensors", ".gguf"].iter().any(|ending| name.ends_with(ending))
+}
+
 /// All models in the cache that look whole.
 ///
 /// # Errors

@@ -13,8 +13,8 @@ pub struct Known {
     pub repository: &'static str,
     /// Parameters in the files; the shapes of `config.json` multiplied out.
     pub parameters: u64,
-    /// Parameters that a run keeps in memory: of the head of a reranker one row is enough.
-    pub kept: u64,
+    /// Parameters that a run copies into memory: the layers. Of the table of tokens rows are read where they lie.
+    pub layers: u64,
     /// Values of a vector; `None` for a reranker.
     pub dims: Option<usize>,
     /// Tokens that a text may have.
@@ -41,10 +41,10 @@ const TRUNK: [u64; 3] = [440_467_456, 3_633_511_936, 6_946_075_648];
 const TABLE: [u64; 3] = [151_669 * 1024, 151_669 * 2560, 151_669 * 4096];
 
 const fn known(name: &'static str, repository: &'static str, size: usize, dims: Option<usize>) -> Known {
-    let kept = TRUNK[size] + TABLE[size];
     // Only the 8B has a head of its own, and an embedder has none.
-    let head = if size == 2 && dims.is_none() { TABLE[2] } else { 0 };
-    Known { name, repository, parameters: kept + head, kept, dims, context: 32_768 }
+    let tables = if size == 2 && dims.is_none() { 2 } else { 1 };
+    let layers = TRUNK[size];
+    Known { name, repository, parameters: layers + tables * TABLE[size], layers, dims, context: 32_768 }
 }
 
 /// The models that have a short name.

@@ -102,8 +102,8 @@ fn answers_that_make_no_sense() {
 #[test]
 fn more_bytes_than_announced_are_not_taken() {
     let answer = "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n61a80\r\n";
-    // 400,000 bytes in one piece; the head is sent as it stands, so they are part of it.
-    let long: &'static str = Box::leak(format!("{answer}{}", "x".repeat(400_000)).into_boxed_str());
+    // 400,000 bytes in one piece, and an empty one at the end; the head is sent as it stands, so they are part of it.
+    let long: &'static str = Box::leak(format!("{answer}{}\r\n0", "x".repeat(400_000)).into_boxed_str());
     let place = Place::with_a_model(Manners { answers: vec![("/store/", long, 99)], ..Default::default() });
     bad(place.run("models pull owner/tiny"), &["model.safetensors", "more bytes than it said"]);
     assert!(fs::metadata(place.part()).map_or(0, |part| part.len()) <= 300_000);

@@ -1,0 +1,103 @@
+//! From the flags to a model that is ready.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+
+use super::scoring::{Memory, Pairs, Scorer, Vectors};
+use crate::cache::{Cache, ModelKey};
+use crate::cli::Engine;
+use crate::engine::hub::{self, HubOptions};
+use crate::engine::{Builtin, Loaded, Model, Options, device};
+use crate::labels::LabelSet;
+use crate::report::{Downloads, Report};
+
+/// The name of the embedded model.
+const BUILTIN: &str = "builtin";
+
+/// What scores a run, and by what.
+pub(super) struct Ready {
+    pub(super) scorer: Scorer,
+    /// All that the scores depend on besides labels and texts, for a run that goes on after another.
+    pub(super) fingerprint: String,
+    /// True where a mail takes milliseconds or more.
+    pub(super) slow: bool,
+}
+
+/// Opens models.
+struct Opener<'a> {
+    flags: &'a Engine,
+    report: &'a Report,
+    downloads: &'a Downloads,
+    device: Option<device::Opened>,
+    cache: Option<Arc<Cache>>,
+    fingerprint: String,
+}
+
+/// Opens what the flags ask for.
+///
+/// # Errors
+/// When a model is not to be had or cannot be used, flags contradict it, or it knows no word of a label.
+pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads: &Downloads) -> Result<Ready> {
+    let name = flags.source.model.as_deref().unwrap_or(BUILTIN);
+    let cache = flags.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
+    let cache = cache.map(Arc::new);
+    let mut opener = Opener { flags, report, downloads, device: None, cache, fingerprint: String::new() };
+    let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
+    let own = HubOptions { revision: flags.source.revision.clone(), offline: flags.source.offline };
+    let (model, memory) = opener.open(name, &own)?;
+    let scorer = match model {
+        Model::Embedder(engine) => {
+            ensure!(
+                flags.shortlist.is_none(),
+                "--shortlist is for rerankers; {} scores all labels at once",
+                engine.id()
+            );
+            Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
+        }
+        Model::Reranker(engine) => {
+            let shortlist = flags.shortlist.map(|most| opener.shortlist(sets, &instructs, most)).transpose()?;
+            Scorer::Pairs(Pairs::new(engine, sets, &instructs, flags.max_tokens, shortlist, memory))
+        }
+    };
+    let Engine { instruct, shortlist, max_tokens, .. } = flags;
+    let fingerprint = format!("{} {instruct:?} {shortlist:?} {max_tokens:?}", opener.fingerprint);
+    Ok(Ready { scorer, fingerprint, slow: name != BUILTIN })
+}
+
+impl Opener<'_> {
+    fn shortlist(&mut self, sets: &[LabelSet], instructs: &[Option<String>], most: usize) -> Result<(Vectors, usize)> {
+        let name = self.flags.shortlist_model.clone();
+        let options = HubOptions { revision: None, offline: self.flags.source.offline };
+        match self.open(&name, &options)? {
+            (Model::Embedder(engine), memory) => Ok((Vectors::new(engine, sets, instructs, None, memory)?, most)),
+            (Model::Reranker(_), _) => bail!("--shortlist-model {name} is a reranker; an embedding can choose labels"),
+        }
+    }
+
+    /// Opens a model, and its part of the cache.
+    fn open(&mut self, name: &str, options: &HubOptions) -> Result<(Model, Option<Memory>)> {
+        if name == BUILTIN {
+            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None));
+        }
+        let located = hub::locate(name, options, self.downloads)?;
+        let Engine { dtype, dims, batch_tokens, device, .. } = *self.flags;
+        let opened = match &self.device {
+            Some(opened) => opened,
+            None => {
+                let opened = device::open(device)?;
+                if device == device::DeviceChoice::Auto {
+                    self.report.say(format_args!("--device auto: computing on {}", opened.name));
+                }
+                self.device.insert(opened)
+            }
+        };
+        let options = Options { dtype, dims, batch_tokens };
+        let Loaded { model, class, notes } = crate::engine::open(&located.id, &located.path, opened, options)?;
+        notes.iter().for_each(|note| self.report.warn(format_args!("{}: {note}", located.id)));
+        let revision = located.revision.map_or_else(|| crate::engine::fingerprint(&located.path), Ok)?;
+        self.fingerprint.push_str(&format!("{} {revision} {class} {dims:?};", located.id));
+        let key = ModelKey { id: located.id, revision, dtype: class };
+        Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key))))
+    }
+}

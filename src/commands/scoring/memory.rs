@@ -1,0 +1,99 @@
+//! What one model has computed before, in a cache file.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+
+use crate::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
+use crate::engine::{Embedding, LabelText};
+
+/// Changes whenever a prompt changes, or what is made of one, so that no older result passes for a new one.
+const PROMPTS: &str = "1";
+
+/// The results of one model in a cache.
+pub(in crate::commands) struct Memory {
+    cache: Arc<Cache>,
+    model: Arc<ModelKey>,
+    /// What went wrong first. The run goes on without the cache from then on.
+    trouble: Mutex<Option<String>>,
+    given_up: AtomicBool,
+}
+
+/// What a score is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) instruct: Option<&'a str>,
+    pub(super) max_tokens: usize,
+}
+
+impl Memory {
+    /// The results of `model` in `cache`.
+    pub(in crate::commands) fn new(cache: Arc<Cache>, model: ModelKey) -> Self {
+        Self { cache, model: Arc::new(model), trouble: Mutex::default(), given_up: AtomicBool::new(false) }
+    }
+
+    /// What went wrong, once.
+    pub(in crate::commands) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The key of a pair.
+    pub(super) fn score_key(&self, asked: &Asked, label: &LabelText, text: TextHash) -> Key {
+        let Asked { instruct, max_tokens } = *asked;
+        // As the prompts have it; a name with a colon is another label than a name with a description.
+        let label = format!("{}\0{}", label.name, label.description.as_deref().unwrap_or_default());
+        Key::score(&ScoreParts { model: &self.model, prompt: PROMPTS, instruct, label: &label, text, max_tokens })
+    }
+
+    /// The key of the vector of a mail.
+    pub(super) fn vector_key(&self, asked: &Asked, text: &str, dims: usize) -> Key {
+        let (Asked { instruct, max_tokens }, text) = (*asked, TextHash::of(text));
+        Key::vector(&VectorParts { model: &self.model, prompt: PROMPTS, instruct, text, max_tokens, dims })
+    }
+
+    /// The scores that are known.
+    pub(super) fn scores(&self, keys: &[Key]) -> Vec<Option<Score>> {
+        self.tried(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()])
+    }
+
+    /// Keeps scores.
+    pub(super) fn keep_scores(&self, scores: &[(Key, Score)]) {
+        self.tried(|cache| cache.put_scores(scores));
+    }
+
+    /// The vectors that are known.
+    pub(super) fn vectors(&self, keys: &[Key]) -> Vec<Option<Embedding>> {
+        let found = self.tried(|cache| cache.vectors(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        let embedding = |vector: Vector| Embedding {
+            vector: vector.values,
+            tokens: vector.tokens as usize,
+            truncated: vector.truncated,
+        };
+        found.into_iter().map(|vector| vector.map(embedding)).collect()
+    }
+
+    /// Keeps vectors.
+    pub(super) fn keep_vectors(&self, vectors: Vec<(Key, Embedding)>) {
+        let vector = |embedding: Embedding| Vector {
+            values: embedding.vector,
+            tokens: embedding.tokens as u32,
+            truncated: embedding.truncated,
+        };
+        let vectors: Vec<(Key, Vector)> = vectors.into_iter().map(|(key, made)| (key, vector(made))).collect();
+        self.tried(|cache| cache.put_vectors(&vectors));
+    }
+
+    fn tried<T>(&self, action: impl FnOnce(&Cache) -> Result<T>) -> Option<T> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return None;
+        }
+        let error = match action(&self.cache) {
+            Ok(done) => return Some(done),
+            Err(error) => error,
+        };
+        self.given_up.store(true, Ordering::Relaxed);
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
+        None
+    }
+}

@@ -1,0 +1,101 @@
+//! From documents to verdicts: whichever model scores, behind whichever shortlist and cache.
+
+mod memory;
+mod pairs;
+mod vectors;
+
+use anyhow::Result;
+
+use crate::engine::LabelText;
+use crate::labels::LabelSet;
+use crate::record::{Document, Intake, Outcome, Reason, Scores, Verdict};
+use crate::sorting::Rules;
+
+pub(super) use memory::Memory;
+pub(super) use pairs::Pairs;
+pub(super) use vectors::Vectors;
+
+/// Everything that scoring needs.
+pub(super) struct Scoring {
+    scorer: Scorer,
+    rules: Vec<Rules>,
+}
+
+/// What scores a text.
+pub(super) enum Scorer {
+    /// Vectors of texts and labels.
+    Vectors(Vectors),
+    /// Pairs of text and label.
+    Pairs(Pairs),
+}
+
+/// What a scorer makes of one text.
+pub(super) struct Scored {
+    /// One for each label set.
+    sets: Vec<Scores>,
+    tokens: usize,
+    truncated: bool,
+}
+
+impl Scorer {
+    /// The name of the model.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Vectors(vectors) => vectors.id(),
+            Self::Pairs(pairs) => pairs.id(),
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Vectors(vectors) => vectors.trouble(),
+            Self::Pairs(pairs) => pairs.trouble(),
+        }
+    }
+}
+
+impl Scoring {
+    /// Takes one set of rules for each label set.
+    pub(super) fn new(scorer: Scorer, rules: Vec<Rules>) -> Self {
+        Self { scorer, rules }
+    }
+
+    /// What went wrong with the cache since this was last asked: the run goes on without it.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.scorer.trouble()
+    }
+
+    /// One verdict for each document, in order.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn verdicts(&self, piece: Vec<Intake>) -> Result<Vec<Verdict>> {
+        let texts: Vec<String> = piece.iter().flatten().map(Document::text).collect();
+        let scored = match &self.scorer {
+            Scorer::Vectors(vectors) => vectors.score(&texts)?,
+            Scorer::Pairs(pairs) => pairs.score(&texts)?.into_iter().map(Some).collect(),
+        };
+        let mut scored = scored.into_iter();
+        let verdict = |read: Intake| match read {
+            Err(skip) => Verdict { origin: skip.origin, envelope: skip.envelope, outcome: Err(skip.reason) },
+            Ok(document) => {
+                let scored = scored.next().flatten().ok_or(Reason::NoKnownWords);
+                let outcome = scored.and_then(|scored| self.outcome(&scored, document.truncated));
+                Verdict { origin: document.origin, envelope: document.envelope, outcome }
+            }
+        };
+        Ok(piece.into_iter().map(verdict).collect())
+    }
+
+    fn outcome(&self, scored: &Scored, cut: bool) -> Result<Outcome, Reason> {
+        let rank = |(rules, scores): (&Rules, &Scores)| rules.rank(scores).ok_or(Reason::NotANumber);
+        let rankings = self.rules.iter().zip(&scored.sets).map(rank).collect::<Result<_, _>>()?;
+        Ok(Outcome { rankings, tokens: scored.tokens, truncated: scored.truncated || cut })
+    }
+}
+
+/// The labels of a set as a model reads them.
+pub(super) fn label_texts(set: &LabelSet) -> Vec<LabelText> {
+    let text = |label: &crate::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
+    set.labels.iter().map(text).collect()
+}

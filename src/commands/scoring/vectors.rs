@@ -1,0 +1,137 @@
+//! Scores by vectors: the mail's with each label's.
+
+use anyhow::{Result, bail};
+
+use super::memory::{Asked, Memory};
+use super::{Scored, label_texts};
+use crate::engine::{Embedder, Embedding};
+use crate::labels::LabelSet;
+use crate::record::Scores;
+use crate::sorting::ZeroShot;
+
+/// An embedder and the vectors of all labels.
+pub(in crate::commands) struct Vectors {
+    engine: Box<dyn Embedder>,
+    sets: Vec<Set>,
+    /// What is asked, each once, as sets may share an instruction.
+    instructs: Vec<Option<String>>,
+    max_tokens: usize,
+    memory: Option<Memory>,
+}
+
+struct Set {
+    sorter: ZeroShot,
+    /// Which of the instructions.
+    instruct: usize,
+}
+
+impl Vectors {
+    /// Embeds the labels. `instructs` has what the mails are asked for each set, `None` for the model's own.
+    ///
+    /// # Errors
+    /// When the model knows no word of a label, or cannot run.
+    pub(in crate::commands) fn new(
+        engine: Box<dyn Embedder>,
+        sets: &[LabelSet],
+        instructs: &[Option<String>],
+        max_tokens: Option<usize>,
+        memory: Option<Memory>,
+    ) -> Result<Self> {
+        let mut distinct: Vec<Option<String>> = Vec::new();
+        let mut made = Vec::new();
+        for (set, instruct) in sets.iter().zip(instructs) {
+            let known = distinct.iter().position(|known| known == instruct).unwrap_or(distinct.len());
+            if known == distinct.len() {
+                distinct.push(instruct.clone());
+            }
+            made.push(Set { sorter: sorter(&*engine, set)?, instruct: known });
+        }
+        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
+        Ok(Self { engine, sets: made, instructs: distinct, max_tokens, memory })
+    }
+
+    /// The name of the model.
+    pub(in crate::commands) fn id(&self) -> &str {
+        self.engine.id()
+    }
+
+    /// Scores texts. `None` for one of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+        let by_instruct = self.instructs.iter().map(|instruct| self.embed(texts, instruct.as_deref()));
+        let by_instruct: Vec<Vec<Option<Embedding>>> = by_instruct.collect::<Result<_>>()?;
+        let scored = |at: usize| {
+            let embeddings: Vec<&Embedding> =
+                by_instruct.iter().map(|made| made[at].as_ref()).collect::<Option<_>>()?;
+            let sets = self.sets.iter().map(|set| set.sorter.scores(&embeddings[set.instruct].vector));
+            Some(Scored {
+                sets: sets.collect(),
+                tokens: embeddings.iter().map(|made| made.tokens).max().unwrap_or(0),
+                truncated: embeddings.iter().any(|made| made.truncated),
+            })
+        };
+        Ok((0..texts.len()).map(scored).collect())
+    }
+
+    /// The `most` likeliest labels of each set for each text, best first; all of them for a text without a known word.
+    /// Shape: [texts][sets].
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn shortlist(&self, texts: &[String], most: usize) -> Result<Vec<Vec<Vec<usize>>>> {
+        let scored = self.score(texts)?;
+        let every = |set: &Set| (0..set.sorter.labels()).collect();
+        let best = |scores: &Scores| {
+            let mut order = scores.labels.clone();
+            order.sort_by(|&a, &b| scores.raw[b].total_cmp(&scores.raw[a]));
+            order.truncate(most);
+            order
+        };
+        let lists = |scored: Option<Scored>| match scored {
+            Some(scored) => scored.sets.iter().map(best).collect(),
+            None => self.sets.iter().map(every).collect(),
+        };
+        Ok(scored.into_iter().map(lists).collect())
+    }
+
+    fn embed(&self, texts: &[String], instruct: Option<&str>) -> Result<Vec<Option<Embedding>>> {
+        let Some(memory) = &self.memory else {
+            return self.engine.embed(texts, instruct, self.max_tokens);
+        };
+        let asked = Asked { instruct, max_tokens: self.max_tokens };
+        let dims = self.engine.dims();
+        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();
+        let mut found = memory.vectors(&keys);
+        let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
+        let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();
+        let made = self.engine.embed(&texts, instruct, self.max_tokens)?;
+        let kept = missing.iter().zip(&made).filter_map(|(&at, made)| Some((keys[at].clone(), made.clone()?)));
+        memory.keep_vectors(kept.collect());
+        missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
+        Ok(found)
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.memory.as_ref()?.trouble()
+    }
+}
+
+/// Embeds the labels of a set.
+fn sorter(engine: &dyn Embedder, set: &LabelSet) -> Result<ZeroShot> {
+    let mut vectors = Vec::with_capacity(set.labels.len());
+    for (label, vector) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
+        match vector {
+            Some(vector) => vectors.push(vector),
+            None => bail!(
+                "the model {} knows no word of the label {:?} in {:?}; describe it in other words",
+                engine.id(),
+                label.name,
+                set.name
+            ),
+        }
+    }
+    Ok(ZeroShot::new(vectors, engine.temperature()))
+}

@@ -1,0 +1,179 @@
+//! What a model is, told from its files without loading its weights.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device};
+use serde_json::Value;
+
+use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
+use super::open::{Dtype, dtype, is_embedding};
+use super::prompt::{EMBEDDING_TASK, EmbeddingPrompt, PREFIX, RERANKER_TASK, RerankerPrompt, SUFFIX};
+use super::reranker::head;
+use super::vocabulary::Vocabulary;
+
+/// What a model is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Card {
+    /// As its files name it.
+    pub architecture: String,
+    /// `reranker` or `embedding`.
+    pub kind: &'static str,
+    /// Numbers in its files.
+    pub parameters: u64,
+    /// How most of them are written.
+    pub dtype: String,
+    /// Layers, where they are told.
+    pub layers: Option<u64>,
+    /// Width between the layers.
+    pub hidden: Option<u64>,
+    /// Tokens of the longest input.
+    pub context: Option<u64>,
+    /// Values of its longest vectors.
+    pub dims: Option<u64>,
+    /// Numbers of the tokens that answer.
+    pub yes_no: Option<(u32, u32)>,
+    /// What it is asked, with names in braces where something is filled in.
+    pub template: Option<String>,
+    /// What it is asked to do unless told otherwise.
+    pub instruct: Option<&'static str>,
+    /// Bytes that its weights take on a processor: by the type they are multiplied as, or that of the file.
+    pub memory: Vec<(String, u64)>,
+    /// The type among them that `--dtype auto` takes on this machine.
+    pub auto: String,
+    /// Why it cannot be run, as far as that shows without loading it.
+    pub problem: Option<String>,
+}
+
+/// Describes the folder or GGUF file at `path`.
+///
+/// # Errors
+/// When it is no checkpoint, or one of an architecture that mailsort does not run.
+pub fn describe(path: &Path) -> Result<Card> {
+    let checkpoint = Checkpoint::open(path)?;
+    let named = || format!("cannot use the model {}", path.display());
+    let (family, scores) = checkpoint.family().with_context(named)?;
+    let (parameters, kind) = checkpoint.weights.size();
+    let kind = kind.context("it holds no weights").with_context(named)?;
+    let embeds = if family == Family::Qwen3 { !scores && is_embedding(&checkpoint)? } else { !scores };
+    let mut card = Card {
+        architecture: architecture(&checkpoint),
+        kind: if embeds { "embedding" } else { "reranker" },
+        parameters,
+        dtype: kind.to_string(),
+        layers: None,
+        hidden: None,
+        context: None,
+        dims: None,
+        yes_no: None,
+        template: None,
+        instruct: None,
+        memory: memory(&checkpoint, kind),
+        auto: auto(kind),
+        problem: None,
+    };
+    let told = match family {
+        Family::Qwen3 => card.tell_qwen3(&checkpoint, embeds),
+        Family::Bert | Family::XlmRoberta => card.tell_encoder(&checkpoint, embeds),
+    };
+    card.problem = told.err().map(|error| format!("{error:#}"));
+    Ok(card)
+}
+
+impl Card {
+    fn tell_qwen3(&mut self, checkpoint: &Checkpoint, embeds: bool) -> Result<()> {
+        let config = checkpoint.qwen3()?;
+        let Qwen3Config { hidden_size, num_hidden_layers, max_position_embeddings, .. } = config;
+        self.layers = Some(num_hidden_layers as u64);
+        self.hidden = Some(hidden_size as u64);
+        self.context = Some(max_position_embeddings as u64);
+        self.dims = embeds.then_some(hidden_size as u64);
+        let vocabulary = Vocabulary::open(checkpoint)?;
+        if embeds {
+            EmbeddingPrompt::new(vocabulary)?;
+            self.instruct = Some(EMBEDDING_TASK);
+            self.template = Some("Instruct: {instruct}\nQuery:{mail}<|endoftext|>".into());
+        } else {
+            let prompt = RerankerPrompt::new(vocabulary)?;
+            self.yes_no = Some((prompt.yes, prompt.no));
+            self.instruct = Some(RERANKER_TASK);
+            let body = "<Instruct>: {instruct}\n<Query>: {mail}\n<Document>: {label}";
+            self.template = Some([PREFIX, body, SUFFIX].concat());
+            // Only the rows of the answers are read.
+            head(checkpoint, &config, &prompt)?;
+        }
+        Ok(())
+    }
+
+    fn tell_encoder(&mut self, checkpoint: &Checkpoint, embeds: bool) -> Result<()> {
+        let Description::Folder(config) = &checkpoint.description else {
+            return Ok(());
+        };
+        self.layers = config["num_hidden_layers"].as_u64();
+        self.hidden = config["hidden_size"].as_u64();
+        self.context = config["max_position_embeddings"].as_u64();
+        self.dims = self.hidden.filter(|_| embeds);
+        Ok(())
+    }
+}
+
+fn architecture(checkpoint: &Checkpoint) -> String {
+    match &checkpoint.description {
+        Description::Folder(config) => {
+            let named = config["architectures"][0].as_str().or(config["model_type"].as_str());
+            named.unwrap_or("unknown").to_string()
+        }
+        Description::Gguf(metadata) => metadata.text("general.architecture").unwrap_or("unknown").to_string(),
+    }
+}
+
+/// Of a Qwen3 checkpoint the layers are copied for multiplication; of the table of tokens and of a head only the rows that
+/// are needed are read, where they lie.
+pub(super) fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> {
+    let in_memory = |name: &str| !name.contains("embed_tokens") && name != "lm_head.weight";
+    let numbers = checkpoint.weights.numbers(in_memory);
+    if kind.is_quantised() {
+        return vec![(kind.to_string(), checkpoint.weights.bytes(in_memory))];
+    }
+    let wide = [("f32", 4), ("f16", 2)];
+    let bf16 = (auto(Kind::Bf16) == "bf16").then_some(("bf16", 2));
+    wide.into_iter().chain(bf16).map(|(name, size)| (name.to_string(), numbers * size)).collect()
+}
+
+/// What `--dtype auto` means on the processor.
+fn auto(kind: Kind) -> String {
+    if kind.is_quantised() {
+        return kind.to_string();
+    }
+    match dtype(Dtype::Auto, kind, &Device::Cpu) {
+        DType::BF16 => "bf16",
+        DType::F16 => "f16",
+        _ => "f32",
+    }
+    .into()
+}
+
+impl Card {
+    /// The same for programs.
+    pub fn to_json(&self) -> Value {
+        let memory: serde_json::Map<String, Value> =
+            self.memory.iter().map(|(name, bytes)| (name.clone(), (*bytes).into())).collect();
+        serde_json::json!({
+            "architecture": self.architecture,
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "dtype": self.dtype,
+            "layers": self.layers,
+            "hidden": self.hidden,
+            "context": self.context,
+            "dims": self.dims,
+            "yes": self.yes_no.map(|(yes, _)| yes),
+            "no": self.yes_no.map(|(_, no)| no),
+            "template": self.template,
+            "instruct": self.instruct,
+            "memory": memory,
+            "dtype_auto": self.auto,
+            "problem": self.problem,
+        })
+    }
+}

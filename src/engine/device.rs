@@ -1,0 +1,120 @@
+//! Where a model computes. This file alone says CUDA.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use candle_core::Device;
+
+/// What the user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// A GPU where there is one.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The GPU of this number.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let number = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+                number.map(Self::Cuda).ok_or_else(|| "not a device: auto, cpu, cuda or cuda:N".into())
+            }
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+/// A device that is there, and what to call it.
+pub struct Opened {
+    /// For candle.
+    pub(super) device: Device,
+    /// What was asked for.
+    pub(super) choice: DeviceChoice,
+    /// For people, with the reason where the processor was taken for want of a GPU.
+    pub name: String,
+}
+
+impl Opened {
+    /// True when a GPU was asked for by name.
+    pub(super) fn is_asked_for(&self) -> bool {
+        matches!(self.choice, DeviceChoice::Cuda(_))
+    }
+}
+
+/// Opens a device.
+///
+/// # Errors
+/// When a GPU is asked for and not to be had; the message says why.
+pub fn open(choice: DeviceChoice) -> Result<Opened> {
+    match choice {
+        DeviceChoice::Cpu => Ok(processor(choice, "cpu".into())),
+        DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(processor(choice, "cpu".into())),
+        DeviceChoice::Auto => match cuda(0) {
+            Ok(device) => Ok(Opened { device, choice, name: "cuda:0".into() }),
+            Err(reason) => Ok(processor(choice, format!("cpu, as there is no usable GPU: {reason}"))),
+        },
+        DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => {
+            bail!(
+                "--device {choice}: this mailsort was built without CUDA; build it with --features cuda, or use --device cpu"
+            )
+        }
+        DeviceChoice::Cuda(number) => match cuda(number) {
+            Ok(device) => Ok(Opened { device, choice, name: choice.to_string() }),
+            Err(reason) => bail!("--device {choice}: there is no usable GPU of that number: {reason}"),
+        },
+    }
+}
+
+fn processor(choice: DeviceChoice, name: String) -> Opened {
+    Opened { device: Device::Cpu, choice, name }
+}
+
+/// The driver's own words are behind a trace that nobody needs.
+fn cuda(number: usize) -> Result<Device, String> {
+    Device::new_cuda(number).map_err(|error| error.to_string().lines().next().unwrap_or("no reason given").to_string())
+}
+
+/// True when the error says that the device ran out of memory.
+pub(super) fn out_of_memory(error: &candle_core::Error) -> bool {
+    let text = error.to_string();
+    text.contains("OUT_OF_MEMORY") || text.contains("out of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_devices() {
+        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        assert!("gpu".parse::<DeviceChoice>().is_err());
+        assert!("cuda:-1".parse::<DeviceChoice>().is_err());
+    }
+
+    #[test]
+    fn the_processor_is_always_there() {
+        assert!(open(DeviceChoice::Cpu).is_ok());
+        assert!(open(DeviceChoice::Auto).is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! Qwen3 embeddings: the hidden state of the last token, normalised. The mail asks, labels are what is looked for.
+
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+
+use super::batch::{self, Prompt};
+use super::checkpoint::Checkpoint;
+use super::linear::Placement;
+use super::memory;
+use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
+use super::qwen3::Model;
+use super::vocabulary::Vocabulary;
+use super::{Embedder, Embedding, LabelText};
+
+/// The shortest vectors that the models were trained for.
+const FEWEST_DIMS: usize = 32;
+/// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
+const TEMPERATURE: f32 = 20.0;
+
+/// A Qwen3 embedding.
+pub(super) struct Qwen3Embedding {
+    id: String,
+    prompt: EmbeddingPrompt,
+    model: Model,
+    dims: usize,
+    batch_tokens: usize,
+}
+
+impl Qwen3Embedding {
+    /// Loads the weights. `dims` cuts vectors before they are normalised.
+    ///
+    /// # Errors
+    /// When something is missing, of another shape, or left over; when `dims` is out of range; or the device has not
+    /// enough memory.
+    pub(super) fn load(
+        id: String,
+        checkpoint: Checkpoint,
+        placement: Placement,
+        dims: Option<usize>,
+        batch_tokens: usize,
+    ) -> Result<Self> {
+        let prompt = EmbeddingPrompt::new(Vocabulary::open(&checkpoint)?)?;
+        let config = checkpoint.qwen3()?;
+        super::open::check_vocabulary(prompt.highest(), &config)?;
+        let most = config.hidden_size;
+        let dims = dims.unwrap_or(most);
+        ensure!((FEWEST_DIMS..=most).contains(&dims), "--dims {dims}: {id} gives {FEWEST_DIMS} to {most} dims");
+        let prefix = if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." };
+        let model = Model::load(checkpoint, prefix, placement)?;
+        model.weights().finish(|_| false)?;
+        Ok(Self { id, prompt, model, dims, batch_tokens })
+    }
+
+    fn vectors(&self, texts: Vec<Prefix>) -> Result<Vec<Embedding>> {
+        let empty = |text: &Prefix| Embedding { vector: Vec::new(), tokens: text.tokens, truncated: text.truncated };
+        let mut embeddings: Vec<Embedding> = texts.iter().map(empty).collect();
+        let prompts: Vec<Prompt> =
+            texts.into_iter().map(|text| Prompt { prefix: text.ids, tails: Vec::new() }).collect();
+        for (slots, batch) in batch::pack(&prompts, self.batch_tokens) {
+            let states = self
+                .model
+                .forward(&batch)
+                .map_err(memory::explained)
+                .with_context(|| format!("cannot run {}", self.id))?;
+            for (slot, state) in slots.iter().zip(states) {
+                embeddings[slot.prompt].vector = normalised(&state[..self.dims]);
+            }
+        }
+        Ok(embeddings)
+    }
+
+    /// Tokens of a text that fit beside the instruction and the end.
+    fn room(&self, overhead: usize, max_tokens: usize) -> Result<usize> {
+        let context = self.model.config().max_position_embeddings;
+        ensure!(overhead < context, "the instruction alone has {overhead} tokens; {} reads {context}", self.id);
+        Ok(max_tokens.min(context - overhead))
+    }
+}
+
+/// The vector with length 1.
+fn normalised(values: &[f32]) -> Vec<f32> {
+    let square: f64 = values.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
+    let length = square.sqrt().max(1e-12);
+    values.iter().map(|&value| (f64::from(value) / length) as f32).collect()
+}
+
+impl Embedder for Qwen3Embedding {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn default_max_tokens(&self) -> usize {
+        2048
+    }
+
+    fn dims(&self) -> usize {
+        self.dims
+    }
+
+    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+        let instruct = instruct.unwrap_or(EMBEDDING_TASK);
+        let bare = self.prompt.query(instruct, "", 0)?.ids.len();
+        let room = self.room(bare + 4, max_tokens)?;
+        let read = texts.par_iter().map(|text| self.prompt.query(instruct, text, room));
+        let vectors = self.vectors(read.collect::<Result<_>>()?)?;
+        Ok(vectors.into_iter().map(Some).collect())
+    }
+
+    fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
+        let room = self.room(4, usize::MAX)?;
+        let read = labels.par_iter().map(|label| self.prompt.document(&prompt::label(label), room));
+        let vectors = self.vectors(read.collect::<Result<_>>()?)?;
+        Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
+    }
+
+    fn temperature(&self) -> f32 {
+        TEMPERATURE
+    }
+}

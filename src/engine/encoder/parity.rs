@@ -1,0 +1,150 @@
+//! The numbers of Python's transformers and sentence-transformers, as `tests/models/` keeps them, against ours; and that
+//! they do not depend on neighbours.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::*;
+use crate::engine::{Question, Reranker, Task};
+
+pub(super) fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+}
+
+fn golden(name: &str) -> Value {
+    let path = folder("golden").join(format!("{name}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+pub(super) fn encoder(folder: &Path) -> Result<Encoder> {
+    Encoder::open(&Checkpoint::open(folder)?, "tiny")
+}
+
+pub(super) fn pairs(folder: &Path) -> Result<PairEncoder> {
+    PairEncoder::open(&Checkpoint::open(folder)?, "tiny")
+}
+
+pub(super) fn bare(name: &str) -> LabelText {
+    LabelText { name: name.into(), description: None }
+}
+
+pub(super) fn numbers(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect()
+}
+
+/// The largest difference, as a share of the largest value.
+pub(super) fn difference(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    let largest = theirs.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    ours.iter().zip(theirs).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest
+}
+
+fn texts(golden: &Value) -> Vec<String> {
+    golden["cases"].as_array().unwrap().iter().map(|case| case["text"].as_str().unwrap().to_string()).collect()
+}
+
+fn vectors_are_those_of_transformers(name: &str) {
+    let (model, golden) = (encoder(&folder(name)).unwrap(), golden(name));
+    assert!(model.notes().is_empty());
+    let most = model.default_max_tokens();
+    let embedded = model.embed(&texts(&golden), None, most).unwrap();
+    let mut compared = 0;
+    for (case, ours) in golden["cases"].as_array().unwrap().iter().zip(embedded) {
+        let text = case["text"].as_str().unwrap();
+        let words = model.tokens.words(text, most).unwrap();
+        let theirs = ids(&case["ids"]);
+        assert_eq!(model.tokens.input(&words.ids).ids, theirs, "{text:?}");
+        let Some(ours) = ours else {
+            let known = theirs[1..theirs.len() - 1].iter().any(|&id| !model.tokens.is_unknown(id));
+            assert!(!known, "{text:?} has known tokens");
+            continue;
+        };
+        assert_eq!(ours.tokens, theirs.len() - 2);
+        let off = difference(&ours.vector, &numbers(&case["vector"]));
+        assert!(off < 1e-5, "{text:?}: {off}");
+        compared += 1;
+    }
+    assert!(compared > 20);
+}
+
+#[test]
+fn bert_with_mean_pooling() {
+    vectors_are_those_of_transformers("tiny-bert");
+}
+
+#[test]
+fn xlm_roberta_with_cls_pooling() {
+    vectors_are_those_of_transformers("tiny-xlmr");
+}
+
+fn logits_are_those_of_transformers(name: &str) {
+    let (model, golden) = (pairs(&folder(name)).unwrap(), golden(name));
+    let cases = golden["cases"].as_array().unwrap();
+    assert!(cases.len() > 20);
+    for case in cases {
+        let (mail, label) = (case["query"].as_str().unwrap(), case["document"].as_str().unwrap());
+        let task = Task { instruct: None, labels: vec![bare(label)] };
+        let question = Question { text: mail, labels: &[0] };
+        let judged = model.judge(&task, &[question], model.default_max_tokens()).unwrap().remove(0);
+        let theirs = case["logit"].as_f64().unwrap() as f32;
+        let off = (judged.logits[0] - theirs).abs() / theirs.abs().max(1.0);
+        assert!(off < 1e-5, "{mail:?}, {label:?}: {} for {theirs}", judged.logits[0]);
+    }
+}
+
+#[test]
+fn bert_that_scores_pairs() {
+    logits_are_those_of_transformers("tiny-bert-reranker");
+}
+
+#[test]
+fn xlm_roberta_that_scores_pairs() {
+    logits_are_those_of_transformers("tiny-xlmr-reranker");
+}
+
+fn in_a_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run)
+}
+
+#[test]
+fn a_vector_does_not_depend_on_its_neighbours() {
+    for name in ["tiny-bert", "tiny-xlmr"] {
+        let model = encoder(&folder(name)).unwrap();
+        let texts = texts(&golden(name));
+        let together = in_a_pool(3, || model.embed(&texts, None, 96).unwrap());
+        let alone = |text: &String| model.embed(std::slice::from_ref(text), None, 96).unwrap().remove(0);
+        let one_by_one: Vec<_> = in_a_pool(1, || texts.iter().map(alone).collect());
+        // Bit by bit.
+        assert_eq!(together, one_by_one);
+        let backwards: Vec<String> = texts.iter().rev().cloned().collect();
+        let mut backwards = in_a_pool(2, || model.embed(&backwards, None, 96).unwrap());
+        backwards.reverse();
+        assert_eq!(together, backwards);
+    }
+}
+
+#[test]
+fn a_logit_does_not_depend_on_its_neighbours() {
+    for name in ["tiny-bert-reranker", "tiny-xlmr-reranker"] {
+        let model = pairs(&folder(name)).unwrap();
+        let labels = ["invoice", "meeting: when and where", "личное", "🎉"].map(bare).to_vec();
+        let task = Task { instruct: None, labels };
+        let long = "The invoice is due on Friday. ".repeat(40);
+        let mails = ["Please pay", &long, "", "Wann treffen wir uns?"];
+        let questions = mails.map(|text| Question { text, labels: &[0, 1, 2, 3] });
+        let together = in_a_pool(3, || model.judge(&task, &questions, 512).unwrap());
+        assert_eq!(together.iter().map(|one| one.truncated).collect::<Vec<_>>(), [false, true, false, false]);
+        for (mail, judged) in mails.iter().zip(&together) {
+            for (label, logit) in judged.logits.iter().enumerate() {
+                let question = Question { text: mail, labels: &[label] };
+                let alone = in_a_pool(1, || model.judge(&task, &[question], 512).unwrap());
+                assert_eq!(alone[0].logits, [*logit], "{mail:?}, {label}");
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The shape of a BERT or XLM-RoBERTa trunk: `config.json` of a folder.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::engine::checkpoint::{Checkpoint, Description, Family};
+
+/// What stands between the two products of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Activation {
+    /// x · Φ(x), exactly.
+    Gelu,
+    /// The same by a hyperbolic tangent, which some models were trained with.
+    GeluTanh,
+    /// max(x, 0).
+    Relu,
+}
+
+/// Names follow `config.json`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shape {
+    pub(super) family: Family,
+    /// Rows of the embedding.
+    pub(super) vocab_size: usize,
+    /// Width of the residual stream.
+    pub(super) hidden_size: usize,
+    pub(super) num_hidden_layers: usize,
+    pub(super) num_attention_heads: usize,
+    /// Width between the two products of a layer.
+    pub(super) intermediate_size: usize,
+    /// Rows of the table of positions.
+    pub(super) max_position_embeddings: usize,
+    /// Rows of the table that tells the texts of a pair apart.
+    pub(super) type_vocab_size: usize,
+    pub(super) layer_norm_eps: f64,
+    pub(super) pad_token_id: usize,
+    pub(super) hidden_act: Activation,
+}
+
+impl Shape {
+    /// Takes the shape from `config.json`.
+    ///
+    /// # Errors
+    /// When a value is missing or of another kind, or asks for something that the two families do not have.
+    pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        let config = config(checkpoint)?;
+        let number = |name: &str| -> Result<usize> {
+            let value = config[name].as_u64().filter(|&value| value > 0 && value <= 1 << 30);
+            Ok(value.with_context(|| format!("config.json: `{name}` is missing or not a positive number"))? as usize)
+        };
+        let positions = config["position_embedding_type"].as_str().unwrap_or("absolute");
+        ensure!(positions == "absolute", "config.json: `position_embedding_type` {positions:?} is not supported");
+        ensure!(config["is_decoder"] != true, "config.json: `is_decoder` is true; an encoder reads both ways");
+        let (family, _) = checkpoint.family()?;
+        let eps = config["layer_norm_eps"].as_f64().filter(|eps| (0.0..0.1).contains(eps));
+        let shape = Self {
+            family,
+            vocab_size: number("vocab_size")?,
+            hidden_size: number("hidden_size")?,
+            num_hidden_layers: number("num_hidden_layers")?,
+            num_attention_heads: number("num_attention_heads")?,
+            intermediate_size: number("intermediate_size")?,
+            max_position_embeddings: number("max_position_embeddings")?,
+            type_vocab_size: number("type_vocab_size")?,
+            layer_norm_eps: eps.context("config.json: `layer_norm_eps` is missing or not a small number")?,
+            // The classes of `transformers` have these where the file says nothing.
+            pad_token_id: config["pad_token_id"].as_u64().unwrap_or(u64::from(family == Family::XlmRoberta)) as usize,
+            hidden_act: activation(config)?,
+        };
+        ensure!(
+            shape.hidden_size.is_multiple_of(shape.num_attention_heads),
+            "a width of {} cannot be shared by {} attention heads",
+            shape.hidden_size,
+            shape.num_attention_heads
+        );
+        ensure!(shape.num_hidden_layers <= 1024, "{} layers are no encoder", shape.num_hidden_layers);
+        ensure!(
+            shape.first_position() < shape.max_position_embeddings,
+            "config.json: {} positions, of which the first used is {}",
+            shape.max_position_embeddings,
+            shape.first_position()
+        );
+        Ok(shape)
+    }
+
+    /// The position of the first token. XLM-RoBERTa counts from behind the padding token's number.
+    pub(super) fn first_position(&self) -> usize {
+        if self.family == Family::XlmRoberta { self.pad_token_id + 1 } else { 0 }
+    }
+
+    /// The longest input in tokens, special ones included: 512 of the 514 positions of XLM-RoBERTa.
+    pub(super) fn longest(&self) -> usize {
+        self.max_position_embeddings - self.first_position()
+    }
+}
+
+fn activation(config: &Value) -> Result<Activation> {
+    Ok(match config["hidden_act"].as_str().unwrap_or("gelu") {
+        "gelu" => Activation::Gelu,
+        "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
+        "relu" => Activation::Relu,
+        other => bail!("config.json: `hidden_act` {other:?} is not supported"),
+    })
+}
+
+/// `config.json`.
+///
+/// # Errors
+/// When the checkpoint is a GGUF file.
+pub(super) fn config(checkpoint: &Checkpoint) -> Result<&Value> {
+    match &checkpoint.description {
+        Description::Folder(config) => Ok(config),
+        Description::Gguf(_) => bail!("{}: encoders are read from folders, not from GGUF", checkpoint.path.display()),
+    }
+}

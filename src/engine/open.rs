@@ -1,0 +1,161 @@
+//! Which model a checkpoint is, and how it is opened.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device};
+
+use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
+use super::device::Opened;
+use super::embedding::Qwen3Embedding;
+use super::kernels::products::Kind as Packing;
+use super::linear::Placement;
+use super::reranker::Qwen3Reranker;
+use super::{Embedder, Encoder, PairEncoder, Reranker};
+use super::{card, memory};
+
+/// What weights are multiplied as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Dtype {
+    /// What the device is fast with and nothing of the weights is lost in
+    #[default]
+    Auto,
+    /// 4 bytes a number
+    F32,
+    /// 2 bytes a number, up to 65504; large models overflow on some texts
+    F16,
+    /// 2 bytes a number, as the released weights are
+    Bf16,
+}
+
+/// How a model is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What weights are multiplied as.
+    pub dtype: Dtype,
+    /// How many values vectors have, where a model gives a choice.
+    pub dims: Option<usize>,
+    /// Tokens that go through the model together.
+    pub batch_tokens: Option<usize>,
+}
+
+/// A model that is ready.
+pub enum Model {
+    /// Places texts and labels in one space.
+    Embedder(Box<dyn Embedder>),
+    /// Reads a mail and a label together.
+    Reranker(Box<dyn Reranker>),
+}
+
+/// A model and what is to be said of it.
+pub struct Loaded {
+    /// The model.
+    pub model: Model,
+    /// The class of numbers that its results depend on, such as `bf16 cpu`.
+    pub class: String,
+    /// What a user should know, such as a guess that had to be made.
+    pub notes: Vec<String>,
+}
+
+/// Opens the folder or GGUF file at `path`; `id` is what records call it.
+///
+/// # Errors
+/// When it is no model that mailsort runs, something in it is missing, of another shape or left over, or the device has
+/// not enough memory. The message names what.
+pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<Loaded> {
+    let checkpoint = Checkpoint::open(path)?;
+    let named = || format!("cannot use the model {}", path.display());
+    let (family, scores) = checkpoint.family().with_context(named)?;
+    match family {
+        Family::Qwen3 => qwen3(id, checkpoint, scores, opened, options).map_err(memory::explained).with_context(named),
+        Family::Bert | Family::XlmRoberta => {
+            ensure!(!opened.is_asked_for(), "--device {}: encoders such as {id} run on the processor", opened.name);
+            encoder(id, &checkpoint, scores, options).with_context(named)
+        }
+    }
+}
+
+fn qwen3(id: &str, checkpoint: Checkpoint, scores: bool, opened: &Opened, options: Options) -> Result<Loaded> {
+    let (_, kind) = checkpoint.weights.size();
+    let kind = kind.context("the checkpoint holds no weights")?;
+    let dtype = dtype(options.dtype, kind, &opened.device);
+    let placement = Placement { device: opened.device.clone(), dtype, compose: false };
+    let class = class(kind, &placement);
+    if placement.device.is_cpu() {
+        let name = if kind.is_quantised() { kind.to_string() } else { placement.dtype.as_str().to_string() };
+        // Where the processor has no instructions for bf16 it is widened.
+        let widened = placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
+        let name = if widened { "f32".to_string() } else { name };
+        let needed = card::memory(&checkpoint, kind).into_iter().find(|(known, _)| *known == name);
+        needed.map_or(Ok(()), |(name, bytes)| memory::check(bytes, &name))?;
+        super::allocator::keep_freed_memory();
+    }
+    let budget = options.batch_tokens.unwrap_or(if placement.device.is_cpu() { 1024 } else { 16384 });
+    let id = id.to_string();
+    let model = if !scores && is_embedding(&checkpoint)? {
+        Model::Embedder(Box::new(Qwen3Embedding::load(id, checkpoint, placement, options.dims, budget)?))
+    } else {
+        ensure!(options.dims.is_none(), "--dims is for embeddings; {id} is a reranker");
+        Model::Reranker(Box::new(Qwen3Reranker::load(id, checkpoint, placement, budget)?))
+    };
+    Ok(Loaded { model, class, notes: Vec::new() })
+}
+
+/// Encoders are small, and run on the processor in f32 whatever the device.
+fn encoder(id: &str, checkpoint: &Checkpoint, scores: bool, options: Options) -> Result<Loaded> {
+    ensure!(options.dims.is_none(), "--dims is for embeddings that were trained for it; {id} was not");
+    let class = "f32 cpu".to_string();
+    if scores {
+        let model = Model::Reranker(Box::new(PairEncoder::open(checkpoint, id)?));
+        return Ok(Loaded { model, class, notes: Vec::new() });
+    }
+    let encoder = Encoder::open(checkpoint, id)?;
+    let notes = encoder.notes().to_vec();
+    Ok(Loaded { model: Model::Embedder(Box::new(encoder)), class, notes })
+}
+
+/// Released embeddings come with a list of modules and lack the prefix of a language model; nothing else tells them from
+/// rerankers before their tokenizers are read.
+pub(super) fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
+    let Description::Gguf(metadata) = &checkpoint.description else {
+        let bare = checkpoint.weights.has("embed_tokens.weight");
+        return Ok(bare || checkpoint.path.join("modules.json").exists());
+    };
+    // llama.cpp's numbers for pooling: 3 the last token, 4 a score.
+    Ok(match metadata.whole("qwen3.pooling_type") {
+        Some(3) => true,
+        Some(4) => false,
+        Some(other) => bail!("the GGUF file pools by {other}; mailsort reads the last token (3) or a score (4)"),
+        None => metadata.flag("tokenizer.ggml.add_eos_token").unwrap_or(false),
+    })
+}
+
+/// The type that weights are multiplied as. The processor has f16 products, but they are slower than those of f32, and a
+/// file of f16 has more precision than bf16 keeps.
+pub(super) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
+    match asked {
+        Dtype::Auto if !device.is_cpu() => DType::BF16,
+        Dtype::Auto if kind == Kind::Bf16 && Packing::Bf16.is_available() => DType::BF16,
+        Dtype::Auto | Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    }
+}
+
+/// What the results depend on besides the weights: the type, and on which sort of device.
+fn class(kind: Kind, placement: &Placement) -> String {
+    let device = if placement.device.is_cpu() { "cpu" } else { "gpu" };
+    let dtype = placement.dtype.as_str();
+    if kind.is_quantised() { format!("{kind} {dtype} {device}") } else { format!("{dtype} {device}") }
+}
+
+/// # Errors
+/// When the tokenizer has tokens that the embedding has no row for.
+pub(super) fn check_vocabulary(highest: u32, config: &Qwen3Config) -> Result<()> {
+    ensure!(
+        (highest as usize) < config.vocab_size,
+        "the tokenizer has tokens up to {highest}, the embedding {} rows: they are of different models",
+        config.vocab_size
+    );
+    Ok(())
+}

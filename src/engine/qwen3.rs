@@ -1,0 +1,208 @@
+//! The Qwen3 trunk: tokens in, the hidden states that a head reads out.
+//!
+//! It follows `modeling_qwen3.py` of Hugging Face transformers, class by class, for packed sequences without padding:
+//! the tokens of a batch lie one behind the other, and several label tails may share the prefix before them (see
+//! [`Tree`]). <https://github.com/huggingface/transformers/blob/main/src/transformers/models/qwen3/modeling_qwen3.py>
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Tensor};
+
+use super::checkpoint::{Checkpoint, Qwen3Config, Weights};
+use super::kernels::{Heads, Tree};
+use super::linear::{Linear, Placement};
+use super::ops::{self, Angles, Attention, HeadNorms, Scale};
+
+/// Tokens that go through the trunk together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    /// Shape: [tokens].
+    pub(super) ids: Vec<u32>,
+    /// The position of each token in its own sequence. Shape: [tokens].
+    pub(super) positions: Vec<u32>,
+    /// Which tokens see which.
+    pub(super) trees: Vec<Tree>,
+    /// The tokens whose hidden states are wanted. Shape: [outputs].
+    pub(super) last: Vec<u32>,
+}
+
+/// `Qwen3Model`.
+pub(super) struct Model {
+    checkpoint: Checkpoint,
+    config: Qwen3Config,
+    /// The name of the embedding's weight, whose rows are read where they lie.
+    embedding: String,
+    layers: Vec<Layer>,
+    norm: Scale,
+    angles: Mutex<Arc<Angles>>,
+    placement: Placement,
+}
+
+impl Model {
+    /// Takes the weights of the trunk. `prefix` stands before every name: `model.` in rerankers, nothing in embeddings.
+    ///
+    /// # Errors
+    /// When a weight is missing or has another shape, or the device has not enough memory.
+    pub(super) fn load(checkpoint: Checkpoint, prefix: &str, placement: Placement) -> Result<Self> {
+        let config = checkpoint.qwen3()?;
+        let loader = Loader { weights: &checkpoint.weights, config: &config, placement: &placement };
+        let embedding = format!("{prefix}embed_tokens.weight");
+        loader.weights.take(&embedding, &[config.vocab_size, config.hidden_size])?;
+        let layer = |at| Layer::load(&loader, &format!("{prefix}layers.{at}."));
+        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
+        let norm = loader.scale(&format!("{prefix}norm.weight"), config.hidden_size)?;
+        let angles = Mutex::new(Arc::new(Angles::new(config.rope_theta, config.head_dim, 0)));
+        Ok(Self { embedding, layers, norm, angles, config, placement, checkpoint })
+    }
+
+    /// The shape of the model.
+    pub(super) fn config(&self) -> &Qwen3Config {
+        &self.config
+    }
+
+    /// The tensors of the checkpoint, for what is not of the trunk.
+    pub(super) fn weights(&self) -> &Weights {
+        &self.checkpoint.weights
+    }
+
+    /// The hidden states of `batch.last` behind the last norm, on the processor. Shape: [outputs][hidden].
+    ///
+    /// # Errors
+    /// When the device has not enough memory.
+    pub(super) fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        let states = self.states(batch, |_, _| Ok(()))?;
+        Ok(states.to_dtype(DType::F32)?.to_vec2()?)
+    }
+
+    /// As [`Model::forward`], on the device; `watch` is shown what goes into every layer.
+    fn states(&self, batch: &Batch, watch: impl Fn(usize, &Tensor) -> Result<()>) -> Result<Tensor> {
+        let Placement { device, .. } = &self.placement;
+        let dtype = self.placement.activations();
+        let angles = self.angles(batch.positions.iter().max().map_or(0, |&last| last as usize + 1));
+        let composed = self.placement.composed().then_some((device, dtype));
+        let attention = Attention::new(self.heads(), &batch.trees, &batch.positions, &angles, composed)?;
+        let last = Tensor::from_slice(&batch.last, batch.last.len(), device)?;
+        let mut x = self.embed(&batch.ids)?; // [tokens, hidden]
+        for (at, layer) in self.layers.iter().enumerate() {
+            watch(at, &x)?;
+            // Of the last layer nothing but the outputs is read on.
+            let wanted = (at + 1 == self.layers.len()).then_some(&last);
+            x = layer.forward(x, &attention, wanted)?;
+        }
+        Ok(self.norm.norm(&x)?) // [outputs, hidden]
+    }
+
+    /// What goes into every layer. Shape: [layers][tokens][hidden].
+    #[cfg(test)]
+    pub(super) fn watched(&self, batch: &Batch) -> Result<Vec<Vec<Vec<f32>>>> {
+        let seen = std::cell::RefCell::new(Vec::new());
+        self.states(batch, |_, x| {
+            seen.borrow_mut().push(x.to_vec2()?);
+            Ok(())
+        })?;
+        Ok(seen.into_inner())
+    }
+
+    fn heads(&self) -> Heads {
+        let Qwen3Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
+        Heads { query: num_attention_heads, key_value: num_key_value_heads, size: head_dim }
+    }
+
+    /// Rows of the embedding, read from its file. Shape: [tokens, hidden].
+    fn embed(&self, ids: &[u32]) -> Result<Tensor> {
+        let hidden = self.config.hidden_size;
+        let table = self.weights().take(&self.embedding, &[self.config.vocab_size, hidden])?;
+        let mut rows = Vec::with_capacity(ids.len() * hidden);
+        for &id in ids {
+            let id = id as usize;
+            ensure!(id < self.config.vocab_size, "the token {id} is not in the vocabulary of the model");
+            rows.extend(table.rows(id..id + 1)?);
+        }
+        let rows = Tensor::from_vec(rows, (ids.len(), hidden), &self.placement.device)?;
+        Ok(rows.to_dtype(self.placement.activations())?)
+    }
+
+    /// The angles of at least so many positions.
+    fn angles(&self, positions: usize) -> Arc<Angles> {
+        let mut angles = self.angles.lock().unwrap_or_else(PoisonError::into_inner);
+        if angles.positions() < positions {
+            // Twice as many as now, so that a run of ever longer mails computes each angle few times.
+            let positions = positions.next_power_of_two().max(1024);
+            *angles = Arc::new(Angles::new(self.config.rope_theta, self.config.head_dim, positions));
+        }
+        angles.clone()
+    }
+}
+
+/// `Qwen3DecoderLayer`, with `Qwen3Attention` and `Qwen3MLP`.
+struct Layer {
+    input_norm: Scale,
+    qkv: Linear,
+    head_norms: HeadNorms,
+    output: Linear,
+    post_attention_norm: Scale,
+    gate_up: Linear,
+    down: Linear,
+}
+
+impl Layer {
+    fn load(loader: &Loader, prefix: &str) -> Result<Self> {
+        let Qwen3Config { hidden_size, intermediate_size, head_dim, num_attention_heads, num_key_value_heads, .. } =
+            *loader.config;
+        let (queries, keys) = (num_attention_heads * head_dim, num_key_value_heads * head_dim);
+        let scale = |name: &str, width| loader.scale(&format!("{prefix}{name}.weight"), width);
+        let linear = |names: &[(&str, usize)], inputs| loader.linear(prefix, names, inputs);
+        Ok(Self {
+            input_norm: scale("input_layernorm", hidden_size)?,
+            qkv: linear(
+                &[("self_attn.q_proj", queries), ("self_attn.k_proj", keys), ("self_attn.v_proj", keys)],
+                hidden_size,
+            )?,
+            head_norms: HeadNorms {
+                query: scale("self_attn.q_norm", head_dim)?,
+                key: scale("self_attn.k_norm", head_dim)?,
+            },
+            output: linear(&[("self_attn.o_proj", hidden_size)], queries)?,
+            post_attention_norm: scale("post_attention_layernorm", hidden_size)?,
+            gate_up: linear(&[("mlp.gate_proj", intermediate_size), ("mlp.up_proj", intermediate_size)], hidden_size)?,
+            down: linear(&[("mlp.down_proj", hidden_size)], intermediate_size)?,
+        })
+    }
+
+    /// [tokens, hidden] -> [tokens, hidden], or [wanted, hidden] of the tokens that are wanted.
+    fn forward(&self, x: Tensor, attention: &Attention, wanted: Option<&Tensor>) -> Result<Tensor> {
+        let qkv = self.qkv.forward(&self.input_norm.norm(&x)?)?; // [tokens, (heads + 2 · kv heads) · head_dim]
+        let seen = attention.forward(qkv, &self.head_norms)?; // [tokens, heads · head_dim]
+        let (x, seen) = match wanted {
+            Some(wanted) => (x.index_select(wanted, 0)?, seen.index_select(wanted, 0)?),
+            None => (x, seen),
+        };
+        let x = (x + self.output.forward(&seen)?)?;
+        let gate_up = self.gate_up.forward(&self.post_attention_norm.norm(&x)?)?; // [tokens, 2 · intermediate]
+        let mlp = self.down.forward(&ops::gate(&gate_up)?)?;
+        Ok((x + mlp)?)
+    }
+}
+
+/// What layers are loaded from.
+struct Loader<'a> {
+    weights: &'a Weights,
+    config: &'a Qwen3Config,
+    placement: &'a Placement,
+}
+
+impl Loader<'_> {
+    fn scale(&self, name: &str, width: usize) -> Result<Scale> {
+        let values = self.weights.take(name, &[width])?.values()?;
+        let Placement { device, .. } = self.placement;
+        Ok(Scale::new(values, self.config.rms_norm_eps, device, self.placement.activations())?)
+    }
+
+    /// Weights side by side, each of the shape [outputs, inputs].
+    fn linear(&self, prefix: &str, names: &[(&str, usize)], inputs: usize) -> Result<Linear> {
+        let take =
+            |&(name, outputs): &(&str, usize)| self.weights.take(&format!("{prefix}{name}.weight"), &[outputs, inputs]);
+        Linear::load(&names.iter().map(take).collect::<Result<Vec<_>>>()?, self.placement)
+    }
+}

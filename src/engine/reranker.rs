@@ -1,0 +1,138 @@
+//! Qwen3 rerankers: the probability that a label fits a mail, read from how much the model would rather say yes than no.
+
+use anyhow::{Context, Result, bail, ensure};
+use rayon::prelude::*;
+
+use super::batch::{self, Prompt};
+use super::checkpoint::{Checkpoint, Description, Qwen3Config};
+use super::linear::Placement;
+use super::memory;
+use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
+use super::qwen3::Model;
+use super::vocabulary::Vocabulary;
+use super::{Judgement, Question, Reranker, Task};
+
+/// A Qwen3 reranker.
+pub(super) struct Qwen3Reranker {
+    id: String,
+    prompt: RerankerPrompt,
+    model: Model,
+    /// The row of the output head for `yes` less that for `no`. Shape: [hidden].
+    head: Vec<f32>,
+    batch_tokens: usize,
+}
+
+impl Qwen3Reranker {
+    /// Loads the weights.
+    ///
+    /// # Errors
+    /// When something is missing, of another shape, or left over; or the device has not enough memory.
+    pub(super) fn load(id: String, checkpoint: Checkpoint, placement: Placement, batch_tokens: usize) -> Result<Self> {
+        let prompt = RerankerPrompt::new(Vocabulary::open(&checkpoint)?)?;
+        let config = checkpoint.qwen3()?;
+        super::open::check_vocabulary(prompt.highest(), &config)?;
+        let head = head(&checkpoint, &config, &prompt)?;
+        let model = Model::load(checkpoint, "model.", placement)?;
+        model.weights().finish(|_| false)?;
+        Ok(Self { id, prompt, model, head, batch_tokens })
+    }
+
+    /// Tokens of the mail that fit beside the longest label and the question.
+    fn room(&self, overhead: usize, max_tokens: usize) -> Result<usize> {
+        let context = self.model.config().max_position_embeddings;
+        ensure!(
+            overhead < context,
+            "the instruction and the longest label alone have {overhead} tokens; {} reads {context}",
+            self.id
+        );
+        Ok(max_tokens.min(context - overhead))
+    }
+}
+
+/// The output head for one number. Recent GGUF files hold the rows of `yes` and `no`, some checkpoints one row for their
+/// difference, and all others the head of a language model, which may be the embedding.
+pub(super) fn head(checkpoint: &Checkpoint, config: &Qwen3Config, prompt: &RerankerPrompt) -> Result<Vec<f32>> {
+    let Qwen3Config { vocab_size, hidden_size, .. } = *config;
+    let weights = &checkpoint.weights;
+    if weights.has("score.weight") {
+        return weights.take("score.weight", &[1, hidden_size])?.values();
+    }
+    if weights.has("cls.output.weight") {
+        let rows = weights.take("cls.output.weight", &[2, hidden_size])?;
+        return Ok(difference(&rows.rows(0..1)?, &rows.rows(1..2)?));
+    }
+    if let Description::Gguf(_) = checkpoint.description {
+        bail!(
+            "{} has no `cls.output.weight`, the rows of yes and no: it is not a reranker, or was made by an older \
+             llama.cpp; convert the model again with a recent convert_hf_to_gguf.py",
+            checkpoint.path.display()
+        );
+    }
+    let rows = |name: &str| -> Result<Vec<f32>> {
+        let head = weights.take(name, &[vocab_size, hidden_size])?;
+        let row = |id: u32| head.rows(id as usize..id as usize + 1);
+        Ok(difference(&row(prompt.yes)?, &row(prompt.no)?))
+    };
+    if !config.tie_word_embeddings {
+        return rows("lm_head.weight");
+    }
+    let tied = rows("model.embed_tokens.weight")?;
+    ensure!(
+        !weights.has("lm_head.weight") || rows("lm_head.weight")? == tied,
+        "config.json says that the output head is the embedding, but lm_head.weight is another"
+    );
+    Ok(tied)
+}
+
+fn difference(yes: &[f32], no: &[f32]) -> Vec<f32> {
+    yes.iter().zip(no).map(|(yes, no)| yes - no).collect()
+}
+
+impl Reranker for Qwen3Reranker {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn default_max_tokens(&self) -> usize {
+        2048
+    }
+
+    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
+        let instruct = task.instruct.as_deref().unwrap_or(RERANKER_TASK);
+        let tails = task.labels.par_iter().map(|label| self.prompt.tail(&prompt::label(label)));
+        let tails: Vec<Vec<u32>> = tails.collect::<Result<_>>()?;
+        let bare = self.prompt.prefix(instruct, "", 0)?.ids.len();
+        let longest = tails.iter().map(Vec::len).max().unwrap_or(0);
+        // Cutting may leave a token or two more at the seams than were counted.
+        let room = self.room(bare + longest + 8, max_tokens)?;
+        let read = |question: &Question| {
+            let prefix = self.prompt.prefix(instruct, question.text, room)?;
+            let tails = question.labels.iter().map(|&label| tails[label].clone()).collect();
+            let judgement = Judgement { logits: Vec::new(), tokens: prefix.tokens, truncated: prefix.truncated };
+            Ok((Prompt { prefix: prefix.ids, tails }, judgement))
+        };
+        let read: Vec<(Prompt, Judgement)> = questions.par_iter().map(read).collect::<Result<_>>()?;
+        let (prompts, mut judgements): (Vec<Prompt>, Vec<Judgement>) = read.into_iter().unzip();
+        // A mail that is asked about no label needs no pass.
+        let asked: Vec<usize> = (0..prompts.len()).filter(|&at| !prompts[at].tails.is_empty()).collect();
+        let asked_prompts: Vec<Prompt> = asked.iter().map(|&at| prompts[at].clone()).collect();
+        for (slots, batch) in batch::pack(&asked_prompts, self.batch_tokens) {
+            let states = self
+                .model
+                .forward(&batch)
+                .map_err(memory::explained)
+                .with_context(|| format!("cannot run {}", self.id))?;
+            let mut logits = states.iter().map(|state| dot(state, &self.head));
+            for slot in slots {
+                // The batches of one prompt come in the order of its tails.
+                judgements[asked[slot.prompt]].logits.extend(logits.by_ref().take(slot.count));
+            }
+        }
+        Ok(judgements)
+    }
+}
+
+fn dot(state: &[f32], head: &[f32]) -> f32 {
+    // Two large sums that nearly cancel: f64 costs nothing here.
+    state.iter().zip(head).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>() as f32
+}
