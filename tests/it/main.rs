@@ -10,6 +10,8 @@
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
+//! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
+//! - `models`: every kind of model through the real program, with cascade, cache and bad input
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
@@ -34,6 +36,8 @@ mod hostile;
 mod hub;
 mod mailboxes;
 mod mailsort;
+mod minilm;
+mod models;
 mod notmuch;
 mod properties;
 mod readme;
