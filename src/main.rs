@@ -8,11 +8,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mailsort::cli::Cli;
+use mailsort::engine::threads;
 use mailsort::intake::office;
 use mailsort::{commands, report};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    threads::settle(cli.threads());
     office::serve_with(own_program());
     match commands::run(&cli) {
         Ok(code) => code,

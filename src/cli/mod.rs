@@ -28,6 +28,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// How many threads were asked for.
+    pub fn threads(&self) -> Option<usize> {
+        match &self.command {
+            Command::Classify(arguments) => arguments.run.threads,
+            Command::Show(arguments) => arguments.threads,
+            _ => None,
+        }
+    }
+}
+
 const EXIT_STATUS: &str = "\
 Exit status:
   0  every document got a verdict

@@ -20,6 +20,7 @@ mod parity;
 pub mod prompt;
 mod qwen3;
 mod reranker;
+pub mod threads;
 mod vocabulary;
 
 use anyhow::Result;
