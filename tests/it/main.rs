@@ -15,6 +15,7 @@
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
+//! - `real_models`: published numbers of released models; skips, saying so, unless `MAILSORT_REAL_MODELS` names them
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `samples`: `samples/` against the clean texts and labels beside them
@@ -42,6 +43,7 @@ mod notmuch;
 mod properties;
 mod readme;
 mod real_mail;
+mod real_models;
 mod resume;
 mod samples;
 mod shell;
