@@ -100,19 +100,25 @@ impl Linear {
         match self {
             Self::Packed(packed) => input.apply_op1_no_bwd(&Product(packed)),
             Self::Dense(weight) => {
-                let narrow = input.to_dtype(weight.dtype())?;
-                narrow.matmul(weight)?.to_dtype(input.dtype())
+                let narrow = padded(&input.to_dtype(weight.dtype())?)?;
+                narrow.matmul(weight)?.narrow(0, 0, input.dim(0)?)?.contiguous()?.to_dtype(input.dtype())
             }
             Self::Quantised(parts) => {
                 // candle's quantised kernels take and give f32.
                 let rows = input.dim(0)?;
-                let wide = input.to_dtype(DType::F32)?.pad_with_zeros(0, 0, rows.next_multiple_of(TILE) - rows)?;
+                let wide = padded(&input.to_dtype(DType::F32)?)?;
                 let outputs = parts.iter().map(|part| part.forward(&wide)).collect::<candle_core::Result<Vec<_>>>()?;
                 let output = if outputs.len() == 1 { outputs[0].clone() } else { Tensor::cat(&outputs, 1)? };
                 output.narrow(0, 0, rows)?.contiguous()?.to_dtype(input.dtype())
             }
         }
     }
+}
+
+/// Rows of zeros behind the others, up to whole tiles.
+fn padded(input: &Tensor) -> candle_core::Result<Tensor> {
+    let rows = input.dim(0)?;
+    input.pad_with_zeros(0, 0, rows.next_multiple_of(TILE) - rows)
 }
 
 /// A product by our own kernels, as candle calls it.

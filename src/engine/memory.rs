@@ -45,7 +45,12 @@ fn free() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok();
     let system = system.and_then(|text| Some(kilobytes(&text, "MemAvailable:")? + kilobytes(&text, "SwapFree:")?));
     let number = |file: &str| fs::read_to_string(format!("/sys/fs/cgroup/{file}")).ok()?.trim().parse::<u64>().ok();
-    let container = number("memory.max").and_then(|most| Some(most.saturating_sub(number("memory.current")?)));
+    // What files are cached counts as used there, and yet is given up when memory is asked for.
+    let stat = fs::read_to_string("/sys/fs/cgroup/memory.stat").unwrap_or_default();
+    let named = |name: &str| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let cached = named("inactive_file ").unwrap_or(0) + named("active_file ").unwrap_or(0);
+    let container =
+        number("memory.max").and_then(|most| Some((most + cached).saturating_sub(number("memory.current")?)));
     system.into_iter().chain(container).min()
 }
 

@@ -17,7 +17,7 @@ use super::{card, memory};
 /// What weights are multiplied as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Dtype {
-    /// What the device is fast with and nothing of the weights is lost in
+    /// On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16
     #[default]
     Auto,
     /// 4 bytes a number
@@ -119,7 +119,7 @@ fn encoder(id: &str, checkpoint: &Checkpoint, scores: bool, options: Options) ->
 pub(super) fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
     let Description::Gguf(metadata) = &checkpoint.description else {
         let bare = checkpoint.weights.has("embed_tokens.weight");
-        return Ok(bare || checkpoint.path.join("modules.json").exists());
+        return Ok(bare || pools(&checkpoint.path));
     };
     // llama.cpp's numbers for pooling: 3 the last token, 4 a score.
     Ok(match metadata.whole("qwen3.pooling_type") {
@@ -128,6 +128,14 @@ pub(super) fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
         Some(other) => bail!("the GGUF file pools by {other}; mailsort reads the last token (3) or a score (4)"),
         None => metadata.flag("tokenizer.ggml.add_eos_token").unwrap_or(false),
     })
+}
+
+/// True where `modules.json` asks for pooling; that of a reranker asks for a score.
+fn pools(folder: &Path) -> bool {
+    let modules = std::fs::read_to_string(folder.join("modules.json")).unwrap_or_default();
+    let modules: serde_json::Value = serde_json::from_str(&modules).unwrap_or_default();
+    let pools = |module: &serde_json::Value| module["type"].as_str().is_some_and(|kind| kind.ends_with("Pooling"));
+    modules.as_array().is_some_and(|modules| modules.iter().any(pools))
 }
 
 /// The type that weights are multiplied as. The processor has f16 products, but they are slower than those of f32, and a
@@ -145,8 +153,13 @@ pub(super) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
 /// What the results depend on besides the weights: the type, and on which sort of device.
 fn class(kind: Kind, placement: &Placement) -> String {
     let device = if placement.device.is_cpu() { "cpu" } else { "gpu" };
-    let dtype = placement.dtype.as_str();
-    if kind.is_quantised() { format!("{kind} {dtype} {device}") } else { format!("{dtype} {device}") }
+    let widened = placement.device.is_cpu() && placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
+    let dtype = if widened { "f32" } else { placement.dtype.as_str() };
+    match kind {
+        Kind::Q8_0 if placement.device.is_cpu() && Packing::Q8_0.is_available() => format!("{kind} blocks {device}"),
+        _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),
+        _ => format!("{dtype} {device}"),
+    }
 }
 
 /// # Errors

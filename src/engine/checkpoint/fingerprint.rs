@@ -57,7 +57,11 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).with_context(named)? {
         let file = entry.with_context(named)?.path();
-        if file.extension().is_some_and(|ending| ending == "safetensors" || ending == "json") {
+        if file.is_dir() {
+            // Pooling of encoders is described there.
+            let inner = file.join("config.json");
+            files.extend(inner.is_file().then_some(inner));
+        } else if file.extension().is_some_and(|ending| ending == "safetensors" || ending == "json") {
             files.push(file);
         }
     }

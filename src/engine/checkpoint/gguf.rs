@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::quantized::gguf_file::{Content, Value};
 
 use super::config::Qwen3Config;
@@ -26,7 +26,14 @@ pub fn open(path: &Path) -> Result<(Metadata, Weights)> {
     // The reader divides by an alignment that the file may give as zero.
     let read = panic::catch_unwind(AssertUnwindSafe(|| Content::read(&mut Cursor::new(&map[..]))));
     let content = match read {
-        Ok(content) => content.with_context(|| format!("{shown} is not a whole GGUF file; download it again"))?,
+        // Behind the first line of the error there may be a trace, which says nothing to a user.
+        Ok(content) => content.map_err(|error| {
+            let reason = error.to_string();
+            anyhow!(
+                "{shown} is not a whole GGUF file; download it again: {}",
+                reason.lines().next().unwrap_or_default()
+            )
+        })?,
         Err(_) => bail!("{shown} is not a whole GGUF file; download it again"),
     };
     let mut places = BTreeMap::new();

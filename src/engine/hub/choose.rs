@@ -17,8 +17,15 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Says that an encoder was published with its pooling.
 pub(super) const MODULES: &str = "modules.json";
 /// Files that a model may lack. For encoders they say how the vector is made.
-pub(super) const OPTIONAL: [&str; 4] =
-    ["tokenizer_config.json", MODULES, "sentence_bert_config.json", "1_Pooling/config.json"];
+pub(super) const OPTIONAL: [&str; 7] = [
+    "tokenizer_config.json",
+    MODULES,
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_xlm-roberta_config.json",
+    "1_Pooling/config.json",
+];
 
 /// No index of weights is longer.
 const LONGEST_INDEX: u64 = 64 << 20;
@@ -100,7 +107,9 @@ mod tests {
         let there = ["pytorch_model.bin", WEIGHTS, "modeling.py", TOKENIZER, "1_Pooling/config.json", CONFIG, MODULES];
         let choice = chosen(&there, None).unwrap();
         assert_eq!(choice.files, [CONFIG, TOKENIZER, MODULES, "1_Pooling/config.json", WEIGHTS]);
-        assert_eq!(choice.absent, ["tokenizer_config.json", "sentence_bert_config.json"]);
+        let absent: Vec<&str> = OPTIONAL.into_iter().filter(|name| !there.contains(name)).collect();
+        assert_eq!(choice.absent, absent);
+        assert!(absent.contains(&"config_sentence_transformers.json"), "its prompts are fetched where there are any");
         let sharded = chosen(&[CONFIG, TOKENIZER, INDEX, "model-00001-of-00002.safetensors"], None).unwrap();
         assert_eq!(sharded.files.last().unwrap(), INDEX);
     }

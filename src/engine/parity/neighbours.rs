@@ -110,6 +110,7 @@ fn a_score_does_not_depend_on_its_neighbours() {
     let kinds = [
         ("tiny-reranker", Dtype::F32),
         ("tiny-reranker-untied", Dtype::Bf16),
+        ("tiny-reranker-f16", Dtype::F16),
         ("tiny-reranker-q8_0.gguf", Dtype::Auto),
         ("tiny-wide-q4_k_m.gguf", Dtype::Auto),
     ];
