@@ -324,14 +324,23 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// A message without ` (os error 2)` in it.
+fn without_number(message: &str) -> String {
+    let Some((before, rest)) = message.split_once(" (os error ") else {
+        return message.to_string();
+    };
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    [before, after.strip_prefix(')').unwrap_or(after)].concat()
+}
+
 /// Prints what ended the run: the error and its causes, once.
 pub fn fatal(error: &anyhow::Error) {
     let mut text = String::from("mailsort: ");
     for (at, cause) in error.chain().enumerate() {
         // An operating system's error number says nothing that its text does not.
         let cause = cause.to_string();
-        let cause = cause.split(" (os error").next().unwrap_or(&cause);
-        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(cause));
+        let cause = without_number(&cause);
+        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(&cause));
     }
     say(&text);
 }

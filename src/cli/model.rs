@@ -17,7 +17,7 @@ pub struct Engine {
     pub source: ModelSource,
 
     /// What the model is asked to do, in a sentence; the label set's own unless given [default: the model's]
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = instruction)]
     pub instruct: Option<String>,
 
     /// Let a faster model choose N labels for each mail, which are all that a reranker scores
@@ -54,4 +54,13 @@ pub struct Engine {
     /// is kept
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub cache: Option<PathBuf>,
+}
+
+/// An instruction is one line of the prompt.
+fn instruction(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(['\n', '\r']) {
+        return Err("not a sentence: an instruction is one line that is not empty".into());
+    }
+    Ok(text.to_string())
 }

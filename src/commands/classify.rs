@@ -1,5 +1,6 @@
 //! `mailsort classify`: reads documents, scores each against the labels, writes one record each.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -26,7 +27,17 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let downloads = Downloads::new(output.writing.level(), output.writing.progress);
     let report = Report::new(output.writing.level(), output.writing.progress);
     let sets = label_sets(labels)?;
-    let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &labels.files)?;
+    // Neither may become the output.
+    let model = arguments.engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    let also_read: Vec<PathBuf> = labels
+        .files
+        .iter()
+        .chain(&arguments.engine.cache)
+        .chain(&model)
+        .filter(|path| path.exists())
+        .cloned()
+        .collect();
+    let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &also_read)?;
     let Ready { scorer, fingerprint, slow } = model::open(&arguments.engine, &sets, &report, &downloads)?;
     let pairs = matches!(scorer, Scorer::Pairs(_));
     check_thresholds(&sets, labels, pairs, &report)?;
@@ -46,7 +57,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     records.flush().with_context(|| target.cannot_write())?;
     let write = |verdicts: Vec<Verdict>, report: &mut Report| {
         if let Some(trouble) = scoring.trouble() {
-            report.warn(format_args!("{trouble}; going on without the cache"));
+            report.warn(format_args!("{trouble}; the cache is not used from here on"));
         }
         for verdict in &verdicts {
             match &verdict.outcome {

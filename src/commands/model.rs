@@ -8,7 +8,7 @@ use super::scoring::{Memory, Pairs, Scorer, Vectors};
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
 use crate::engine::hub::{self, HubOptions};
-use crate::engine::{Builtin, Loaded, Model, Options, device};
+use crate::engine::{Builtin, Dtype, Loaded, Model, Options, device};
 use crate::labels::LabelSet;
 use crate::report::{Downloads, Report};
 
@@ -45,7 +45,12 @@ pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads
     let mut opener = Opener { flags, report, downloads, device: None, cache, fingerprint: String::new() };
     let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
     let own = HubOptions { revision: flags.source.revision.clone(), offline: flags.source.offline };
-    let (model, memory) = opener.open(name, &own)?;
+    if name == BUILTIN {
+        check_builtin(flags, report)?;
+    }
+    // In a cascade it is the faster model whose vectors are compared.
+    let dims = flags.dims.filter(|_| flags.shortlist.is_none());
+    let (model, memory) = opener.open(name, &own, dims)?;
     let scorer = match model {
         Model::Embedder(engine) => {
             ensure!(
@@ -65,23 +70,48 @@ pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads
     Ok(Ready { scorer, fingerprint, slow: name != BUILTIN })
 }
 
+/// Refuses what the embedded model has not, and warns of what it does not need.
+fn check_builtin(flags: &Engine, report: &Report) -> Result<()> {
+    let gpu = matches!(flags.device, device::DeviceChoice::Cuda(_));
+    let given = [
+        ("--dims", flags.dims.is_some()),
+        ("--device", gpu),
+        ("--dtype", flags.dtype != Dtype::Auto),
+        ("--batch-tokens", flags.batch_tokens.is_some()),
+    ];
+    for (flag, given) in given {
+        ensure!(!given, "{flag} has no meaning for the built-in model; name another with --model");
+    }
+    if flags.instruct.is_some() {
+        report.warn("the built-in model takes no instruction; --instruct is for models of --model");
+    }
+    if flags.cache.is_some() {
+        report.warn("the built-in model is faster than a cache; --cache is not used");
+    }
+    Ok(())
+}
+
 impl Opener<'_> {
     fn shortlist(&mut self, sets: &[LabelSet], instructs: &[Option<String>], most: usize) -> Result<(Vectors, usize)> {
         let name = self.flags.shortlist_model.clone();
         let options = HubOptions { revision: None, offline: self.flags.source.offline };
-        match self.open(&name, &options)? {
+        ensure!(
+            name != BUILTIN || self.flags.dims.is_none(),
+            "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
+        );
+        match self.open(&name, &options, self.flags.dims)? {
             (Model::Embedder(engine), memory) => Ok((Vectors::new(engine, sets, instructs, None, memory)?, most)),
             (Model::Reranker(_), _) => bail!("--shortlist-model {name} is a reranker; an embedding can choose labels"),
         }
     }
 
     /// Opens a model, and its part of the cache.
-    fn open(&mut self, name: &str, options: &HubOptions) -> Result<(Model, Option<Memory>)> {
+    fn open(&mut self, name: &str, options: &HubOptions, dims: Option<usize>) -> Result<(Model, Option<Memory>)> {
         if name == BUILTIN {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), None));
         }
         let located = hub::locate(name, options, self.downloads)?;
-        let Engine { dtype, dims, batch_tokens, device, .. } = *self.flags;
+        let Engine { dtype, batch_tokens, device, .. } = *self.flags;
         let opened = match &self.device {
             Some(opened) => opened,
             None => {

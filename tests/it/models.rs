@@ -258,6 +258,14 @@ fn bad_input_is_told_what_is_wrong() {
     refused(classify("tiny-reranker").args(pairs), &["--shortlist-model", "is a reranker"]);
     refused(mailsort(labels).args([&model("tiny-reranker"), "--device", "cuda:9"]), &["--device cuda:9"]);
     refused(mailsort(labels).args([&model("tiny-reranker"), "--device", "gpu"]), &["auto, cpu, cuda"]);
+    let empty = mailsort(labels).args([model("tiny-reranker").as_str(), "--instruct", " "]);
+    refused(empty, &["--instruct"]);
+    let cache = ["--cache", "Cargo.toml", "--output", "Cargo.toml"];
+    refused(classify("tiny-reranker").args(cache), &["Cargo.toml", "is read by this run"]);
+    for flags in [["--dims", "64"], ["--dtype", "f32"], ["--device", "cuda:0"], ["--batch-tokens", "64"]] {
+        let builtin = mailsort(["classify", INBOX, "-l", "labels/mail.txt"]).args(flags);
+        refused(builtin, &[flags[0], "has no meaning for the built-in model"]);
+    }
     refused(mailsort(labels).args([&model("tiny-reranker"), "--threshold", "1.5"]), &["--threshold 1.5"]);
     refused(mailsort(labels).args([&model("tiny-reranker-old-q8_0.gguf")]), &["cls.output.weight"]);
     let half = copied("tiny-reranker");

@@ -42,7 +42,7 @@ impl Memory {
     pub(super) fn score_key(&self, asked: &Asked, label: &LabelText, text: TextHash) -> Key {
         let Asked { instruct, max_tokens } = *asked;
         // As the prompts have it; a name with a colon is another label than a name with a description.
-        let label = format!("{}\0{}", label.name, label.description.as_deref().unwrap_or_default());
+        let label = format!("{}\0{:?}", label.name, label.description);
         Key::score(&ScoreParts { model: &self.model, prompt: PROMPTS, instruct, label: &label, text, max_tokens })
     }
 

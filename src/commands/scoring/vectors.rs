@@ -84,6 +84,10 @@ impl Vectors {
         let scored = self.score(texts)?;
         let every = |set: &Set| (0..set.sorter.labels()).collect();
         let best = |scores: &Scores| {
+            // Without a label to ask about the document gets an error, which is what it deserves.
+            if scores.raw.iter().any(|score| score.is_nan()) {
+                return Vec::new();
+            }
             let mut order = scores.labels.clone();
             order.sort_by(|&a, &b| scores.raw[b].total_cmp(&scores.raw[a]));
             order.truncate(most);
