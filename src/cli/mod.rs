@@ -43,7 +43,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  every document got a verdict
   1  finished, but some documents have an `error`
-  2  could not run: usage, labels, input or output
+  2  could not run: usage, labels, model, input or output
   130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
 
 const CLASSIFY_HELP: &str = "\
@@ -88,6 +88,7 @@ pub enum Command {
     /// Look into a cache of what models have computed, or make it smaller
     #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]
     Cache(Cache),
+
     /// List, get and describe models that are larger than the built-in one
     #[command(after_help = models::HELP)]
     Models(Models),

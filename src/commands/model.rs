@@ -44,7 +44,7 @@ pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads
     let cache = cache.map(Arc::new);
     let mut opener = Opener { flags, report, downloads, device: None, cache, fingerprint: String::new() };
     let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
-    let own = HubOptions { revision: flags.source.revision.clone(), offline: flags.source.offline };
+    let own = flags.source.options();
     if name == BUILTIN {
         check_builtin(flags, report)?;
     }
@@ -94,7 +94,7 @@ fn check_builtin(flags: &Engine, report: &Report) -> Result<()> {
 impl Opener<'_> {
     fn shortlist(&mut self, sets: &[LabelSet], instructs: &[Option<String>], most: usize) -> Result<(Vectors, usize)> {
         let name = self.flags.shortlist_model.clone();
-        let options = HubOptions { revision: None, offline: self.flags.source.offline };
+        let options = HubOptions { revision: None, ..self.flags.source.options() };
         ensure!(
             name != BUILTIN || self.flags.dims.is_none(),
             "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
