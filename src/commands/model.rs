@@ -62,7 +62,7 @@ pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads
         }
         Model::Reranker(engine) => {
             let shortlist = flags.shortlist.map(|most| opener.shortlist(sets, &instructs, most)).transpose()?;
-            Scorer::Pairs(Pairs::new(engine, sets, &instructs, flags.max_tokens, shortlist, memory))
+            Scorer::Pairs(Pairs::new(engine, sets, &instructs, flags.max_tokens, shortlist, memory)?)
         }
     };
     let Engine { instruct, shortlist, max_tokens, .. } = flags;

@@ -20,6 +20,7 @@ mod parity;
 pub mod prompt;
 mod qwen3;
 mod reranker;
+mod tasks;
 pub mod threads;
 mod vocabulary;
 
@@ -115,9 +116,16 @@ pub trait Reranker: Send + Sync {
     /// How many tokens of a mail the model sees unless told otherwise.
     fn default_max_tokens(&self) -> usize;
 
-    /// Judges mails, each by itself: no logit depends on its neighbours, nor on which other labels are asked about.
+    /// Reads the labels of a task before a mail is there.
     ///
     /// # Errors
-    /// When the model cannot run, for want of memory.
+    /// When the model has no room for the instruction or for a label, which the message names.
+    fn check(&self, task: &Task) -> Result<()>;
+
+    /// Judges mails, each by itself: no logit depends on its neighbours, nor on which other labels the task has or are
+    /// asked about.
+    ///
+    /// # Errors
+    /// As [`Reranker::check`], and when the model cannot run, for want of memory.
     fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>>;
 }

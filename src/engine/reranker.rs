@@ -9,8 +9,15 @@ use super::linear::Placement;
 use super::memory;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::qwen3::Model;
+use super::tasks::Tasks;
 use super::vocabulary::Vocabulary;
-use super::{Judgement, Question, Reranker, Task};
+use super::{Judgement, LabelText, Question, Reranker, Task};
+
+/// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
+/// depend on which others it is asked about.
+const LABEL_PART: usize = 4;
+/// Cutting may leave a token or two more at the seams than were counted.
+const SEAMS: usize = 8;
 
 /// A Qwen3 reranker.
 pub(super) struct Qwen3Reranker {
@@ -20,6 +27,7 @@ pub(super) struct Qwen3Reranker {
     /// The row of the output head for `yes` less that for `no`. Shape: [hidden].
     head: Vec<f32>,
     batch_tokens: usize,
+    tasks: Tasks,
 }
 
 impl Qwen3Reranker {
@@ -34,18 +42,34 @@ impl Qwen3Reranker {
         let head = head(&checkpoint, &config, &prompt)?;
         let model = Model::load(checkpoint, "model.", placement)?;
         model.weights().finish(|_| false)?;
-        Ok(Self { id, prompt, model, head, batch_tokens })
+        Ok(Self { id, prompt, model, head, batch_tokens, tasks: Tasks::default() })
     }
 
-    /// Tokens of the mail that fit beside the longest label and the question.
-    fn room(&self, overhead: usize, max_tokens: usize) -> Result<usize> {
+    /// Tokens of a mail that fit beside the instruction and the part that is kept for a label.
+    fn room(&self, instruct: &str, max_tokens: usize) -> Result<usize> {
         let context = self.model.config().max_position_embeddings;
+        let bare = self.prompt.prefix(instruct, "", 0)?.ids.len();
+        let overhead = bare + context / LABEL_PART + SEAMS;
         ensure!(
             overhead < context,
-            "the instruction and the longest label alone have {overhead} tokens; {} reads {context}",
+            "the instruction alone has {bare} tokens; {} reads {context}, of which a quarter is for a label",
             self.id
         );
         Ok(max_tokens.min(context - overhead))
+    }
+
+    /// Tokens from a label on.
+    fn tail(&self, label: &LabelText) -> Result<Vec<u32>> {
+        let tail = self.prompt.tail(&prompt::label(label))?;
+        let most = self.model.config().max_position_embeddings / LABEL_PART;
+        ensure!(
+            tail.len() <= most,
+            "the label {:?} has {} tokens with the end of the question, of which {} reads {most}; shorten its description",
+            label.name,
+            tail.len(),
+            self.id
+        );
+        Ok(tail)
     }
 }
 
@@ -97,14 +121,15 @@ impl Reranker for Qwen3Reranker {
         2048
     }
 
+    fn check(&self, task: &Task) -> Result<()> {
+        self.room(task.instruct.as_deref().unwrap_or(RERANKER_TASK), 0)?;
+        self.tasks.labels(task, |label| self.tail(label)).map(drop)
+    }
+
     fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
         let instruct = task.instruct.as_deref().unwrap_or(RERANKER_TASK);
-        let tails = task.labels.par_iter().map(|label| self.prompt.tail(&prompt::label(label)));
-        let tails: Vec<Vec<u32>> = tails.collect::<Result<_>>()?;
-        let bare = self.prompt.prefix(instruct, "", 0)?.ids.len();
-        let longest = tails.iter().map(Vec::len).max().unwrap_or(0);
-        // Cutting may leave a token or two more at the seams than were counted.
-        let room = self.room(bare + longest + 8, max_tokens)?;
+        let tails = self.tasks.labels(task, |label| self.tail(label))?;
+        let room = self.room(instruct, max_tokens)?;
         let read = |question: &Question| {
             let prefix = self.prompt.prefix(instruct, question.text, room)?;
             let tails = question.labels.iter().map(|&label| tails[label].clone()).collect();

@@ -8,8 +8,9 @@ use anyhow::Result;
 use crate::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
 use crate::engine::{Embedding, LabelText};
 
-/// Changes whenever a prompt changes, or what is made of one, so that no older result passes for a new one.
-const PROMPTS: &str = "1";
+/// Changes whenever a prompt changes, what is made of one, or where a mail is cut, so that no older result passes for a
+/// new one.
+const PROMPTS: &str = "2";
 
 /// The results of one model in a cache.
 pub(in crate::commands) struct Memory {

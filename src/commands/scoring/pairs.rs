@@ -37,6 +37,9 @@ struct Sheet {
 
 impl Pairs {
     /// Sorts the sets into tasks. `instructs` has what is asked for each set, `None` for the model's own.
+    ///
+    /// # Errors
+    /// When the model has no room for an instruction or a label.
     pub(in crate::commands) fn new(
         engine: Box<dyn Reranker>,
         sets: &[LabelSet],
@@ -44,7 +47,7 @@ impl Pairs {
         max_tokens: Option<usize>,
         shortlist: Option<(Vectors, usize)>,
         memory: Option<Memory>,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut tasks: Vec<Asking> = Vec::new();
         for (at, (set, instruct)) in sets.iter().zip(instructs).enumerate() {
             let known = tasks.iter().position(|known| known.task.instruct == *instruct);
@@ -57,8 +60,9 @@ impl Pairs {
             sets.push((at, task.labels.len()));
             task.labels.extend(label_texts(set));
         }
+        tasks.iter().try_for_each(|asking| engine.check(&asking.task))?;
         let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
-        Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory }
+        Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
     }
 
     /// The name of the model.

@@ -9,7 +9,8 @@ use super::tokens::{Input, Tokens, Words};
 use super::trunk::{self, Trunk};
 use super::{fits, words};
 use crate::engine::checkpoint::{Checkpoint, Family};
-use crate::engine::{Judgement, Question, Reranker, Task};
+use crate::engine::tasks::Tasks;
+use crate::engine::{Judgement, LabelText, Question, Reranker, Task};
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub struct PairEncoder {
@@ -21,6 +22,7 @@ pub struct PairEncoder {
     dense: Dense,
     /// [hidden] -> [1].
     classifier: Dense,
+    tasks: Tasks,
 }
 
 impl PairEncoder {
@@ -56,7 +58,7 @@ impl PairEncoder {
             let name = name.strip_prefix(prefix).unwrap_or(name);
             name == "embeddings.position_ids" || name.starts_with("pooler.dense.")
         })?;
-        Ok(Self { id: id.to_string(), shape, tokens, trunk, dense, classifier })
+        Ok(Self { id: id.to_string(), shape, tokens, trunk, dense, classifier, tasks: Tasks::default() })
     }
 
     /// The logit of the states of one pair, shape [tokens, hidden].
@@ -73,20 +75,17 @@ impl PairEncoder {
         (self.tokens.pair(&mail.ids[..seen], label), seen)
     }
 
-    /// The tokens of every label.
-    fn labels(&self, task: &Task) -> Result<Vec<Vec<u32>>> {
+    /// The tokens of a label.
+    fn label(&self, label: &LabelText) -> Result<Vec<u32>> {
         let longest = self.shape.longest() - self.tokens.around_two() - 1;
-        let tokens = |label| {
-            let words = self.tokens.words(&words(label), longest)?;
-            ensure!(
-                !words.truncated,
-                "the label {:?} has more than the {longest} tokens that {} can read; shorten its description",
-                label.name,
-                self.id
-            );
-            Ok(words.ids)
-        };
-        task.labels.iter().map(tokens).collect()
+        let words = self.tokens.words(&words(label), longest)?;
+        ensure!(
+            !words.truncated,
+            "the label {:?} has more than the {longest} tokens that {} can read; shorten its description",
+            label.name,
+            self.id
+        );
+        Ok(words.ids)
     }
 }
 
@@ -99,9 +98,13 @@ impl Reranker for PairEncoder {
         self.shape.longest()
     }
 
+    fn check(&self, task: &Task) -> Result<()> {
+        self.tasks.labels(task, |label| self.label(label)).map(drop)
+    }
+
     /// These models were trained without an instruction, and read none.
     fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
-        let labels = self.labels(task)?;
+        let labels = self.tasks.labels(task, |label| self.label(label))?;
         let most = max_tokens.min(self.shape.longest());
         let mails = questions.par_iter().map(|question| self.tokens.words(question.text, most));
         let mails: Vec<Words> = mails.collect::<Result<_>>()?;
