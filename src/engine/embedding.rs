@@ -9,6 +9,7 @@ use super::linear::Placement;
 use super::memory;
 use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
 use super::qwen3::Model;
+use super::tasks::too_long;
 use super::vocabulary::Vocabulary;
 use super::{Embedder, Embedding, LabelText};
 
@@ -108,7 +109,11 @@ impl Embedder for Qwen3Embedding {
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let room = self.room(4, usize::MAX)?;
-        let read = labels.par_iter().map(|label| self.prompt.document(&prompt::label(label), room));
+        let read = labels.par_iter().map(|label| {
+            let read = self.prompt.document(&prompt::label(label), room)?;
+            ensure!(!read.truncated, too_long(label, room, &self.id));
+            Ok(read)
+        });
         let vectors = self.vectors(read.collect::<Result<_>>()?)?;
         Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
     }

@@ -97,15 +97,34 @@ pub struct Question<'a> {
     pub labels: &'a [usize],
 }
 
-/// What a reranker makes of a question.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Judgement {
-    /// The logit of each label of the question, in its order. The sigmoid of it is the probability that the label fits.
-    pub logits: Vec<f32>,
+/// How much of a mail was read with a label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
     /// Tokens of the mail that were read.
     pub tokens: usize,
     /// True when the mail had more.
     pub truncated: bool,
+}
+
+/// What a reranker makes of a question: for each of its labels, in their order, what depends on no other label.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Judgement {
+    /// The logit of each label. The sigmoid of it is the probability that the label fits.
+    pub logits: Vec<f32>,
+    /// What was read with each label.
+    pub seen: Vec<Seen>,
+}
+
+impl Judgement {
+    /// The most that was read with any of the labels.
+    pub fn tokens(&self) -> usize {
+        self.seen.iter().map(|seen| seen.tokens).max().unwrap_or(0)
+    }
+
+    /// True when with some label the mail was cut.
+    pub fn truncated(&self) -> bool {
+        self.seen.iter().any(|seen| seen.truncated)
+    }
 }
 
 /// A model that reads a mail and a label together.

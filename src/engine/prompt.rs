@@ -65,6 +65,11 @@ impl RerankerPrompt {
         self.vocabulary.highest()
     }
 
+    /// Tokens behind a label.
+    pub(super) fn ending(&self) -> usize {
+        self.suffix.len()
+    }
+
     /// Tokens up to the label: the label begins with a space, where every tokenizer of Qwen begins a new word.
     ///
     /// # Errors

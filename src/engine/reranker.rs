@@ -9,9 +9,9 @@ use super::linear::Placement;
 use super::memory;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::qwen3::Model;
-use super::tasks::Tasks;
+use super::tasks::{Tasks, too_long};
 use super::vocabulary::Vocabulary;
-use super::{Judgement, LabelText, Question, Reranker, Task};
+use super::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
 /// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
 /// depend on which others it is asked about.
@@ -62,13 +62,7 @@ impl Qwen3Reranker {
     fn tail(&self, label: &LabelText) -> Result<Vec<u32>> {
         let tail = self.prompt.tail(&prompt::label(label))?;
         let most = self.model.config().max_position_embeddings / LABEL_PART;
-        ensure!(
-            tail.len() <= most,
-            "the label {:?} has {} tokens with the end of the question, of which {} reads {most}; shorten its description",
-            label.name,
-            tail.len(),
-            self.id
-        );
+        ensure!(tail.len() <= most, too_long(label, most.saturating_sub(self.prompt.ending()), &self.id));
         Ok(tail)
     }
 }
@@ -133,7 +127,8 @@ impl Reranker for Qwen3Reranker {
         let read = |question: &Question| {
             let prefix = self.prompt.prefix(instruct, question.text, room)?;
             let tails = question.labels.iter().map(|&label| tails[label].clone()).collect();
-            let judgement = Judgement { logits: Vec::new(), tokens: prefix.tokens, truncated: prefix.truncated };
+            let seen = Seen { tokens: prefix.tokens, truncated: prefix.truncated };
+            let judgement = Judgement { logits: Vec::new(), seen: vec![seen; question.labels.len()] };
             Ok((Prompt { prefix: prefix.ids, tails }, judgement))
         };
         let read: Vec<(Prompt, Judgement)> = questions.par_iter().map(read).collect::<Result<_>>()?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Error, Result, anyhow};
 
 use super::{LabelText, Task};
 
@@ -35,6 +35,11 @@ impl Tasks {
         known.insert(task.clone(), labels.clone());
         Ok(labels)
     }
+}
+
+/// A label of which a model can read only so many tokens. Cut, it would be another label.
+pub(super) fn too_long(label: &LabelText, most: usize, id: &str) -> Error {
+    anyhow!("the label {:?} has more than the {most} tokens that {id} can read; shorten its description", label.name)
 }
 
 #[cfg(test)]

@@ -159,6 +159,30 @@ fn a_cache_gives_the_same_bytes_and_grows_no_more() {
 }
 
 #[test]
+fn a_cache_that_knows_some_labels_changes_no_line() {
+    // Beside the long label there is less room for the mail than beside the short one.
+    let folder = tempfile::tempdir().unwrap();
+    let mail = folder.path().join("long.txt");
+    fs::write(&mail, "The invoice is due on Friday. ".repeat(60)).unwrap();
+    let labels = ["meeting", "invoice: a bill to pay by friday for the things that were shipped last week"];
+    let known = |number: usize| folder.path().join(format!("{number}.cache")).to_string_lossy().into_owned();
+    for name in ["tiny-bert-reranker", "tiny-reranker"] {
+        let run = |labels: &[&str]| {
+            let run = mailsort(["classify", "--device", "cpu", "--model", &model(name), mail.to_str().unwrap()]);
+            labels.iter().fold(run, |run, label| run.args(["--label", label]))
+        };
+        for (number, order) in [labels, [labels[1], labels[0]]].iter().enumerate() {
+            let plain = succeeds(run(order));
+            for first in order {
+                let cache = known(number) + name + &first[..3];
+                succeeds(run(&[first]).args(["--cache", &cache]));
+                assert_eq!(succeeds(run(order).args(["--cache", &cache])), plain, "{name} after {first}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_cache_is_believed() {
     // Scores of other weights under the same name would be a lie, so a changed file is another model.
     let (copy, folder) = (copied("tiny-reranker"), tempfile::tempdir().unwrap());

@@ -6,7 +6,7 @@ use super::memory::{Asked, Memory};
 use super::vectors::Vectors;
 use super::{Scored, label_texts};
 use crate::cache::{Key, Score, TextHash};
-use crate::engine::{Judgement, Question, Reranker, Task};
+use crate::engine::{Judgement, Question, Reranker, Seen, Task};
 use crate::labels::LabelSet;
 use crate::record::Scores;
 use crate::sorting;
@@ -87,8 +87,8 @@ impl Pairs {
             let wanted: Vec<Vec<usize>> = (0..texts.len()).map(wanted).collect();
             let judged = self.judge(&asking.task, texts, &wanted)?;
             for ((scored, labels), judgement) in scored.iter_mut().zip(wanted).zip(judged) {
-                scored.tokens = scored.tokens.max(judgement.tokens);
-                scored.truncated |= judgement.truncated;
+                scored.tokens = scored.tokens.max(judgement.tokens());
+                scored.truncated |= judgement.truncated();
                 asking.hand_out(&labels, &judgement.logits, &mut scored.sets);
             }
         }
@@ -166,11 +166,11 @@ impl Sheet {
 
     /// Writes what was judged into the gaps, and returns it by key where there are keys.
     fn fill(&mut self, judgement: &Judgement) -> Vec<(Key, Score)> {
-        let mut logits = judgement.logits.iter();
+        let mut judged = judgement.logits.iter().zip(&judgement.seen);
         let mut fresh = Vec::new();
         for (at, gap) in self.known.iter_mut().enumerate().filter(|(_, known)| known.is_none()) {
-            let Some(&logit) = logits.next() else { break };
-            let score = Score { logit, tokens: judgement.tokens as u32, truncated: judgement.truncated };
+            let Some((&logit, seen)) = judged.next() else { break };
+            let score = Score { logit, tokens: seen.tokens as u32, truncated: seen.truncated };
             fresh.extend(self.keys.get(at).map(|key| (key.clone(), score)));
             *gap = Some(score);
         }
@@ -179,9 +179,11 @@ impl Sheet {
 
     fn judgement(self) -> Judgement {
         // Whatever is missing even now is no number, and so an error of its document.
-        let logits = self.known.iter().map(|known| known.map_or(f32::NAN, |score| score.logit)).collect();
-        let first = self.known.iter().flatten().next();
-        let (tokens, truncated) = first.map_or((0, false), |score| (score.tokens as usize, score.truncated));
-        Judgement { logits, tokens, truncated }
+        let read = |known: Option<Score>| match known {
+            Some(Score { logit, tokens, truncated }) => (logit, Seen { tokens: tokens as usize, truncated }),
+            None => (f32::NAN, Seen::default()),
+        };
+        let (logits, seen) = self.known.into_iter().map(read).unzip();
+        Judgement { logits, seen }
     }
 }

@@ -18,8 +18,9 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::checkpoint::Checkpoint;
+use super::tasks::too_long;
 use super::{Embedder, Embedding, LabelText};
-use recipe::{Pooling, Recipe, TASK};
+use recipe::{Pooling, Recipe};
 use shape::Shape;
 use tokens::{Input, Tokens, Words};
 use trunk::Trunk;
@@ -36,6 +37,8 @@ pub struct Encoder {
     tokens: Tokens,
     trunk: Trunk,
     recipe: Recipe,
+    /// Tokens of the query's prompt, with the instruction that it has unless told otherwise.
+    prompted: usize,
 }
 
 impl Encoder {
@@ -61,7 +64,8 @@ impl Encoder {
             let head = |start: &&str| name.starts_with(start);
             name == "embeddings.position_ids" || ["pooler.dense.", "cls.", "lm_head."].iter().any(head)
         })?;
-        Ok(Self { id: id.to_string(), shape, tokens, trunk, recipe })
+        let prompted = tokens.words(&recipe.prompts.asking(None), usize::MAX)?.ids.len();
+        Ok(Self { id: id.to_string(), shape, tokens, trunk, recipe, prompted })
     }
 
     /// What a user should know, such as a guess that had to be made.
@@ -69,9 +73,12 @@ impl Encoder {
         &self.recipe.notes
     }
 
+    /// Embeds texts behind a prompt, which is no part of what is counted and never cut.
     fn embed_all(&self, prompt: &str, texts: &[String], max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
-        let most = max_tokens.min(self.shape.longest().saturating_sub(self.tokens.around_one()));
-        let own = self.tokens.words(prompt, most)?.ids.len();
+        let own = self.tokens.words(prompt, usize::MAX)?.ids.len();
+        let room = self.shape.longest().saturating_sub(self.tokens.around_one() + own);
+        ensure!(room > 0, "the instruction alone has {own} tokens; {} reads {}", self.id, self.shape.longest());
+        let most = max_tokens.min(room) + own;
         let words = texts.par_iter().map(|text| self.tokens.words(&[prompt, text.trim()].concat(), most));
         let words: Vec<Words> = words.collect::<Result<_>>()?;
         let known = |words: &&Words| !words.ids.iter().skip(own).all(|&id| self.tokens.is_unknown(id));
@@ -79,7 +86,8 @@ impl Encoder {
         let mut vectors = self.trunk.each(&inputs, |states| self.pool(states)).into_iter();
         let embedding = |words: &Words| {
             let vector = if known(&words) { vectors.next() } else { None };
-            vector.map(|vector| Embedding { vector, tokens: words.ids.len(), truncated: words.truncated })
+            let tokens = words.ids.len().saturating_sub(own);
+            vector.map(|vector| Embedding { vector, tokens, truncated: words.truncated })
         };
         Ok(words.iter().map(embedding).collect())
     }
@@ -105,10 +113,11 @@ impl Embedder for Encoder {
         &self.id
     }
 
-    /// How many tokens of a text the model sees unless told otherwise: what the repository says, less the special tokens.
+    /// How many tokens of a text the model sees unless told otherwise: what the repository says, less the special tokens
+    /// and the prompt.
     fn default_max_tokens(&self) -> usize {
         let longest = self.recipe.max_seq_length.unwrap_or(usize::MAX).min(self.shape.longest());
-        longest.saturating_sub(self.tokens.around_one()).max(1)
+        longest.saturating_sub(self.tokens.around_one() + self.prompted).max(1)
     }
 
     fn dims(&self) -> usize {
@@ -117,26 +126,25 @@ impl Embedder for Encoder {
 
     /// Embeds texts as queries, each by itself. Shape of a vector: [hidden], its length 1. `None` where no token is known.
     /// `instruct` is read by models that were trained with one, such as multilingual-e5-large-instruct, and by no other.
-    /// `max_tokens` counts all tokens but the special ones.
+    /// `max_tokens` counts the text's own tokens: neither the special ones nor those of the prompt.
     ///
     /// # Errors
     /// When the tokenizer or the model fails.
     fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
-        let prompts = &self.recipe.prompts;
-        let query = match prompts.has_task {
-            true => prompts.query.replace("{task}", instruct.unwrap_or(TASK)),
-            false => prompts.query.clone(),
-        };
-        self.embed_all(&query, texts, max_tokens)
+        self.embed_all(&self.recipe.prompts.asking(instruct), texts, max_tokens)
     }
 
     /// Embeds labels as passages; shape [labels, hidden]. `None` for a label of which no token is known.
     ///
     /// # Errors
-    /// When the tokenizer or the model fails.
+    /// When a label is longer than the model can read, or the tokenizer or the model fails.
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let texts: Vec<String> = labels.iter().map(words).collect();
         let embedded = self.embed_all(&self.recipe.prompts.passage, &texts, usize::MAX)?;
+        for (label, embedding) in labels.iter().zip(&embedded) {
+            let cut = embedding.as_ref().filter(|embedding| embedding.truncated);
+            cut.map_or(Ok(()), |cut| Err(too_long(label, cut.tokens, &self.id)))?;
+        }
         Ok(embedded.into_iter().map(|embedding| Some(embedding?.vector)).collect())
     }
 

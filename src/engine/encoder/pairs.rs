@@ -9,8 +9,8 @@ use super::tokens::{Input, Tokens, Words};
 use super::trunk::{self, Trunk};
 use super::{fits, words};
 use crate::engine::checkpoint::{Checkpoint, Family};
-use crate::engine::tasks::Tasks;
-use crate::engine::{Judgement, LabelText, Question, Reranker, Task};
+use crate::engine::tasks::{Tasks, too_long};
+use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub struct PairEncoder {
@@ -68,23 +68,19 @@ impl PairEncoder {
         self.classifier.forward(&dense)[0]
     }
 
-    /// A mail and a label, and how many tokens of the mail there was room for.
-    fn pair(&self, mail: &Words, label: &[u32]) -> (Input, usize) {
+    /// A mail and a label, and what of the mail there was room for.
+    fn pair(&self, mail: &Words, label: &[u32]) -> (Input, Seen) {
         let room = self.shape.longest().saturating_sub(self.tokens.around_two() + label.len());
-        let seen = mail.ids.len().min(room);
-        (self.tokens.pair(&mail.ids[..seen], label), seen)
+        let tokens = mail.ids.len().min(room);
+        let seen = Seen { tokens, truncated: mail.truncated || tokens < mail.ids.len() };
+        (self.tokens.pair(&mail.ids[..tokens], label), seen)
     }
 
     /// The tokens of a label.
     fn label(&self, label: &LabelText) -> Result<Vec<u32>> {
         let longest = self.shape.longest() - self.tokens.around_two() - 1;
         let words = self.tokens.words(&words(label), longest)?;
-        ensure!(
-            !words.truncated,
-            "the label {:?} has more than the {longest} tokens that {} can read; shorten its description",
-            label.name,
-            self.id
-        );
+        ensure!(!words.truncated, too_long(label, longest, &self.id));
         Ok(words.ids)
     }
 }
@@ -112,20 +108,16 @@ impl Reranker for PairEncoder {
         for (question, mail) in questions.iter().zip(&mails) {
             for &label in question.labels {
                 let label = labels.get(label).with_context(|| format!("there is no label {label}"))?;
-                let (input, tokens) = self.pair(mail, label);
+                let (input, own) = self.pair(mail, label);
                 inputs.push(input);
-                seen.push(tokens);
+                seen.push(own);
             }
         }
-        let mut logits = self.trunk.each(&inputs, |states| self.logit(states)).into_iter().zip(seen);
-        let judgement = |(question, mail): (&Question, &Words)| {
-            let own: Vec<(f32, usize)> = logits.by_ref().take(question.labels.len()).collect();
-            Judgement {
-                logits: own.iter().map(|(logit, _)| *logit).collect(),
-                tokens: own.iter().map(|(_, seen)| *seen).max().unwrap_or(0),
-                truncated: mail.truncated || own.iter().any(|(_, seen)| *seen < mail.ids.len()),
-            }
+        let mut read = self.trunk.each(&inputs, |states| self.logit(states)).into_iter().zip(seen);
+        let judgement = |question: &Question| {
+            let (logits, seen) = read.by_ref().take(question.labels.len()).unzip();
+            Judgement { logits, seen }
         };
-        Ok(questions.iter().zip(&mails).map(judgement).collect())
+        Ok(questions.iter().map(judgement).collect())
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{Question, Reranker, Task};
+use crate::engine::{Judgement, Question, Reranker, Task};
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
@@ -138,7 +138,7 @@ fn a_logit_does_not_depend_on_its_neighbours() {
         let mails = ["Please pay", &long, "", "Wann treffen wir uns?"];
         let questions = mails.map(|text| Question { text, labels: &[0, 1, 2, 3] });
         let together = in_a_pool(3, || model.judge(&task, &questions, 512).unwrap());
-        assert_eq!(together.iter().map(|one| one.truncated).collect::<Vec<_>>(), [false, true, false, false]);
+        assert_eq!(together.iter().map(Judgement::truncated).collect::<Vec<_>>(), [false, true, false, false]);
         for (mail, judged) in mails.iter().zip(&together) {
             for (label, logit) in judged.logits.iter().enumerate() {
                 let question = Question { text: mail, labels: &[label] };

@@ -23,6 +23,16 @@ pub(super) struct Prompts {
     pub(super) has_task: bool,
 }
 
+impl Prompts {
+    /// What stands before a text that asks, with the instruction filled in where it has a place.
+    pub(super) fn asking(&self, instruct: Option<&str>) -> String {
+        match self.has_task {
+            true => self.query.replace("{task}", instruct.unwrap_or(TASK)),
+            false => self.query.clone(),
+        }
+    }
+}
+
 /// How vectors are made.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Recipe {
@@ -40,7 +50,7 @@ pub(super) struct Recipe {
 /// What multilingual-e5-large-instruct and its kin want before a query.
 const E5_INSTRUCT: &str = "Instruct: {task}\nQuery: ";
 /// What they are asked to do unless told otherwise.
-pub(super) const TASK: &str = "Given an email, retrieve the category that describes it";
+const TASK: &str = "Given an email, retrieve the category that describes it";
 /// Names of the file that holds `max_seq_length`: older versions wrote that of the architecture.
 const LENGTHS: [&str; 3] =
     ["sentence_bert_config.json", "sentence_xlm-roberta_config.json", "sentence_roberta_config.json"];

@@ -194,9 +194,17 @@ fn the_mail_is_cut_and_the_label_never() {
     };
     let label = model.tokens.words(&long.name, 512).unwrap().ids.len();
     let judged = judge(long, 512).unwrap();
-    assert_eq!((judged.tokens, judged.truncated), (128 - 3 - label, true));
-    assert_eq!(judge(bare("meeting"), 7).unwrap().tokens, 7);
+    assert_eq!((judged.tokens(), judged.truncated()), (128 - 3 - label, true));
+    assert_eq!(judge(bare("meeting"), 7).unwrap().tokens(), 7);
     refused(judge(bare(&"meeting ".repeat(200)), 512), &["meeting", "124 tokens"]);
+}
+
+#[test]
+fn a_label_is_never_cut() {
+    let model = encoder(&folder("tiny-bert")).unwrap();
+    let labels = |words| [bare("meeting"), bare(&"meeting ".repeat(words))];
+    assert!(model.embed_labels(&labels(126)).is_ok());
+    refused(model.embed_labels(&labels(127)), &["the label \"meeting meeting", "126 tokens that tiny", "shorten"]);
 }
 
 #[test]
@@ -211,9 +219,15 @@ fn labels_are_read_with_their_description() {
 #[test]
 fn prompts_stand_before_texts() {
     let mut model = encoder(&folder("tiny-bert")).unwrap();
-    let plain = model.embed(&["query: Friday".into()], None, 94).unwrap();
+    let embed = |model: &Encoder, text: &str, most| model.embed(&[text.into()], None, most).unwrap().remove(0).unwrap();
+    let (plain, long) = (embed(&model, "query: Friday", 94), "Friday ".repeat(200));
+    let own = model.tokens.words("query: ", 94).unwrap().ids.len();
     model.recipe.prompts.query = "query: ".into();
-    assert_eq!(model.embed(&[" Friday".into()], None, 94).unwrap(), plain);
+    let prompted = embed(&model, " Friday", 94);
+    assert_eq!(prompted.vector, plain.vector);
+    // What stands before a text is not counted, and takes nothing of what is asked for.
+    assert_eq!(prompted.tokens, plain.tokens - own);
+    assert_eq!((embed(&model, &long, 5).tokens, embed(&model, &long, 512).tokens), (5, 126 - own));
     // A prompt is no text.
     assert_eq!(model.embed(&[" ".into()], None, 94).unwrap(), [None]);
 }

@@ -145,23 +145,27 @@ fn a_label_is_judged_without_the_others() {
 #[test]
 fn where_a_mail_is_cut_does_not_depend_on_the_labels() {
     let small = copied("tiny-reranker");
-    edit(&small, "config.json", |text| text.replace("\"max_position_embeddings\": 40960", "\"max_position_embeddings\": 400"));
+    edit(&small, "config.json", |text| {
+        text.replace("\"max_position_embeddings\": 40960", "\"max_position_embeddings\": 400")
+    });
     let cpu = open_device(DeviceChoice::Cpu).unwrap();
-    let Model::Reranker(model) = open("small", small.path(), &cpu, options(Dtype::F32)).unwrap().model else { panic!() };
+    let Model::Reranker(model) = open("small", small.path(), &cpu, options(Dtype::F32)).unwrap().model else {
+        panic!()
+    };
     let mail = "Your parcel arrives on Friday. ".repeat(100);
     let task = |labels: &[&str]| Task { instruct: None, labels: labels.iter().map(|label| bare(label)).collect() };
     let long = "parcel ".repeat(12);
     let (alone, beside) = (task(&["travel"]), task(&["travel", &long]));
     let first = |task: &Task| {
         let judged = model.judge(task, &[Question { text: &mail, labels: &[0] }], 100_000).unwrap().remove(0);
-        (judged.logits, judged.tokens, judged.truncated)
+        (judged.logits.clone(), judged.tokens(), judged.truncated())
     };
     let (logits, tokens, truncated) = first(&alone);
     assert!(truncated && tokens > 50 && tokens < 300, "{tokens}");
     assert_eq!(first(&beside), (logits, tokens, truncated));
     // A label that has no room is named, before there is a mail.
     let error = model.check(&task(&["travel", &"parcel ".repeat(100)])).unwrap_err().to_string();
-    assert!(error.contains("the label \"parcel parcel") && error.contains("shorten"), "{error}");
+    assert!(error.contains("the label \"parcel parcel") && error.contains("tokens that small can read"), "{error}");
     let endless = Task { instruct: Some("Judge it. ".repeat(100)), labels: vec![bare("travel")] };
     assert!(model.check(&endless).unwrap_err().to_string().contains("the instruction alone has"));
 }
