@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde_json::Value;
 
-use super::choose::{CONFIG, INDEX, MODULES, OPTIONAL, TOKENIZER, WEIGHTS, shards};
+use super::choose::{CONFIG, INDEX, MODULES, POOLING, TOKENIZER, WEIGHTS, shards};
 use super::names::{is_commit, is_gguf};
 
 /// The branch that is meant where none is named.
@@ -90,6 +90,9 @@ impl Folder {
         if let Some(name) = [CONFIG, TOKENIZER].into_iter().find(|name| !there(name)) {
             return Some(name.into());
         }
+        if self.names_pooling(snapshot) && !there(POOLING) && !self.marker(&snapshot.commit, POOLING).exists() {
+            return Some(POOLING.into());
+        }
         if !there(INDEX) {
             return (!there(WEIGHTS)).then(|| WEIGHTS.into());
         }
@@ -99,14 +102,20 @@ impl Folder {
         }
     }
 
-    /// True when an encoder's pooling may be stated in a file that was never asked for. Programs that do not pool leave
-    /// such snapshots.
+    /// True when nobody has asked yet whether an encoder's makers say how its vectors are made. Programs that make none
+    /// leave such snapshots.
     pub(super) fn may_lack_pooling(&self, snapshot: &Snapshot) -> bool {
-        let known = |name: &&str| snapshot.path.join(name).exists() || self.marker(&snapshot.commit, name).exists();
-        let wanted = if snapshot.path.join(MODULES).exists() { &OPTIONAL[..] } else { &[MODULES] };
-        let config = fs::read(snapshot.path.join(CONFIG)).ok();
-        let config = config.and_then(|text| serde_json::from_slice::<Value>(&text).ok()).unwrap_or_default();
-        config["model_type"] != "qwen3" && !wanted.iter().all(known)
+        let known = snapshot.path.join(MODULES).exists() || self.marker(&snapshot.commit, MODULES).exists();
+        let config = json(&snapshot.path.join(CONFIG));
+        let head = config["architectures"][0].as_str().unwrap_or_default();
+        !known && config["model_type"] != "qwen3" && !head.ends_with("ForSequenceClassification")
+    }
+
+    /// True when the list of modules has one in the folder of the pooling.
+    fn names_pooling(&self, snapshot: &Snapshot) -> bool {
+        let modules = json(&snapshot.path.join(MODULES));
+        let folder = POOLING.split('/').next();
+        modules.as_array().is_some_and(|modules| modules.iter().any(|module| module["path"].as_str() == folder))
     }
 
     /// The GGUF files of a snapshot.
@@ -117,6 +126,12 @@ impl Folder {
         found.sort();
         found
     }
+}
+
+/// What a file says; null where it is missing or no JSON.
+fn json(path: &Path) -> Value {
+    let text = fs::read(path).ok();
+    text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
 fn files_below(folder: &Path, prefix: &str, deep: usize, found: &mut Vec<String>) {

@@ -16,6 +16,8 @@ pub(super) const WEIGHTS: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 /// Says that an encoder was published with its pooling.
 pub(super) const MODULES: &str = "modules.json";
+/// How vectors are pooled, where [`MODULES`] names its folder.
+pub(super) const POOLING: &str = "1_Pooling/config.json";
 /// Files that a model may lack. For encoders they say how the vector is made.
 pub(super) const OPTIONAL: [&str; 7] = [
     "tokenizer_config.json",
@@ -24,7 +26,7 @@ pub(super) const OPTIONAL: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_xlm-roberta_config.json",
-    "1_Pooling/config.json",
+    POOLING,
 ];
 
 /// No index of weights is longer.

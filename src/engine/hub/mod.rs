@@ -69,9 +69,17 @@ pub fn locate(model: &str, options: &HubOptions, progress: &dyn Progress) -> Res
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     match asked.in_cache() {
         Found::Whole(located) => Ok(located),
-        Found::MayLackPooling(located) if settings.offline => Ok(located),
+        // What is here can run, so nobody is asked for what may not exist.
+        Found::MayLackPooling(located) => {
+            progress.note(&format!(
+                "the cache holds no modules.json of {}, which may say how its vectors are made; `mailsort models pull \
+                 {model}` gets it, if there is one",
+                located.id
+            ));
+            Ok(located)
+        }
         Found::Nothing(why) if settings.offline => Err(asked.offline(&why)),
-        Found::MayLackPooling(_) | Found::Nothing(_) => asked.get(progress),
+        Found::Nothing(_) => asked.get(progress),
     }
 }
 

@@ -193,6 +193,37 @@ fn an_encoder_comes_with_its_pooling() {
 }
 
 #[test]
+fn a_cached_encoder_needs_no_network() {
+    let names = ["config.json", "tokenizer.json", "model.safetensors", "modules.json", "1_Pooling/config.json"];
+    let bytes = names.map(|name| fs::read(root().join("tests/models/tiny-bert").join(name)).unwrap());
+    let files: Vec<(&str, &[u8])> = names.into_iter().zip(bytes.iter().map(Vec::as_slice)).collect();
+    let place = Place::new(&files, Manners::default());
+    let run = || {
+        let run = place.run("classify - --label invoice --label meeting --device cpu --model owner/tiny");
+        run.stdin("Please pay the invoice by Friday").output()
+    };
+    let first = run();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    place.hub.asked();
+    assert_eq!(stdout(&run()), stdout(&first));
+    // As a program leaves it that makes no vectors: no list of modules, and no note that there is none.
+    fs::remove_file(place.snapshot().join("modules.json")).unwrap();
+    fs::remove_dir_all(place.snapshot().join("1_Pooling")).unwrap();
+    fs::remove_dir_all(place.repository().join(".no_exist")).unwrap();
+    let bare = run();
+    let said = String::from_utf8(bare.stderr).unwrap();
+    assert!(bare.status.success() && said.contains("no modules.json of owner/tiny"), "{said}");
+    assert!(said.contains("`mailsort models pull owner/tiny` gets it"), "{said}");
+    assert_eq!(place.hub.asked(), [""; 0], "nobody is asked");
+    good(place.run(&format!("models pull owner/tiny --revision {COMMIT}")));
+    assert_eq!(stdout(&run()), stdout(&first));
+    // A pooling that the list of modules names is a file like others, without which the model is not here.
+    fs::remove_file(place.snapshot().join("1_Pooling/config.json")).unwrap();
+    bad(place.run("models path owner/tiny"), &["1_Pooling/config.json is missing"]);
+    assert_eq!(stdout(&run()), stdout(&first));
+}
+
+#[test]
 fn gguf_files_are_chosen_by_name() {
     let (one, two) = (weights(1), weights(2));
     let files: [(&str, &[u8]); 3] = [("a.gguf", &one), ("deep/b c.gguf", &two), ("README.md", b"")];
