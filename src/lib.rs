@@ -29,8 +29,8 @@
 //! 2. A score does not depend on its neighbours: batch size, threads and the other documents of a run change no line
 //!    of output.
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
-//! 4. One bad document never ends a run, whatever its bytes: parsers are guarded against panics, and what reads PDFs
-//!    runs in a process of its own.
+//! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
+//!    reads PDFs runs in a process of its own.
 //! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not yet in the cache, both in
 //!    `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
@@ -38,7 +38,8 @@
 //!    GGUF; nothing that could hold code is opened. What a mail says can never become a special token of a prompt.
 //! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143
 //!    stopped by a signal, after finishing what was in hand: of a slow model the few documents that it is scoring. A
-//!    broken pipe is 0. A model that cannot run, for want of memory, ends the run with 2; what was written stays.
+//!    broken pipe is 0. A document on which the model fails gets an `error`; a model that then fails on a label's own words
+//!    too, such as when its device is lost, ends the run with 2, and what was written stays.
 //! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same
 //!    kind of run is refused.
 //!

@@ -89,6 +89,8 @@ pub enum Reason {
     Panicked,
     /// The model gave a score that is not a number.
     NotANumber,
+    /// The model failed on this text and not on others; the text says how.
+    Model(String),
 }
 
 impl Reason {
@@ -102,6 +104,7 @@ impl Reason {
             Reason::BadRow(_) => "bad row",
             Reason::Panicked => "parser failed",
             Reason::NotANumber => "score is not a number",
+            Reason::Model(_) => "model failed",
         }
     }
 }
@@ -109,7 +112,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Unreadable(why) | Reason::BadRow(why) => write!(f, "{}: {why}", self.kind()),
+            Reason::Unreadable(why) | Reason::BadRow(why) | Reason::Model(why) => write!(f, "{}: {why}", self.kind()),
             Reason::Sealed(what) => write!(f, "{}: {what}", self.kind()),
             _ => f.write_str(self.kind()),
         }

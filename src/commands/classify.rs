@@ -56,9 +56,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
     records.flush().with_context(|| target.cannot_write())?;
     let write = |verdicts: Vec<Verdict>, report: &mut Report| {
-        if let Some(trouble) = scoring.trouble() {
-            report.warn(format_args!("{trouble}; the cache is not used from here on"));
-        }
+        scoring.troubles().iter().for_each(|trouble| report.warn(trouble));
         for verdict in &verdicts {
             match &verdict.outcome {
                 Ok(_) => report.scored(),

@@ -2,7 +2,11 @@
 
 mod memory;
 mod pairs;
+mod retry;
 mod vectors;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 
@@ -19,6 +23,9 @@ pub(super) use vectors::Vectors;
 pub(super) struct Scoring {
     scorer: Scorer,
     rules: Vec<Rules>,
+    /// What a user should know of a batch that had to be taken apart; said once.
+    taken_apart: OnceLock<String>,
+    said: AtomicBool,
 }
 
 /// What scores a text.
@@ -46,6 +53,21 @@ impl Scorer {
         }
     }
 
+    fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+        match self {
+            Self::Vectors(vectors) => vectors.score(texts),
+            Self::Pairs(pairs) => Ok(pairs.score(texts)?.into_iter().map(Some).collect()),
+        }
+    }
+
+    /// Scores the words of a label, whatever a cache knows of them.
+    fn probe(&self) -> Result<()> {
+        match self {
+            Self::Vectors(vectors) => vectors.probe(),
+            Self::Pairs(pairs) => pairs.probe(),
+        }
+    }
+
     fn trouble(&self) -> Option<String> {
         match self {
             Self::Vectors(vectors) => vectors.trouble(),
@@ -57,12 +79,14 @@ impl Scorer {
 impl Scoring {
     /// Takes one set of rules for each label set.
     pub(super) fn new(scorer: Scorer, rules: Vec<Rules>) -> Self {
-        Self { scorer, rules }
+        Self { scorer, rules, taken_apart: OnceLock::new(), said: AtomicBool::new(false) }
     }
 
-    /// What went wrong with the cache since this was last asked: the run goes on without it.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.scorer.trouble()
+    /// What a user should know since this was last asked, though the run goes on.
+    pub(super) fn troubles(&self) -> Vec<String> {
+        let cache = self.scorer.trouble().map(|why| format!("{why}; the cache is not used from here on"));
+        let batch = self.taken_apart.get().filter(|_| !self.said.swap(true, Ordering::Relaxed));
+        cache.into_iter().chain(batch.cloned()).collect()
     }
 
     /// One verdict for each document, in order.
@@ -71,15 +95,11 @@ impl Scoring {
     /// When the model cannot run.
     pub(super) fn verdicts(&self, piece: Vec<Intake>) -> Result<Vec<Verdict>> {
         let texts: Vec<String> = piece.iter().flatten().map(Document::text).collect();
-        let scored = match &self.scorer {
-            Scorer::Vectors(vectors) => vectors.score(&texts)?,
-            Scorer::Pairs(pairs) => pairs.score(&texts)?.into_iter().map(Some).collect(),
-        };
-        let mut scored = scored.into_iter();
+        let mut scored = self.scored(&texts)?.into_iter();
         let verdict = |read: Intake| match read {
             Err(skip) => Verdict { origin: skip.origin, envelope: skip.envelope, outcome: Err(skip.reason) },
             Ok(document) => {
-                let scored = scored.next().flatten().ok_or(Reason::NoKnownWords);
+                let scored = scored.next().unwrap_or(Err(Reason::NoKnownWords));
                 let outcome = scored.and_then(|scored| self.outcome(&scored, document.truncated));
                 Verdict { origin: document.origin, envelope: document.envelope, outcome }
             }

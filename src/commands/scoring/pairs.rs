@@ -95,6 +95,21 @@ impl Pairs {
         Ok(scored)
     }
 
+    /// Scores the first label's own words against it, past the cache.
+    ///
+    /// # Errors
+    /// When a model cannot run.
+    pub(super) fn probe(&self) -> Result<()> {
+        if let Some((vectors, _)) = &self.shortlist {
+            vectors.probe()?;
+        }
+        for Asking { task, .. } in self.tasks.iter().take(1) {
+            let Some(label) = task.labels.first() else { continue };
+            self.engine.judge(task, &[Question { text: &label.name, labels: &[0] }], self.max_tokens)?;
+        }
+        Ok(())
+    }
+
     /// Logits of the wanted labels of each text, from the cache where it has them.
     fn judge(&self, task: &Task, texts: &[String], wanted: &[Vec<usize>]) -> Result<Vec<Judgement>> {
         let mut sheets: Vec<Sheet> =

@@ -17,6 +17,8 @@ pub(in crate::commands) struct Vectors {
     instructs: Vec<Option<String>>,
     max_tokens: usize,
     memory: Option<Memory>,
+    /// What the model can read if it can run: the words of a label.
+    probe: Vec<String>,
 }
 
 struct Set {
@@ -47,7 +49,8 @@ impl Vectors {
             made.push(Set { sorter: sorter(&*engine, set)?, instruct: known });
         }
         let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
-        Ok(Self { engine, sets: made, instructs: distinct, max_tokens, memory })
+        let probe = sets.iter().flat_map(|set| set.labels.first()).map(|label| label.words()).take(1).collect();
+        Ok(Self { engine, sets: made, instructs: distinct, max_tokens, memory, probe })
     }
 
     /// The name of the model.
@@ -73,6 +76,15 @@ impl Vectors {
             })
         };
         Ok((0..texts.len()).map(scored).collect())
+    }
+
+    /// Embeds the words of a label as if they were a text, past the cache.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn probe(&self) -> Result<()> {
+        let instruct = self.instructs.first().and_then(Option::as_deref);
+        self.engine.embed(&self.probe, instruct, self.max_tokens).map(drop)
     }
 
     /// The `most` likeliest labels of each set for each text, best first; all of them for a text without a known word.

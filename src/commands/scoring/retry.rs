@@ -1,0 +1,161 @@
+//! What becomes of an error: of one document, it is that document's; of the model, it ends the run.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::slice;
+
+use anyhow::{Error, Result, anyhow};
+
+use super::{Scored, Scoring};
+use crate::record::Reason;
+
+impl Scoring {
+    /// Scores texts, or says why one has no scores. Whether an error is a text's own does not depend on the texts beside
+    /// it: the model must fail on that text alone, and yet score the words of a label.
+    ///
+    /// # Errors
+    /// When the model fails on the words of a label too, as when its device is lost.
+    pub(super) fn scored(&self, texts: &[String]) -> Result<Vec<Result<Scored, Reason>>> {
+        let known = |scored: Option<Scored>| scored.ok_or(Reason::NoKnownWords);
+        let error = match guarded(|| self.scorer.score(texts)) {
+            Ok(scored) => return Ok(scored.into_iter().map(known).collect()),
+            Err(error) => error,
+        };
+        if guarded(|| self.scorer.probe()).is_err() {
+            return Err(error);
+        }
+        let alone = |text: &String| match guarded(|| self.scorer.score(slice::from_ref(text))) {
+            Ok(mut scored) => known(scored.pop().flatten()),
+            Err(error) => Err(Reason::Model(told(&error))),
+        };
+        let scored: Vec<Result<Scored, Reason>> = match texts {
+            [_] => vec![Err(Reason::Model(told(&error)))],
+            _ => texts.iter().map(alone).collect(),
+        };
+        if !scored.iter().any(|one| matches!(one, Err(Reason::Model(_)))) {
+            let note = "; the documents of this batch were scored one by one, which takes longer";
+            let _ = self.taken_apart.set(told(&error) + note);
+        }
+        Ok(scored)
+    }
+}
+
+/// Runs the model; a panic in it is an error like others.
+fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    // A model keeps nothing of a text, so no half-changed state can be seen afterwards.
+    let ended = panic::catch_unwind(AssertUnwindSafe(run));
+    ended.unwrap_or_else(|_| Err(anyhow!("the model panicked, which is a bug; what it said is above")))
+}
+
+/// An error in one line: of what drivers and libraries say only the first line is for people, behind it may be a trace.
+fn told(error: &Error) -> String {
+    let lines = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_string());
+    lines.collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use anyhow::{bail, ensure};
+
+    use super::super::{Pairs, Scorer};
+    use super::*;
+    use crate::engine::{Judgement, Question, Reranker, Seen, Task};
+    use crate::labels::LabelSet;
+    use crate::record::{Document, Envelope, Intake, Origin, Verdict};
+    use crate::sorting::Rules;
+
+    /// Fails on texts with certain words, on more texts than it has memory for, or on everything.
+    struct Frail {
+        most: usize,
+        lost: bool,
+    }
+
+    impl Reranker for Frail {
+        fn id(&self) -> &str {
+            "frail"
+        }
+
+        fn default_max_tokens(&self) -> usize {
+            100
+        }
+
+        fn check(&self, _: &Task) -> Result<()> {
+            Ok(())
+        }
+
+        fn judge(&self, _: &Task, questions: &[Question], _: usize) -> Result<Vec<Judgement>> {
+            ensure!(!self.lost, "the device is lost\n   0: a trace");
+            ensure!(questions.len() <= self.most, "no memory for so many");
+            let judged = |question: &Question| {
+                if question.text.contains("panic") {
+                    panic!("as the mail says");
+                }
+                if question.text.contains("poison") {
+                    bail!("{} bytes are too many\n   0: a trace", question.text.len());
+                }
+                let seen = Seen { tokens: question.text.len(), truncated: false };
+                Ok(Judgement { logits: vec![question.text.len() as f32; 2], seen: vec![seen; 2] })
+            };
+            questions.iter().map(judged).collect()
+        }
+    }
+
+    fn scoring(most: usize, lost: bool) -> Scoring {
+        let set = LabelSet::from_arguments(&["a".into(), "b".into()]).unwrap();
+        let pairs = Pairs::new(Box::new(Frail { most, lost }), &[set], &[None], None, None, None).unwrap();
+        let rules = Rules { names: vec!["a".into(), "b".into()], thresholds: vec![None; 2], top_k: 1, raw: true };
+        Scoring::new(Scorer::Pairs(pairs), vec![rules])
+    }
+
+    fn mail(body: &&str) -> Intake {
+        let origin = Origin { source: Arc::from("x"), index: 0, offset: 0 };
+        let (attachments, removed) = (Vec::new(), Vec::new());
+        Ok(Document {
+            origin,
+            envelope: Envelope::default(),
+            body: body.to_string(),
+            attachments,
+            removed,
+            truncated: false,
+        })
+    }
+
+    /// The best score of each text, or its error.
+    fn outcomes(scoring: &Scoring, bodies: &[&str]) -> Result<Vec<String>> {
+        let outcome = |verdict: Verdict| match verdict.outcome {
+            Ok(outcome) => outcome.rankings[0].score.to_string(),
+            Err(reason) => reason.to_string(),
+        };
+        Ok(scoring.verdicts(bodies.iter().map(mail).collect())?.into_iter().map(outcome).collect())
+    }
+
+    #[test]
+    fn an_error_is_of_the_document_that_it_comes_with() {
+        let scoring = scoring(9, false);
+        let poisoned = "model failed: 11 bytes are too many";
+        let expected = ["3", poisoned, "4"];
+        assert_eq!(outcomes(&scoring, &["one", "some poison", "four"]).unwrap(), expected);
+        // Alone or among others of its kind, it is the same.
+        assert_eq!(outcomes(&scoring, &["some poison"]).unwrap(), [poisoned]);
+        assert_eq!(outcomes(&scoring, &["some poison", "more poison"]).unwrap(), [poisoned; 2]);
+        assert!(outcomes(&scoring, &["one", "panic"]).unwrap()[1].starts_with("model failed: the model panicked"));
+        assert_eq!(scoring.troubles(), [""; 0]);
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_is_taken_apart() {
+        let scoring = scoring(1, false);
+        assert_eq!(outcomes(&scoring, &["one", "three"]).unwrap(), ["3", "5"]);
+        assert_eq!(outcomes(&scoring, &["one", "three"]).unwrap(), ["3", "5"]);
+        let troubles = scoring.troubles();
+        assert!(troubles.len() == 1 && troubles[0].starts_with("no memory for so many; "), "{troubles:?}");
+        assert!(scoring.troubles().is_empty(), "once is enough");
+    }
+
+    #[test]
+    fn an_error_of_the_model_ends_the_run() {
+        let error = outcomes(&scoring(9, true), &["one", "two"]).unwrap_err();
+        assert!(error.to_string().starts_with("the device is lost"));
+    }
+}
