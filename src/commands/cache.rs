@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::sizes::size;
 use crate::cache::{Cache, ModelStats, Removed, Stats};
 use crate::cli::{Cache as Arguments, CacheAction, CacheFormat, CacheLimits};
 use crate::output::Target;
@@ -96,27 +97,9 @@ fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Bytes in the units of `--max-size`.
-fn size(bytes: u64) -> String {
-    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
-    match units.into_iter().find(|&(unit, _)| bytes >= unit) {
-        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
-        None => counted(bytes, "byte"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_are_read_at_a_glance() {
-        assert_eq!(size(0), "0 bytes");
-        assert_eq!(size(1), "1 byte");
-        assert_eq!(size(28_672), "28.7 kB");
-        assert_eq!(size(500_000_000), "500.0 MB");
-        assert_eq!(size(2_340_000_000), "2.3 GB");
-    }
 
     #[test]
     fn names_from_the_file_do_nothing_to_a_terminal() {

@@ -12,6 +12,7 @@ mod pipeline;
 mod resume;
 mod scoring;
 mod show;
+mod sizes;
 mod stop;
 mod stream;
 

@@ -117,7 +117,7 @@ impl Model {
         for &id in ids {
             let id = id as usize;
             ensure!(id < self.config.vocab_size, "the token {id} is not in the vocabulary of the model");
-            rows.extend(table.rows(id..id + 1)?);
+            table.add_rows(id..id + 1, &mut rows)?;
         }
         let rows = Tensor::from_vec(rows, (ids.len(), hidden), &self.placement.device)?;
         Ok(rows.to_dtype(self.placement.activations())?)

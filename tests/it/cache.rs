@@ -319,7 +319,7 @@ fn the_commands_say_what_is_there_and_what_they_removed() {
     drop(cache);
     let volatile = regex::Regex::new(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?").unwrap();
     // How full the pages of the file are, and so how many entries fit, depends on its salt.
-    let sizes = regex::Regex::new(r#"\d+\.\d kB|"bytes":\d+|removed [1-9]\d* scores"#).unwrap();
+    let sizes = regex::Regex::new(r#"\d+(\.\d)? kB|"bytes":\d+|removed [1-9]\d* scores"#).unwrap();
     let dateless = |text: String| {
         let text = volatile.replace_all(&text, "DAY").into_owned();
         sizes.replace_all(&text, "SOME").into_owned()

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use config::{Family, Qwen3Config};
 pub use fingerprint::fingerprint;
-pub use weights::{Kind, View, Weights};
+pub use weights::{Kind, View, Weights, shards};
 
 /// A checkpoint, opened but not loaded: weights stay in their files until they are taken.
 pub struct Checkpoint {

@@ -119,7 +119,7 @@ impl Weights {
     /// # Errors
     /// When files are missing, damaged or contradict each other.
     pub fn safetensors(folder: &Path) -> Result<Self> {
-        let paths = shards(folder)?;
+        let paths = files(folder)?;
         let mut files = Vec::new();
         let mut places = BTreeMap::new();
         for path in paths {
@@ -234,33 +234,49 @@ impl Weights {
 }
 
 /// The safetensors files of a folder.
-fn shards(folder: &Path) -> Result<Vec<PathBuf>> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let index = folder.join("model.safetensors.index.json");
-    let single = folder.join("model.safetensors");
-    if !index.exists() {
-        ensure!(
-            single.exists(),
-            "{} holds no model.safetensors nor model.safetensors.index.json; weights in other formats (.bin, .pt) are \
-             never opened",
-            folder.display()
-        );
-        return Ok(vec![single]);
-    }
-    let shown = index.display();
-    let text = std::fs::read_to_string(&index).with_context(|| format!("cannot read {shown}"))?;
-    let parsed: serde_json::Value = serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))?;
-    let map = parsed["weight_map"].as_object().with_context(|| format!("{shown} has no `weight_map`"))?;
-    let names: BTreeSet<&str> = map.values().filter_map(|name| name.as_str()).collect();
-    let inside = |name: &str| !name.contains(['/', '\\']) && name.ends_with(".safetensors");
-    names
-        .into_iter()
-        .map(|name| {
-            ensure!(inside(name), "{shown} names the file {name:?}, which is not one of this folder");
+    if index.exists() {
+        let present = |name: String| {
             let path = folder.join(name);
-            ensure!(path.exists(), "{} is missing, which {shown} names", path.display());
+            ensure!(path.exists(), "{} is missing, which {} names", path.display(), index.display());
             Ok(path)
-        })
-        .collect()
+        };
+        return shards(&index)?.into_iter().map(present).collect();
+    }
+    let single = folder.join("model.safetensors");
+    ensure!(
+        single.exists(),
+        "{} holds no model.safetensors nor model.safetensors.index.json; weights in other formats (.bin, .pt) are never \
+         opened",
+        folder.display()
+    );
+    Ok(vec![single])
+}
+
+/// No index of weights is longer.
+const LONGEST_INDEX: u64 = 64 << 20;
+
+/// The files that an index names, each once. They need not be there.
+///
+/// # Errors
+/// When it is no index, names nothing, or names what is not a safetensors file beside it.
+pub fn shards(index: &Path) -> Result<Vec<String>> {
+    let shown = index.display();
+    let length = std::fs::metadata(index).with_context(|| format!("cannot read {shown}"))?.len();
+    ensure!(length <= LONGEST_INDEX, "{shown} is longer than any index of weights");
+    let text = std::fs::read(index).with_context(|| format!("cannot read {shown}"))?;
+    let read: serde_json::Value = serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))?;
+    let map = read["weight_map"].as_object().with_context(|| format!("{shown} has no `weight_map`"))?;
+    let names: BTreeSet<&str> = map.values().filter_map(|name| name.as_str()).collect();
+    ensure!(!names.is_empty(), "{shown} names no file");
+    // Names of files go into addresses and messages, so they are plain words.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let inside = |name: &str| name.chars().all(plain) && !name.starts_with('.') && name.ends_with(".safetensors");
+    for name in &names {
+        ensure!(inside(name), "{shown} names the file {name:?}, which is not a safetensors file beside it");
+    }
+    Ok(names.into_iter().map(String::from).collect())
 }
 
 impl View<'_> {
@@ -269,19 +285,30 @@ impl View<'_> {
     /// # Errors
     /// When the tensor is quantised and damaged.
     pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        self.add_rows(rows, &mut values)?;
+        Ok(values)
+    }
+
+    /// Puts rows behind what is in `values`.
+    ///
+    /// # Errors
+    /// As [`View::rows`].
+    pub fn add_rows(&self, rows: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
         let columns: usize = self.shape[1..].iter().product();
         let (numbers, size) = self.kind.block();
         let row = columns / numbers * size;
         let bytes = &self.bytes[rows.start * row..rows.end * row];
-        Ok(match self.kind {
-            Kind::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-            Kind::F16 => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
-            Kind::Bf16 => bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32()).collect(),
+        match self.kind {
+            Kind::F32 => values.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
+            Kind::F16 => values.extend(bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
+            Kind::Bf16 => values.extend(bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
             _ => {
                 let tensor = self.quantised(bytes, rows.len(), columns)?.dequantize(&Device::Cpu)?;
-                tensor.flatten_all()?.to_vec1()?
+                values.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
             }
-        })
+        }
+        Ok(())
     }
 
     /// All numbers as f32.

@@ -1,11 +1,6 @@
 //! Which files of a repository a model needs. Weights are safetensors or GGUF; what can hold code is never asked for.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Result, bail, ensure};
 
 use super::names::{is_gguf, is_safe};
 
@@ -28,9 +23,6 @@ pub(super) const OPTIONAL: [&str; 7] = [
     "sentence_xlm-roberta_config.json",
     POOLING,
 ];
-
-/// No index of weights is longer.
-const LONGEST_INDEX: u64 = 64 << 20;
 
 /// What to fetch of a repository.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,26 +66,6 @@ pub(super) fn choose(there: &[String], wanted: Option<&str>) -> Result<Choice> {
 
 fn list(ggufs: &[&str]) -> String {
     if ggufs.is_empty() { "it has no GGUF file at all".into() } else { format!("it has {}", ggufs.join(", ")) }
-}
-
-/// The files of weights that an index names.
-///
-/// # Errors
-/// When it is no index, or names files that are not beside it.
-pub(super) fn shards(index: &Path) -> Result<Vec<String>> {
-    let shown = index.display();
-    let length = fs::metadata(index).with_context(|| format!("cannot read {shown}"))?.len();
-    ensure!(length <= LONGEST_INDEX, "{shown} is longer than any index of weights");
-    let text = fs::read(index).with_context(|| format!("cannot read {shown}"))?;
-    let read: Value = serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))?;
-    let map = read["weight_map"].as_object().with_context(|| format!("{shown} has no `weight_map`"))?;
-    let names: BTreeSet<&str> = map.values().filter_map(Value::as_str).collect();
-    ensure!(!names.is_empty(), "{shown} names no file");
-    for name in &names {
-        let inside = is_safe(name) && !name.contains('/') && name.ends_with(".safetensors");
-        ensure!(inside, "{shown} names the file {name:?}, which is not a safetensors file beside it");
-    }
-    Ok(names.into_iter().map(String::from).collect())
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ use remote::Remote;
 use settings::Settings;
 use transfer::{Transfer, persist};
 
+use crate::engine::checkpoint::shards;
+
 /// A model on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
@@ -137,6 +139,14 @@ pub fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     }
 }
 
+/// The model with a short name that is meant, by that name or its repository. What is on this machine wins.
+pub fn known(model: &str) -> Option<&'static Known> {
+    match names::parse(model).ok()? {
+        Named::Hub { repository, file: None } => KNOWN.iter().find(|known| known.repository == repository),
+        _ => None,
+    }
+}
+
 /// True for files of the kinds that mailsort opens.
 pub fn is_used(name: &str) -> bool {
     [".json", ".safetensors", ".gguf"].iter().any(|ending| name.ends_with(ending))
@@ -233,7 +243,7 @@ impl Asked<'_> {
         for name in &files {
             transfer.get(name)?;
             if name == choose::INDEX {
-                for shard in choose::shards(&snapshot.path.join(name))? {
+                for shard in shards(&snapshot.path.join(name))? {
                     transfer.get(&shard)?;
                 }
             }
