@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use super::model::{self, Ready};
-use super::scoring::{Scorer, Scoring};
+use super::scoring::Scoring;
 use super::stream::{PIECE, Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::labels::LabelSet;
@@ -38,19 +38,20 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .cloned()
         .collect();
     let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &also_read)?;
-    let Ready { scorer, fingerprint, slow } = model::open(&arguments.engine, &sets, &report, &downloads)?;
-    let pairs = matches!(scorer, Scorer::Pairs(_));
-    check_thresholds(&sets, labels, pairs, &report)?;
-    let shown = arguments.engine.shortlist.filter(|_| pairs).unwrap_or(usize::MAX).min(labels.top_k);
+    let plan = model::plan(&arguments.engine, &report, &downloads)?;
+    check_thresholds(&sets, labels, plan.is_of_pairs(), &report)?;
+    let shown = arguments.engine.shortlist.unwrap_or(usize::MAX).min(labels.top_k);
     let layout = Layout {
         sets: sets.iter().map(set_layout).collect(),
         top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
-        model: scorer.id().to_string(),
+        model: plan.id().to_string(),
     };
     let form = output.form();
     form.check(&layout)?;
+    // All that may be wrong with flags is told before minutes are spent on this.
+    let Ready { scorer, fingerprint } = plan.load(&sets, &report)?;
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
-    let piece = if slow { SLOW_PIECE } else { PIECE };
+    let piece = if plan.is_slow() { SLOW_PIECE } else { PIECE };
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;

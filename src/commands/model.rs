@@ -1,4 +1,4 @@
-//! From the flags to a model that is ready.
+//! From the flags to a model that is ready: first all that can be told without its weights, then the weights.
 
 use std::sync::Arc;
 
@@ -7,71 +7,114 @@ use anyhow::{Result, bail, ensure};
 use super::scoring::{Memory, Pairs, Scorer, Vectors};
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
-use crate::engine::hub::{self, HubOptions};
-use crate::engine::{Builtin, Dtype, Loaded, Model, Options, device};
+use crate::engine::hub::{self, HubOptions, Located};
+use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch, device};
 use crate::labels::LabelSet;
 use crate::report::{Downloads, Report};
-
-/// The name of the embedded model.
-const BUILTIN: &str = "builtin";
 
 /// What scores a run, and by what.
 pub(super) struct Ready {
     pub(super) scorer: Scorer,
     /// All that the scores depend on besides labels and texts, for a run that goes on after another.
     pub(super) fingerprint: String,
-    /// True where a mail takes milliseconds or more.
-    pub(super) slow: bool,
 }
 
-/// Opens models.
-struct Opener<'a> {
+/// The models that the flags ask for, none of them loaded.
+pub(super) struct Plan<'a> {
     flags: &'a Engine,
-    report: &'a Report,
-    downloads: &'a Downloads,
-    device: Option<device::Opened>,
     cache: Option<Arc<Cache>>,
-    fingerprint: String,
+    /// `None` where the embedded model does it all.
+    device: Option<device::Opened>,
+    main: Chosen,
+    /// What makes the shortlist.
+    faster: Option<Chosen>,
 }
 
-/// Opens what the flags ask for.
+/// A model that is on this machine and fit for its part.
+enum Chosen {
+    Builtin,
+    Files { located: Located, sketch: Sketch, dims: Option<usize> },
+}
+
+/// What a model is chosen for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Its scores are printed.
+    Scores,
+    /// It chooses which labels are scored.
+    Shortlist,
+}
+
+/// Finds what the flags ask for, fetches what is not here, and checks all that shows without loading weights.
 ///
 /// # Errors
-/// When a model is not to be had or cannot be used, flags contradict it, or it knows no word of a label.
-pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads: &Downloads) -> Result<Ready> {
+/// When a model is not to be had or none that mailsort runs, flags contradict it or each other, or the device or the
+/// cache cannot be used.
+pub(super) fn plan<'a>(flags: &'a Engine, report: &Report, downloads: &Downloads) -> Result<Plan<'a>> {
     let name = flags.source.model.as_deref().unwrap_or(BUILTIN);
+    let faster = flags.shortlist.map(|_| flags.shortlist_model.as_str());
+    let parts = || [(name, Part::Scores)].into_iter().chain(faster.map(|name| (name, Part::Shortlist)));
+    for (name, part) in parts() {
+        if name == BUILTIN {
+            check_builtin(flags, part, report)?;
+        } else if let Some(known) = hub::known(name) {
+            // Before gigabytes of it are fetched.
+            let sketch = Sketch { embeds: known.dims.is_some(), most_dims: known.dims, on_gpu: true };
+            check(flags, part, name, &sketch)?;
+        }
+    }
+    let is_file = parts().any(|(name, _)| name != BUILTIN);
+    let device = is_file.then(|| device::open(flags.device)).transpose()?;
     let cache = flags.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
     let cache = cache.map(Arc::new);
-    let mut opener = Opener { flags, report, downloads, device: None, cache, fingerprint: String::new() };
-    let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
-    let own = flags.source.options();
-    if name == BUILTIN {
-        check_builtin(flags, report)?;
-    }
-    // In a cascade it is the faster model whose vectors are compared.
-    let dims = flags.dims.filter(|_| flags.shortlist.is_none());
-    let (model, memory) = opener.open(name, &own, dims)?;
-    let scorer = match model {
-        Model::Embedder(engine) => {
-            ensure!(
-                flags.shortlist.is_none(),
-                "--shortlist is for rerankers; {} scores all labels at once",
-                engine.id()
-            );
-            Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
+    let choose = |name: &str, part| -> Result<Chosen> {
+        if name == BUILTIN {
+            return Ok(Chosen::Builtin);
         }
-        Model::Reranker(engine) => {
-            let shortlist = flags.shortlist.map(|most| opener.shortlist(sets, &instructs, most)).transpose()?;
-            Scorer::Pairs(Pairs::new(engine, sets, &instructs, flags.max_tokens, shortlist, memory)?)
-        }
+        let options = flags.source.options();
+        let options = if part == Part::Scores { options } else { HubOptions { revision: None, ..options } };
+        let located = hub::locate(name, &options, downloads)?;
+        let sketch = Sketch::of(&located.path)?;
+        check(flags, part, &located.id, &sketch)?;
+        Ok(Chosen::Files { located, sketch, dims: dims(flags, part) })
     };
-    let Engine { instruct, shortlist, max_tokens, .. } = flags;
-    let fingerprint = format!("{} {instruct:?} {shortlist:?} {max_tokens:?}", opener.fingerprint);
-    Ok(Ready { scorer, fingerprint, slow: name != BUILTIN })
+    let main = choose(name, Part::Scores)?;
+    let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
+    Ok(Plan { flags, cache, device, main, faster })
+}
+
+/// In a cascade it is the faster model whose vectors are compared.
+fn dims(flags: &Engine, part: Part) -> Option<usize> {
+    let compares = if flags.shortlist.is_some() { Part::Shortlist } else { Part::Scores };
+    flags.dims.filter(|_| part == compares)
+}
+
+/// # Errors
+/// When the model cannot do what the flags ask of it.
+fn check(flags: &Engine, part: Part, id: &str, sketch: &Sketch) -> Result<()> {
+    match part {
+        Part::Scores => ensure!(
+            flags.shortlist.is_none() || !sketch.embeds,
+            "--shortlist is for rerankers; {id} scores all labels at once"
+        ),
+        Part::Shortlist => {
+            ensure!(sketch.embeds, "--shortlist-model {id} is a reranker; an embedding can choose labels");
+        }
+    }
+    sketch.check_dims(id, dims(flags, part))
 }
 
 /// Refuses what the embedded model has not, and warns of what it does not need.
-fn check_builtin(flags: &Engine, report: &Report) -> Result<()> {
+fn check_builtin(flags: &Engine, part: Part, report: &Report) -> Result<()> {
+    if part == Part::Shortlist {
+        let trained = flags.dims.is_none();
+        ensure!(
+            trained,
+            "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
+        );
+        return Ok(());
+    }
+    ensure!(flags.shortlist.is_none(), "--shortlist is for rerankers; {BUILTIN} scores all labels at once");
     let gpu = matches!(flags.device, device::DeviceChoice::Cuda(_));
     let given = [
         ("--dims", flags.dims.is_some()),
@@ -91,43 +134,80 @@ fn check_builtin(flags: &Engine, report: &Report) -> Result<()> {
     Ok(())
 }
 
-impl Opener<'_> {
-    fn shortlist(&mut self, sets: &[LabelSet], instructs: &[Option<String>], most: usize) -> Result<(Vectors, usize)> {
-        let name = self.flags.shortlist_model.clone();
-        let options = HubOptions { revision: None, ..self.flags.source.options() };
-        ensure!(
-            name != BUILTIN || self.flags.dims.is_none(),
-            "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
-        );
-        match self.open(&name, &options, self.flags.dims)? {
-            (Model::Embedder(engine), memory) => Ok((Vectors::new(engine, sets, instructs, None, memory)?, most)),
-            (Model::Reranker(_), _) => bail!("--shortlist-model {name} is a reranker; an embedding can choose labels"),
+impl Plan<'_> {
+    /// What records call the model that scores.
+    pub(super) fn id(&self) -> &str {
+        match &self.main {
+            Chosen::Builtin => BUILTIN,
+            Chosen::Files { located, .. } => &located.id,
         }
     }
 
-    /// Opens a model, and its part of the cache.
-    fn open(&mut self, name: &str, options: &HubOptions, dims: Option<usize>) -> Result<(Model, Option<Memory>)> {
-        if name == BUILTIN {
-            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None));
-        }
-        let located = hub::locate(name, options, self.downloads)?;
-        let Engine { dtype, batch_tokens, device, .. } = *self.flags;
-        let opened = match &self.device {
-            Some(opened) => opened,
-            None => {
-                let opened = device::open(device)?;
-                if device == device::DeviceChoice::Auto {
-                    self.report.say(format_args!("--device auto: computing on {}", opened.name));
-                }
-                self.device.insert(opened)
+    /// True where it scores pairs of mail and label.
+    pub(super) fn is_of_pairs(&self) -> bool {
+        matches!(self.main, Chosen::Files { sketch: Sketch { embeds: false, .. }, .. })
+    }
+
+    /// True where a mail takes milliseconds or more.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self.main, Chosen::Files { .. })
+    }
+
+    /// Loads the models and reads the labels.
+    ///
+    /// # Errors
+    /// When a model is damaged or does not fit into the memory, or cannot read a label.
+    pub(super) fn load(&self, sets: &[LabelSet], report: &Report) -> Result<Ready> {
+        let flags = self.flags;
+        let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
+        self.say_device(report);
+        let mut fingerprint = String::new();
+        let (model, memory) = self.open(&self.main, report, &mut fingerprint)?;
+        let scorer = match model {
+            Model::Embedder(engine) => {
+                Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
+            }
+            Model::Reranker(engine) => {
+                let shortlist = match (&self.faster, flags.shortlist) {
+                    (Some(faster), Some(most)) => match self.open(faster, report, &mut fingerprint)? {
+                        (Model::Embedder(engine), memory) => {
+                            Some((Vectors::new(engine, sets, &instructs, None, memory)?, most))
+                        }
+                        (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
+                    },
+                    _ => None,
+                };
+                Scorer::Pairs(Pairs::new(engine, sets, &instructs, flags.max_tokens, shortlist, memory)?)
             }
         };
-        let options = Options { dtype, dims, batch_tokens };
-        let Loaded { model, class, notes } = crate::engine::open(&located.id, &located.path, opened, options)?;
-        notes.iter().for_each(|note| self.report.warn(format_args!("{}: {note}", located.id)));
-        let revision = located.revision.map_or_else(|| crate::engine::fingerprint(&located.path), Ok)?;
-        self.fingerprint.push_str(&format!("{} {revision} {class} {dims:?};", located.id));
-        let key = ModelKey { id: located.id, revision, dtype: class };
+        let Engine { instruct, shortlist, max_tokens, .. } = flags;
+        let fingerprint = format!("{fingerprint} {instruct:?} {shortlist:?} {max_tokens:?}");
+        Ok(Ready { scorer, fingerprint })
+    }
+
+    /// Says where it computes, where that was left to the program and there is something to compute on it.
+    fn say_device(&self, report: &Report) {
+        let Some(opened) = self.device.as_ref().filter(|_| self.flags.device == device::DeviceChoice::Auto) else {
+            return;
+        };
+        let on_gpu = |chosen: &Chosen| matches!(chosen, Chosen::Files { sketch: Sketch { on_gpu: true, .. }, .. });
+        let any = [Some(&self.main), self.faster.as_ref()].into_iter().flatten().any(on_gpu);
+        report.say(format_args!("--device auto: computing on {}", if any { opened.name.as_str() } else { "cpu" }));
+    }
+
+    /// Opens a model, and its part of the cache.
+    fn open(&self, chosen: &Chosen, report: &Report, fingerprint: &mut String) -> Result<(Model, Option<Memory>)> {
+        let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
+            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None));
+        };
+        let Engine { dtype, batch_tokens, .. } = *self.flags;
+        let options = Options { dtype, dims: *dims, batch_tokens };
+        let Located { id, path, revision } = located;
+        let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
+        notes.iter().for_each(|note| report.warn(format_args!("{id}: {note}")));
+        let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
+        fingerprint.push_str(&format!("{id} {revision} {class} {dims:?};"));
+        let key = ModelKey { id: id.clone(), revision, dtype: class };
         Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key))))
     }
 }

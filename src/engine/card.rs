@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
-use super::open::{Dtype, dtype, is_embedding};
+use super::checkpoint::{Checkpoint, Description, Kind, Qwen3Config};
+use super::open::{Dtype, Sketch, dtype};
 use super::prompt::{EMBEDDING_TASK, EmbeddingPrompt, PREFIX, RERANKER_TASK, RerankerPrompt, SUFFIX};
 use super::reranker::head;
 use super::vocabulary::Vocabulary;
+use super::{Builtin, Embedder};
 
 /// What a model is.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +53,9 @@ pub struct Card {
 pub fn describe(path: &Path) -> Result<Card> {
     let checkpoint = Checkpoint::open(path)?;
     let named = || format!("cannot use the model {}", path.display());
-    let (family, scores) = checkpoint.family().with_context(named)?;
+    let Sketch { embeds, on_gpu, .. } = Sketch::of_checkpoint(&checkpoint).with_context(named)?;
     let (parameters, kind) = checkpoint.weights.size();
     let kind = kind.context("it holds no weights").with_context(named)?;
-    let embeds = if family == Family::Qwen3 { !scores && is_embedding(&checkpoint)? } else { !scores };
     let mut card = Card {
         architecture: architecture(&checkpoint),
         kind: if embeds { "embedding" } else { "reranker" },
@@ -72,12 +72,33 @@ pub fn describe(path: &Path) -> Result<Card> {
         auto: auto(kind),
         problem: None,
     };
-    let told = match family {
-        Family::Qwen3 => card.tell_qwen3(&checkpoint, embeds),
-        Family::Bert | Family::XlmRoberta => card.tell_encoder(&checkpoint, embeds),
-    };
+    let told = if on_gpu { card.tell_qwen3(&checkpoint, embeds) } else { card.tell_encoder(&checkpoint, embeds) };
     card.problem = told.err().map(|error| format!("{error:#}"));
     Ok(card)
+}
+
+/// Describes the model that is compiled into the program.
+///
+/// # Errors
+/// When the program was built with a damaged model file.
+pub fn builtin() -> Result<Card> {
+    let (model, (parameters, bytes)) = (Builtin::new()?, Builtin::size()?);
+    Ok(Card {
+        architecture: "static token vectors with a window of context".into(),
+        kind: "embedding",
+        parameters,
+        dtype: "int8".into(),
+        layers: None,
+        hidden: None,
+        context: Some(model.default_max_tokens() as u64),
+        dims: Some(model.dims() as u64),
+        yes_no: None,
+        template: None,
+        instruct: None,
+        memory: vec![("int8".into(), bytes)],
+        auto: "int8".into(),
+        problem: None,
+    })
 }
 
 impl Card {

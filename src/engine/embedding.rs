@@ -14,7 +14,7 @@ use super::vocabulary::Vocabulary;
 use super::{Embedder, Embedding, LabelText};
 
 /// The shortest vectors that the models were trained for.
-const FEWEST_DIMS: usize = 32;
+pub(super) const FEWEST_DIMS: usize = 32;
 /// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
 const TEMPERATURE: f32 = 20.0;
 
@@ -31,8 +31,7 @@ impl Qwen3Embedding {
     /// Loads the weights. `dims` cuts vectors before they are normalised.
     ///
     /// # Errors
-    /// When something is missing, of another shape, or left over; when `dims` is out of range; or the device has not
-    /// enough memory.
+    /// When something is missing, of another shape, or left over; or the device has not enough memory.
     pub(super) fn load(
         id: String,
         checkpoint: Checkpoint,
@@ -43,9 +42,7 @@ impl Qwen3Embedding {
         let prompt = EmbeddingPrompt::new(Vocabulary::open(&checkpoint)?)?;
         let config = checkpoint.qwen3()?;
         super::open::check_vocabulary(prompt.highest(), &config)?;
-        let most = config.hidden_size;
-        let dims = dims.unwrap_or(most);
-        ensure!((FEWEST_DIMS..=most).contains(&dims), "--dims {dims}: {id} gives {FEWEST_DIMS} to {most} dims");
+        let dims = dims.unwrap_or(config.hidden_size).min(config.hidden_size);
         let prefix = if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." };
         let model = Model::load(checkpoint, prefix, placement)?;
         model.weights().finish(|_| false)?;

@@ -26,10 +26,10 @@ mod vocabulary;
 
 use anyhow::Result;
 
-pub use builtin::Builtin;
+pub use builtin::{BUILTIN, Builtin};
 pub use checkpoint::fingerprint;
 pub use encoder::{Encoder, PairEncoder};
-pub use open::{Dtype, Loaded, Model, Options, open};
+pub use open::{Dtype, Loaded, Model, Options, Sketch, open};
 
 /// A label as a model reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use candle_core::{DType, Device};
 
 use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
 use super::device::Opened;
-use super::embedding::Qwen3Embedding;
+use super::embedding::{FEWEST_DIMS, Qwen3Embedding};
 use super::kernels::products::Kind as Packing;
 use super::linear::Placement;
 use super::reranker::Qwen3Reranker;
@@ -57,6 +57,50 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
+/// What can be told of a model, and of what is asked of it, before its weights are loaded or even fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    /// True for one that gives vectors, false for one that scores pairs.
+    pub embeds: bool,
+    /// How long its vectors are, where it gives a choice.
+    pub most_dims: Option<usize>,
+    /// True where a GPU can run it. Encoders are small, and run on the processor in f32 whatever the device.
+    pub on_gpu: bool,
+}
+
+impl Sketch {
+    /// Looks at the folder or GGUF file at `path`.
+    ///
+    /// # Errors
+    /// When it is no checkpoint, or one of an architecture that mailsort does not run.
+    pub fn of(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        Self::of_checkpoint(&checkpoint).with_context(|| named(path))
+    }
+
+    pub(super) fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
+        let (family, scores) = checkpoint.family()?;
+        let on_gpu = family == Family::Qwen3;
+        let embeds = !scores && (!on_gpu || is_embedding(checkpoint)?);
+        let most_dims = if on_gpu && embeds { Some(checkpoint.qwen3()?.hidden_size) } else { None };
+        Ok(Self { embeds, most_dims, on_gpu })
+    }
+
+    /// # Errors
+    /// When vectors of `dims` values are asked for and the model cannot give them.
+    pub fn check_dims(&self, id: &str, dims: Option<usize>) -> Result<()> {
+        let Some(dims) = dims else {
+            return Ok(());
+        };
+        ensure!(self.embeds, "--dims is for embeddings; {id} is a reranker");
+        let most = self
+            .most_dims
+            .with_context(|| format!("--dims is for embeddings that were trained for it; {id} was not"))?;
+        ensure!((FEWEST_DIMS..=most).contains(&dims), "--dims {dims}: {id} gives {FEWEST_DIMS} to {most} dims");
+        Ok(())
+    }
+}
+
 /// Opens the folder or GGUF file at `path`; `id` is what records call it.
 ///
 /// # Errors
@@ -64,18 +108,21 @@ pub struct Loaded {
 /// not enough memory. The message names what.
 pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<Loaded> {
     let checkpoint = Checkpoint::open(path)?;
-    let named = || format!("cannot use the model {}", path.display());
-    let (family, scores) = checkpoint.family().with_context(named)?;
-    match family {
-        Family::Qwen3 => qwen3(id, checkpoint, scores, opened, options).map_err(memory::explained).with_context(named),
-        Family::Bert | Family::XlmRoberta => {
-            ensure!(!opened.is_asked_for(), "--device {}: encoders such as {id} run on the processor", opened.name);
-            encoder(id, &checkpoint, scores, options).with_context(named)
-        }
+    let sketch = Sketch::of_checkpoint(&checkpoint).with_context(|| named(path))?;
+    sketch.check_dims(id, options.dims).with_context(|| named(path))?;
+    if sketch.on_gpu {
+        let loaded = qwen3(id, checkpoint, sketch.embeds, opened, options);
+        return loaded.map_err(memory::explained).with_context(|| named(path));
     }
+    ensure!(!opened.is_asked_for(), "--device {}: encoders such as {id} run on the processor", opened.name);
+    encoder(id, &checkpoint, sketch.embeds).with_context(|| named(path))
 }
 
-fn qwen3(id: &str, checkpoint: Checkpoint, scores: bool, opened: &Opened, options: Options) -> Result<Loaded> {
+fn named(path: &Path) -> String {
+    format!("cannot use the model {}", path.display())
+}
+
+fn qwen3(id: &str, checkpoint: Checkpoint, embeds: bool, opened: &Opened, options: Options) -> Result<Loaded> {
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
     let dtype = dtype(options.dtype, kind, &opened.device);
@@ -92,31 +139,27 @@ fn qwen3(id: &str, checkpoint: Checkpoint, scores: bool, opened: &Opened, option
     }
     let budget = options.batch_tokens.unwrap_or(if placement.device.is_cpu() { 1024 } else { 16384 });
     let id = id.to_string();
-    let model = if !scores && is_embedding(&checkpoint)? {
+    let model = if embeds {
         Model::Embedder(Box::new(Qwen3Embedding::load(id, checkpoint, placement, options.dims, budget)?))
     } else {
-        ensure!(options.dims.is_none(), "--dims is for embeddings; {id} is a reranker");
         Model::Reranker(Box::new(Qwen3Reranker::load(id, checkpoint, placement, budget)?))
     };
     Ok(Loaded { model, class, notes: Vec::new() })
 }
 
-/// Encoders are small, and run on the processor in f32 whatever the device.
-fn encoder(id: &str, checkpoint: &Checkpoint, scores: bool, options: Options) -> Result<Loaded> {
-    ensure!(options.dims.is_none(), "--dims is for embeddings that were trained for it; {id} was not");
-    let class = "f32 cpu".to_string();
-    if scores {
+fn encoder(id: &str, checkpoint: &Checkpoint, embeds: bool) -> Result<Loaded> {
+    if !embeds {
         let model = Model::Reranker(Box::new(PairEncoder::open(checkpoint, id)?));
-        return Ok(Loaded { model, class, notes: Vec::new() });
+        return Ok(Loaded { model, class: "f32 cpu".into(), notes: Vec::new() });
     }
     let encoder = Encoder::open(checkpoint, id)?;
-    let notes = encoder.notes().to_vec();
+    let (class, notes) = ("f32 cpu".to_string(), encoder.notes().to_vec());
     Ok(Loaded { model: Model::Embedder(Box::new(encoder)), class, notes })
 }
 
 /// Released embeddings come with a list of modules and lack the prefix of a language model; nothing else tells them from
 /// rerankers before their tokenizers are read.
-pub(super) fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
+fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
     let Description::Gguf(metadata) = &checkpoint.description else {
         let bare = checkpoint.weights.has("embed_tokens.weight");
         return Ok(bare || pools(&checkpoint.path));

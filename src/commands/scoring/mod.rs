@@ -45,14 +45,6 @@ pub(super) struct Scored {
 }
 
 impl Scorer {
-    /// The name of the model.
-    pub(super) fn id(&self) -> &str {
-        match self {
-            Self::Vectors(vectors) => vectors.id(),
-            Self::Pairs(pairs) => pairs.id(),
-        }
-    }
-
     fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
         match self {
             Self::Vectors(vectors) => vectors.score(texts),

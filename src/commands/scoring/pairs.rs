@@ -65,11 +65,6 @@ impl Pairs {
         Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
     }
 
-    /// The name of the model.
-    pub(in crate::commands) fn id(&self) -> &str {
-        self.engine.id()
-    }
-
     /// Scores texts.
     ///
     /// # Errors

@@ -53,11 +53,6 @@ impl Vectors {
         Ok(Self { engine, sets: made, instructs: distinct, max_tokens, memory, probe })
     }
 
-    /// The name of the model.
-    pub(in crate::commands) fn id(&self) -> &str {
-        self.engine.id()
-    }
-
     /// Scores texts. `None` for one of which the model knows no word.
     ///
     /// # Errors

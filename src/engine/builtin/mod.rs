@@ -16,6 +16,9 @@ use super::{Embedder, Embedding, LabelText};
 use tokens::Tokenizer;
 use weights::Weights;
 
+/// Its name.
+pub const BUILTIN: &str = "builtin";
+
 /// The embedded model.
 pub struct Builtin {
     weights: Weights,
@@ -32,6 +35,14 @@ impl Builtin {
         let weights = Weights::embedded()?;
         let tokenizer = Tokenizer::new(&weights);
         Ok(Self { weights, tokenizer, arch: Arch::new() })
+    }
+
+    /// Numbers that it has learned, and bytes of its file, which lie in the program.
+    ///
+    /// # Errors
+    /// As [`Builtin::new`].
+    pub fn size() -> Result<(u64, u64)> {
+        Weights::size()
     }
 
     /// The first `most` pieces of a text that have a meaning.
@@ -57,15 +68,16 @@ impl Builtin {
 
 impl Embedder for Builtin {
     fn id(&self) -> &str {
-        "builtin"
+        BUILTIN
     }
 
     fn default_max_tokens(&self) -> usize {
         512
     }
 
+    /// Of its two halves together.
     fn dims(&self) -> usize {
-        self.weights.dims
+        2 * self.weights.dims
     }
 
     fn embed(&self, texts: &[String], _: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {

@@ -67,6 +67,18 @@ impl Weights {
         Self::parse(&FILE.0).context("the embedded model is damaged")
     }
 
+    /// Numbers in the embedded file that were learned, and its bytes.
+    ///
+    /// # Errors
+    /// As [`Weights::embedded`].
+    pub(super) fn size() -> Result<(u64, u64)> {
+        let (_, header) = SafeTensors::read_metadata(&FILE.0).context("the embedded model is damaged")?;
+        let tensors = header.tensors();
+        // The vocabulary is text and how it is cut.
+        let learned = tensors.iter().filter(|(name, _)| !name.starts_with("piece"));
+        Ok((learned.map(|(_, info)| info.shape.iter().product::<usize>() as u64).sum(), FILE.0.len() as u64))
+    }
+
     fn parse(file: &'static [u8]) -> Result<Self> {
         let (_, header) = SafeTensors::read_metadata(file)?;
         let constants = header.metadata().clone().unwrap_or_default();
