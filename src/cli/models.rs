@@ -115,7 +115,7 @@ impl PullModels {
 /// `mailsort models show`.
 #[derive(Debug, Args)]
 pub struct ShowModel {
-    /// A model that is here: as for `pull`, or a folder or .gguf file
+    /// A model that is here: as for `pull`, a folder or .gguf file, or builtin, which is inside mailsort
     #[arg(value_name = "MODEL")]
     pub model: String,
 
@@ -131,7 +131,7 @@ pub struct ShowModel {
 /// `mailsort models path`.
 #[derive(Debug, Args)]
 pub struct PathModel {
-    /// A model that is here: as for `pull`, or a folder or .gguf file
+    /// A model that is here: as for `pull`, a folder or .gguf file, or builtin, which is inside mailsort
     #[arg(value_name = "MODEL")]
     pub model: String,
 

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{BUILTIN, print, size};
+use super::super::sizes::size;
+use super::print;
 use crate::cli::ListForm;
+use crate::engine::BUILTIN;
 use crate::engine::hub::{self, Cached, KNOWN, Known};
 use crate::terminal::escape;
 

@@ -11,12 +11,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cli::{Models, ModelsVerb, PathModel, PullModels};
-use crate::engine::hub::{self, HubOptions};
+use crate::engine::BUILTIN;
+use crate::engine::hub::{self, HubOptions, Located};
 use crate::output::Target;
 use crate::report::Downloads;
-
-/// The model inside the program.
-const BUILTIN: &str = "builtin";
 
 /// Runs the command.
 ///
@@ -37,7 +35,7 @@ fn pull(arguments: &PullModels) -> Result<()> {
     let options = HubOptions { revision: arguments.revision.clone(), offline: false };
     // A slip in the last name ought not to show only when the others are there.
     for model in &arguments.models {
-        refuse_builtin(model)?;
+        ensure!(!is_builtin(model), "the model {BUILTIN} is inside mailsort; there is nothing to get");
         hub::check(model, &options)?;
     }
     for model in &arguments.models {
@@ -48,16 +46,21 @@ fn pull(arguments: &PullModels) -> Result<()> {
 }
 
 fn path(arguments: &PathModel) -> Result<()> {
-    refuse_builtin(&arguments.model)?;
-    print(&line(&hub::find(&arguments.model, arguments.revision.as_deref())?.path))
+    print(&line(&find(&arguments.model, arguments.revision.as_deref())?.path))
 }
 
-fn refuse_builtin(model: &str) -> Result<()> {
-    ensure!(
-        model != BUILTIN || Path::new(model).exists(),
-        "the model builtin is inside mailsort; there is nothing to get or to find"
-    );
-    Ok(())
+/// Where a model is; that of the embedded one is the program.
+fn find(model: &str, revision: Option<&str>) -> Result<Located> {
+    if !is_builtin(model) {
+        return hub::find(model, revision);
+    }
+    ensure!(revision.is_none(), "the model {BUILTIN} is inside mailsort and has no revisions; leave out --revision");
+    let path = std::env::current_exe().context("the system does not tell where this program is")?;
+    Ok(Located { id: BUILTIN.into(), path, revision: None })
+}
+
+fn is_builtin(model: &str) -> bool {
+    model == BUILTIN && !Path::new(model).exists()
 }
 
 /// A path as it is, for programs.
@@ -74,28 +77,4 @@ fn print(bytes: &[u8]) -> Result<()> {
     let mut out = Target::standard_output();
     out.write_all(bytes).context("cannot write the output")?;
     out.finish().context("cannot write the output")
-}
-
-/// A number of bytes for people: two digits, as disks are sold.
-fn size(bytes: u64) -> String {
-    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) if bytes < 10 * unit => format!("{:.1} {name}", bytes as f64 / unit as f64),
-        Some((unit, name)) => format!("{:.0} {name}", bytes as f64 / unit as f64),
-        None => format!("{bytes} B"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        let check = |bytes, expected: &str| assert_eq!(size(bytes), expected);
-        check(0, "0 B");
-        check(999, "999 B");
-        check(1_191_586_416, "1.2 GB");
-        check(16_376_000_000, "16 GB");
-    }
 }

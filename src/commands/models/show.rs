@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{print, refuse_builtin, size};
+use super::super::sizes::size;
+use super::{find, is_builtin, print};
 use crate::cli::{ListForm, ShowModel};
 use crate::engine::card::{self, Card};
 use crate::engine::hub::{self, Located};
@@ -17,9 +18,8 @@ use crate::terminal::escape;
 /// # Errors
 /// When the model is not here or is none, or the output cannot be written.
 pub(super) fn run(arguments: &ShowModel) -> Result<()> {
-    refuse_builtin(&arguments.model)?;
-    let located = hub::find(&arguments.model, arguments.revision.as_deref())?;
-    let card = card::describe(&located.path)?;
+    let located = find(&arguments.model, arguments.revision.as_deref())?;
+    let card = if is_builtin(&arguments.model) { card::builtin()? } else { card::describe(&located.path)? };
     let files = files(&located.path);
     match arguments.format {
         ListForm::Text => print(text(&located, &card, &files).as_bytes()),
