@@ -14,8 +14,10 @@ const VERSION: &str = "mailsort cache 1";
 /// A model as far as its results depend on it. Only these words of a key are in the file as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelKey {
-    /// Its name, as `Qwen/Qwen3-Reranker-0.6B` or that of a file.
+    /// Its name, as `Qwen/Qwen3-Reranker-0.6B` or the path of a file.
     pub id: String,
+    /// True for a path: what it is called and where it lies changes nothing, so that `revision` alone tells which it is.
+    pub is_path: bool,
     /// The commit on the hub, or a fingerprint of what the files hold.
     pub revision: String,
     /// In what it computes, as `f32`, `bf16` or `q8_0`; devices whose results agree share one.
@@ -115,7 +117,9 @@ struct Parts(Sha256);
 
 impl Parts {
     fn new(kind: &str, model: &ModelKey) -> Self {
-        let ModelKey { id, revision, dtype } = model;
+        let ModelKey { id, is_path, revision, dtype } = model;
+        // No model of the hub is called nothing.
+        let id = if *is_path { "" } else { id };
         Self(Sha256::new()).text(VERSION).text(kind).text(id).text(revision).text(dtype)
     }
 
@@ -153,7 +157,7 @@ mod tests {
     use super::*;
 
     fn model(id: &str, revision: &str, dtype: &str) -> Arc<ModelKey> {
-        Arc::new(ModelKey { id: id.into(), revision: revision.into(), dtype: dtype.into() })
+        Arc::new(ModelKey { id: id.into(), is_path: false, revision: revision.into(), dtype: dtype.into() })
     }
 
     fn all_differ(keys: &[Key]) {
@@ -200,6 +204,19 @@ mod tests {
             Key::vector(&VectorParts { dims: 64, ..parts }),
             Key::score(&ScoreParts { model: m, prompt: "p", instruct: None, label: "", text, max_tokens: 9 }),
         ]);
+    }
+
+    #[test]
+    fn a_path_is_told_by_what_it_holds() {
+        let path =
+            |id: &str, revision: &str| Arc::new(ModelKey { is_path: true, ..(*model(id, revision, "c")).clone() });
+        let key = |model: &Arc<ModelKey>| {
+            let text = TextHash::of("mail");
+            Key::score(&ScoreParts { model, prompt: "p", instruct: None, label: "l", text, max_tokens: 9 })
+        };
+        let (here, there) = (path("models/a", "b"), path("/home/x/models/a", "b"));
+        assert_eq!(key(&here).hash, key(&there).hash);
+        all_differ(&[key(&here), key(&path("models/a", "x")), key(&model("models/a", "b", "c"))]);
     }
 
     /// A cache of last year must still be read: whoever changes what is hashed must change [`VERSION`].

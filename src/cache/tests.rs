@@ -18,7 +18,7 @@ fn place() -> (TempDir, PathBuf) {
 }
 
 fn model(id: &str) -> Arc<ModelKey> {
-    Arc::new(ModelKey { id: id.into(), revision: "main".into(), dtype: "f32".into() })
+    Arc::new(ModelKey { id: id.into(), is_path: false, revision: "main".into(), dtype: "f32".into() })
 }
 
 fn keys_of(model: &Arc<ModelKey>, count: usize) -> Vec<Key> {

@@ -205,9 +205,10 @@ impl Plan<'_> {
         let Located { id, path, revision } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
         notes.iter().for_each(|note| report.warn(format_args!("{id}: {note}")));
+        let is_path = revision.is_none();
         let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
         fingerprint.push_str(&format!("{id} {revision} {class} {dims:?};"));
-        let key = ModelKey { id: id.clone(), revision, dtype: class };
+        let key = ModelKey { id: id.clone(), is_path, revision, dtype: class };
         Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key))))
     }
 }

@@ -153,7 +153,7 @@ fn encoder(id: &str, checkpoint: &Checkpoint, embeds: bool) -> Result<Loaded> {
         return Ok(Loaded { model, class: "f32 cpu".into(), notes: Vec::new() });
     }
     let encoder = Encoder::open(checkpoint, id)?;
-    let (class, notes) = ("f32 cpu".to_string(), encoder.notes().to_vec());
+    let (class, notes) = (encoder.class(), encoder.notes().to_vec());
     Ok(Loaded { model: Model::Embedder(Box::new(encoder)), class, notes })
 }
 

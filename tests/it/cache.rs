@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use crate::mailsort::mailsort;
 
 fn model() -> Arc<ModelKey> {
-    Arc::new(ModelKey { id: "owner/name".into(), revision: "c0ffee".into(), dtype: "f32".into() })
+    Arc::new(ModelKey { id: "owner/name".into(), is_path: false, revision: "c0ffee".into(), dtype: "f32".into() })
 }
 
 fn key(model: &Arc<ModelKey>, label: &str, mail: &str) -> Key {
@@ -313,7 +313,7 @@ fn the_commands_say_what_is_there_and_what_they_removed() {
     let path = folder.path().join("a.cache");
     let cache = Cache::open(&path).unwrap();
     cache.put_scores(&batch(0, 1200)).unwrap();
-    let other = Arc::new(ModelKey { id: "other".into(), revision: "1f".into(), dtype: "q8_0".into() });
+    let other = Arc::new(ModelKey { id: "other".into(), is_path: false, revision: "1f".into(), dtype: "q8_0".into() });
     let vector = Vector { values: vec![0.25; 16], tokens: 1, truncated: false };
     cache.put_vectors(&[(key(&other, "", ""), vector)]).unwrap();
     drop(cache);

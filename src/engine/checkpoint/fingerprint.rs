@@ -16,7 +16,7 @@ const PIECES: u64 = 1024;
 const PIECE: u64 = 4096;
 
 /// A short name for what the files of a model hold: their lengths and bytes, of large ones bytes from all over them and
-/// the time of their last change.
+/// the time of their last change. Where they lie does not count, nor what a single file is called.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -27,7 +27,9 @@ pub fn fingerprint(path: &Path) -> Result<String> {
         let mut open = File::open(&file).with_context(named)?;
         let metadata = open.metadata().with_context(named)?;
         let length = metadata.len();
-        hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        if file != path {
+            hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        }
         hasher.update(length.to_le_bytes());
         let mut bytes = Vec::new();
         if length <= WHOLE {
@@ -84,6 +86,10 @@ mod tests {
         assert_ne!(fingerprint(folder.path()).unwrap(), before);
         std::fs::write(&file, vec![7; 100_001]).unwrap();
         assert_ne!(fingerprint(folder.path()).unwrap(), before);
+        let moved = folder.path().join("other.gguf");
+        std::fs::copy(&file, &moved).unwrap();
+        assert_eq!(fingerprint(&moved).unwrap(), fingerprint(&file).unwrap());
+        std::fs::remove_file(moved).unwrap();
         let mut one = vec![7; 100_000];
         one[50_001] = 8;
         std::fs::write(&file, one).unwrap();

@@ -73,6 +73,11 @@ impl Encoder {
         &self.recipe.notes
     }
 
+    /// The class of numbers that its vectors depend on: which prompts the model's name has brought is no part of its files.
+    pub fn class(&self) -> String {
+        self.recipe.family.map_or("f32 cpu".into(), |family| format!("f32 cpu, prompts of {family}"))
+    }
+
     /// Embeds texts behind a prompt, which is no part of what is counted and never cut.
     fn embed_all(&self, prompt: &str, texts: &[String], max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
         let own = self.tokens.words(prompt, usize::MAX)?.ids.len();

@@ -41,6 +41,8 @@ pub(super) struct Recipe {
     pub(super) max_seq_length: Option<usize>,
     pub(super) lower_case: bool,
     pub(super) prompts: Prompts,
+    /// Where the prompts are not written in the folder, the family that the model's name says it is of.
+    pub(super) family: Option<&'static str>,
     /// The factor before the softmax; see [`temperature`].
     pub(super) temperature: f32,
     /// What a user should know.
@@ -72,11 +74,13 @@ impl Recipe {
         let lengths = LENGTHS.iter().find(|name| folder.join(name).exists());
         let lengths = lengths.map_or(Ok(Value::Null), |name| read(folder, name))?;
         let e5 = is_e5(id) || folder.file_name().is_some_and(|name| is_e5(&name.to_string_lossy()));
+        let (prompts, family) = prompts(folder, e5, id)?;
         Ok(Self {
             pooling,
             max_seq_length: lengths["max_seq_length"].as_u64().map(|length| length as usize),
             lower_case: lengths["do_lower_case"] == true,
-            prompts: prompts(folder, e5, id)?,
+            prompts,
+            family,
             temperature: temperature(e5),
             notes,
         })
@@ -145,7 +149,7 @@ fn pooling(folder: &Path, name: &str) -> Result<Pooling> {
 }
 
 /// The mail is the query, a label the passage.
-fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
+fn prompts(folder: &Path, e5: bool, id: &str) -> Result<(Prompts, Option<&'static str>)> {
     let file = "config_sentence_transformers.json";
     let config = if folder.join(file).exists() { read(folder, file)? } else { Value::Null };
     let said = |names: &[&str]| names.iter().find_map(|name| config["prompts"][*name].as_str());
@@ -158,12 +162,12 @@ fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
     // sentence-transformers itself writes empty prompts into folders that it saves.
     let empty = written.query.is_empty() && written.passage.is_empty();
     if !(e5 && empty) {
-        return Ok(written);
+        return Ok((written, None));
     }
     Ok(if id.to_lowercase().contains("instruct") {
-        Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }
+        (Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }, Some("e5-instruct"))
     } else {
-        Prompts { query: "query: ".into(), passage: "passage: ".into(), has_task: false }
+        (Prompts { query: "query: ".into(), passage: "passage: ".into(), has_task: false }, Some("e5"))
     })
 }
 
