@@ -132,6 +132,11 @@ impl Report {
         }
     }
 
+    /// Says things from other threads.
+    pub fn voice(&self) -> Voice {
+        Voice { bar: self.bar.clone() }
+    }
+
     /// Says that the run was asked to stop, and how to go on.
     pub fn stopped(&self, how_to_go_on: &str) {
         if let Some(bar) = &self.bar {
@@ -196,6 +201,22 @@ impl Report {
         match &self.bar {
             Some(bar) => bar.suspend(|| say(text)),
             None => say(text),
+        }
+    }
+}
+
+/// Speaks beside a report, above its display.
+pub struct Voice {
+    bar: Option<ProgressBar>,
+}
+
+impl Voice {
+    /// Something that the user has to know at once.
+    pub fn say(&self, message: &str) {
+        let line = format!("mailsort: {}", escape_lines(message));
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(&line)),
+            None => say(&line),
         }
     }
 }

@@ -19,10 +19,13 @@ pub(super) struct Resume<'a, I> {
     pub target: &'a Target,
     /// Counts what was written before.
     pub report: &'a mut Report,
+    /// One record of so many is made again, besides the first and the last; `None` for those alone, where each takes
+    /// seconds.
+    pub sampled: Option<u64>,
 }
 
-/// One record of so many is made again.
-const SAMPLED: u64 = 64;
+/// How many records are made again where that costs next to nothing.
+pub(super) const SAMPLED: u64 = 64;
 
 /// Tells which document a line is about, given the header.
 type PlaceOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<Place>;
@@ -51,7 +54,8 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
             };
             let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
             ensure!(is_at(&found, origin), "{}", elsewhere(&shown, number, &found, origin));
-            if count > 1 && !count.is_multiple_of(SAMPLED) && !written.is_read() {
+            let sampled = self.sampled.is_some_and(|sampled| count.is_multiple_of(sampled));
+            if count > 1 && !sampled && !written.is_read() {
                 self.report.written_before(found.error.is_some());
                 continue;
             }

@@ -3,10 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+
+/// How long it may take until an answer to the first is printed.
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// Whether somebody has asked the run to stop.
 #[derive(Clone, Default)]
@@ -28,6 +33,20 @@ impl Stop {
             flag::register_usize(signal, stop.0.clone(), signal as usize).context(context)?;
         }
         Ok(stop)
+    }
+
+    /// Runs `say` as soon as somebody asks, on a thread of its own: the run may be in the midst of slow documents. Not once
+    /// the run has ended, which `ended` tells.
+    pub(super) fn announce(&self, ended: Arc<AtomicBool>, say: impl Fn() + Send + 'static) {
+        let stop = self.clone();
+        thread::spawn(move || {
+            while !stop.is_asked() {
+                thread::sleep(LOOK_UP);
+            }
+            if !ended.load(Ordering::Relaxed) {
+                say();
+            }
+        });
     }
 
     /// True when the run shall stop.

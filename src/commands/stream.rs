@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +14,7 @@ use rayon::ThreadPool;
 
 use super::inputs::{self, BrokenList, Paths};
 use super::pipeline;
-use super::resume::Resume;
+use super::resume::{Resume, SAMPLED};
 use super::stop::Stop;
 use crate::cli::{Input, Writing};
 use crate::intake::{self, Options, Raw, Reading, Source};
@@ -151,11 +153,17 @@ impl<'a> Stream<'a> {
         };
         if let Some(written) = written {
             let mut one = |raw, report: &mut Report| write(read(vec![raw]), report);
-            let resume = Resume { source: &mut self.source, target, report: &mut report };
+            let sampled = (!slow).then_some(SAMPLED);
+            let resume = Resume { source: &mut self.source, target, report: &mut report, sampled };
             resume.catch_up(written, &verb.place, &mut one)?;
         }
         // Not before: while it catches up nothing is lost by ending at once.
         let stop = Stop::listen()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        if slow {
+            let (voice, message) = (report.voice(), finishing(verb.piece, opened.resumable));
+            stop.announce(ended.clone(), move || voice.say(&message));
+        }
         let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,
@@ -177,6 +185,7 @@ impl<'a> Stream<'a> {
                 Ok(())
             },
         )?;
+        ended.store(true, Ordering::Relaxed);
         if stop.is_asked() {
             report.stopped(how_to_go_on(self.writing, opened.resumable));
             return Ok(stop.exit_code());
@@ -187,6 +196,12 @@ impl<'a> Stream<'a> {
         opened.target.clone().finish().with_context(|| opened.cannot_write())?;
         Ok(report.finish())
     }
+}
+
+/// What a slow run tells its user while it stops.
+fn finishing(most: usize, resumable: bool) -> String {
+    let lost = if resumable { ", and --resume goes on all the same" } else { "" };
+    format!("stopping when the mails in hand are scored, {most} at most; Ctrl-C again stops at once{lost}")
 }
 
 /// What a stopped run tells its user.

@@ -266,3 +266,74 @@ fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
         fs::remove_file(&output).unwrap();
     }
 }
+
+/// A mail for a mailbox.
+fn entry(words: &str) -> String {
+    format!("From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\n{words}\n\n")
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_ends_a_slow_run_at_once() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("out.jsonl");
+    let model =
+        ["classify", "-", "-l", "labels/mail.txt", "--model", "tests/models/tiny-reranker", "--max-tokens", "20000"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        .args(model)
+        .args(["--device", "cpu", "-o"])
+        .arg(&output)
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // One mail that is done, and then some that take long.
+    stdin.write_all((entry("we meet on friday") + &entry("x")).as_bytes()).unwrap();
+    wait_for(|| written(&output) > 0);
+    stdin.write_all(entry(&"where is my parcel ".repeat(10_000)).repeat(17).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let pid = child.id().to_string();
+    let interrupt = || assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    interrupt();
+    let said = lines.next().unwrap().unwrap();
+    assert!(said.contains("mails in hand are scored, 16 at most; Ctrl-C again stops at once"), "{said}");
+    assert!(child.try_wait().unwrap().is_none(), "it was too fast to be stopped twice");
+    let started = Instant::now();
+    interrupt();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(lines.next().transpose().unwrap(), None);
+    // What was written is whole, and can be gone on with.
+    let before = fs::read_to_string(part_of(&output).unwrap()).unwrap();
+    assert!(before.ends_with('\n') && !output.exists());
+    let mails = entry("we meet on friday") + &entry("x");
+    let resumed = mailsort(model).args(["--device", "cpu", "--resume", "-o"]).args([&output]).stdin(mails).output();
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert!(fs::read_to_string(&output).unwrap().starts_with(&before));
+}
+
+#[test]
+fn of_a_slow_run_the_first_and_the_last_record_are_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mails, output) = (folder.path().join("mails.mbox"), folder.path().join("out.jsonl"));
+    fs::write(&mails, entry("please pay the invoice").repeat(70)).unwrap();
+    for (model, number, is_seen) in [("builtin", 64, true), ("slow", 64, false), ("slow", 1, true), ("slow", 70, true)]
+    {
+        let run = || {
+            let run = mailsort(["classify", "--label", "meeting", "--label", "invoice", "-o"]).args([&output, &mails]);
+            if model == "slow" { run.args(["--device", "cpu", "--model", "tests/models/tiny-bert"]) } else { run }
+        };
+        assert!(run().output().status.success());
+        let whole = fs::read_to_string(&output).unwrap();
+        // As if another run had given this score.
+        let mut lines: Vec<String> = whole.lines().map(String::from).collect();
+        lines[number - 1] = lines[number - 1].replacen("\"score\":0.", "\"score\":9.", 1);
+        fs::write(&output, lines.join("\n") + "\n").unwrap();
+        let resumed = run().args(["--resume"]).output();
+        assert_eq!(resumed.status.success(), !is_seen, "{model}, record {number}");
+    }
+}
