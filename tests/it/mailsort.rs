@@ -54,6 +54,17 @@ impl Run {
         self
     }
 
+    /// Runs it as somebody to whom permissions mean something: not as root.
+    #[cfg(unix)]
+    pub fn unprivileged(mut self) -> Self {
+        use std::os::unix::process::CommandExt;
+        const NOBODY: u32 = 65534;
+        if rustix::process::geteuid().is_root() {
+            self.command.uid(NOBODY).gid(NOBODY);
+        }
+        self
+    }
+
     /// Runs it in another folder.
     pub fn in_folder(mut self, folder: &Path) -> Self {
         self.command.current_dir(folder);

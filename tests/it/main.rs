@@ -5,13 +5,14 @@
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
+//! - `failures`: models that are half, wrong or damaged, and mails on which one fails
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
-//! - `models`: every kind of model through the real program, with cascade, cache and bad input
+//! - `models`: every kind of model through the real program, with cascade and cache
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `readme`: the commands of README print what README shows
@@ -31,6 +32,7 @@ mod classify;
 mod corpus;
 mod documents;
 mod errors;
+mod failures;
 mod formats;
 mod golden;
 mod hostile;
