@@ -7,16 +7,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::model::{self, Ready};
 use super::scoring::{Scorer, Scoring};
-use super::stream::{PIECE, Stream, Verb};
+use super::stream::{Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::Verdict;
 use crate::report::{Downloads, Report};
 use crate::sorting::Rules;
-
-/// How many documents a slow model scores between two looks at whether to stop.
-const SLOW_PIECE: usize = 16;
 
 /// Runs the command.
 ///
@@ -38,7 +35,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .cloned()
         .collect();
     let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &also_read)?;
-    let Ready { scorer, fingerprint, slow } = model::open(&arguments.engine, &sets, &report, &downloads)?;
+    let Ready { scorer, fingerprint, piece } = model::open(&arguments.engine, &sets, &report, &downloads)?;
     let pairs = matches!(scorer, Scorer::Pairs(_));
     check_thresholds(&sets, labels, pairs, &report)?;
     let shown = arguments.engine.shortlist.filter(|_| pairs).unwrap_or(usize::MAX).min(labels.top_k);
@@ -50,7 +47,6 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let form = output.form();
     form.check(&layout)?;
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
-    let piece = if slow { SLOW_PIECE } else { PIECE };
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::scoring::{Memory, Pairs, Scorer, Vectors};
+use super::stream::PIECE;
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
 use crate::engine::hub::{self, HubOptions};
@@ -15,13 +16,18 @@ use crate::report::{Downloads, Report};
 /// The name of the embedded model.
 const BUILTIN: &str = "builtin";
 
+/// How many documents a model takes that needs a good part of a second for each.
+const SLOW_PIECE: usize = 16;
+/// How many a GPU takes, which idles between two pieces: a second or two of the largest models.
+const GPU_PIECE: usize = 48;
+
 /// What scores a run, and by what.
 pub(super) struct Ready {
     pub(super) scorer: Scorer,
     /// All that the scores depend on besides labels and texts, for a run that goes on after another.
     pub(super) fingerprint: String,
-    /// True where a mail takes milliseconds or more.
-    pub(super) slow: bool,
+    /// How many documents are to be scored between two looks at whether to stop.
+    pub(super) piece: usize,
 }
 
 /// Opens models.
@@ -67,7 +73,13 @@ pub(super) fn open(flags: &Engine, sets: &[LabelSet], report: &Report, downloads
     };
     let Engine { instruct, shortlist, max_tokens, .. } = flags;
     let fingerprint = format!("{} {instruct:?} {shortlist:?} {max_tokens:?}", opener.fingerprint);
-    Ok(Ready { scorer, fingerprint, slow: name != BUILTIN })
+    let gpu = opener.device.as_ref().is_some_and(device::Opened::is_gpu);
+    let piece = match name {
+        BUILTIN => PIECE,
+        _ if gpu => GPU_PIECE,
+        _ => SLOW_PIECE,
+    };
+    Ok(Ready { scorer, fingerprint, piece })
 }
 
 /// Refuses what the embedded model has not, and warns of what it does not need.
