@@ -11,9 +11,9 @@
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/`
-//!   alone knows hf-hub and ureq, `device` alone CUDA; `checkpoint/` opens files, `vocabulary` and `prompt` make tokens,
-//!   `tasks` keeps those of labels, `batch` packs them, `qwen3` is the model, `ops` and `kernels/` its arithmetic;
-//!   `encoder/` holds BERT and XLM-RoBERTa
+//!   alone knows hf-hub and ureq, `device` alone CUDA, `flash` alone flash-attn; `checkpoint/` opens files, `vocabulary`
+//!   and `prompt` make tokens, `tasks` keeps those of labels, `batch` packs them, `qwen3` is the model, `ops` and
+//!   `kernels/` its arithmetic, `composed` what stands for the kernels on a GPU; `encoder/` holds BERT and XLM-RoBERTa
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite

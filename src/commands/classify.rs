@@ -7,16 +7,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::model::{self, Ready};
 use super::scoring::Scoring;
-use super::stream::{PIECE, Stream, Verb};
+use super::stream::{Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::Verdict;
 use crate::report::{Downloads, Report};
 use crate::sorting::Rules;
-
-/// How many documents a slow model scores between two looks at whether to stop.
-const SLOW_PIECE: usize = 16;
 
 /// Runs the command.
 ///
@@ -51,7 +48,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     // All that may be wrong with flags is told before minutes are spent on this.
     let Ready { scorer, fingerprint } = plan.load(&sets, &report)?;
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
-    let piece = if plan.is_slow() { SLOW_PIECE } else { PIECE };
+    let piece = plan.piece();
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;

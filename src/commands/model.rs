@@ -5,12 +5,18 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::scoring::{Memory, Pairs, Scorer, Vectors};
+use super::stream::PIECE;
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
 use crate::engine::hub::{self, HubOptions, Located};
 use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch, device};
 use crate::labels::LabelSet;
 use crate::report::{Downloads, Report};
+
+/// How many documents a model takes that needs a good part of a second for each.
+const SLOW_PIECE: usize = 16;
+/// How many a GPU takes, which idles between two pieces: a second or two of the largest models.
+const GPU_PIECE: usize = 48;
 
 /// What scores a run, and by what.
 pub(super) struct Ready {
@@ -151,6 +157,15 @@ impl Plan<'_> {
     /// True where a mail takes milliseconds or more.
     pub(super) fn is_slow(&self) -> bool {
         matches!(self.main, Chosen::Files { .. })
+    }
+
+    /// How many documents are to be scored between two looks at whether to stop.
+    pub(super) fn piece(&self) -> usize {
+        match &self.device {
+            _ if !self.is_slow() => PIECE,
+            Some(opened) if opened.is_gpu() => GPU_PIECE,
+            _ => SLOW_PIECE,
+        }
     }
 
     /// Loads the models and reads the labels.

@@ -5,7 +5,7 @@ use std::panic;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rayon::ThreadPool;
@@ -18,10 +18,13 @@ const BYTES_IN_FLIGHT: usize = 128 * 1024 * 1024;
 const PIECE_BYTES: usize = 1024 * 1024;
 /// How often a run that waits for input looks whether it shall stop.
 const LOOK_UP: Duration = Duration::from_millis(100);
+/// How long a piece that has begun waits for more: reading is fast, but scoring small pieces is not.
+const FILL: Duration = Duration::from_millis(10);
 
 /// Takes items from `produce` on a thread of its own, runs `work` on pieces of them in the pool, and hands the results
 /// to `consume` on the calling thread, in the order in which they were produced. `size` tells how many bytes an item
-/// holds. A piece is whatever has arrived, at most `most` items: those that come slowly are not kept waiting for others.
+/// holds. A piece is whatever arrives within a moment, at most `most` items: those that come slowly are not kept waiting for
+/// others.
 /// Once `stop` is true
 /// nothing more is begun, and what was begun is finished.
 ///
@@ -109,14 +112,20 @@ impl<T> Arrivals<T> {
     fn piece(&mut self, wait: bool, stop: &impl Fn() -> bool) -> Option<(usize, Vec<T>)> {
         let mut piece = Vec::new();
         let mut bytes = 0;
+        let mut full_by = None;
         while !self.closed && !stop() && piece.len() < self.most && bytes < PIECE_BYTES {
-            let patience = if wait && piece.is_empty() { LOOK_UP } else { Duration::ZERO };
+            let patience = match full_by {
+                Some(by) => Instant::saturating_duration_since(&by, Instant::now()),
+                None if wait => LOOK_UP,
+                None => Duration::ZERO,
+            };
             match self.arrived.recv_timeout(patience) {
                 Ok((size, item)) => {
                     bytes += size;
                     piece.push(item);
+                    full_by.get_or_insert_with(|| Instant::now() + FILL);
                 }
-                Err(RecvTimeoutError::Timeout) if patience.is_zero() => break,
+                Err(RecvTimeoutError::Timeout) if full_by.is_some() || !wait => break,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.closed = true,
             }
@@ -149,8 +158,6 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     fn pool(threads: usize) -> ThreadPool {

@@ -1,12 +1,22 @@
 //! Attention put together from what candle has on every device, for devices that have no kernel of ours.
+//!
+//! What is counted here is launches and copies: candle's kernels are slow where numbers do not lie one behind the other.
+//! So queries, keys and values come as products of their own, are turned around once, and are then cut without a copy.
+
+use std::collections::HashMap;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::flash::Sequences;
 use super::kernels::{Heads, Tree};
+use super::linear::{Placement, Way};
 use super::ops::HeadNorms;
 
-/// Rows of queries whose scores are in memory at once.
+/// Queries that ask at once.
 const ROWS: usize = 512;
+/// Scores, of all heads, that are in memory at once: there are three copies of them on the way. Over long prefixes fewer
+/// queries ask at once.
+const SCORES: usize = 1 << 26;
 
 /// What is the same in all layers of a batch.
 pub(super) struct Plan {
@@ -14,118 +24,274 @@ pub(super) struct Plan {
     /// Shape: [tokens, head size / 2] each.
     cos: Tensor,
     sin: Tensor,
-    blocks: Vec<Block>,
+    pattern: Pattern,
 }
 
-/// Neighbouring queries that see the same runs of keys.
+enum Pattern {
+    Blocks(Vec<Block>),
+    Sequences(Sequences),
+}
+
+/// Neighbouring queries, and the keys that some of them see: first those before, which all see, then their own.
 struct Block {
-    first: usize,
-    rows: usize,
-    /// First key and number of keys of each run.
-    keys: Vec<(usize, usize)>,
+    span: Span,
     /// Zero where a query sees a key, minus infinity elsewhere. Shape: [rows, keys].
     mask: Tensor,
 }
 
+#[derive(Clone, Debug)]
+struct Span {
+    /// The first query.
+    first: usize,
+    /// First key and number of keys of each run.
+    keys: Vec<(usize, usize)>,
+    /// Keys before the queries' own.
+    before: usize,
+    /// Lengths of the tails whose queries these are; a tail sees itself only. A piece of a longer run counts as one.
+    tails: Vec<usize>,
+}
+
+impl Span {
+    fn rows(&self) -> usize {
+        self.tails.iter().sum()
+    }
+}
+
 impl Plan {
-    /// Lays out the trees. `cos` and `sin` have the shape [tokens, head size / 2].
+    /// Lays out the trees. `cos` and `sin` have the shape [positions, head size / 2], `positions` the shape [tokens].
     pub(super) fn new(
         heads: Heads,
         trees: &[Tree],
-        cos: &[f32],
-        sin: &[f32],
-        device: &Device,
-        dtype: DType,
+        positions: &[u32],
+        (cos, sin): (&[f32], &[f32]),
+        placement: &Placement,
     ) -> Result<Self> {
+        let (device, dtype) = (&placement.device, placement.activations());
         let half = heads.size / 2;
-        let angles = |values: &[f32]| Tensor::from_slice(values, (values.len() / half, half), device)?.to_dtype(dtype);
-        let mut blocks = Vec::new();
-        for tree in trees {
-            for first in (0..tree.prefix).step_by(ROWS) {
-                let rows = ROWS.min(tree.prefix - first);
-                let mask = mask(rows, first + rows, |row, key| key <= first + row, device, dtype)?;
-                blocks.push(Block { first: tree.start + first, rows, keys: vec![(tree.start, first + rows)], mask });
-            }
-            tails(tree, device, dtype, &mut blocks)?;
-        }
-        Ok(Self { heads, cos: angles(cos)?, sin: angles(sin)?, blocks })
+        let positions = Tensor::from_slice(positions, positions.len(), device)?;
+        let angles = |values: &[f32]| {
+            let table = Tensor::from_slice(values, (values.len() / half, half), device)?.to_dtype(dtype)?;
+            table.index_select(&positions, 0)
+        };
+        let pattern = match placement.way {
+            Way::Flash => Pattern::Sequences(Sequences::new(heads, trees, device)?),
+            Way::Kernels | Way::Composed => Pattern::Blocks(masked(spans(trees, heads.query), device, dtype)?),
+        };
+        Ok(Self { heads, cos: angles(cos)?, sin: angles(sin)?, pattern })
     }
 
-    /// Norms, positions and attention: [tokens, (query + 2 · key_value) · size] -> [tokens, query · size].
-    pub(super) fn attention(&self, qkv: &Tensor, norms: &HeadNorms) -> Result<Tensor> {
+    /// Norms, positions and attention: q [tokens, query · size], k and v [tokens, key_value · size] ->
+    /// [tokens, query · size].
+    pub(super) fn attention(&self, [q, k, v]: [Tensor; 3], norms: &HeadNorms) -> Result<Tensor> {
         let Heads { query, key_value, size } = self.heads;
-        let tokens = qkv.dim(0)?;
-        let part = |first: usize, heads: usize| {
-            qkv.narrow(1, first * size, heads * size)?.contiguous()?.reshape((tokens, heads, size))
+        let tokens = q.dim(0)?;
+        let turned = |x: Tensor| candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?, &self.cos, &self.sin)?.squeeze(0);
+        let q = turned(norms.query.composed(&q.reshape((tokens, query, size))?)?)?;
+        let k = turned(norms.key.composed(&k.reshape((tokens, key_value, size))?)?)?;
+        let v = v.reshape((tokens, key_value, size))?;
+        let blocks = match &self.pattern {
+            Pattern::Sequences(sequences) => return sequences.attention(&q, &k, &v),
+            Pattern::Blocks(blocks) => blocks,
         };
-        let turned = |x: Tensor| {
-            let turned = candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?, &self.cos, &self.sin)?;
-            turned.squeeze(0)?.transpose(0, 1)?.contiguous()
+        // Heads that share keys ask as one head of more rows, so that keys are not copied for each.
+        let group = query / key_value;
+        let by_keys = |x: Tensor, group: usize| {
+            let x = x.reshape((tokens, key_value, group * size))?.transpose(0, 1)?.contiguous()?;
+            x.reshape((key_value, tokens * group, size))
         };
-        // [heads, tokens, size]; scaled here, where there are fewer numbers than among the scores.
-        let q = (turned(norms.query.composed(&part(0, query)?)?)? / (size as f64).sqrt())?;
-        let k = turned(norms.key.composed(&part(query, key_value)?)?)?;
-        let v = part(query + key_value, key_value)?.transpose(0, 1)?.contiguous()?;
-        let outputs: Vec<Tensor> =
-            self.blocks.iter().map(|block| self.blend(block, &q, &k, &v)).collect::<Result<_>>()?;
-        // [query, tokens, size] -> [tokens, query · size]
-        Tensor::cat(&outputs, 1)?.transpose(0, 1)?.contiguous()?.reshape((tokens, query * size))
+        // Scaled here, where there are fewer numbers than among the scores.
+        let (q, k, v) = ((by_keys(q, group)? / (size as f64).sqrt())?, by_keys(k, 1)?, by_keys(v, 1)?);
+        let outputs = blocks.iter().map(|block| self.blend(block, &q, &k, &v)).collect::<Result<Vec<_>>>()?;
+        let output = Tensor::cat(&outputs, 1)?.reshape((key_value, tokens, group * size))?;
+        output.transpose(0, 1)?.contiguous()?.reshape((tokens, query * size))
     }
 
-    /// q [query, tokens, size], k and v [key_value, tokens, size] -> [query, rows, size]. Heads that share keys ask as
-    /// one head of more rows, so that keys are not copied for each.
+    /// q [key_value, tokens · group, size], k and v [key_value, tokens, size] -> [key_value, rows · group, size].
     fn blend(&self, block: &Block, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
-        let Heads { query, key_value, size } = self.heads;
+        let Heads { query, key_value, .. } = self.heads;
         let (rows, keys) = block.mask.dims2()?;
         let group = query / key_value;
         let seen = |x: &Tensor| {
-            let runs = block.keys.iter().map(|&(first, length)| x.narrow(1, first, length));
-            Tensor::cat(&runs.collect::<Result<Vec<_>>>()?, 1)?.contiguous()
+            let runs = block.span.keys.iter().map(|&(first, length)| x.narrow(1, first, length));
+            let runs = runs.collect::<Result<Vec<_>>>()?;
+            if runs.len() == 1 { Ok(runs[0].clone()) } else { Tensor::cat(&runs, 1)?.contiguous() }
         };
-        let q = q.narrow(1, block.first, block.rows)?.contiguous()?.reshape((key_value, group * rows, size))?;
-        let scores = q.matmul(&seen(k)?.transpose(1, 2)?)?.reshape((query, rows, keys))?;
-        let shares = candle_nn::ops::softmax_last_dim(&scores.broadcast_add(&block.mask)?)?;
-        let shares = shares.reshape((key_value, group * rows, keys))?;
-        shares.matmul(&seen(v)?)?.reshape((query, rows, size))
+        let q = q.narrow(1, block.span.first * group, rows * group)?;
+        let scores = q.matmul(&seen(k)?.transpose(1, 2)?)?.reshape((key_value, rows, group, keys))?;
+        let shares = candle_nn::ops::softmax_last_dim(&scores.broadcast_add(&block.mask.unsqueeze(1)?)?)?;
+        shares.reshape((key_value, rows * group, keys))?.matmul(&seen(v)?)
     }
 }
 
-/// Tails that together have about [`ROWS`] tokens ask at once: for the prefix, and for their own keys behind it.
-fn tails(tree: &Tree, device: &Device, dtype: DType, blocks: &mut Vec<Block>) -> Result<()> {
-    let mut first = tree.start + tree.prefix;
-    let mut owners: Vec<usize> = Vec::new();
-    for (at, &tail) in tree.tails.iter().enumerate() {
-        owners.extend(std::iter::repeat_n(at, tail));
-        let next = tree.tails.get(at + 1).copied().unwrap_or(ROWS);
-        if owners.is_empty() || owners.len() + next <= ROWS {
-            continue;
+/// How many queries may ask at once for so many keys before their own.
+fn rows_beside(before: usize, heads: usize) -> usize {
+    (SCORES / (heads * (before + ROWS))).clamp(1, ROWS)
+}
+
+/// The blocks of a batch, in the order of its tokens.
+fn spans(trees: &[Tree], heads: usize) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for tree in trees {
+        run((tree.start, 0), tree.start, tree.prefix, heads, &mut spans);
+        let prefix = (tree.start, tree.prefix);
+        let most = rows_beside(tree.prefix, heads);
+        let mut first = tree.start + tree.prefix;
+        let mut tails: &[usize] = &tree.tails;
+        while let Some(&longest) = tails.first() {
+            let mut rows = 0;
+            let fits = tails.iter().take_while(|&&tail| {
+                rows += tail;
+                rows <= most
+            });
+            let now = &tails[..fits.count().max(1)];
+            tails = &tails[now.len()..];
+            let rows = now.iter().sum();
+            if now.len() == 1 {
+                run(prefix, first, longest, heads, &mut spans);
+            } else if rows > 0 {
+                let keys = joined(prefix, (first, rows));
+                spans.push(Span { first, keys, before: tree.prefix, tails: now.to_vec() });
+            }
+            first += rows;
         }
-        let rows = owners.len();
-        let own = |row: usize, key: usize| key <= row && owners[key] == owners[row];
-        let visible = |row: usize, key: usize| key.checked_sub(tree.prefix).is_none_or(|key| own(row, key));
-        let mask = mask(rows, tree.prefix + rows, visible, device, dtype)?;
-        let prefix = (tree.prefix > 0).then_some((tree.start, tree.prefix));
-        blocks.push(Block { first, rows, keys: prefix.into_iter().chain([(first, rows)]).collect(), mask });
-        first += rows;
-        owners.clear();
     }
-    Ok(())
+    spans
 }
 
-fn mask(
-    rows: usize,
-    keys: usize,
-    visible: impl Fn(usize, usize) -> bool,
-    device: &Device,
-    dtype: DType,
-) -> Result<Tensor> {
-    let mut values = vec![f32::NEG_INFINITY; rows * keys];
-    for (row, values) in values.chunks_exact_mut(keys).enumerate() {
-        for (key, value) in values.iter_mut().enumerate() {
-            if visible(row, key) {
-                *value = 0.0;
+/// One run of tokens behind a prefix, in as many pieces as it takes.
+fn run(prefix: (usize, usize), start: usize, length: usize, heads: usize, spans: &mut Vec<Span>) {
+    let mut done = 0;
+    while done < length {
+        let before = prefix.1 + done;
+        let rows = rows_beside(before, heads).min(length - done);
+        let keys = joined(prefix, (start, done + rows));
+        spans.push(Span { first: start + done, keys, before, tails: vec![rows] });
+        done += rows;
+    }
+}
+
+/// Two runs of keys, as one where they touch: that needs no copy.
+fn joined(prefix: (usize, usize), own: (usize, usize)) -> Vec<(usize, usize)> {
+    match prefix {
+        (_, 0) => vec![own],
+        (first, length) if first + length == own.0 => vec![(first, length + own.1)],
+        _ => vec![prefix, own],
+    }
+}
+
+/// Gives the blocks their masks, of which most are cut out of the same few: mails mostly are asked about the same labels,
+/// and what one run sees is a corner of what the longest sees.
+fn masked(spans: Vec<Span>, device: &Device, dtype: DType) -> Result<Vec<Block>> {
+    let kind = |span: &Span| if span.tails.len() == 1 { Vec::new() } else { span.tails.clone() };
+    let mut largest: HashMap<Vec<usize>, (usize, usize)> = HashMap::new();
+    for span in &spans {
+        let (before, rows) = largest.entry(kind(span)).or_default();
+        (*before, *rows) = ((*before).max(span.before), (*rows).max(span.rows()));
+    }
+    let whole = |(tails, (before, rows)): (Vec<usize>, (usize, usize))| -> Result<_> {
+        let values = mask(if tails.is_empty() { std::slice::from_ref(&rows) } else { &tails }, before);
+        let whole = Tensor::from_vec(values, (rows, before + rows), device)?.to_dtype(dtype)?;
+        Ok((tails, (before, whole)))
+    };
+    let whole = largest.into_iter().map(whole).collect::<Result<HashMap<_, _>>>()?;
+    let cut = |span: Span| -> Result<Block> {
+        let (before, whole) = &whole[&kind(&span)];
+        let mask = whole.narrow(0, 0, span.rows())?.narrow(1, before - span.before, span.before + span.rows())?;
+        Ok(Block { span, mask })
+    };
+    spans.into_iter().map(cut).collect()
+}
+
+/// Shape: [rows, before + rows].
+fn mask(tails: &[usize], before: usize) -> Vec<f32> {
+    let rows: usize = tails.iter().sum();
+    let mut values = vec![f32::NEG_INFINITY; rows * (before + rows)];
+    let firsts = tails.iter().scan(0, |next, &tail| {
+        *next += tail;
+        Some(std::iter::repeat_n(*next - tail, tail))
+    });
+    for ((row, first), values) in firsts.flatten().enumerate().zip(values.chunks_exact_mut(before + rows)) {
+        values[..before].fill(0.0);
+        values[before + first..=before + row].fill(0.0);
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flash;
+    use super::*;
+
+    fn tree(start: usize, prefix: usize, tails: &[usize]) -> Tree {
+        Tree { start, prefix, tails: tails.to_vec() }
+    }
+
+    /// The keys that each query sees by the definition of a tree.
+    fn defined(trees: &[Tree]) -> Vec<Vec<usize>> {
+        let mut seen = Vec::new();
+        for tree in trees {
+            let prefix = tree.start..tree.start + tree.prefix;
+            seen.extend(prefix.clone().map(|row| (tree.start..=row).collect()));
+            let mut first = prefix.end;
+            for &tail in &tree.tails {
+                seen.extend((first..first + tail).map(|row| prefix.clone().chain(first..=row).collect()));
+                first += tail;
+            }
+        }
+        seen
+    }
+
+    /// The same by blocks and their masks.
+    fn by_blocks(trees: &[Tree], heads: usize) -> Vec<Vec<usize>> {
+        let mut seen: Vec<Vec<usize>> = Vec::new();
+        for Block { span, mask } in masked(spans(trees, heads), &Device::Cpu, DType::F32).unwrap() {
+            assert_eq!(span.first, seen.len(), "queries stay in their order");
+            let keys: Vec<usize> = span.keys.iter().flat_map(|&(first, length)| first..first + length).collect();
+            assert_eq!(mask.dims2().unwrap(), (span.rows(), keys.len()));
+            assert!(span.rows() * keys.len() * heads <= SCORES || span.rows() == 1, "{span:?} with {heads} heads");
+            for row in mask.to_vec2::<f32>().unwrap() {
+                seen.push(keys.iter().zip(row).filter(|(_, mask)| *mask == 0.0).map(|(&key, _)| key).collect());
+            }
+        }
+        seen
+    }
+
+    fn batches() -> Vec<Vec<Tree>> {
+        vec![
+            vec![tree(0, 5, &[2, 3, 1]), tree(11, 3, &[2, 3, 1]), tree(20, 7, &[])],
+            vec![tree(0, 0, &[4, 1]), tree(5, 1, &[1]), tree(7, 2, &[0, 3, 0])],
+            vec![tree(0, 600, &[300, 200, 100, 30]), tree(1230, 20, &[700, 5]), tree(1955, 1100, &[])],
+        ]
+    }
+
+    #[test]
+    fn every_query_sees_its_prefix_and_its_own_tail() {
+        for trees in batches() {
+            let expected = defined(&trees);
+            // With many heads blocks become small, with few keys groups do.
+            for heads in [1, 1 << 8, 1 << 14, 1 << 26] {
+                assert!(by_blocks(&trees, heads) == expected, "{trees:?} with {heads} heads");
+            }
+            for most in [1, 10, 1000, 1 << 20] {
+                assert!(flash::seen(&trees, most) == expected, "{trees:?} in groups of {most} keys");
             }
         }
     }
-    Tensor::from_vec(values, (rows, keys), device)?.to_dtype(dtype)
+
+    #[test]
+    fn masks_of_a_batch_take_little_memory() {
+        let labels = [30; 12];
+        let trees: Vec<Tree> = (0..20).map(|at| tree(at * 1000, 300 + at, &labels)).collect();
+        let blocks = masked(spans(&trees, 32), &Device::Cpu, DType::F32).unwrap();
+        assert_eq!(blocks.len(), 40);
+        assert!(blocks.iter().all(|block| block.span.keys.len() == 1), "no key is copied");
+        let ids: std::collections::HashSet<usize> = blocks
+            .iter()
+            .map(|block| {
+                let (storage, _) = block.mask.storage_and_layout();
+                std::ptr::from_ref(&*storage).addr()
+            })
+            .collect();
+        assert_eq!(ids.len(), 2, "one for prefixes, one for tails");
+    }
 }

@@ -1,4 +1,4 @@
-//! Where a model computes. This file alone says CUDA.
+//! Where a model computes. This file alone says CUDA; `flash` has what one of its features adds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -55,6 +55,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// True when it is a GPU.
+    pub fn is_gpu(&self) -> bool {
+        !self.device.is_cpu()
+    }
+
     /// True when a GPU was asked for by name.
     pub(super) fn is_asked_for(&self) -> bool {
         matches!(self.choice, DeviceChoice::Cuda(_))
@@ -71,7 +76,7 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
         DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(processor(choice, "cpu".into())),
         DeviceChoice::Auto => match cuda(0) {
             Ok(device) => Ok(Opened { device, choice, name: "cuda:0".into() }),
-            Err(reason) => Ok(processor(choice, format!("cpu, as there is no usable GPU: {reason}"))),
+            Err(reason) => Ok(processor(choice, format!("cpu, as no GPU or driver is to be had here: {reason}"))),
         },
         DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => {
             bail!(
@@ -80,7 +85,10 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
         }
         DeviceChoice::Cuda(number) => match cuda(number) {
             Ok(device) => Ok(Opened { device, choice, name: choice.to_string() }),
-            Err(reason) => bail!("--device {choice}: there is no usable GPU of that number: {reason}"),
+            Err(reason) => bail!(
+                "--device {choice}: this mailsort was built with CUDA, but no such GPU or no driver is here: {reason}; use \
+                 --device cpu"
+            ),
         },
     }
 }
@@ -89,10 +97,34 @@ fn processor(choice: DeviceChoice, name: String) -> Opened {
     Opened { device: Device::Cpu, choice, name }
 }
 
-/// The driver's own words are behind a trace that nobody needs.
+/// The driver's own words, without the trace behind them that nobody needs.
 fn cuda(number: usize) -> Result<Device, String> {
-    Device::new_cuda(number).map_err(|error| error.to_string().lines().next().unwrap_or("no reason given").to_string())
+    let first_line =
+        |error: candle_core::Error| error.to_string().lines().next().unwrap_or("no reason given").to_string();
+    Device::new_cuda(number).inspect(keep_freed_memory).map_err(first_line)
 }
+
+/// Keeps what is freed on the device for the next batch: a driver would hand it back whenever results are waited for, and
+/// map it anew.
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code)]
+fn keep_freed_memory(device: &Device) {
+    use candle_core::cuda_backend::cudarc::driver::{result, sys};
+    let Device::Cuda(device) = device else { return };
+    let number = device.cuda_stream().context().cu_device();
+    let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    let mut all = u64::MAX;
+    // SAFETY: the device is open and the pool its own; of this attribute the value is 64 bits, read before the call
+    // returns. Devices without pools refuse, and nothing changes.
+    let _ = unsafe {
+        result::device::get_default_mem_pool(number)
+            .and_then(|pool| result::mem_pool::set_attribute(pool, threshold, (&raw mut all).cast()))
+    };
+}
+
+/// As above.
+#[cfg(not(feature = "cuda"))]
+fn keep_freed_memory(_: &Device) {}
 
 /// True when the error says that the device ran out of memory.
 pub(super) fn out_of_memory(error: &candle_core::Error) -> bool {

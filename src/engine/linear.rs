@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Shape, T
 use half::bf16;
 
 use super::checkpoint::{Kind, View};
+use super::flash;
 use super::kernels::products::{Builder, Kind as Packing, Packed, Rows};
 
 /// candle multiplies rows that do not fill a tile in another order than others, and scores must not depend on how many
@@ -19,14 +20,29 @@ pub(super) struct Placement {
     pub(super) device: Device,
     /// F32, F16 or BF16; weights that a GGUF file has quantised stay as they are.
     pub(super) dtype: DType,
-    /// Put attention together from what candle has, although the processor has a kernel: for tests.
-    pub(super) compose: bool,
+    pub(super) way: Way,
+}
+
+/// How what stands between the products is computed. Tests run all of it on the processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By kernels of our own, which only the processor has.
+    Kernels,
+    /// Put together from what candle has on every device.
+    Composed,
+    /// The same, but attention in one kernel.
+    Flash,
 }
 
 impl Placement {
-    /// True where attention is put together from what candle has.
-    pub(super) fn composed(&self) -> bool {
-        self.compose || !self.device.is_cpu()
+    /// The best way that a device has, for heads of `head` numbers.
+    pub(super) fn new(device: &Device, dtype: DType, head: usize) -> Self {
+        let way = match device {
+            Device::Cpu => Way::Kernels,
+            _ if flash::is_built_for(device, dtype, head) => Way::Flash,
+            _ => Way::Composed,
+        };
+        Self { device: device.clone(), dtype, way }
     }
 
     /// The type that flows between the layers.
@@ -39,8 +55,9 @@ impl Placement {
 pub(super) enum Linear {
     /// On the processor, by kernels of our own.
     Packed(Packed),
-    /// Shape [inputs, outputs]: what is multiplied lies in the order in which it is read.
-    Dense(Tensor),
+    /// Shape [inputs, outputs] each. On the processor one, which lies in the order in which it is read; elsewhere as many
+    /// as there are weights, and as these are written, which is what other programs give to the same library.
+    Dense(Vec<Tensor>),
     /// By candle's kernels, side by side.
     Quantised(Vec<QMatMul>),
 }
@@ -84,7 +101,10 @@ impl Linear {
     fn dense(views: &[View], placement: &Placement) -> Result<Self> {
         let tensors = views.iter().map(|view| view.tensor(&placement.device, placement.dtype));
         let tensors: Vec<Tensor> = tensors.collect::<Result<_>>()?;
-        Ok(Self::Dense(Tensor::cat(&tensors, 0)?.t()?.contiguous()?))
+        if placement.device.is_cpu() {
+            return Ok(Self::Dense(vec![Tensor::cat(&tensors, 0)?.t()?.contiguous()?]));
+        }
+        Ok(Self::Dense(tensors.iter().map(Tensor::t).collect::<candle_core::Result<_>>()?))
     }
 
     fn quantised(views: &[View], device: &Device) -> Result<Self> {
@@ -97,28 +117,56 @@ impl Linear {
     /// # Errors
     /// When the device has not enough memory.
     pub(super) fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+        let mut outputs = self.products(input)?;
+        if outputs.len() == 1 { Ok(outputs.remove(0)) } else { Tensor::cat(&outputs, 1) }
+    }
+
+    /// The outputs of every weight by themselves, which have these widths: what would be cut apart is not put together.
+    ///
+    /// # Errors
+    /// When the device has not enough memory.
+    pub(super) fn parts<const N: usize>(&self, input: &Tensor, widths: [usize; N]) -> candle_core::Result<[Tensor; N]> {
+        let outputs = self.products(input)?;
+        let outputs = match <[Tensor; N]>::try_from(outputs) {
+            Ok(parts) => return Ok(parts),
+            Err(outputs) => Tensor::cat(&outputs, 1)?,
+        };
+        let mut first = 0;
+        let cut = widths.map(|width| {
+            first += width;
+            outputs.narrow(1, first - width, width)?.contiguous()
+        });
+        let cut = cut.into_iter().collect::<candle_core::Result<Vec<_>>>()?;
+        <[Tensor; N]>::try_from(cut).map_err(|_| candle_core::Error::Msg("parts were lost".into()))
+    }
+
+    /// One product for all weights, or one for each.
+    fn products(&self, input: &Tensor) -> candle_core::Result<Vec<Tensor>> {
+        let rows = input.dim(0)?;
         match self {
-            Self::Packed(packed) => input.apply_op1_no_bwd(&Product(packed)),
-            Self::Dense(weight) => {
-                let narrow = padded(&input.to_dtype(weight.dtype())?)?;
-                narrow.matmul(weight)?.narrow(0, 0, input.dim(0)?)?.contiguous()?.to_dtype(input.dtype())
+            Self::Packed(packed) => Ok(vec![input.apply_op1_no_bwd(&Product(packed))?]),
+            Self::Dense(weights) => {
+                let narrow = padded(&input.to_dtype(weights[0].dtype())?)?;
+                let product =
+                    |weight: &Tensor| narrow.matmul(weight)?.narrow(0, 0, rows)?.contiguous()?.to_dtype(input.dtype());
+                weights.iter().map(product).collect()
             }
             Self::Quantised(parts) => {
                 // candle's quantised kernels take and give f32.
-                let rows = input.dim(0)?;
                 let wide = padded(&input.to_dtype(DType::F32)?)?;
-                let outputs = parts.iter().map(|part| part.forward(&wide)).collect::<candle_core::Result<Vec<_>>>()?;
-                let output = if outputs.len() == 1 { outputs[0].clone() } else { Tensor::cat(&outputs, 1)? };
-                output.narrow(0, 0, rows)?.contiguous()?.to_dtype(input.dtype())
+                let product =
+                    |part: &QMatMul| part.forward(&wide)?.narrow(0, 0, rows)?.contiguous()?.to_dtype(input.dtype());
+                parts.iter().map(product).collect()
             }
         }
     }
 }
 
-/// Rows of zeros behind the others, up to whole tiles.
+/// Rows of zeros behind the others, up to whole tiles; on other devices than the processor nothing is gained by them.
 fn padded(input: &Tensor) -> candle_core::Result<Tensor> {
     let rows = input.dim(0)?;
-    input.pad_with_zeros(0, 0, rows.next_multiple_of(TILE) - rows)
+    let more = if input.device().is_cpu() { rows.next_multiple_of(TILE) - rows } else { 0 };
+    input.pad_with_zeros(0, 0, more)
 }
 
 /// A product by our own kernels, as candle calls it.

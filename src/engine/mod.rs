@@ -9,6 +9,7 @@ mod composed;
 pub mod device;
 mod embedding;
 pub mod encoder;
+mod flash;
 pub mod hub;
 pub mod kernels;
 mod linear;

@@ -126,7 +126,7 @@ fn qwen3(id: &str, checkpoint: Checkpoint, embeds: bool, opened: &Opened, option
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
     let dtype = dtype(options.dtype, kind, &opened.device);
-    let placement = Placement { device: opened.device.clone(), dtype, compose: false };
+    let placement = Placement::new(&opened.device, dtype, checkpoint.qwen3()?.head_dim);
     let class = class(kind, &placement);
     if placement.device.is_cpu() {
         let name = if kind.is_quantised() { kind.to_string() } else { placement.dtype.as_str().to_string() };

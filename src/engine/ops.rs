@@ -1,10 +1,11 @@
 //! What happens between the products: norms, positions, attention, the gate. On the processor by kernels of our own, each
 //! in one pass over memory; elsewhere put together from what candle has. Tests hold the two to the same numbers.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, InplaceOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, InplaceOp1, Layout, Result, Shape, Tensor};
 
 use super::composed::Plan;
 use super::kernels::{self, Heads, Tree};
+use super::linear::{Linear, Placement, Way};
 
 /// The numbers of a whole tensor on the processor.
 pub(super) fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -18,18 +19,19 @@ pub(super) struct Scale {
     host: Vec<f32>,
     device: Tensor,
     eps: f32,
+    way: Way,
 }
 
 impl Scale {
     /// Takes the weight, shape [width].
-    pub(super) fn new(host: Vec<f32>, eps: f32, device: &Device, dtype: DType) -> Result<Self> {
-        let device = Tensor::from_slice(&host, host.len(), device)?.to_dtype(dtype)?;
-        Ok(Self { host, device, eps })
+    pub(super) fn new(host: Vec<f32>, eps: f32, placement: &Placement) -> Result<Self> {
+        let device = Tensor::from_slice(&host, host.len(), &placement.device)?.to_dtype(placement.activations())?;
+        Ok(Self { host, device, eps, way: placement.way })
     }
 
     /// RMSNorm over the last dimension: [rows, width] -> [rows, width].
     pub(super) fn norm(&self, x: &Tensor) -> Result<Tensor> {
-        if x.device().is_cpu() { x.apply_op1_no_bwd(&RmsNorm(self)) } else { self.composed(x) }
+        if self.way == Way::Kernels { x.apply_op1_no_bwd(&RmsNorm(self)) } else { self.composed(x) }
     }
 
     /// The same, from what candle has.
@@ -53,12 +55,13 @@ impl CustomOp1 for RmsNorm<'_> {
     }
 }
 
-/// silu(gate) · up: [rows, 2 · width] -> [rows, width].
-pub(super) fn gate(gate_up: &Tensor) -> Result<Tensor> {
-    if !gate_up.device().is_cpu() {
-        return candle_nn::ops::swiglu(gate_up);
+/// silu(gate) · up, of which `gate_up` are the weights: [rows, hidden] -> [rows, width].
+pub(super) fn gated(gate_up: &Linear, x: &Tensor, width: usize, way: Way) -> Result<Tensor> {
+    if way == Way::Kernels {
+        return gate_up.forward(x)?.apply_op1_no_bwd(&Gate);
     }
-    gate_up.apply_op1_no_bwd(&Gate)
+    let [gate, up] = gate_up.parts(x, [width, width])?;
+    gate.silu()? * up
 }
 
 struct Gate;
@@ -106,13 +109,10 @@ impl Angles {
         self.positions
     }
 
-    /// The rows of `positions`, one behind the other.
-    fn rows(&self, positions: &[u32], half: usize) -> (Vec<f32>, Vec<f32>) {
-        let rows = |table: &[f32]| {
-            let row = |&position: &u32| table[position as usize * half..][..half].to_vec();
-            positions.iter().flat_map(row).collect()
-        };
-        (rows(&self.cos), rows(&self.sin))
+    /// The first of them, as far as `positions` go.
+    pub(super) fn up_to(&self, positions: &[u32], half: usize) -> (&[f32], &[f32]) {
+        let end = positions.iter().max().map_or(0, |&last| last as usize + 1) * half;
+        (&self.cos[..end], &self.sin[..end])
     }
 }
 
@@ -127,26 +127,27 @@ pub(super) struct Attention<'a> {
 }
 
 impl<'a> Attention<'a> {
-    /// Lays out a batch. `composed` puts attention together from what candle has, which the processor can do as well.
+    /// Lays out a batch.
     pub(super) fn new(
         heads: Heads,
         trees: &'a [Tree],
         positions: &'a [u32],
         angles: &'a Angles,
-        composed: Option<(&Device, DType)>,
+        placement: &Placement,
     ) -> Result<Self> {
-        let plan = |(device, dtype)| {
-            let (cos, sin) = angles.rows(positions, heads.size / 2);
-            Plan::new(heads, trees, &cos, &sin, device, dtype)
-        };
-        Ok(Self { heads, trees, positions, angles, composed: composed.map(plan).transpose()? })
+        let plan = || Plan::new(heads, trees, positions, angles.up_to(positions, heads.size / 2), placement);
+        let composed = (placement.way != Way::Kernels).then(plan).transpose()?;
+        Ok(Self { heads, trees, positions, angles, composed })
     }
 
-    /// Norms, positions and attention: [tokens, (query + 2 · key_value) · size] -> [tokens, query · size].
-    pub(super) fn forward(&self, qkv: Tensor, norms: &HeadNorms) -> Result<Tensor> {
+    /// Norms, positions and attention of a product with `qkv`: [tokens, hidden] -> [tokens, query · size].
+    pub(super) fn forward(&self, qkv: &Linear, x: &Tensor, norms: &HeadNorms) -> Result<Tensor> {
+        let Heads { query, key_value, size } = self.heads;
         if let Some(plan) = &self.composed {
-            return plan.attention(&qkv, norms);
+            let widths = [query * size, key_value * size, key_value * size];
+            return plan.attention(qkv.parts(x, widths)?, norms);
         }
+        let qkv = qkv.forward(x)?; // [tokens, (query + 2 · key_value) · size]
         qkv.inplace_op1(&Rotate { attention: self, norms })?;
         qkv.apply_op1_no_bwd(&Attend(self))
     }

@@ -11,7 +11,7 @@ use candle_core::{DType, Tensor};
 
 use super::checkpoint::{Checkpoint, Qwen3Config, Weights};
 use super::kernels::{Heads, Tree};
-use super::linear::{Linear, Placement};
+use super::linear::{Linear, Placement, Way};
 use super::ops::{self, Angles, Attention, HeadNorms, Scale};
 
 /// Tokens that go through the trunk together.
@@ -31,8 +31,11 @@ pub(super) struct Batch {
 pub(super) struct Model {
     checkpoint: Checkpoint,
     config: Qwen3Config,
-    /// The name of the embedding's weight, whose rows are read where they lie.
+    /// The name of the embedding's weight.
     embedding: String,
+    /// The embedding itself where it is on another device; on the processor its rows are read where they lie.
+    /// Shape: [vocabulary, hidden].
+    table: Option<Tensor>,
     layers: Vec<Layer>,
     norm: Scale,
     angles: Mutex<Arc<Angles>>,
@@ -48,12 +51,16 @@ impl Model {
         let config = checkpoint.qwen3()?;
         let loader = Loader { weights: &checkpoint.weights, config: &config, placement: &placement };
         let embedding = format!("{prefix}embed_tokens.weight");
-        loader.weights.take(&embedding, &[config.vocab_size, config.hidden_size])?;
+        let table = loader.weights.take(&embedding, &[config.vocab_size, config.hidden_size])?;
+        let table = (placement.way != Way::Kernels).then(|| table.tensor(&placement.device, placement.activations()));
+        let table = table.transpose()?;
         let layer = |at| Layer::load(&loader, &format!("{prefix}layers.{at}."));
         let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
         let norm = loader.scale(&format!("{prefix}norm.weight"), config.hidden_size)?;
         let angles = Mutex::new(Arc::new(Angles::new(config.rope_theta, config.head_dim, 0)));
-        Ok(Self { embedding, layers, norm, angles, config, placement, checkpoint })
+        // What one thread has asked of a device, others would not wait for.
+        placement.device.synchronize()?;
+        Ok(Self { embedding, table, layers, norm, angles, config, placement, checkpoint })
     }
 
     /// The shape of the model.
@@ -77,12 +84,9 @@ impl Model {
 
     /// As [`Model::forward`], on the device; `watch` is shown what goes into every layer.
     fn states(&self, batch: &Batch, watch: impl Fn(usize, &Tensor) -> Result<()>) -> Result<Tensor> {
-        let Placement { device, .. } = &self.placement;
-        let dtype = self.placement.activations();
         let angles = self.angles(batch.positions.iter().max().map_or(0, |&last| last as usize + 1));
-        let composed = self.placement.composed().then_some((device, dtype));
-        let attention = Attention::new(self.heads(), &batch.trees, &batch.positions, &angles, composed)?;
-        let last = Tensor::from_slice(&batch.last, batch.last.len(), device)?;
+        let attention = Attention::new(self.heads(), &batch.trees, &batch.positions, &angles, &self.placement)?;
+        let last = Tensor::from_slice(&batch.last, batch.last.len(), &self.placement.device)?;
         let mut x = self.embed(&batch.ids)?; // [tokens, hidden]
         for (at, layer) in self.layers.iter().enumerate() {
             watch(at, &x)?;
@@ -109,18 +113,21 @@ impl Model {
         Heads { query: num_attention_heads, key_value: num_key_value_heads, size: head_dim }
     }
 
-    /// Rows of the embedding, read from its file. Shape: [tokens, hidden].
+    /// Rows of the embedding. Shape: [tokens, hidden].
     fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let hidden = self.config.hidden_size;
-        let table = self.weights().take(&self.embedding, &[self.config.vocab_size, hidden])?;
+        let Qwen3Config { hidden_size: hidden, vocab_size, .. } = self.config;
+        let highest = ids.iter().max().map_or(0, |&id| id as usize);
+        ensure!(highest < vocab_size, "the token {highest} is not in the vocabulary of the model");
+        if let Some(table) = &self.table {
+            let ids = Tensor::from_slice(ids, ids.len(), &self.placement.device)?;
+            return Ok(table.index_select(&ids, 0)?);
+        }
+        let table = self.weights().take(&self.embedding, &[vocab_size, hidden])?;
         let mut rows = Vec::with_capacity(ids.len() * hidden);
         for &id in ids {
-            let id = id as usize;
-            ensure!(id < self.config.vocab_size, "the token {id} is not in the vocabulary of the model");
-            table.add_rows(id..id + 1, &mut rows)?;
+            table.add_rows(id as usize..id as usize + 1, &mut rows)?;
         }
-        let rows = Tensor::from_vec(rows, (ids.len(), hidden), &self.placement.device)?;
-        Ok(rows.to_dtype(self.placement.activations())?)
+        Ok(Tensor::from_vec(rows, (ids.len(), hidden), &self.placement.device)?)
     }
 
     /// The angles of at least so many positions.
@@ -144,6 +151,8 @@ struct Layer {
     post_attention_norm: Scale,
     gate_up: Linear,
     down: Linear,
+    intermediate: usize,
+    way: Way,
 }
 
 impl Layer {
@@ -167,20 +176,23 @@ impl Layer {
             post_attention_norm: scale("post_attention_layernorm", hidden_size)?,
             gate_up: linear(&[("mlp.gate_proj", intermediate_size), ("mlp.up_proj", intermediate_size)], hidden_size)?,
             down: linear(&[("mlp.down_proj", hidden_size)], intermediate_size)?,
+            intermediate: intermediate_size,
+            way: loader.placement.way,
         })
     }
 
     /// [tokens, hidden] -> [tokens, hidden], or [wanted, hidden] of the tokens that are wanted.
     fn forward(&self, x: Tensor, attention: &Attention, wanted: Option<&Tensor>) -> Result<Tensor> {
-        let qkv = self.qkv.forward(&self.input_norm.norm(&x)?)?; // [tokens, (heads + 2 · kv heads) · head_dim]
-        let seen = attention.forward(qkv, &self.head_norms)?; // [tokens, heads · head_dim]
+        // [tokens, heads · head_dim]
+        let seen = attention.forward(&self.qkv, &self.input_norm.norm(&x)?, &self.head_norms)?;
         let (x, seen) = match wanted {
             Some(wanted) => (x.index_select(wanted, 0)?, seen.index_select(wanted, 0)?),
             None => (x, seen),
         };
         let x = (x + self.output.forward(&seen)?)?;
-        let gate_up = self.gate_up.forward(&self.post_attention_norm.norm(&x)?)?; // [tokens, 2 · intermediate]
-        let mlp = self.down.forward(&ops::gate(&gate_up)?)?;
+        let normed = self.post_attention_norm.norm(&x)?;
+        let gated = ops::gated(&self.gate_up, &normed, self.intermediate, self.way)?; // [tokens, intermediate]
+        let mlp = self.down.forward(&gated)?;
         Ok((x + mlp)?)
     }
 }
@@ -195,8 +207,7 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn scale(&self, name: &str, width: usize) -> Result<Scale> {
         let values = self.weights.take(name, &[width])?.values()?;
-        let Placement { device, .. } = self.placement;
-        Ok(Scale::new(values, self.config.rms_norm_eps, device, self.placement.activations())?)
+        Ok(Scale::new(values, self.config.rms_norm_eps, self.placement)?)
     }
 
     /// Weights side by side, each of the shape [outputs, inputs].

@@ -27,6 +27,8 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("std::net", &[]),
     ("TcpStream", &[]),
     ("cuda", &["src/engine/device.rs"]),
+    ("flash_attn", &["src/engine/flash.rs"]),
+    ("flash-attn", &["src/engine/flash.rs"]),
     ("rusqlite", &["src/cache/"]),
     ("indicatif", &["src/report.rs"]),
     ("stdout()", &["src/output/", "src/intake/office/child.rs"]),

@@ -3,6 +3,7 @@
 mod embeddings;
 mod errors;
 mod files;
+mod gpu;
 mod neighbours;
 mod rerankers;
 mod traps;
@@ -36,7 +37,9 @@ fn skips(why: &str) {
 }
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
+    // Where tests run on another machine than they were built on, the variable says where the repository is.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(root).join("tests/models").join(name)
 }
 
 fn golden(name: &str) -> Value {
@@ -51,6 +54,18 @@ fn options(dtype: Dtype) -> Options {
 fn model(name: &str, options: Options) -> anyhow::Result<Model> {
     let cpu = open_device(DeviceChoice::Cpu)?;
     Ok(open(name, &folder(name), &cpu, options)?.model)
+}
+
+/// Largest and mean difference to the logits of transformers.
+fn differences(model: &dyn Reranker, reference: &str) -> (f32, f32) {
+    let golden = golden(reference);
+    let off = |case: &Value| {
+        let (task, mail) = asked(case);
+        off(judge(model, &task, mail).logits[0], case)
+    };
+    let off: Vec<f32> = cases(&golden).iter().map(off).collect();
+    let squares: f32 = off.iter().map(|off| off * off).sum();
+    (off.iter().copied().fold(0.0, f32::max), (squares / off.len() as f32).sqrt())
 }
 
 fn reranker(name: &str, options: Options) -> Box<dyn Reranker> {

@@ -5,7 +5,7 @@ use candle_core::{DType, Device};
 
 use super::errors::{copied, edit};
 use super::*;
-use crate::engine::linear::Placement;
+use crate::engine::linear::{Placement, Way};
 use crate::engine::prompt as words;
 use crate::engine::reranker::Qwen3Reranker;
 use crate::labels::LabelSet;
@@ -183,16 +183,29 @@ fn vectors_do_not_depend_on_their_neighbours() {
 }
 
 #[test]
-fn attention_put_together_is_the_kernel_s() {
-    let (task, mails) = (tasks().remove(1), mails());
-    let fused = reranker("tiny-reranker", options(Dtype::F32));
-    let placement = Placement { device: Device::Cpu, dtype: DType::F32, compose: true };
-    let checkpoint = Checkpoint::open(&folder("tiny-reranker")).unwrap();
-    let composed = Qwen3Reranker::load("composed".into(), checkpoint, placement, 4096).unwrap();
-    for mail in &mails {
-        let (fused, composed) = (judge(&*fused, &task, mail), judge(&composed, &task, mail));
-        for (fused, composed) in fused.logits.iter().zip(&composed.logits) {
-            assert!((fused - composed).abs() <= F32 * fused.abs().max(1.0), "{composed} for {fused}");
+fn what_other_devices_compute_is_what_the_kernels_do() {
+    let (mut tasks, mails) = (tasks(), &mails()[6..10]);
+    tasks.truncate(2);
+    // Longer than the queries that ask at once.
+    let long = LabelText { name: "long".into(), description: Some("a label of many words ".repeat(100)) };
+    tasks[1].labels.truncate(3);
+    tasks[1].labels.push(long);
+    for name in ["tiny-reranker", "tiny-reranker-f16.gguf"] {
+        let fused = reranker(name, options(Dtype::F32));
+        for way in [Way::Composed, Way::Flash] {
+            let placement = Placement { device: Device::Cpu, dtype: DType::F32, way };
+            let checkpoint = Checkpoint::open(&folder(name)).unwrap();
+            let composed = Qwen3Reranker::load("composed".into(), checkpoint, placement, 4096).unwrap();
+            for task in &tasks {
+                let labels: Vec<usize> = (0..task.labels.len()).collect();
+                let questions: Vec<Question> = mails.iter().map(|text| Question { text, labels: &labels }).collect();
+                let logits = |model: &dyn Reranker| {
+                    model.judge(task, &questions, 100_000).unwrap().into_iter().flat_map(|judged| judged.logits)
+                };
+                for (fused, composed) in logits(&*fused).zip(logits(&composed)) {
+                    assert!((fused - composed).abs() <= F32 * fused.abs().max(1.0), "{name}: {composed} for {fused}");
+                }
+            }
         }
     }
 }

@@ -8,16 +8,7 @@ use crate::engine::linear::Placement;
 use crate::engine::qwen3;
 
 fn logits_are_those_of_transformers(name: &str, reference: &str, dtype: Dtype, tolerance: f32) {
-    let golden = golden(reference);
-    let model = reranker(name, options(dtype));
-    let (mut worst, mut squares) = (0.0f32, 0.0f32);
-    for case in cases(&golden) {
-        let (task, mail) = asked(case);
-        let off = off(judge(&*model, &task, mail).logits[0], case);
-        worst = worst.max(off);
-        squares += off * off;
-    }
-    let mean = (squares / cases(&golden).len() as f32).sqrt();
+    let (worst, mean) = differences(&*reranker(name, options(dtype)), reference);
     assert!(worst <= tolerance && mean <= tolerance / 2.0, "off by {worst:e} at most, {mean:e} in the mean");
 }
 
@@ -89,7 +80,7 @@ fn trunk(name: &str) -> (qwen3::Model, [Vec<f32>; 2]) {
         let id = golden[id].as_u64().unwrap() as usize;
         head.rows(id..id + 1).unwrap()
     });
-    let placement = Placement { device: Device::Cpu, dtype: DType::F32, compose: false };
+    let placement = Placement::new(&Device::Cpu, DType::F32, config.head_dim);
     (qwen3::Model::load(Checkpoint::open(&folder(name)).unwrap(), "model.", placement).unwrap(), rows)
 }
 

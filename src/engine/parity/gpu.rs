@@ -1,0 +1,158 @@
+//! The same numbers on a GPU. These tests run where one opens, and say that they skip where none does; with
+//! MAILSORT_CUDA_TESTS=1 they fail there instead.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::*;
+use crate::engine::composed::Plan;
+use crate::engine::device::Opened;
+use crate::engine::flash;
+use crate::engine::kernels::{Heads, Tree};
+use crate::engine::linear::{Placement, Way};
+use crate::engine::ops::{Angles, HeadNorms, Scale};
+
+/// What f32 keeps where sums are added in another order than on the processor.
+const GPU_F32: f32 = 1e-4;
+/// Here activations are bf16 as well; transformers in bf16 is off by up to 0.099 from itself in f32.
+const GPU_BF16: f32 = 0.15;
+/// The same with f16, where it is 0.011.
+const GPU_F16: f32 = 0.02;
+
+fn gpu() -> Option<Opened> {
+    match open_device(DeviceChoice::Cuda(0)) {
+        Ok(opened) => Some(opened),
+        Err(reason) => {
+            let asked = std::env::var_os("MAILSORT_CUDA_TESTS").is_some_and(|value| value == "1");
+            assert!(!asked, "MAILSORT_CUDA_TESTS asks for tests on a GPU: {reason:#}");
+            skips(&format!("tests on a GPU: {reason:#}"));
+            None
+        }
+    }
+}
+
+fn reranker_on(gpu: &Opened, name: &str, options: Options) -> Box<dyn Reranker> {
+    match open(name, &folder(name), gpu, options).unwrap().model {
+        Model::Reranker(model) => model,
+        Model::Embedder(_) => panic!("{name} is an embedding"),
+    }
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    let Some(gpu) = gpu() else { return };
+    let kinds = [
+        ("tiny-reranker", Dtype::F32, GPU_F32),
+        ("tiny-reranker", Dtype::Bf16, GPU_BF16),
+        ("tiny-reranker-untied", Dtype::F32, GPU_F32),
+        ("tiny-reranker-untied", Dtype::Auto, GPU_BF16),
+        ("tiny-reranker-f16", Dtype::F16, GPU_F16),
+        ("tiny-reranker-q8_0.gguf", Dtype::F32, Q8_0),
+        ("tiny-reranker-untied-q8_0.gguf", Dtype::F32, Q8_0),
+        ("tiny-wide-q4_k_m.gguf", Dtype::F32, Q4_K),
+    ];
+    for (name, dtype, tolerance) in kinds {
+        let (worst, mean) = differences(&*reranker_on(&gpu, name, options(dtype)), name);
+        assert!(
+            worst <= tolerance && mean <= tolerance / 2.0,
+            "{name} as {dtype:?}: off by {worst:e} at most, {mean:e} in the mean"
+        );
+    }
+}
+
+#[test]
+fn vectors_are_those_of_sentence_transformers() {
+    let Some(gpu) = gpu() else { return };
+    for (dtype, tolerance) in [(Dtype::F32, GPU_F32), (Dtype::Bf16, 0.05)] {
+        let Model::Embedder(model) =
+            open("tiny-embedding", &folder("tiny-embedding"), &gpu, options(dtype)).unwrap().model
+        else {
+            panic!("a reranker")
+        };
+        let golden = golden("tiny-embedding");
+        for case in cases(&golden).iter().filter(|case| text(case, "kind") == "query") {
+            let words = text(case, "text");
+            let embedded = model.embed(&[words.to_string()], golden["task"].as_str(), 100_000).unwrap().remove(0);
+            for (got, expected) in embedded.unwrap().vector.iter().zip(numbers(&case["vector"])) {
+                assert!((got - expected).abs() <= tolerance, "{dtype:?}: {got} for {expected} in {words:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_score_hardly_depends_on_its_neighbours() {
+    let Some(gpu) = gpu() else { return };
+    let labels: Vec<usize> = (0..9).collect();
+    let task = Task { instruct: None, labels: labels.iter().map(|at| bare(&"word ".repeat(at * 3 + 1))).collect() };
+    let mails: Vec<String> = (0..24).map(|at| "please pay the invoice ".repeat(at * 5 % 61 + 1)).collect();
+    for (dtype, tolerance) in [(Dtype::F32, GPU_F32), (Dtype::Bf16, GPU_BF16)] {
+        let model = reranker_on(&gpu, "tiny-reranker", options(dtype));
+        let questions: Vec<Question> = mails.iter().map(|text| Question { text, labels: &labels }).collect();
+        let together = model.judge(&task, &questions, 100_000).unwrap();
+        for (question, together) in questions.iter().zip(together) {
+            let alone = model.judge(&task, &[*question], 100_000).unwrap().remove(0);
+            for (alone, together) in alone.logits.iter().zip(together.logits) {
+                assert!(
+                    (alone - together).abs() <= tolerance * alone.abs().max(1.0),
+                    "{dtype:?}: {together} for {alone}"
+                );
+            }
+        }
+    }
+}
+
+/// Numbers that bf16 holds, between -1 and 1.
+fn numbers_of(rows: usize, width: usize, seed: u32) -> Tensor {
+    let mut x = seed;
+    let mut next = || {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        half::bf16::from_f32((x >> 8) as f32 / (1 << 23) as f32 - 1.0).to_f32()
+    };
+    Tensor::from_vec((0..rows * width).map(|_| next()).collect(), (rows, width), &Device::Cpu).unwrap()
+}
+
+/// What attention makes of the same numbers on a device.
+fn attention(device: &Device, dtype: DType, way: Way, heads: Heads, trees: &[Tree], positions: &[u32]) -> Vec<f32> {
+    let placement = Placement { device: device.clone(), dtype, way };
+    let angles = Angles::new(1e6, heads.size, 4096);
+    let plan = Plan::new(heads, trees, positions, angles.up_to(positions, heads.size / 2), &placement).unwrap();
+    let scale = || Scale::new(vec![1.5; heads.size], 1e-6, &placement).unwrap();
+    let norms = HeadNorms { query: scale(), key: scale() };
+    let widths = [heads.query, heads.key_value, heads.key_value].map(|heads_of| heads_of * heads.size);
+    let part = |at: usize| {
+        let part = numbers_of(positions.len(), widths[at], at as u32 + 1);
+        part.to_device(device).unwrap().to_dtype(placement.activations()).unwrap()
+    };
+    let out = plan.attention([part(0), part(1), part(2)], &norms).unwrap();
+    out.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Heads as released models have them, with mails of several hundred tokens: tiny models have smaller ones.
+#[test]
+fn attention_of_released_shapes() {
+    let heads = Heads { query: 16, key_value: 8, size: 128 };
+    let mut trees: Vec<Tree> = Vec::new();
+    for (prefix, tails) in [(380, vec![30; 12]), (700, vec![21, 33, 1, 700]), (5, vec![]), (0, vec![40, 2])] {
+        trees.push(Tree { start: trees.iter().map(Tree::tokens).sum(), prefix, tails });
+    }
+    let position = |tree: &Tree| {
+        let tails = tree.tails.iter().flat_map(|&tail| tree.prefix..tree.prefix + tail).collect::<Vec<_>>();
+        (0..tree.prefix).chain(tails).map(|position| position as u32).collect::<Vec<_>>()
+    };
+    let positions: Vec<u32> = trees.iter().flat_map(position).collect();
+    let expected = attention(&Device::Cpu, DType::F32, Way::Composed, heads, &trees, &positions);
+    let compare = |got: Vec<f32>, tolerance: f32, what: &str| {
+        let worst = got.iter().zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max);
+        assert!(worst <= tolerance, "{what}: off by {worst}");
+    };
+    compare(attention(&Device::Cpu, DType::F32, Way::Flash, heads, &trees, &positions), 1e-5, "sequences");
+    let Some(gpu) = gpu() else { return };
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 0.05), (DType::F16, 0.01)] {
+        compare(attention(&gpu.device, dtype, Way::Composed, heads, &trees, &positions), tolerance, dtype.as_str());
+        if flash::is_built_for(&gpu.device, dtype, heads.size) {
+            compare(attention(&gpu.device, dtype, Way::Flash, heads, &trees, &positions), tolerance, "flash");
+        } else if dtype != DType::F32 {
+            skips("flash attention on a GPU: this build is without it");
+        }
+    }
+}
