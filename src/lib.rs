@@ -9,11 +9,13 @@
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
-//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
+//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
+//!   documents of which somebody has said what they are
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/`
 //!   alone knows hf-hub and ureq, `device` alone CUDA; `checkpoint/` opens files, `vocabulary` and `prompt` make tokens,
 //!   `batch` packs them, `qwen3` is the model, `ops` and `kernels/` its arithmetic; `encoder/` holds BERT and XLM-RoBERTa
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
+//! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
@@ -55,6 +57,8 @@ pub mod intake;
 pub mod engine;
 
 pub mod sorting;
+
+pub mod evaluation;
 
 pub mod cache;
 

@@ -28,6 +28,9 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("TcpStream", &[]),
     ("cuda", &["src/engine/device.rs"]),
     ("rusqlite", &["src/cache/"]),
+    ("plotters", &["src/output/evaluation/pictures.rs"]),
+    ("libm", &["src/evaluation/"]),
+    ("glob::", &["src/cli/labelled.rs", "src/intake/labelled/"]),
     ("indicatif", &["src/report.rs"]),
     ("stdout()", &["src/output/", "src/intake/office/child.rs"]),
     ("stderr()", &["src/report.rs"]),
@@ -49,13 +52,14 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/commands/man.rs",
             "src/engine/open.rs",
             "src/output/mod.rs",
+            "src/output/evaluation/mod.rs",
             "src/report.rs",
         ],
     ),
 ];
 
 /// The rooms, which do not know each other.
-const ROOMS: &[&str] = &["intake", "engine", "sorting", "cache", "output"];
+const ROOMS: &[&str] = &["intake", "engine", "sorting", "evaluation", "cache", "output"];
 
 struct File {
     name: String,
