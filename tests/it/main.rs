@@ -5,6 +5,7 @@
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
+//! - `eval`: every form of labelled samples and of reports, bars, baselines, and the CI examples of README
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
@@ -31,6 +32,7 @@ mod classify;
 mod corpus;
 mod documents;
 mod errors;
+mod eval;
 mod formats;
 mod golden;
 mod hostile;
