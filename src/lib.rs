@@ -38,9 +38,10 @@
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing, mismatching or left-over weight is an error, never a random or zero tensor. Weights are safetensors or
 //!    GGUF; nothing that could hold code is opened. What a mail says can never become a special token of a prompt.
-//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143
-//!    stopped by a signal, after finishing what was in hand: of a slow model the few documents that it is scoring. A
-//!    broken pipe is 0. A model that cannot run, for want of memory, ends the run with 2; what was written stays.
+//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`, or `eval` missed a bar; 2 could
+//!    not run; 130 and 143 stopped by a signal, after finishing what was in hand: of a slow model the few documents that
+//!    it is scoring. A broken pipe is 0. A model that cannot run, for want of memory, ends the run with 2; what was
+//!    written stays.
 //! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same
 //!    kind of run is refused.
 //!

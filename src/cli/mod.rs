@@ -47,7 +47,7 @@ impl Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  every document got a verdict
-  1  finished, but some documents have an `error`
+  1  finished, but some documents have an `error`, or `eval` missed a bar
   2  could not run: usage, labels, model, input or output
   130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
 

@@ -1,5 +1,4 @@
-//! `mailsort eval` from end to end: every form of samples and of reports, bars, baselines, comparisons, and the examples of
-//! README.
+//! `mailsort eval` from end to end: every form of samples and of reports, bars, baselines and comparisons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::mailsort::{Run, mailsort, root, shared};
+use crate::mailsort::{Run, mailsort, shared};
 
 const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
 const INVOICE: &str = "Please pay the attached invoice, the amount is due on Friday";
@@ -260,8 +259,7 @@ fn a_baseline_holds_what_was_reached() {
     let meetings = rows(&[(MEETING, "meeting")]);
     let folder =
         folder(&[("s.jsonl", &(text + &meetings)), ("few.jsonl", &(few + &meetings)), ("other.jsonl", &samples())]);
-    let of = |samples: &str| [&[samples][..], &LABELS[..]].concat();
-    report(folder.path(), "base.json", &of("s.jsonl"));
+    report(folder.path(), "base.json", &[&["s.jsonl"][..], &LABELS[..]].concat());
     let same = ended(eval(folder.path(), &["s.jsonl", "--baseline", "base.json"]));
     assert_eq!((same.status, same.stderr.as_str()), (0, ""));
     let worse = |samples: &str, flags: &[&str]| {
@@ -344,73 +342,4 @@ fn real_sets() {
         assert_eq!(report["samples"].as_u64().unwrap() as usize, some.len(), "{name}");
         assert!(report["accuracy"].as_f64().unwrap() > least, "{name}: {}", report["accuracy"]);
     }
-}
-
-/// The code block of README behind a line that begins so.
-fn block(begins: &str) -> String {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let rest = readme.split(begins).nth(1).unwrap_or_else(|| panic!("README has no block {begins:?}"));
-    rest.split("```").next().unwrap().to_string()
-}
-
-/// A copy of what the examples read, with the program under test on the path.
-fn shell(folder: &Path, script: &str) -> std::process::Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_mailsort")).parent().unwrap().to_path_buf();
-    let others = std::env::var_os("PATH").unwrap();
-    let path = std::env::join_paths([program].into_iter().chain(std::env::split_paths(&others))).unwrap();
-    let mut command = Command::new("sh");
-    command.args(["-ec", script]).current_dir(folder).env("PATH", path).env("HOME", folder).env("NO_COLOR", "1");
-    command.env("GITHUB_STEP_SUMMARY", folder.join("summary.md")).output().unwrap()
-}
-
-fn copy_of_examples() -> tempfile::TempDir {
-    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
-    folder(&[
-        ("labels/tickets.toml", &read("labels/tickets.toml")),
-        ("samples/labelled.jsonl", &read("samples/labelled.jsonl")),
-    ])
-}
-
-#[test]
-fn the_workflow_of_readme_runs() {
-    let workflow = block("```yaml\n");
-    let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
-    assert!(steps.len() >= 2, "{workflow}");
-    let folder = copy_of_examples();
-    for step in steps {
-        let output = shell(folder.path(), step);
-        assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let summary = fs::read_to_string(folder.path().join("summary.md")).unwrap();
-    assert!(
-        summary.contains("## mailsort eval") && fs::metadata(folder.path().join("report.xml")).is_ok(),
-        "{summary}"
-    );
-}
-
-#[test]
-fn the_hook_of_readme_lets_good_labels_pass_and_no_others() {
-    let hook = block("```sh\n#!/bin/sh\n");
-    let folder = copy_of_examples();
-    let git = "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm begin";
-    let begun = shell(folder.path(), git);
-    if !begun.status.success() {
-        eprintln!("skipped: git: {}", String::from_utf8_lossy(&begun.stderr));
-        return;
-    }
-    let untouched = shell(folder.path(), &hook);
-    assert!(
-        untouched.status.success() && untouched.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&untouched.stderr)
-    );
-    let labels = folder.path().join("labels/tickets.toml");
-    let text = fs::read_to_string(&labels).unwrap();
-    fs::write(&labels, text.replace("parcels", "boxes")).unwrap();
-    let fine = shell(folder.path(), &format!("git add .\n{hook}"));
-    assert!(fine.status.success(), "{}", String::from_utf8_lossy(&fine.stderr));
-    fs::write(&labels, text.replace("description = ", "description = \"recipes and cooking\" # ")).unwrap();
-    let spoilt = shell(folder.path(), &format!("git add .\n{hook}"));
-    let said = String::from_utf8_lossy(&spoilt.stderr);
-    assert!(spoilt.status.code() == Some(1) && said.contains("missed: accuracy"), "{said}");
 }

@@ -16,7 +16,7 @@ h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}\
 table{border-collapse:collapse}th,td{padding:.2rem .8rem .2rem 0;border-bottom:1px solid #eee;text-align:left;\
 vertical-align:top;overflow-wrap:anywhere}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
 pre{background:#f6f6f6;padding:.7rem;white-space:pre-wrap;overflow-wrap:anywhere}\
-.scroll{overflow-x:auto}.pair{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}figcaption{color:#666}\
+.scroll{overflow-x:auto}.pair{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0}.pair figure{max-width:460px}figcaption{color:#666}\
 .missed{color:#c83e1c;font-weight:bold}.note{color:#666}.mistake{margin:1rem 0;border-left:3px solid #c83e1c;\
 padding-left:.8rem;overflow-wrap:anywhere}";
 

@@ -23,6 +23,8 @@ const IDEAL: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
 /// More labels fit no screen; then those with the most mistakes are shown.
 pub(super) const MOST_LABELS: usize = 100;
+/// Pixels for the cells of a matrix.
+const PAGE: i32 = 900;
 /// A longer name is cut: columns of a terminal, twice as many as characters of Chinese.
 const WIDEST_NAME: usize = 28;
 
@@ -50,18 +52,13 @@ fn font(size: u32, h: HPos, v: VPos, color: RGBColor) -> TextStyle<'static> {
 /// The confusion matrix: a row for each true label, a column for each label that was given. Every row is coloured by the
 /// share of its samples.
 pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Result<String> {
-    let cell: i32 = if labels.len() <= 12 {
-        44
-    } else if labels.len() <= 30 {
-        30
-    } else {
-        18
-    };
-    let size = if labels.len() <= 30 { 15 } else { 12 };
+    // As wide as the page, within what can be read.
+    let cell = (PAGE / labels.len().max(1) as i32).clamp(11, 44);
+    let size = if cell < 20 { 12 } else { 17 };
     let names: Vec<String> = labels.iter().map(|label| fit(&label.label, WIDEST_NAME).text).collect();
     // The widths of letters are not known here; those of a terminal are near enough.
     let widest = labels.iter().map(|label| fit(&label.label, WIDEST_NAME).width).max().unwrap_or(0);
-    let margin = (widest as i32 * size * 6) / 10 + 24;
+    let margin = widest as i32 * size * 45 / 100 + 24;
     let side = labels.len() as i32 * cell;
     let at: HashMap<&str, usize> = labels.iter().enumerate().map(|(at, label)| (label.label.as_str(), at)).collect();
     let full = (margin + side + 16) as u32;
@@ -87,10 +84,10 @@ pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Re
             // A single mistake among many shall still be seen.
             let style = ShapeStyle { color: base.mix(0.12 + 0.88 * share), filled: true, stroke_width: 0 };
             area.draw(&Rectangle::new([corner, end], style)).map_err(failed)?;
-            if cell >= 30 {
+            if cell >= 24 {
                 let color = if share > 0.5 { RGBColor(255, 255, 255) } else { INK };
                 let place = (corner.0 + cell / 2, corner.1 + cell / 2);
-                text(found.count.to_string(), place, font(14, HPos::Center, VPos::Center, color))?;
+                text(found.count.to_string(), place, font(15, HPos::Center, VPos::Center, color))?;
             }
         }
         let frame = ShapeStyle { color: FAINT.to_rgba(), filled: false, stroke_width: 1 };
@@ -135,7 +132,7 @@ fn chart(
         let mut mesh = chart.configure_mesh();
         mesh.light_line_style(ShapeStyle { color: FAINT.mix(0.0), filled: false, stroke_width: 0 });
         mesh.bold_line_style(FAINT).axis_style(IDEAL).x_labels(6).y_labels(6);
-        mesh.label_style(font(14, HPos::Left, VPos::Top, INK)).axis_desc_style(font(15, HPos::Left, VPos::Top, INK));
+        mesh.label_style(font(16, HPos::Left, VPos::Top, INK)).axis_desc_style(font(17, HPos::Left, VPos::Top, INK));
         mesh.x_desc(axes.x).y_desc(axes.y).x_label_formatter(&number).y_label_formatter(&number);
         mesh.draw().map_err(failed)?;
         let bars = bars.iter().map(|(corners, color)| Rectangle::new(*corners, color.filled()));
