@@ -9,12 +9,14 @@
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
-//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX
+//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
+//!   documents of which somebody has said what they are
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/`
 //!   alone knows hf-hub and ureq, `device` alone CUDA, `flash` alone flash-attn; `checkpoint/` opens files, `vocabulary`
 //!   and `prompt` make tokens, `tasks` keeps those of labels, `batch` packs them, `qwen3` is the model, `ops` and
 //!   `kernels/` its arithmetic, `composed` what stands for the kernels on a GPU; `encoder/` holds BERT and XLM-RoBERTa
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
+//! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
@@ -37,10 +39,10 @@
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing, mismatching or left-over weight is an error, never a random or zero tensor. Weights are safetensors or
 //!    GGUF; nothing that could hold code is opened. What a mail says can never become a special token of a prompt.
-//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`; 2 could not run; 130 and 143
-//!    stopped by a signal, after finishing what was in hand: of a slow model the few documents that it is scoring. A
-//!    broken pipe is 0. A document on which the model fails gets an `error`; a model that then fails on a label's own words
-//!    too, such as when its device is lost, ends the run with 2, and what was written stays.
+//! 8. Exit status: 0 every document got a verdict; 1 finished, but some have an `error`, or `eval` missed a bar; 2 could
+//!    not run; 130 and 143 stopped by a signal, after finishing what was in hand: of a slow model the few documents that
+//!    it is scoring. A broken pipe is 0. A document on which the model fails gets an `error`; a model that then fails on a
+//!    label's own words too, such as when its device is lost, ends the run with 2, and what was written stays.
 //! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same
 //!    kind of run is refused.
 //!
@@ -57,6 +59,8 @@ pub mod intake;
 pub mod engine;
 
 pub mod sorting;
+
+pub mod evaluation;
 
 pub mod cache;
 

@@ -50,6 +50,8 @@ pub struct Report {
     started: Instant,
     documents: u64,
     errors: BTreeMap<&'static str, u64>,
+    /// How many bars were missed.
+    missed: u64,
     bytes_read: Arc<AtomicU64>,
     total: Option<u64>,
 }
@@ -71,6 +73,7 @@ impl Report {
             started,
             documents: 0,
             errors: BTreeMap::new(),
+            missed: 0,
             bytes_read: Arc::default(),
             total: None,
         }
@@ -105,6 +108,11 @@ impl Report {
         }
     }
 
+    /// True when the user wants to see everything.
+    pub fn is_verbose(&self) -> bool {
+        self.level >= Level::Verbose
+    }
+
     /// Counts a document that got a verdict.
     pub fn scored(&mut self) {
         self.documents += 1;
@@ -115,6 +123,14 @@ impl Report {
         self.documents += 1;
         *self.errors.entry(reason.kind()).or_default() += 1;
         self.note(format_args!("{} [{}]: {reason}", origin.source, origin.index));
+    }
+
+    /// Names something that was asked for and is not so.
+    pub fn missed(&mut self, bar: impl fmt::Display) {
+        self.missed += 1;
+        if self.level >= Level::Normal {
+            self.line(&format!("mailsort: missed: {}", escape_lines(&bar.to_string())));
+        }
     }
 
     /// Counts documents of which a run before this one has written the records, and those of them without a verdict.
@@ -183,10 +199,10 @@ impl Report {
             let speed = self.documents as f64 / seconds.max(1e-9);
             self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.documents)));
         }
-        if failed == 0 {
+        if failed + self.missed == 0 {
             return ExitCode::SUCCESS;
         }
-        if self.level >= Level::Normal {
+        if failed > 0 && self.level >= Level::Normal {
             let kinds: Vec<String> = self.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             self.line(&format!(
                 "mailsort: {failed} of {} got no verdict ({}); see `error` in the output, or run with -v",

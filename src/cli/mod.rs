@@ -1,6 +1,8 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
+mod eval;
+mod labelled;
 mod model;
 mod models;
 mod reading;
@@ -13,6 +15,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use eval::{Bars, Eval, Judging, Reports};
+pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
@@ -33,6 +37,7 @@ impl Cli {
     pub fn threads(&self) -> Option<usize> {
         match &self.command {
             Command::Classify(arguments) => arguments.run.threads,
+            Command::Eval(arguments) => arguments.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }
@@ -42,7 +47,7 @@ impl Cli {
 const EXIT_STATUS: &str = "\
 Exit status:
   0  every document got a verdict
-  1  finished, but some documents have an `error`
+  1  finished, but some documents have an `error`, or `eval` missed a bar
   2  could not run: usage, labels, model, input or output
   130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
 
@@ -80,6 +85,10 @@ pub enum Command {
     /// Score every mail against the labels and write one record each
     #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
+
+    /// Judge a model and a label set by labelled samples, and fail where they fall short
+    #[command(after_help = eval::HELP)]
+    Eval(Box<Eval>),
 
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]

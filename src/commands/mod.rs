@@ -4,12 +4,14 @@ mod cache;
 mod classify;
 mod completions;
 mod downloads;
+mod eval;
 mod inputs;
 mod man;
 mod model;
 mod models;
 mod pipeline;
 mod resume;
+mod samples;
 mod scoring;
 mod show;
 mod sizes;
@@ -30,6 +32,7 @@ use crate::intake::office;
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),

@@ -92,11 +92,7 @@ impl<'a> Stream<'a> {
         output.spare(also_read)?;
         let (paths, broken_list) = inputs::paths(input, &options, &output)?;
         let source = Source::new(paths, options.clone());
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
-            .build()
-            .context("cannot start the threads; try a smaller --threads")?;
-        Ok(Self { input, writing, reading, options, source, broken_list, pool })
+        Ok(Self { input, writing, reading, options, source, broken_list, pool: pool(threads)? })
     }
 
     /// Opens the output. `resumable` says whether its format can be gone on with, and `flags` is all of the command line
@@ -196,6 +192,17 @@ impl<'a> Stream<'a> {
         opened.target.clone().finish().with_context(|| opened.cannot_write())?;
         Ok(report.finish())
     }
+}
+
+/// The threads of a run.
+///
+/// # Errors
+/// When the system has no more.
+pub(super) fn pool(threads: Option<usize>) -> Result<ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
+        .build()
+        .context("cannot start the threads; try a smaller --threads")
 }
 
 /// What a slow run tells its user while it stops.

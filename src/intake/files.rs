@@ -41,6 +41,11 @@ impl Files {
         files
     }
 
+    /// What was found already.
+    pub(super) fn only(found: Found) -> Self {
+        Self { walker: None, found: VecDeque::from([found]) }
+    }
+
     fn list_maildir(&mut self, path: &Path) {
         let listing = maildir::Listing::new(path);
         self.found.extend(listing.paths().into_iter().map(Found::Message));

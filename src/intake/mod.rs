@@ -10,6 +10,7 @@ mod enough;
 mod files;
 mod guard;
 pub mod html;
+pub mod labelled;
 mod length;
 pub mod lines;
 pub mod mail;

@@ -37,7 +37,7 @@ pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
 }
 
 /// What is wrong and at which byte of the row; the library counts lines within the row, which would mislead.
-fn message(error: &serde_json::Error) -> String {
+pub(super) fn message(error: &serde_json::Error) -> String {
     if !error.is_data() {
         return format!("no JSON at column {}", error.column());
     }

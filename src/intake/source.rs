@@ -1,6 +1,7 @@
 //! All documents of a run as one stream of raw bytes with their origins, in input order.
 
 use std::io::{self, Read};
+use std::iter::Empty;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -165,6 +166,23 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
     }
 }
 
+impl Source<Empty<PathBuf>> {
+    /// Reads the file at `path`, which is a message that may be renamed where it lies in a maildir.
+    pub(super) fn at(path: &Path) -> Self {
+        let found = if is_message(path) { Found::Message } else { Found::File };
+        Self {
+            files: Some(Files::only(found(path.to_path_buf()))),
+            ..Source::new(std::iter::empty(), Options::default())
+        }
+    }
+}
+
+/// True for what lies, or did, in `cur` or `new` of a maildir.
+pub(super) fn is_message(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| folder.ends_with("cur") || folder.ends_with("new"));
+    folder.and_then(Path::parent).is_some_and(maildir::is_maildir)
+}
+
 impl Current {
     fn next_document(&mut self) -> Option<Result<Raw, Skip>> {
         let read = match &mut self.many {
@@ -185,7 +203,7 @@ impl Current {
 }
 
 /// The next line that is not blank.
-fn next_row(lines: &mut Lines<Stream>) -> io::Result<Option<super::lines::Line>> {
+pub(super) fn next_row(lines: &mut Lines<Stream>) -> io::Result<Option<super::lines::Line>> {
     while let Some(line) = lines.next_line(MAX_DOCUMENT)? {
         if !line.bytes.trim_ascii().is_empty() {
             return Ok(Some(line));
@@ -220,7 +238,7 @@ fn origin(path: &Path) -> Origin {
 /// file name can forge lines of a terminal or a table, are written `\xE9`; in such a path a backslash is written `\\`.
 /// Any other path stays as it is, also with a backslash (qmail writes `\057` for a slash), unless it would look like
 /// one that was changed.
-fn shown(path: &Path) -> Arc<str> {
+pub(super) fn shown(path: &Path) -> Arc<str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let is_changed = |text: &str| text.contains(breaks_lines) || (!cfg!(windows) && looks_changed(text));
     match str::from_utf8(bytes) {
@@ -254,12 +272,48 @@ fn escaped(bytes: &[u8]) -> String {
     text
 }
 
+/// The path that [`shown`] has made `text` of.
+pub(super) fn unshown(text: &str) -> PathBuf {
+    if cfg!(windows) || !looks_changed(text) {
+        return text.into();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let byte = match (first, after) {
+            (b'\\', [b'\\', ..]) => Some((b'\\', 1)),
+            (b'\\', [b'x', high, low, ..]) => hexadecimal(*high, *low).map(|byte| (byte, 3)),
+            _ => None,
+        };
+        let (byte, length) = byte.unwrap_or((first, 0));
+        bytes.push(byte);
+        rest = &after[length..];
+    }
+    path_of(bytes)
+}
+
+fn hexadecimal(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    Some((digit(high)? * 16 + digit(low)?) as u8)
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
 fn skip(origin: Origin, reason: Reason) -> Skip {
     Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason }
 }
 
 /// The error without the operating system's number, which differs between systems.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_string()
 }
@@ -334,6 +388,7 @@ mod tests {
             let name: Vec<u8> =
                 (0..4).flat_map(|place| alphabet[n / alphabet.len().pow(place) % alphabet.len()].to_vec()).collect();
             let before = seen.insert(shown(&name), name.clone());
+            assert_eq!(unshown(&shown(&name)).as_os_str().as_bytes(), name, "{}", name.escape_ascii());
             assert!(before.is_none_or(|before| before == name), "{}", name.escape_ascii());
         }
         assert_eq!(shown(b"caf\xe9\\"), "caf\\xE9\\\\");

@@ -2,6 +2,7 @@
 
 mod columns;
 mod csv;
+pub mod evaluation;
 mod jsonl;
 mod notmuch;
 mod page;

@@ -1,10 +1,12 @@
 //! One integration binary. Table of contents:
 //!
 //! - `cache`: what a cache holds and what not; several processes, kills, damage, and the commands
+//! - `ci`: the workflow and the hook of README, run as they stand there
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
+//! - `eval`: every form of labelled samples and of reports, bars, baselines and comparisons
 //! - `failures`: models that are half, wrong or damaged, and mails on which one fails
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
@@ -28,10 +30,12 @@
 #![allow(unreachable_pub, reason = "modules of one test binary")]
 
 mod cache;
+mod ci;
 mod classify;
 mod corpus;
 mod documents;
 mod errors;
+mod eval;
 mod failures;
 mod formats;
 mod golden;

@@ -30,6 +30,9 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("flash_attn", &["src/engine/flash.rs"]),
     ("flash-attn", &["src/engine/flash.rs"]),
     ("rusqlite", &["src/cache/"]),
+    ("plotters", &["src/output/evaluation/pictures.rs"]),
+    ("libm", &["src/evaluation/"]),
+    ("glob::", &["src/cli/labelled.rs", "src/intake/labelled/"]),
     ("indicatif", &["src/report.rs"]),
     ("stdout()", &["src/output/", "src/intake/office/child.rs"]),
     ("stderr()", &["src/report.rs"]),
@@ -51,13 +54,14 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/commands/man.rs",
             "src/engine/open.rs",
             "src/output/mod.rs",
+            "src/output/evaluation/mod.rs",
             "src/report.rs",
         ],
     ),
 ];
 
 /// The rooms, which do not know each other.
-const ROOMS: &[&str] = &["intake", "engine", "sorting", "cache", "output"];
+const ROOMS: &[&str] = &["intake", "engine", "sorting", "evaluation", "cache", "output"];
 
 struct File {
     name: String,

@@ -11,13 +11,13 @@ const LONGEST_CHARACTER: usize = 64;
 
 /// Text and its width.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fitted {
-    pub(super) text: String,
-    pub(super) width: usize,
+pub(in crate::output) struct Fitted {
+    pub(in crate::output) text: String,
+    pub(in crate::output) width: usize,
 }
 
 /// Foreign text in at most `width` columns, with `…` at its end where it was cut.
-pub(super) fn fit(text: &str, width: usize) -> Fitted {
+pub(in crate::output) fn fit(text: &str, width: usize) -> Fitted {
     let mut fitted = Fitted::default();
     // Where to cut if the text turns out to be too long: bytes and columns.
     let mut cut = (0, 0);

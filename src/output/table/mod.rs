@@ -1,7 +1,7 @@
 //! A table for people: one line a document, as wide as the page and never wider. The subject stands last, so that where
 //! a terminal disagrees about the width of foreign writing, nothing behind it is moved.
 
-mod fit;
+pub(super) mod fit;
 mod grid;
 
 use std::io::{self, Write};

@@ -1,0 +1,195 @@
+//! Flags of `mailsort eval`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args, ValueHint};
+
+use super::{Cleaning, Engine, Run, Samples};
+use crate::output::evaluation::ReportFormat;
+use crate::report::{Level, Progress};
+
+pub(super) const HELP: &str = "\
+Examples:
+  mailsort eval samples.jsonl --labels labels.txt
+  mailsort eval samples.csv --labels queues.toml --min-accuracy 0.9 --min-f1 billing=0.8
+  mailsort eval filed/ --labels labels.txt --format html --output report.html
+  mailsort eval samples.jsonl --labels labels.txt --format json --output new.json --baseline old.json
+  mailsort eval --compare old.json new.json
+  mailsort eval --maildir ~/Mail --exclude Trash --exclude Sent --target-precision 0.95
+
+Samples:
+  A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label` or a list of
+  `labels`, any of which is right. Of a folder every sub-folder is a label, of a maildir tree every
+  maildir but the inbox. Records of `mailsort classify`, corrected by hand, are samples too: their
+  texts are found again through `source` and `index`.
+
+Exit status:
+  0  every bar was met
+  1  finished, but a bar was missed, or some samples could not be read or scored
+  2  could not run: usage, samples, labels, model, baseline or output";
+
+/// `mailsort eval`.
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// What is known.
+    #[command(flatten)]
+    pub samples: Samples,
+    /// What to sort into.
+    #[command(flatten)]
+    pub judging: Judging,
+    /// What is asked for.
+    #[command(flatten)]
+    pub bars: Bars,
+    /// What scores.
+    #[command(flatten)]
+    pub engine: Engine,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Reports,
+    /// How to run.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// The label set, and how samples are held against it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Labels")]
+pub struct Judging {
+    /// The label file [default: the labels of the samples, by their names]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
+
+    /// A label as `name` or `name: description`, in place of a label file; may be given several times
+    #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
+    pub label: Vec<String>,
+
+    /// Give no label when the best score is below this, which counts as wrong; as with `classify`, a label's own
+    /// threshold wins
+    #[arg(short, long, value_name = "SCORE", value_parser = threshold)]
+    pub threshold: Option<f32>,
+
+    /// Leave out samples whose label is not in the label set; without this they are an error
+    #[arg(long)]
+    pub skip_unknown: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bars")]
+pub struct Bars {
+    /// Fail when a smaller share of the samples is right
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub min_accuracy: Option<f64>,
+
+    /// Fail when the mean F1 of the labels is lower
+    #[arg(long, value_name = "F1", value_parser = share)]
+    pub min_macro_f1: Option<f64>,
+
+    /// Fail when the F1 of a label is lower; may be given several times
+    #[arg(long, value_name = "LABEL=F1", value_parser = label_share)]
+    pub min_f1: Vec<(String, f64)>,
+
+    /// Fail when the expected calibration error is higher
+    #[arg(long, value_name = "ECE", value_parser = share)]
+    pub max_ece: Option<f64>,
+
+    /// Fail when accuracy or macro F1 are lower than in FILE, a report of --format json, over the samples that both have
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub baseline: Option<PathBuf>,
+
+    /// By how much they may be lower
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0", requires = "baseline")]
+    pub tolerance: f64,
+
+    /// Fail only when accuracy is lower and McNemar's test finds it unlikely, below P, that it is so by chance
+    #[arg(long, value_name = "P", value_parser = share, requires = "baseline", conflicts_with = "tolerance")]
+    pub significance: Option<f64>,
+
+    /// Print for each label the lowest threshold at which this share of its mails is right, as a label file takes it
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub target_precision: Option<f64>,
+
+    /// Print two reports of --format json side by side, and the mails whose label changed; nothing is scored
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], value_hint = ValueHint::FilePath,
+        conflicts_with_all = ["samples", "maildirs", "labels", "label", "min_accuracy", "min_macro_f1", "min_f1",
+            "max_ece", "baseline", "target_precision", "threshold"])]
+    pub compare: Vec<PathBuf>,
+}
+
+/// The report.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Reports {
+    /// The form of the report [default: text, or what the ending of --output says: .json, .md, .html, .xml]
+    #[arg(short, long, value_enum)]
+    format: Option<ReportFormat>,
+
+    /// Leave the texts of mistakes out of --format html
+    #[arg(long)]
+    pub no_texts: bool,
+
+    /// Write to FILE, which appears when it is complete, instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// Say nothing but what ends the run
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Also name every sample without a verdict and everything that is left out
+    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Show mails and mails/s on stderr; plain lines where it is no terminal
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl Reports {
+    /// The form: as asked for, or as the ending of the output says.
+    pub fn format(&self) -> ReportFormat {
+        let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
+        self.format.or(ending.and_then(ReportFormat::of_ending)).unwrap_or(ReportFormat::Text)
+    }
+
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or("not a number from 0 to 1".into())
+}
+
+fn threshold(text: &str) -> Result<f32, String> {
+    share(text).map(|share| share as f32)
+}
+
+/// `LABEL=F1`; a label may hold a `=` itself.
+fn label_share(text: &str) -> Result<(String, f64), String> {
+    let (label, least) = text.rsplit_once('=').ok_or("not LABEL=F1, as in billing=0.8")?;
+    Ok((label.trim().to_string(), share(least.trim())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_of_labels() {
+        assert_eq!(label_share("billing=0.8"), Ok(("billing".into(), 0.8)));
+        assert_eq!(label_share("a=b = 1"), Ok(("a=b".into(), 1.0)));
+        for bad in ["billing", "billing=", "billing=2", "billing=-1", "billing=NaN"] {
+            assert!(label_share(bad).is_err(), "{bad}");
+        }
+    }
+}

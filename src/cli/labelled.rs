@@ -1,0 +1,60 @@
+//! Flags that say where labelled samples are and how they are read.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use glob::Pattern;
+
+use crate::intake::labelled::LabelledOptions;
+
+/// Labelled samples.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Samples", next_display_order = 1)]
+pub struct Samples {
+    /// Labelled samples: JSON Lines, CSV or TSV with `text` (or `path`) and `label`; records of `mailsort classify`; a
+    /// folder whose sub-folders are named as labels; a maildir tree; `-` for stdin
+    #[arg(value_name = "SAMPLES", display_order = 0, value_hint = ValueHint::AnyPath)]
+    pub samples: Vec<PathBuf>,
+
+    /// A maildir tree whose folders are labels, whatever it looks like; may be given several times
+    #[arg(long = "maildir", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub maildirs: Vec<PathBuf>,
+
+    /// Leave out folders of this name or path, with those in them; `*` and `?` stand for others, capitals do not matter
+    #[arg(long, value_name = "NAME")]
+    pub exclude: Vec<Pattern>,
+
+    /// Take the inbox of a maildir tree as a label too
+    #[arg(long)]
+    pub inbox: bool,
+
+    /// The field or column that holds the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_field: String,
+
+    /// The field or column that holds the label, or a list of labels
+    #[arg(long, value_name = "NAME", default_value = "label")]
+    pub label_field: String,
+
+    /// Which label set of records of `mailsort classify` that have several
+    #[arg(long, value_name = "NAME")]
+    pub set: Option<String>,
+
+    /// Leave out records of `mailsort classify` whose score is lower, but for those whose label was changed since
+    #[arg(long, value_name = "SCORE", value_parser = super::score, allow_negative_numbers = true)]
+    pub min_score: Option<f32>,
+}
+
+impl Samples {
+    /// How they are read.
+    pub fn options(&self) -> LabelledOptions {
+        LabelledOptions {
+            text_field: self.text_field.clone(),
+            label_field: self.label_field.clone(),
+            set: self.set.clone(),
+            min_score: self.min_score,
+            exclude: self.exclude.clone(),
+            inbox: self.inbox,
+        }
+    }
+}

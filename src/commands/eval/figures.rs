@@ -1,0 +1,144 @@
+//! From an evaluation to what a report says.
+
+use sha2::{Digest, Sha256};
+
+use super::truth::Judged;
+use crate::evaluation::{self, Evaluation, Row};
+use crate::labels::LabelSet;
+use crate::output::evaluation::{
+    AbstentionPoint, ConfusionCell, Evaluated, LabelFigures, Mistake, Prediction, ReliabilityBin, Target,
+    TargetThreshold, Timing,
+};
+use crate::record::Verdict;
+
+/// So many mistakes are shown, with so many characters of their text.
+const MISTAKES: usize = 20;
+const SHOWN: usize = 600;
+
+/// All but timing, bars, predictions and mistakes.
+pub(super) fn evaluated(
+    evaluation: &Evaluation,
+    rows: &[Row],
+    set: &LabelSet,
+    model: &str,
+    target: Option<f64>,
+) -> Evaluated {
+    let name = |at: usize| set.labels[at].name.to_string();
+    let labels = evaluation.labels.iter().enumerate().map(|(at, scores)| LabelFigures {
+        label: name(at),
+        support: scores.support,
+        predicted: scores.predicted,
+        precision: rounded(scores.precision()),
+        recall: rounded(scores.recall()),
+        f1: rounded(scores.f1()),
+    });
+    let confusion = evaluation.confusion.cells().map(|cell| ConfusionCell {
+        truth: name(cell.truth),
+        predicted: cell.predicted.map(name),
+        count: cell.count,
+    });
+    let reliability = evaluation.reliability.bins.iter().map(|bin| ReliabilityBin {
+        from: rounded(bin.from),
+        to: rounded(bin.to),
+        samples: bin.rows,
+        confidence: rounded(bin.confidence),
+        accuracy: rounded(bin.accuracy),
+    });
+    let steps: Vec<f32> = (0..20).map(|step| step as f32 / 20.0).chain([0.99]).collect();
+    let abstention = evaluation::abstention(rows, &steps).into_iter().map(|point| AbstentionPoint {
+        threshold: decimals(point.threshold),
+        coverage: rounded(point.coverage),
+        accuracy: point.accuracy.map(rounded),
+    });
+    let (format, version, mailsort) = Evaluated::head();
+    Evaluated {
+        format,
+        version,
+        mailsort,
+        model: model.to_string(),
+        label_set: set.name.clone(),
+        samples: evaluation.rows,
+        right: evaluation.right,
+        answered: evaluation.answered,
+        without_verdict: evaluation.without_verdict,
+        accuracy: rounded(evaluation.accuracy()),
+        macro_f1: rounded(evaluation.macro_f1()),
+        weighted_f1: rounded(evaluation.weighted_f1()),
+        ece: rounded(evaluation.reliability.error),
+        labels: labels.collect(),
+        confusion: confusion.collect(),
+        reliability: reliability.collect(),
+        abstention: abstention.collect(),
+        target: target.map(|precision| thresholds(rows, set, precision)),
+        timing: Timing::default(),
+        bars: Vec::new(),
+        predictions: Vec::new(),
+        mistakes: Vec::new(),
+    }
+}
+
+fn thresholds(rows: &[Row], set: &LabelSet, precision: f64) -> Target {
+    let found = evaluation::thresholds(rows, set.labels.len(), precision);
+    let threshold = |(label, found): (&crate::labels::Label, evaluation::LabelThreshold)| TargetThreshold {
+        label: label.name.to_string(),
+        threshold: found.threshold.map(decimals),
+        kept: found.kept,
+        right: found.right,
+    };
+    Target { precision, thresholds: set.labels.iter().zip(found).map(threshold).collect() }
+}
+
+/// What was said of each sample.
+pub(super) fn predictions(judged: &[Judged], verdicts: &[Verdict]) -> Vec<Prediction> {
+    let prediction = |(judged, verdict): (&Judged, &Verdict)| {
+        let ranking = verdict.outcome.as_ref().ok().and_then(|outcome| outcome.rankings.first());
+        let best = ranking.and_then(|ranking| ranking.top.first());
+        Prediction {
+            source: verdict.origin.source.to_string(),
+            index: verdict.origin.index,
+            id: verdict.envelope.id.clone(),
+            text: judged.document.as_ref().ok().map(|document| hash(&document.text())),
+            truth: judged.labels.iter().map(ToString::to_string).collect(),
+            predicted: ranking.and_then(|ranking| ranking.label.as_deref()).map(String::from),
+            best: best.map(|(label, _)| label.to_string()),
+            score: best.map(|(_, score)| decimals(*score)),
+            error: verdict.outcome.as_ref().err().map(ToString::to_string),
+        }
+    };
+    judged.iter().zip(verdicts).map(prediction).collect()
+}
+
+/// Enough of a hash to tell texts apart.
+fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The mistakes with the highest scores.
+pub(super) fn mistakes(evaluated: &Evaluated, judged: &[Judged], texts: bool) -> Vec<Mistake> {
+    let said = &evaluated.predictions;
+    let is_wrong = |at: &usize| said[*at].predicted.is_some() && !said[*at].is_right();
+    let mut wrong: Vec<usize> = (0..said.len()).filter(is_wrong).collect();
+    let score = |at: usize| said[at].score.unwrap_or(0.0);
+    wrong.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
+    let text =
+        |at: usize| judged[at].document.as_ref().ok().filter(|_| texts).map(|document| beginning(&document.text()));
+    wrong.into_iter().take(MISTAKES).map(|at| Mistake { at, text: text(at) }).collect()
+}
+
+fn beginning(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A figure without the noise behind its sixth decimal.
+fn rounded(figure: f64) -> f64 {
+    (figure * 1e6).round() / 1e6
+}
+
+/// A score as it is printed; an f32 has decimals of its own that nobody wrote.
+fn decimals(score: f32) -> f64 {
+    (f64::from(score) * 1e4).round() / 1e4
+}

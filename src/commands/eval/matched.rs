@@ -1,0 +1,82 @@
+//! The samples that two evaluations share.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::evaluation::{Evaluation, McNemar, Row, mcnemar};
+use crate::output::evaluation::{Evaluated, Prediction};
+
+/// Pairs of predictions about the same sample, and what they add up to. The truth is that of the new evaluation: a sample
+/// whose label was corrected since is held against the right one on both sides.
+pub(super) struct Matched<'e> {
+    pub(super) pairs: Vec<(&'e Prediction, &'e Prediction)>,
+}
+
+impl<'e> Matched<'e> {
+    /// Pairs samples of the same text; what is left, by its place, if the ids are the same: its text was edited, or is
+    /// cleaned in another way.
+    pub(super) fn new(old: &'e Evaluated, new: &'e Evaluated) -> Self {
+        let mut by_text: HashMap<&str, VecDeque<usize>> = HashMap::new();
+        for (at, said) in old.predictions.iter().enumerate() {
+            if let Some(text) = &said.text {
+                by_text.entry(text).or_default().push_back(at);
+            }
+        }
+        let mut of_new: Vec<Option<usize>> = new
+            .predictions
+            .iter()
+            .map(|said| by_text.get_mut(said.text.as_deref()?).and_then(VecDeque::pop_front))
+            .collect();
+        let mut taken = vec![false; old.predictions.len()];
+        of_new.iter().flatten().for_each(|&at| taken[at] = true);
+        let place = |said: &'e Prediction| (said.source.as_str(), said.index, said.id.as_deref());
+        let free = old.predictions.iter().enumerate().filter(|(at, _)| !taken[*at]);
+        let by_place: HashMap<_, usize> = free.map(|(at, said)| (place(said), at)).collect();
+        for (said, found) in new.predictions.iter().zip(&mut of_new) {
+            if found.is_none() {
+                *found = by_place.get(&place(said)).copied();
+            }
+        }
+        let pair = |(new, old_at): (&'e Prediction, &Option<usize>)| Some((&old.predictions[(*old_at)?], new));
+        Self { pairs: new.predictions.iter().zip(&of_new).filter_map(pair).collect() }
+    }
+
+    /// Samples that are right before and wrong now, and the other way around.
+    pub(super) fn lost_and_won(&self) -> (u64, u64) {
+        let count = |before: bool| {
+            let changed =
+                |(old, new): &&(&Prediction, &Prediction)| is_right(old, new) == before && new.is_right() != before;
+            self.pairs.iter().filter(changed).count() as u64
+        };
+        (count(true), count(false))
+    }
+
+    /// Whether one is better than the other.
+    pub(super) fn test(&self) -> McNemar {
+        let (lost, won) = self.lost_and_won();
+        mcnemar(lost, won)
+    }
+
+    /// Both evaluations, over the shared samples alone.
+    pub(super) fn evaluations(&self) -> (Evaluation, Evaluation) {
+        let mut indices: HashMap<&str, usize> = HashMap::new();
+        let names =
+            self.pairs.iter().flat_map(|(old, new)| old.predicted.iter().chain(&new.predicted).chain(&new.truth));
+        for name in names {
+            let next = indices.len();
+            indices.entry(name).or_insert(next);
+        }
+        let row = |truth: &[String], predicted: Option<&String>| Row {
+            truth: truth.iter().map(|label| indices[label.as_str()]).collect(),
+            best: predicted.map(|label| (indices[label.as_str()], 1.0)),
+            answered: true,
+        };
+        let old: Vec<Row> = self.pairs.iter().map(|(old, new)| row(&new.truth, old.predicted.as_ref())).collect();
+        let new: Vec<Row> = self.pairs.iter().map(|(_, new)| row(&new.truth, new.predicted.as_ref())).collect();
+        (Evaluation::new(&old, indices.len()), Evaluation::new(&new, indices.len()))
+    }
+}
+
+/// True when the old label is right as we know it now.
+pub(super) fn is_right(old: &Prediction, new: &Prediction) -> bool {
+    old.predicted.as_ref().is_some_and(|label| new.truth.contains(label))
+}

@@ -1,0 +1,100 @@
+//! `mailsort eval`: scores labelled samples, judges the verdicts, and fails where they fall short.
+
+mod bars;
+mod compare;
+mod figures;
+mod matched;
+mod timed;
+mod truth;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::slice;
+
+use anyhow::{Context, Result, ensure};
+
+use super::model::{self, Ready};
+use super::scoring::Scoring;
+use super::{inputs, samples, stream};
+use crate::cli::{Eval, Judging};
+use crate::evaluation::Evaluation;
+use crate::labels::LabelSet;
+use crate::output::Target;
+use crate::output::evaluation::Evaluated;
+use crate::report::{Downloads, Report};
+use crate::sorting::Rules;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the samples, the labels, the model, the baseline or the output cannot be used.
+pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
+    let Eval { samples, judging, bars, engine, cleaning, output, run } = arguments;
+    if let [old, new] = bars.compare.as_slice() {
+        return compare::run(old, new, output);
+    }
+    let downloads = Downloads::new(output.level(), output.progress);
+    let mut report = Report::new(output.level(), output.progress);
+    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    let read = samples.samples.iter().chain(&samples.maildirs).chain(&judging.labels).chain(&bars.baseline);
+    let read = read.chain(&engine.cache).chain(&model).filter(|path| path.exists());
+    inputs::Output::new(output.output.as_deref()).spare(read)?;
+    let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
+    let given = label_set(judging)?;
+    let pool = stream::pool(run.threads)?;
+    let gathered = samples::gather(samples, &cleaning.reading(), &pool, &report)?;
+    let (set, judged) = truth::resolve(given, gathered, judging.skip_unknown, &report)?;
+    bars::check(bars, &set)?;
+    let plan = model::plan(engine, &report, &downloads)?;
+    let model = plan.id().to_string();
+    let Ready { scorer, .. } = plan.load(slice::from_ref(&set), &report)?;
+    let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
+    let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
+    let rows = truth::rows(&set, &judged, &scored.verdicts);
+    let evaluation = Evaluation::new(&rows, set.labels.len());
+    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &model, bars.target_precision);
+    evaluated.timing = scored.timing();
+    evaluated.predictions = figures::predictions(&judged, &scored.verdicts);
+    evaluated.bars = bars::judge(bars, &evaluation, &set);
+    if let Some(baseline) = &baseline {
+        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated, &report)?);
+    }
+    evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
+    write(output, |target| evaluated.write(output.format(), target))?;
+    for bar in evaluated.bars.iter().filter(|bar| !bar.met) {
+        report.missed(format_args!("{} is {}, asked was {}", bar.name, bar.found, bar.asked));
+    }
+    Ok(report.finish())
+}
+
+/// The label set of the command line, if it names one.
+fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
+    let of_file = judging.labels.as_deref().map(LabelSet::read).transpose()?;
+    let of_arguments = || (!judging.label.is_empty()).then(|| LabelSet::from_arguments(&judging.label));
+    let set = of_file.map_or_else(|| of_arguments().transpose(), |set| Ok(Some(set)))?;
+    ensure!(
+        set.as_ref().is_none_or(|set| set.labels.len() > 1),
+        "with one label there is nothing to tell apart; give the others too"
+    );
+    Ok(set)
+}
+
+fn rules(set: &LabelSet, judging: &Judging) -> Rules {
+    Rules {
+        names: set.labels.iter().map(|label| label.name.clone()).collect(),
+        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, judging.threshold)).collect(),
+        top_k: 1,
+        raw: false,
+    }
+}
+
+/// Writes a report to where it shall go; a file appears when it is complete.
+fn write(output: &crate::cli::Reports, write: impl FnOnce(Target) -> std::io::Result<()>) -> Result<()> {
+    let (target, _) = Target::open(output.output.as_deref(), false, 0)?;
+    let cannot = || match &output.output {
+        Some(path) => format!("cannot write the output {}", path.display()),
+        None => "cannot write the output".to_string(),
+    };
+    write(target.clone()).with_context(cannot)?;
+    target.finish().with_context(cannot)
+}

@@ -1,0 +1,102 @@
+//! Scores samples, and takes the time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use rayon::ThreadPool;
+
+use super::truth::Judged;
+use crate::commands::scoring::Scoring;
+use crate::evaluation::percentile;
+use crate::output::evaluation::Timing;
+use crate::record::{Intake, Verdict};
+use crate::report::Report;
+
+/// So many samples are scored one by one, to see how long one mail takes by itself.
+const ALONE: usize = 200;
+/// The same for models that take milliseconds or more for a mail, which are faster with several at once.
+const ALONE_SLOW: usize = 50;
+
+/// Verdicts in the order of the samples, and how long they took.
+pub(super) struct Scored {
+    pub(super) verdicts: Vec<Verdict>,
+    /// Seconds that each of some samples took by itself, sorted.
+    alone: Vec<f64>,
+    /// How many others were scored together, and how long that took.
+    together: (usize, Duration),
+}
+
+/// Scores all samples: some, evenly spread, one by one, and the others as `classify` does. No sample is scored twice.
+///
+/// # Errors
+/// When the model cannot run.
+pub(super) fn score(
+    scoring: &Scoring,
+    judged: &[Judged],
+    slow: bool,
+    piece: usize,
+    pool: &ThreadPool,
+    report: &mut Report,
+) -> Result<Scored> {
+    let most = if slow { ALONE_SLOW } else { ALONE };
+    let step = judged.len().div_ceil(most).max(1);
+    let mut verdicts: Vec<Option<Verdict>> = vec![None; judged.len()];
+    let mut alone = Vec::new();
+    let documents = |at: &[usize]| -> Vec<Intake> { at.iter().map(|&at| judged[at].document.clone()).collect() };
+    for at in (0..judged.len()).step_by(step) {
+        let document = documents(&[at]);
+        let is_read = document[0].is_ok();
+        let started = Instant::now();
+        let verdict = pool.install(|| scoring.verdicts(document))?.pop();
+        if is_read {
+            alone.push(started.elapsed().as_secs_f64());
+        }
+        told(scoring, report, verdict.iter());
+        verdicts[at] = verdict;
+    }
+    let others: Vec<usize> = (0..judged.len()).filter(|&at| verdicts[at].is_none()).collect();
+    let mut took = Duration::ZERO;
+    // All cores have work: a round is a piece for each.
+    for round in others.chunks(piece * pool.current_num_threads()) {
+        let documents = documents(round);
+        let started = Instant::now();
+        let scored = pool.install(|| scoring.verdicts(documents))?;
+        took += started.elapsed();
+        told(scoring, report, scored.iter());
+        round.iter().zip(scored).for_each(|(&at, verdict)| verdicts[at] = Some(verdict));
+    }
+    alone.sort_by(f64::total_cmp);
+    Ok(Scored { verdicts: verdicts.into_iter().flatten().collect(), alone, together: (others.len(), took) })
+}
+
+/// Counts verdicts.
+fn told<'v>(scoring: &Scoring, report: &mut Report, verdicts: impl Iterator<Item = &'v Verdict>) {
+    scoring.troubles().iter().for_each(|trouble| report.warn(trouble));
+    for verdict in verdicts {
+        match &verdict.outcome {
+            Ok(_) => report.scored(),
+            Err(reason) => report.failed(&verdict.origin, reason),
+        }
+    }
+    report.tick();
+}
+
+impl Scored {
+    /// How long it took, as a report says it.
+    pub(super) fn timing(&self) -> Timing {
+        let (count, took) = self.together;
+        let ms = |percent| percentile(&self.alone, percent).map(|seconds| rounded(seconds * 1e3));
+        Timing {
+            samples_per_second: (count > 0).then(|| rounded(count as f64 / took.as_secs_f64().max(1e-9))),
+            timed: self.alone.len() as u64,
+            p50_ms: ms(50.0),
+            p95_ms: ms(95.0),
+            p99_ms: ms(99.0),
+        }
+    }
+}
+
+/// Microseconds are noise.
+fn rounded(time: f64) -> f64 {
+    (time * 1e3).round() / 1e3
+}

@@ -1,0 +1,112 @@
+//! What is true of each sample, in terms of the label set.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::evaluation::Row;
+use crate::intake::labelled::Sample;
+use crate::labels::{Label, LabelSet};
+use crate::record::{Intake, Verdict};
+use crate::report::Report;
+
+/// Of labels that nobody knows so many are named.
+const NAMED: usize = 10;
+
+/// A sample whose labels are all in the set.
+pub(super) struct Judged {
+    pub(super) document: Intake,
+    pub(super) labels: Vec<Arc<str>>,
+}
+
+/// Holds the samples against the label set; without one, the set is made of their labels.
+///
+/// # Errors
+/// When a sample has a label that is not in the set, or the samples have one label only.
+pub(super) fn resolve(
+    given: Option<LabelSet>,
+    samples: Vec<Sample>,
+    skip_unknown: bool,
+    report: &Report,
+) -> Result<(LabelSet, Vec<Judged>)> {
+    let judged = |sample: Sample| Judged { document: sample.document, labels: sample.labels };
+    let Some(set) = given else {
+        let set = named_by(&samples)?;
+        return Ok((set, samples.into_iter().map(judged).collect()));
+    };
+    let known = indices(&set);
+    let mut unknown: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(samples.len());
+    let mut left = 0u64;
+    for mut sample in samples {
+        sample.labels.retain(|label| {
+            let is_known = known.contains_key(&**label);
+            if !is_known {
+                *unknown.entry(label.clone()).or_default() += 1;
+            }
+            is_known
+        });
+        if sample.labels.is_empty() {
+            left += 1;
+        } else {
+            kept.push(judged(sample));
+        }
+    }
+    if unknown.is_empty() {
+        return Ok((set, kept));
+    }
+    let mut named: Vec<String> = unknown.iter().map(|(label, count)| format!("{label:?} ({count})")).collect();
+    let more = named.len().saturating_sub(NAMED);
+    named.truncate(NAMED);
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let named = named.join(", ");
+    if !skip_unknown {
+        bail!(
+            "the samples have labels that are not in the label set {:?}: {named}; add them to it, or leave such samples out \
+             with --skip-unknown",
+            set.name
+        );
+    }
+    ensure!(!kept.is_empty(), "no sample has a label of the label set {:?}; theirs are {named}", set.name);
+    report.warn(format_args!("{left} samples are left out, whose labels are not in the label set: {named}"));
+    Ok((set, kept))
+}
+
+/// A set of the labels that the samples have, by their names.
+fn named_by(samples: &[Sample]) -> Result<LabelSet> {
+    let names: BTreeSet<&Arc<str>> = samples.iter().flat_map(|sample| &sample.labels).collect();
+    ensure!(
+        names.len() > 1,
+        "all samples have one label, so there is nothing to tell apart; name the others in a label file with --labels"
+    );
+    let label =
+        |name: &Arc<str>| Label { name: name.clone(), description: None, threshold: None, examples: Vec::new() };
+    Ok(LabelSet {
+        name: "of the samples".into(),
+        instruct: None,
+        threshold: None,
+        labels: names.into_iter().map(label).collect(),
+    })
+}
+
+fn indices(set: &LabelSet) -> HashMap<&str, usize> {
+    set.labels.iter().enumerate().map(|(at, label)| (&*label.name, at)).collect()
+}
+
+/// Truth and verdict of every sample.
+pub(super) fn rows(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict]) -> Vec<Row> {
+    let known = indices(set);
+    let row = |(judged, verdict): (&Judged, &Verdict)| {
+        let ranking = verdict.outcome.as_ref().ok().and_then(|outcome| outcome.rankings.first());
+        let best = ranking.and_then(|ranking| ranking.top.first());
+        Row {
+            truth: judged.labels.iter().filter_map(|label| known.get(&**label).copied()).collect(),
+            best: best.and_then(|(label, score)| Some((*known.get(&**label)?, *score))),
+            answered: ranking.is_some_and(|ranking| ranking.label.is_some()),
+        }
+    };
+    judged.iter().zip(verdicts).map(row).collect()
+}

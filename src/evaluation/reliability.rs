@@ -1,0 +1,56 @@
+//! Whether scores are the probabilities that they look like.
+
+use super::{Row, share};
+
+/// How many bins there are, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
+pub const BINS: usize = 15;
+
+/// The scores of one range, and how often they were right.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bin {
+    /// Where it begins; a score on the border of two belongs to the higher one.
+    pub from: f64,
+    /// Where it ends; 1 belongs to the last.
+    pub to: f64,
+    /// How many rows have their best score in it.
+    pub rows: u64,
+    /// Their mean score; 0 without rows.
+    pub confidence: f64,
+    /// The share of them whose best label is right; 0 without rows.
+    pub accuracy: f64,
+}
+
+/// Bins of equal width over the best score of each row, and the expected calibration error that they make.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reliability {
+    /// From 0 to 1.
+    pub bins: Vec<Bin>,
+    /// The mean distance of confidence and accuracy, each row counting the same: the ECE. Thresholds do not matter.
+    pub error: f64,
+}
+
+impl Reliability {
+    /// Sorts rows into bins. Those without a verdict have no score and are left out.
+    pub(super) fn new(rows: &[Row]) -> Self {
+        let mut sums = [(0u64, 0.0f64, 0u64); BINS];
+        for row in rows {
+            let Some((_, score)) = row.best else { continue };
+            let score = f64::from(score).clamp(0.0, 1.0);
+            let (count, confidence, right) = &mut sums[((score * BINS as f64) as usize).min(BINS - 1)];
+            *count += 1;
+            *confidence += score;
+            *right += u64::from(row.best_is_right());
+        }
+        let total: u64 = sums.iter().map(|(count, ..)| count).sum();
+        let bin = |(at, &(rows, sum, right)): (usize, &(u64, f64, u64))| Bin {
+            from: at as f64 / BINS as f64,
+            to: (at + 1) as f64 / BINS as f64,
+            rows,
+            confidence: if rows == 0 { 0.0 } else { sum / rows as f64 },
+            accuracy: share(right, rows),
+        };
+        let bins: Vec<Bin> = sums.iter().enumerate().map(bin).collect();
+        let error = bins.iter().map(|bin| share(bin.rows, total) * (bin.accuracy - bin.confidence).abs()).sum();
+        Self { bins, error }
+    }
+}

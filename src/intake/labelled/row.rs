@@ -1,0 +1,183 @@
+//! One row of a file of samples: its text or where it is, and its labels.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{LabelledOptions, Why};
+use crate::intake::rows;
+
+/// The fields of a row by their names.
+#[derive(Debug)]
+pub(super) struct Row(pub(super) Map<String, Value>);
+
+/// Where the text of a row is.
+#[derive(Debug, PartialEq)]
+pub(super) enum What {
+    /// In the row: a line of JSON as `intake/rows.rs` reads it.
+    Text(Vec<u8>),
+    /// In a file of its own.
+    Path(String),
+    /// Where `classify` has found it.
+    Record { source: String, index: u64, id: Option<String> },
+}
+
+/// A row that can be used.
+#[derive(Debug, PartialEq)]
+pub(super) struct LabelledRow {
+    pub(super) what: What,
+    pub(super) labels: Vec<Arc<str>>,
+    pub(super) weight: f32,
+}
+
+/// What a row says of its labels.
+struct Said {
+    labels: Vec<String>,
+    /// The score of a record whose label nobody has changed.
+    score: Option<f32>,
+}
+
+impl Row {
+    /// Parses a line of JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON object.
+    pub(super) fn from_json(line: &[u8]) -> Result<Self, String> {
+        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        serde_json::from_slice(line).map(Self).map_err(|error| rows::message(&error))
+    }
+
+    /// What the row says, if that is enough to be a sample.
+    ///
+    /// # Errors
+    /// When it has no label, no text, or not a score that is high enough.
+    pub(super) fn labelled(mut self, options: &LabelledOptions) -> Result<LabelledRow, Why> {
+        let has_text = self.0.get(&options.text_field).is_some_and(|text| !text.is_null());
+        let is_record = !has_text && self.string("path").is_none() && self.0.contains_key("source");
+        let said = if is_record { self.recorded(options)? } else { self.labels(&self.0, options)? };
+        let labels = said.labels.iter().map(|label| clean(label)).collect::<Result<Vec<_>, _>>()?;
+        let labels = distinct(labels);
+        if labels.is_empty() {
+            return Err(Why::NoLabel(""));
+        }
+        if said.score.zip(options.min_score).is_some_and(|(score, least)| score < least) {
+            return Err(Why::Doubtful);
+        }
+        let weight = self.number("weight").filter(|weight| weight.is_finite() && *weight >= 0.0);
+        if self.0.get("weight").is_some_and(|weight| !weight.is_null()) && weight.is_none() {
+            return Err(Why::BadRow("`weight` is no number from 0 on".into()));
+        }
+        let what = if is_record { self.place()? } else { self.text(options)? };
+        Ok(LabelledRow { what, labels, weight: weight.or(said.score).unwrap_or(1.0) })
+    }
+
+    /// The text, or the path to it.
+    fn text(&mut self, options: &LabelledOptions) -> Result<What, Why> {
+        if let Some(path) = self.string("path").filter(|_| !self.0.contains_key(&options.text_field)) {
+            return Ok(What::Path(path.to_string()));
+        }
+        let mut row = json!({});
+        let text = self.0.remove(&options.text_field);
+        match text {
+            Some(Value::String(text)) => row["text"] = Value::String(text),
+            Some(_) => return Err(Why::BadRow(format!("`{}` is no text", options.text_field))),
+            None => return Err(Why::BadRow(format!("neither `{}` nor `path` in it", options.text_field))),
+        }
+        for name in ["id", "subject", "from"] {
+            row[name] = self.0.remove(name).unwrap_or(Value::Null);
+        }
+        serde_json::to_vec(&row).map(What::Text).map_err(|error| Why::BadRow(error.to_string()))
+    }
+
+    /// Where a record of `classify` has its text from.
+    fn place(&self) -> Result<What, Why> {
+        let bad = |what: &str| Why::BadRow(what.to_string());
+        let source = self.string("source").ok_or_else(|| bad("`source` is no text"))?;
+        let index = match self.0.get("index") {
+            Some(Value::Number(index)) => index.as_u64(),
+            Some(Value::String(index)) => index.parse().ok(),
+            _ => None,
+        };
+        let index = index.ok_or_else(|| bad("`source` without an `index`, and no text"))?;
+        Ok(What::Record { source: source.to_string(), index, id: self.string("id").map(String::from) })
+    }
+
+    /// The label of a record. One that is still the model's best has the model's score; one that somebody has changed is
+    /// certain.
+    fn recorded(&self, options: &LabelledOptions) -> Result<Said, Why> {
+        let sets = self.0.get("sets").and_then(Value::as_object);
+        let fields = match (sets, &options.set) {
+            (None, _) => &self.0,
+            (Some(sets), Some(name)) => {
+                let set = sets.get(name).and_then(Value::as_object);
+                set.ok_or_else(|| Why::BadRow(format!("no label set {name:?} in it")))?
+            }
+            (Some(sets), None) => {
+                let names: Vec<&str> = sets.keys().map(String::as_str).collect();
+                return Err(Why::BadRow(format!("several label sets; name one with --set: {}", names.join(", "))));
+            }
+        };
+        let mut said = self.labels(fields, options)?;
+        let best = fields.get("labels").and_then(|labels| labels.get(0)?.get("label")?.as_str());
+        let unchanged = said.labels.len() == 1 && best.is_none_or(|best| best == said.labels[0]);
+        said.score = number(fields.get("score")).filter(|score| unchanged && score.is_finite());
+        Ok(said)
+    }
+
+    /// The labels that stand in `fields`: a list of them, or one.
+    fn labels(&self, fields: &Map<String, Value>, options: &LabelledOptions) -> Result<Said, Why> {
+        let list = |value: Option<&Value>| -> Option<Vec<String>> {
+            value?.as_array()?.iter().map(|label| label.as_str().map(String::from)).collect()
+        };
+        let is_default = options.label_field == "label";
+        let several = list(fields.get("labels")).filter(|labels| is_default && !labels.is_empty());
+        let named = fields.get(&options.label_field);
+        let labels = match (several.or_else(|| list(named)), named) {
+            (Some(labels), _) => labels,
+            (None, None | Some(Value::Null)) => Vec::new(),
+            (None, Some(Value::String(label))) => vec![label.clone()],
+            // Classes are often numbers in other people's data.
+            (None, Some(Value::Number(label))) => vec![label.to_string()],
+            (None, Some(Value::Bool(label))) => vec![label.to_string()],
+            (None, Some(_)) => {
+                return Err(Why::BadRow(format!("`{}` is neither text nor a list of texts", options.label_field)));
+            }
+        };
+        let labels = labels.into_iter().filter(|label| !label.trim().is_empty()).collect();
+        Ok(Said { labels, score: None })
+    }
+
+    fn string(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    fn number(&self, name: &str) -> Option<f32> {
+        number(self.0.get(name))
+    }
+}
+
+fn number(value: Option<&Value>) -> Option<f32> {
+    match value? {
+        Value::Number(number) => number.as_f64().map(|number| number as f32),
+        Value::String(number) => number.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// A label as label sets have them: without blanks around it, and on one line.
+pub(super) fn clean(label: &str) -> Result<Arc<str>, Why> {
+    match label.trim() {
+        label if label.chars().any(char::is_control) => Err(Why::NoLabel("its label holds a control character")),
+        label => Ok(label.into()),
+    }
+}
+
+fn distinct(labels: Vec<Arc<str>>) -> Vec<Arc<str>> {
+    let mut kept: Vec<Arc<str>> = Vec::with_capacity(labels.len());
+    for label in labels {
+        if !kept.contains(&label) {
+            kept.push(label);
+        }
+    }
+    kept
+}

@@ -1,0 +1,124 @@
+//! CSV and TSV with a header row.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, bail};
+use csv::ByteRecord;
+use serde_json::{Map, Value};
+
+use super::row::Row;
+use super::{LabelledOptions, Table};
+use crate::intake::charset;
+use crate::intake::open::Stream;
+use crate::intake::source::MAX_DOCUMENT;
+
+/// What may stand between columns. Spreadsheets write semicolons where the comma is the decimal point.
+const SEPARATORS: [u8; 3] = [b',', b'\t', b';'];
+
+/// The columns that are read besides the text and the label.
+const COLUMNS: [&str; 9] = ["path", "subject", "from", "id", "labels", "weight", "source", "index", "score"];
+
+/// The rows of a table.
+pub(super) struct Cells {
+    reader: csv::Reader<Bounded>,
+    /// The name of each column that is read.
+    columns: Vec<Option<String>>,
+    text: String,
+    row: ByteRecord,
+    room: Arc<AtomicUsize>,
+}
+
+/// A stream that fails when one row takes more than it may: a quotation mark that nobody closes makes the rest of the
+/// file one cell.
+struct Bounded {
+    stream: Stream,
+    room: Arc<AtomicUsize>,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        if self.room.load(Ordering::Relaxed) < read {
+            let longest = MAX_DOCUMENT >> 20;
+            return Err(io::Error::other(format!(
+                "a row is longer than {longest} MiB; is a quotation mark left open?"
+            )));
+        }
+        self.room.fetch_sub(read, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Reads a table whose first bytes are `head`.
+///
+/// # Errors
+/// When its first row does not name a column with labels and one with texts.
+pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Result<Cells> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let names = |separator: u8| header(head, separator);
+    let is_named = |names: &[String], name: &str| names.iter().any(|column| column.eq_ignore_ascii_case(name));
+    let LabelledOptions { text_field, label_field, .. } = options;
+    let fits = |names: &[String]| {
+        let text = [text_field, "path", "source"].iter().any(|name| is_named(names, name));
+        text && (is_named(names, label_field) || is_named(names, "labels"))
+    };
+    let Some(separator) = SEPARATORS.into_iter().find(|&separator| fits(&names(separator))) else {
+        let most = SEPARATORS.into_iter().map(names).max_by_key(Vec::len).unwrap_or_default();
+        let columns: Vec<String> = most.iter().take(12).map(|name| format!("{:?}", clipped(name))).collect();
+        bail!(
+            "these are no labelled samples: neither JSON Lines, nor a table whose first row names the columns \
+             `{text_field}` (or `path`) and `{label_field}`; its first row reads {}. --text-field and --label-field name \
+             other columns",
+            columns.join(", ")
+        );
+    };
+    let wanted = |column: String| {
+        let known = COLUMNS.into_iter().chain([text_field.as_str(), label_field.as_str()]);
+        known.into_iter().find(|name| column.eq_ignore_ascii_case(name)).map(String::from)
+    };
+    let columns = names(separator).into_iter().map(wanted).collect();
+    let room = Arc::new(AtomicUsize::new(0));
+    let mut form = csv::ReaderBuilder::new();
+    let reader = form.delimiter(separator).flexible(true).from_reader(Bounded { stream, room: room.clone() });
+    let text = text_field.clone();
+    Ok(Cells { reader, columns, text, row: ByteRecord::new(), room })
+}
+
+/// A name that fits a message.
+fn clipped(name: &str) -> String {
+    name.chars().take(40).collect()
+}
+
+fn header(head: &[u8], separator: u8) -> Vec<String> {
+    let mut form = csv::ReaderBuilder::new();
+    let mut reader = form.delimiter(separator).has_headers(false).from_reader(head);
+    let first = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
+    first.iter().map(|name| charset::decode(name).trim().to_string()).collect()
+}
+
+impl Table for Cells {
+    fn next_row(&mut self) -> io::Result<Option<(u64, Result<Row, String>)>> {
+        // The reader takes in more than a row at once.
+        self.room.store(MAX_DOCUMENT + 64 * 1024, Ordering::Relaxed);
+        let offset = self.reader.position().byte();
+        match self.reader.read_byte_record(&mut self.row) {
+            Ok(false) => return Ok(None),
+            Ok(true) => {}
+            Err(error) => {
+                return match error.into_kind() {
+                    csv::ErrorKind::Io(error) => Err(error),
+                    other => Err(io::Error::other(format!("{other:?}"))),
+                };
+            }
+        }
+        let mut fields = Map::new();
+        for (name, cell) in self.columns.iter().zip(self.row.iter()) {
+            if let Some(name) = name.as_ref().filter(|name| !cell.is_empty() || **name == self.text) {
+                fields.insert(name.clone(), Value::String(charset::decode(cell)));
+            }
+        }
+        Ok(Some((offset, Ok(Row(fields)))))
+    }
+}

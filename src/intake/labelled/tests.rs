@@ -1,0 +1,256 @@
+//! Every form of labelled samples, through the front door.
+
+use std::fs;
+
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// What comes of an input: `label+label weight body` for samples, the reason for what is left. Sources are named
+/// relative to `folder`.
+fn found(folder: &Path, name: &str, options: LabelledOptions) -> Vec<String> {
+    let samples = open(&folder.join(name), false, &Arc::new(options)).unwrap();
+    let here = |origin: &Origin| {
+        let source = origin.source.strip_prefix(folder.to_str().unwrap()).unwrap_or(&origin.source);
+        format!("{}[{}]", source.trim_start_matches('/'), origin.index)
+    };
+    let shown = |found| match found {
+        Found::Left(left) => format!("{} {}", here(&left.origin), left.why),
+        Found::Sample(labelled) => match labelled.read(&Reading::default()) {
+            Err(left) => format!("{} {}", here(&left.origin), left.why),
+            Ok(Sample { document, labels, weight }) => match document {
+                Ok(document) => {
+                    format!("{} {} {weight} {}", here(&document.origin), labels.join("+"), document.text().trim())
+                }
+                Err(skip) => format!("{} {} {}", here(&skip.origin), labels.join("+"), skip.reason),
+            },
+        },
+    };
+    samples.map(shown).collect()
+}
+
+fn plain(files: &[(&str, &str)], name: &str) -> Vec<String> {
+    found(folder(files).path(), name, LabelledOptions::default())
+}
+
+const MAIL: &str = "Message-ID: <1@x>\nSubject: Hello\n\nCan we meet?\n";
+
+#[test]
+fn rows_of_json() {
+    let rows = "{\"text\":\"one\",\"label\":\"a\",\"split\":\"test\"}\n\n{\"text\":\"two\",\"labels\":[\"b\",\" a \",\"b\"],\"weight\":2}\n\
+                {\"text\":\"three\"}\n{\"label\":\"a\"}\nnonsense\n{\"text\":\"\",\"label\":7}\n{\"path\":\"m/1.eml\",\"label\":\"mail\"}\n\
+                {\"path\":\"m/gone.eml\",\"label\":\"mail\"}\n{\"text\":\"x\",\"label\":{}}\n{\"text\":\"x\",\"label\":\"a\\nb\"}\n";
+    assert_eq!(
+        plain(&[("s.jsonl", rows), ("m/1.eml", MAIL)], "s.jsonl"),
+        [
+            "s.jsonl[0] a 1 one",
+            "s.jsonl[1] b+a 2 two",
+            "s.jsonl[2] without a label",
+            "s.jsonl[3] bad row: neither `text` nor `path` in it",
+            "s.jsonl[4] bad row: no JSON at column 2",
+            "s.jsonl[5] 7 no text",
+            "m/1.eml[0] mail 1 Hello\nCan we meet?",
+            "m/gone.eml[0] mail unreadable: No such file or directory",
+            "s.jsonl[8] bad row: `label` is neither text nor a list of texts",
+            "s.jsonl[9] without a label: its label holds a control character",
+        ]
+    );
+}
+
+#[test]
+fn tables_of_every_separator() {
+    for (name, separator) in [("s.csv", ","), ("s.tsv", "\t"), ("table", ";")] {
+        let table = "\u{feff}id,Text,extra,Label,subject\r\n7,\"one,;\t\"\"two\"\"\nlines\",x,a,Hi\r\n8,,x,b,\r\n9,three,x,,\r\n"
+            .replace(",;\t", ";;;")
+            .replace(',', separator);
+        let table = table.replace(";;;", ",;\t");
+        assert_eq!(
+            plain(&[(name, &table)], name),
+            [
+                format!("{name}[0] a 1 Hi\none,;\t\"two\"\nlines"),
+                format!("{name}[1] b no text"),
+                format!("{name}[2] without a label"),
+            ]
+        );
+    }
+    let options = LabelledOptions { text_field: "body".into(), label_field: "queue".into(), ..Default::default() };
+    let folder =
+        folder(&[("t.csv", "queue,body\na,caf\u{e9}\n"), ("t.jsonl", "{\"body\":\"x\",\"queue\":[\"a\",\"b\"]}")]);
+    assert_eq!(found(folder.path(), "t.csv", options.clone()), ["t.csv[0] a 1 café"]);
+    assert_eq!(found(folder.path(), "t.jsonl", options), ["t.jsonl[0] a+b 1 x"]);
+}
+
+#[test]
+fn what_holds_no_labels_is_said() {
+    let folder = folder(&[
+        ("a.json", "[{\"text\":\"x\",\"label\":\"a\"}]"),
+        ("b.csv", "Betreff;Ordner\nx;a\n"),
+        ("c.mbox", "From a Sat Jan  3 01:05:34 1996\nSubject: x\n\ny\n"),
+        ("d/loose.eml", MAIL),
+        ("e.csv", ""),
+    ]);
+    let fails = |name: &str, expected: &str| {
+        let error = open(&folder.path().join(name), false, &Arc::default()).err().unwrap();
+        let error = format!("{error:#}");
+        assert!(error.contains(name) && error.contains(expected), "{error}");
+    };
+    fails("a.json", "one object a line");
+    fails("b.csv", "its first row reads \"Betreff\", \"Ordner\"");
+    fails("c.mbox", "says nothing of labels");
+    fails("d", "no folder in");
+    fails("e.csv", "no labelled samples");
+    fails("gone", "cannot read the samples");
+}
+
+#[test]
+fn folders_are_labels() {
+    let files = [
+        ("s/billing/1.eml", MAIL),
+        ("s/billing/deep/2.txt", "Pay the bill"),
+        (
+            "s/meetings/box",
+            "From a Sat Jan  3 01:05:34 1996\nSubject: x\n\ny\n\nFrom a Sat Jan  3 01:05:34 1996\nX-Y: z\n\nz\n",
+        ),
+        ("s/old/mails/cur/1.a:2,S", MAIL),
+        ("s/old/mails/new/.keep", ""),
+        ("s/empty/.keep", ""),
+        ("s/.git/config", "x"),
+        ("s/notes.txt", "x"),
+    ];
+    assert_eq!(
+        plain(&files, "s"),
+        [
+            "s/notes.txt[0] without a label: it lies beside the folders that are labels",
+            "s/billing/1.eml[0] billing 1 Hello\nCan we meet?",
+            "s/billing/deep/2.txt[0] billing 1 Pay the bill",
+            "s/meetings/box[0] meetings 1 x\ny",
+            "s/meetings/box[1] meetings 1 z",
+            "s/old/mails/cur/1.a:2,S[0] old 1 Hello\nCan we meet?",
+        ]
+    );
+    let exclude = vec![Pattern::new("b*").unwrap(), Pattern::new("OLD").unwrap()];
+    let options = LabelledOptions { exclude, ..LabelledOptions::default() };
+    assert_eq!(found(folder(&files).path(), "s", options).len(), 3);
+}
+
+/// The labels that a tree of maildirs has, given the names of its maildirs.
+fn labels(maildirs: &[&str], options: LabelledOptions) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    for maildir in maildirs {
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir_all(folder.path().join("m").join(maildir).join(part)).unwrap();
+        }
+        fs::write(folder.path().join("m").join(maildir).join("cur/1.a:2,S"), MAIL).unwrap();
+        fs::write(folder.path().join("m").join(maildir).join("dovecot-uidlist"), "x").unwrap();
+    }
+    let found = found(folder.path(), "m", options);
+    found.iter().map(|line| line.split("] ").nth(1).unwrap().split(" 1 ").next().unwrap().to_string()).collect()
+}
+
+#[test]
+fn folders_of_maildir_trees_are_labels() {
+    let plain = LabelledOptions::default;
+    let exclude = |patterns: &[&str]| patterns.iter().map(|pattern| Pattern::new(pattern).unwrap()).collect();
+    let maildir_pp = [".", ".Work", ".Work.Entw&APw-rfe", ".Trash", ".Trash.2020", ".INBOX.Lists"];
+    assert_eq!(labels(&maildir_pp, plain()), ["INBOX/Lists", "Trash", "Trash/2020", "Work", "Work/Entwürfe"]);
+    let options = LabelledOptions { inbox: true, exclude: exclude(&["trash"]), ..plain() };
+    assert_eq!(labels(&maildir_pp, options), ["INBOX", "INBOX/Lists", "Work", "Work/Entwürfe"]);
+    let nested = ["Inbox", "Work", "Work/Offers", "Work/Old/2020", "R&D"];
+    assert_eq!(labels(&nested, plain()), ["R&D", "Work", "Work/Offers", "Work/Old/2020"]);
+    let options = LabelledOptions { exclude: exclude(&["Work/O*", "R&D"]), ..plain() };
+    assert_eq!(labels(&nested, options), ["Work"]);
+}
+
+#[test]
+fn a_tree_by_request_is_walked_to_its_maildirs() {
+    let files = [("m/account/Work/cur/1.a:2,", MAIL), ("m/account/Work/new/.keep", "")];
+    let folder = folder(&files);
+    let labels = |tree| {
+        let samples = open(&folder.path().join("m"), tree, &Arc::default()).unwrap();
+        let label = |found| match found {
+            Found::Sample(sample) => sample.labels.join("+"),
+            Found::Left(left) => left.why.to_string(),
+        };
+        samples.map(label).collect::<Vec<_>>()
+    };
+    assert_eq!((labels(true), labels(false)), (vec!["account/Work".to_string()], vec!["account".to_string()]));
+}
+
+const MBOX: &str = "From a Sat Jan  3 01:05:34 1996\nMessage-ID: <1@x>\nSubject: one\n\nx\n\n\
+    From a Sat Jan  3 01:05:34 1996\nMessage-ID: <2@x>\nSubject: two\n\ny\n\n\
+    From a Sat Jan  3 01:05:34 1996\nMessage-ID: <3@x>\nSubject: three\n\nz\n";
+
+#[test]
+fn records_are_found_again() {
+    let record = |source: &str, index: u64, id: &str, label: &str, best: &str, score: f32| {
+        format!(
+            "{{\"source\":\"{source}\",\"index\":{index},\"id\":{id},\"subject\":null,\"label\":{label},\"score\":{score},\
+             \"labels\":[{{\"label\":\"{best}\",\"score\":{score}}}],\"model\":\"builtin\"}}\n"
+        )
+    };
+    let rows = [
+        record("box", 2, "\"<3@x>\"", "\"a\"", "a", 0.5),
+        record("m/cur/1.a:2,", 0, "\"<1@x>\"", "\"b\"", "b", 0.9),
+        record("box", 0, "\"<1@x>\"", "\"corrected\"", "a", 0.25),
+        record("box", 1, "\"<9@x>\"", "\"a\"", "a", 0.75),
+        record("box", 0, "\"<1@x>\"", "\"a\"", "a", 0.75),
+        record("box", 7, "null", "\"a\"", "a", 0.75),
+        record("-", 0, "null", "\"a\"", "a", 0.75),
+        record("gone.eml", 0, "null", "\"a\"", "a", 0.75),
+        record("box", 1, "\"<2@x>\"", "null", "a", 0.75),
+        record("box", 1, "\"<2@x>\"", "\"a\"", "a", 0.125),
+    ];
+    let files = [
+        ("r.jsonl", rows.concat()),
+        ("box", MBOX.into()),
+        ("m/cur/1.a:2,RS", MAIL.into()),
+        ("m/new/.keep", String::new()),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let folder = folder(&files);
+    let options = LabelledOptions { min_score: Some(0.2), ..LabelledOptions::default() };
+    let expected = [
+        "r.jsonl[8] without a label",
+        "r.jsonl[9] below --min-score",
+        "box[0] corrected 1 one\nx",
+        "box[0] bad row: a record before it is of the same document",
+        "box[1] not found again: <2@x> stands there now, where <9@x> was",
+        "box[2] a 0.5 three\nz",
+        "box[7] not found again: it holds fewer documents now",
+        "m/cur/1.a:2,[0] b 0.9 Hello\nCan we meet?",
+        "-[0] not found again: it came from standard input",
+        "gone.eml[0] not found again: the file is not there",
+    ];
+    assert_eq!(found(folder.path(), "r.jsonl", options), expected);
+}
+
+#[test]
+fn records_of_several_sets_need_a_name() {
+    let row = "{\"source\":\"box\",\"index\":0,\"id\":\"<1@x>\",\"sets\":{\"q\":{\"label\":\"a\",\"score\":0.5,\"labels\":[{\"label\":\"a\",\"score\":0.5}]},\
+               \"p\":{\"label\":null,\"score\":0.1,\"labels\":[]}},\"model\":\"m\"}\n";
+    let folder = folder(&[("r.jsonl", row), ("box", MBOX)]);
+    let with = |set: Option<&str>| {
+        let options = LabelledOptions { set: set.map(String::from), ..LabelledOptions::default() };
+        found(folder.path(), "r.jsonl", options).remove(0)
+    };
+    assert_eq!(with(Some("q")), "box[0] a 0.5 one\nx");
+    assert_eq!(with(Some("p")), "r.jsonl[0] without a label");
+    assert_eq!(with(None), "r.jsonl[0] bad row: several label sets; name one with --set: p, q");
+}
+
+#[test]
+fn an_open_quotation_mark_ends_one_file_and_no_more() {
+    let table = format!("text,label\nx,a\n\"{}", "y\n".repeat(20 << 20));
+    let seen = plain(&[("s.csv", &table)], "s.csv");
+    assert_eq!(seen[0], "s.csv[0] a 1 x");
+    assert_eq!(seen[1], "s.csv[1] unreadable: a row is longer than 32 MiB; is a quotation mark left open?");
+    assert_eq!(seen.len(), 2);
+}

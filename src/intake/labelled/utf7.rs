@@ -1,0 +1,75 @@
+//! The names of mail folders, which IMAP servers write in modified UTF-7 (RFC 3501, section 5.1.3).
+
+/// The name that `name` stands for. What is not quite modified UTF-7 is a name as it stands: programs that keep maildirs
+/// themselves write UTF-8, and then `R&D` is a fine name.
+pub(super) fn decode(name: &str) -> String {
+    decode_strictly(name).unwrap_or_else(|| name.to_string())
+}
+
+fn decode_strictly(name: &str) -> Option<String> {
+    if !name.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return None;
+    }
+    let mut decoded = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((plain, shifted)) = rest.split_once('&') {
+        decoded.push_str(plain);
+        let (encoded, after) = shifted.split_once('-')?;
+        match encoded {
+            "" => decoded.push('&'),
+            _ => decoded.push_str(&utf16(encoded)?),
+        }
+        rest = after;
+    }
+    decoded.push_str(rest);
+    Some(decoded)
+}
+
+/// Base64 with `,` for `/` and without padding, of UTF-16.
+fn utf16(encoded: &str) -> Option<String> {
+    let mut units = Vec::new();
+    let (mut bits, mut held) = (0u32, 0u32);
+    for byte in encoded.bytes() {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b',' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(value);
+        held += 6;
+        if held >= 16 {
+            held -= 16;
+            units.push((bits >> held) as u16);
+            bits &= (1 << held) - 1;
+        }
+    }
+    // What is left must be padding: fewer bits than a digit, all of them zero.
+    let text = String::from_utf16(&units).ok().filter(|_| held < 6 && bits == 0 && !units.is_empty())?;
+    (!text.chars().any(char::is_control)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decode;
+
+    #[test]
+    fn names_of_folders() {
+        for (name, expected) in [
+            ("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"),
+            ("Entw&APw-rfe", "Entwürfe"),
+            ("Q&-A", "Q&A"),
+            ("&2D3eCQ-", "😉"),
+            ("R&D", "R&D"),
+            ("R&D-2", "R&D-2"),
+            ("A&B-C", "A&B-C"),
+            ("Entwürfe", "Entwürfe"),
+            ("&2D0-", "&2D0-"),
+            ("", ""),
+        ] {
+            assert_eq!(decode(name), expected, "{name}");
+        }
+    }
+}

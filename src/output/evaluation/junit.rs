@@ -1,0 +1,63 @@
+//! A report as JUnit XML, which build servers show as tests: one for each bar, and one for documents without a verdict.
+
+use super::{Evaluated, lines};
+
+/// So many documents without a verdict are named.
+const NAMED: usize = 20;
+
+/// The report as XML.
+pub(super) fn report(report: &Evaluated) -> String {
+    let mut tests: Vec<(String, Option<String>)> = report
+        .bars
+        .iter()
+        .map(|bar| (bar.name.clone(), (!bar.met).then(|| format!("{}, asked was {}", bar.found, bar.asked))))
+        .collect();
+    tests.push(("every document has a verdict".into(), without_verdict(report)));
+    let failures = tests.iter().filter(|(_, failure)| failure.is_some()).count();
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", tests.len());
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"mailsort\" {counts}>\n  <testsuite name=\"mailsort \
+         eval\" {counts} skipped=\"0\">\n    <properties>\n"
+    );
+    for [name, figure, _] in lines::figures(report) {
+        xml.push_str(&format!("      <property name=\"{}\" value=\"{}\"/>\n", escape(&name), escape(&figure)));
+    }
+    xml.push_str("    </properties>\n");
+    for (name, failure) in &tests {
+        let case = format!("    <testcase classname=\"mailsort.eval\" name=\"{}\"", escape(name));
+        xml.push_str(&match failure {
+            None => format!("{case}/>\n"),
+            Some(why) => {
+                let (message, why) = (escape(why.lines().next().unwrap_or_default()), escape(why));
+                format!("{case}>\n      <failure message=\"{message}\">{why}</failure>\n    </testcase>\n")
+            }
+        });
+    }
+    xml.push_str("  </testsuite>\n</testsuites>\n");
+    xml
+}
+
+fn without_verdict(report: &Evaluated) -> Option<String> {
+    let failed = report.predictions.iter().filter_map(|said| Some((said, said.error.as_ref()?)));
+    let named: Vec<String> = failed.take(NAMED).map(|(said, error)| format!("{}: {error}", said.place())).collect();
+    (report.without_verdict > 0)
+        .then(|| format!("{} of {} got none\n{}", report.without_verdict, report.samples, named.join("\n")))
+}
+
+/// Foreign text as XML 1.0 has it: without the characters that it forbids even as references.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,168 @@
+//! What all reports say, as rows of cells: only how a table looks differs from form to form.
+
+use super::{Evaluated, Timing, share};
+
+/// A table with names of columns, of which the first holds text and the others numbers unless said otherwise.
+pub(super) struct Table {
+    pub(super) title: &'static str,
+    pub(super) head: Vec<&'static str>,
+    /// Which columns hold text.
+    pub(super) texts: usize,
+    pub(super) rows: Vec<Vec<String>>,
+    /// What was left out.
+    pub(super) more: Option<String>,
+}
+
+/// So many confused pairs are shown.
+const PAIRS: usize = 20;
+
+/// Stands for the label of samples that got none.
+pub(super) const NONE: &str = "(none)";
+
+/// The figures that stand above all: name, figure and what it is.
+pub(super) fn figures(report: &Evaluated) -> Vec<[String; 3]> {
+    let row = |name: &str, figure: String, note: String| [name.to_string(), figure, note];
+    let mut rows = vec![
+        row("accuracy", share(report.accuracy), format!("{} of {} right", report.right, report.samples)),
+        row("macro F1", share(report.macro_f1), "the mean of the labels".into()),
+        row("weighted F1", share(report.weighted_f1), "each label as often as it is true".into()),
+        row("ECE", share(report.ece), "how far scores are from the share that is right".into()),
+    ];
+    let held_back = report.samples - report.answered - report.without_verdict;
+    if held_back > 0 {
+        rows.push(row("held back", held_back.to_string(), "below a threshold; count as wrong".into()));
+    }
+    if report.without_verdict > 0 {
+        rows.push(row(
+            "no verdict",
+            report.without_verdict.to_string(),
+            "not read or not scored; count as wrong".into(),
+        ));
+    }
+    rows
+}
+
+/// The same as a table.
+pub(super) fn figures_table(report: &Evaluated) -> Table {
+    let rows = figures(report).into_iter().map(|[name, figure, note]| vec![name, note, figure]).collect();
+    Table { title: "Figures", head: vec!["figure", "what it is", ""], texts: 2, rows, more: None }
+}
+
+/// Precision, recall and F1 of each label.
+pub(super) fn labels(report: &Evaluated) -> Table {
+    let row = |label: &super::LabelFigures| {
+        let shares = [label.precision, label.recall, label.f1].map(share);
+        [label.label.clone()].into_iter().chain(shares).chain([label.support.to_string()]).collect()
+    };
+    let rows: Vec<Vec<String>> = report.seen_labels().map(row).collect();
+    let unseen = report.labels.len() - rows.len();
+    let more = (unseen > 0).then(|| format!("{unseen} labels are neither true nor given anywhere"));
+    Table { title: "Labels", head: vec!["label", "precision", "recall", "F1", "samples"], texts: 1, rows, more }
+}
+
+/// The pairs that are confused most.
+pub(super) fn confused(report: &Evaluated) -> Table {
+    let pairs = report.confused();
+    let row = |cell: &&super::ConfusionCell| {
+        vec![cell.truth.clone(), cell.predicted.clone().unwrap_or(NONE.into()), cell.count.to_string()]
+    };
+    let left = pairs.len().saturating_sub(PAIRS);
+    Table {
+        title: "Most confused",
+        head: vec!["true label", "label given", "samples"],
+        texts: 2,
+        rows: pairs.iter().take(PAIRS).map(row).collect(),
+        more: (left > 0).then(|| format!("{left} more pairs")),
+    }
+}
+
+/// Whether scores are the probabilities that they look like.
+pub(super) fn reliability(report: &Evaluated) -> Table {
+    let bins = report.reliability.iter().filter(|bin| bin.samples > 0);
+    let row = |bin: &super::ReliabilityBin| {
+        let range = format!("{:.2} to {:.2}", bin.from, bin.to);
+        vec![range, share(bin.confidence), share(bin.accuracy), bin.samples.to_string()]
+    };
+    Table {
+        title: "Reliability",
+        head: vec!["score", "mean score", "right", "samples"],
+        texts: 1,
+        rows: bins.map(row).collect(),
+        more: None,
+    }
+}
+
+/// What thresholds leave.
+pub(super) fn abstention(report: &Evaluated) -> Table {
+    let row = |point: &super::AbstentionPoint| {
+        let accuracy = point.accuracy.map_or("–".into(), share);
+        vec![format!("{:.2}", point.threshold), share(point.coverage), accuracy]
+    };
+    Table {
+        title: "Accuracy against coverage",
+        head: vec!["threshold", "coverage", "accuracy"],
+        texts: 0,
+        rows: report.abstention.iter().map(row).collect(),
+        more: None,
+    }
+}
+
+/// What was asked for.
+pub(super) fn bars(report: &Evaluated) -> Table {
+    let row = |bar: &super::Bar| {
+        let met = if bar.met { "met" } else { "MISSED" };
+        vec![bar.name.clone(), bar.asked.clone(), bar.found.clone(), met.to_string()]
+    };
+    let rows = report.bars.iter().map(row).collect();
+    Table { title: "Bars", head: vec!["bar", "asked", "found", ""], texts: 4, rows, more: None }
+}
+
+/// How long it took, in a sentence.
+pub(super) fn timing(timing: &Timing) -> String {
+    let speed = timing.samples_per_second.map(|speed| format!("{speed:.0} mails/s scored together"));
+    let alone = timing.p50_ms.zip(timing.p95_ms).zip(timing.p99_ms).map(|((p50, p95), p99)| {
+        format!("P50 {}, P95 {}, P99 {} for {} scored one by one", ms(p50), ms(p95), ms(p99), timing.timed)
+    });
+    let parts: Vec<String> = speed.into_iter().chain(alone).collect();
+    format!("{}; from clean text to verdict", parts.join(", "))
+}
+
+fn ms(time: f64) -> String {
+    if time < 10.0 { format!("{time:.2} ms") } else { format!("{time:.0} ms") }
+}
+
+/// What a label file takes to reach the precision that was asked for.
+pub(super) fn target(report: &Evaluated) -> Option<(String, String)> {
+    let target = report.target.as_ref()?;
+    let mut lines = String::new();
+    for found in &target.thresholds {
+        let name = toml_string(&found.label);
+        match found.threshold {
+            Some(threshold) => {
+                let lost = format!("{} of {} right", found.right, found.kept);
+                lines.push_str(&format!("[[label]]\nname = {name}\nthreshold = {threshold:.4} # {lost}\n\n"));
+            }
+            None if found.kept == 0 => lines.push_str(&format!("# {name}: given to no sample\n\n")),
+            None => {
+                lines.push_str(&format!("# {name}: no threshold will do, {} of {} right\n\n", found.right, found.kept));
+            }
+        }
+    }
+    Some((format!("Thresholds for a precision of {}", target.precision), lines.trim_end().to_string() + "\n"))
+}
+
+/// A TOML basic string, without line breaks and what turns a line around even in a comment.
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                quoted.push_str(&format!("\\u{:04X}", u32::from(c)));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,79 @@
+//! The examples of README that check a label set: the steps of the GitHub workflow, and the hook of git.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::mailsort::root;
+
+/// The code block of README behind a line that begins so.
+fn block(begins: &str) -> String {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let rest = readme.split(begins).nth(1).unwrap_or_else(|| panic!("README has no block {begins:?}"));
+    rest.split("```").next().unwrap().to_string()
+}
+
+/// Runs a script in a folder, with the program under test on the path.
+fn shell(folder: &Path, script: &str) -> std::process::Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_mailsort")).parent().unwrap().to_path_buf();
+    let others = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([program].into_iter().chain(std::env::split_paths(&others))).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]).current_dir(folder).env("PATH", path).env("HOME", folder).env("NO_COLOR", "1");
+    command.env("GITHUB_STEP_SUMMARY", folder.join("summary.md")).output().unwrap()
+}
+
+/// The files that the examples read.
+fn copy_of_examples() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["labels/tickets.toml", "samples/labelled.jsonl"] {
+        let copy = folder.path().join(name);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(root().join(name), copy).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn the_workflow_of_readme_runs() {
+    let workflow = block("```yaml\n");
+    let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
+    assert!(steps.len() >= 2, "{workflow}");
+    let folder = copy_of_examples();
+    for step in steps {
+        let output = shell(folder.path(), step);
+        assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let summary = fs::read_to_string(folder.path().join("summary.md")).unwrap();
+    assert!(
+        summary.contains("## mailsort eval") && fs::metadata(folder.path().join("report.xml")).is_ok(),
+        "{summary}"
+    );
+}
+
+#[test]
+fn the_hook_of_readme_lets_good_labels_pass_and_no_others() {
+    let hook = block("```sh\n#!/bin/sh\n");
+    let folder = copy_of_examples();
+    let git = "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm begin";
+    let begun = shell(folder.path(), git);
+    if !begun.status.success() {
+        eprintln!("skipped: git: {}", String::from_utf8_lossy(&begun.stderr));
+        return;
+    }
+    let untouched = shell(folder.path(), &hook);
+    assert!(
+        untouched.status.success() && untouched.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&untouched.stderr)
+    );
+    let labels = folder.path().join("labels/tickets.toml");
+    let text = fs::read_to_string(&labels).unwrap();
+    fs::write(&labels, text.replace("parcels", "boxes")).unwrap();
+    let fine = shell(folder.path(), &format!("git add .\n{hook}"));
+    assert!(fine.status.success(), "{}", String::from_utf8_lossy(&fine.stderr));
+    fs::write(&labels, text.replace("description = ", "description = \"recipes and cooking\" # ")).unwrap();
+    let spoilt = shell(folder.path(), &format!("git add .\n{hook}"));
+    let said = String::from_utf8_lossy(&spoilt.stderr);
+    assert!(spoilt.status.code() == Some(1) && said.contains("missed: accuracy"), "{said}");
+}
