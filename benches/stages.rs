@@ -159,8 +159,9 @@ fn end_to_end(bencher: Bencher, name: &str) {
     let label =
         |label: &mailsort::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
     let labels: Vec<LabelText> = set.labels.iter().map(label).collect();
-    let vectors = ENGINE.embed_labels(&labels).into_iter().flatten().flatten().collect();
-    let sorter = ZeroShot::new(vectors, ENGINE.temperature());
+    let vectors: Vec<Vec<f32>> = ENGINE.embed_labels(&labels).into_iter().flatten().flatten().collect();
+    let temperature = ENGINE.temperature(&vectors);
+    let sorter = ZeroShot::new(vectors, temperature);
     each(bencher, &corpus(name).mails, |bytes| {
         let document = intake::read(raw(bytes), &Reading::default()).ok()?;
         let embedding = ENGINE.embed(&[document.text()], None, ENGINE.default_max_tokens()).ok()?.pop()??;

@@ -80,8 +80,8 @@ fn main() -> Result<()> {
     let mut all = Vec::new();
     for task in tasks() {
         let rows = thinned(rows(&folder, &task)?, most);
-        let (labels, scored) = scored(&*model, &rows)?;
-        let Quality { accuracy, ece, .. } = measure(&scored, model.temperature());
+        let (labels, temperature, scored) = scored(&*model, &rows)?;
+        let Quality { accuracy, ece, .. } = measure(&scored, temperature);
         let beside = teacher.get(&task.key).map_or("–".to_string(), |score| format!("{score:.1}"));
         println!(
             "| {} | {} | {labels} | {:.1} | {beside} | {:.1} |",
@@ -136,8 +136,8 @@ fn thinned(rows: Vec<Row>, most: usize) -> Vec<Row> {
 /// The raw scores of a row, and which label is right. No scores where the model knows no word of the text.
 type Scored = (Option<Vec<f32>>, usize);
 
-/// The number of labels, and each row scored against all of them.
-fn scored(model: &dyn Embedder, rows: &[Row]) -> Result<(usize, Vec<Scored>)> {
+/// The number of labels, the factor that suits them, and each row scored against all of them.
+fn scored(model: &dyn Embedder, rows: &[Row]) -> Result<(usize, f32, Vec<Scored>)> {
     let mut names: Vec<&str> = rows.iter().map(|row| row.label.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -145,8 +145,10 @@ fn scored(model: &dyn Embedder, rows: &[Row]) -> Result<(usize, Vec<Scored>)> {
         names.iter().map(|name| LabelText { name: name.to_string(), description: None }).collect();
     // A label of which no word is known is as far from every text as from any other.
     let unknown = || vec![0.0; model.dims()];
-    let vectors = model.embed_labels(&texts)?.into_iter().map(|vector| vector.unwrap_or_else(unknown)).collect();
-    let sorter = ZeroShot::new(vectors, model.temperature());
+    let vectors: Vec<Vec<f32>> =
+        model.embed_labels(&texts)?.into_iter().map(|vector| vector.unwrap_or_else(unknown)).collect();
+    let temperature = model.temperature(&vectors);
+    let sorter = ZeroShot::new(vectors, temperature);
     let texts: Vec<String> = rows.iter().map(|row| row.text.clone()).collect();
     let start = Instant::now();
     let embeddings = model.embed(&texts, None, model.default_max_tokens())?;
@@ -155,7 +157,7 @@ fn scored(model: &dyn Embedder, rows: &[Row]) -> Result<(usize, Vec<Scored>)> {
         let raw = embedding.map(|embedding| sorter.scores(&embedding.vector).raw);
         Ok((raw, names.binary_search(&row.label.as_str()).ok().context("a label of its own")?))
     });
-    Ok((names.len(), scored.collect::<Result<_>>()?))
+    Ok((names.len(), temperature, scored.collect::<Result<_>>()?))
 }
 
 /// Shares of 1, and the log loss in nats.

@@ -15,7 +15,8 @@
 //!   alone knows hf-hub and ureq, `device` alone CUDA, `flash` alone flash-attn; `checkpoint/` opens files, `vocabulary`
 //!   and `prompt` make tokens, `tasks` keeps those of labels, `batch` packs them, `qwen3` is the model, `ops` and
 //!   `kernels/` its arithmetic, `composed` what stands for the kernels on a GPU; `encoder/` holds BERT and XLM-RoBERTa
-//! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic
+//! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic. `sorting/linear/` learns classifiers from examples
+//!   and is the only place that knows argmin and ndarray
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite

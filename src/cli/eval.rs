@@ -67,6 +67,10 @@ pub struct Judging {
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
     pub label: Vec<String>,
 
+    /// Judge a classifier of `mailsort train`; of a label file beside it only thresholds are read
+    #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
+    pub classifier: Option<PathBuf>,
+
     /// Give no label when the best score is below this, which counts as wrong; as with `classify`, a label's own
     /// threshold wins
     #[arg(short, long, value_name = "SCORE", value_parser = threshold)]

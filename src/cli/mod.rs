@@ -6,6 +6,7 @@ mod labelled;
 mod model;
 mod models;
 mod reading;
+mod train;
 mod writing;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
+pub use train::{Learning, NGrams, Train, Trained};
 pub use writing::{Output, Texts, Writing};
 
 /// Classifies mail and documents against labels in plain words, on this machine.
@@ -38,6 +40,7 @@ impl Cli {
         match &self.command {
             Command::Classify(arguments) => arguments.run.threads,
             Command::Eval(arguments) => arguments.run.threads,
+            Command::Train(arguments) => arguments.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }
@@ -62,8 +65,9 @@ Examples:
 Label files:
   Plain words in any language, one label a line: `name` or `name: description`.
   A file that ends in .toml may also hold `instruct` and `threshold`, and one [[label]] table a
-  label with `name`, `description`, `threshold` and `examples`. The built-in model reads names and
-  descriptions; `instruct` and `examples` are for models that use them.";
+  label with `name`, `description`, `threshold` and `examples`. Models that give vectors, the
+  built-in one among them, place a label between its words and its examples; rerankers read
+  names and descriptions. `instruct` is for models that take an instruction.";
 
 const SHOW_HELP: &str = "\
 Examples:
@@ -85,6 +89,10 @@ pub enum Command {
     /// Score every mail against the labels and write one record each
     #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
+
+    /// Learn a classifier from labelled samples
+    #[command(after_help = format!("{}\n\n{EXIT_STATUS}", train::HELP))]
+    Train(Box<Train>),
 
     /// Judge a model and a label set by labelled samples, and fail where they fall short
     #[command(after_help = eval::HELP)]
@@ -186,13 +194,23 @@ pub struct Classify {
 #[command(next_help_heading = "Labels")]
 pub struct Labels {
     /// A label file; given several times, each set gives its own verdict in the same record
-    #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present = "label", value_hint = ValueHint::FilePath)]
+    #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present_any = ["label", "classifier"], value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
     /// A label as `name` or `name: description`; may be given several times. Labels given so are a set of their own,
     /// called `label`
     #[arg(long, value_name = "LABEL")]
     pub label: Vec<String>,
+
+    /// Sort with a classifier that `mailsort train` has learned from examples. It says which labels there are, which model
+    /// and how mails are cleaned; of a label file beside it only thresholds are read
+    #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
+    pub classifier: Option<PathBuf>,
+
+    /// Whether the `examples` of label files count: for a model that gives vectors, a label lies between its own words and
+    /// its examples
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "on", default_missing_value = "on", num_args = 0..=1, require_equals = true)]
+    pub examples: Examples,
 
     /// How many labels each record shows
     #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
@@ -203,9 +221,18 @@ pub struct Labels {
     #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
     pub threshold: Option<f32>,
 
-    /// Print cosines, or a reranker's logits, instead of probabilities; thresholds are compared with them too
+    /// Print cosines, or the logits of a reranker or classifier, instead of probabilities; thresholds are compared with them too
     #[arg(long)]
     pub raw_scores: bool,
+}
+
+/// Whether examples of labels count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Examples {
+    /// They do
+    On,
+    /// Names and descriptions alone
+    Off,
 }
 
 fn score(text: &str) -> Result<f32, String> {

@@ -9,7 +9,7 @@ use super::{MOST, at_least_one};
 use crate::engine::{Dtype, device::DeviceChoice};
 
 /// The model.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct Engine {
     /// Which model.

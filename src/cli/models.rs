@@ -20,7 +20,7 @@ Environment:
   HTTPS_PROXY, NO_PROXY  a proxy on the way";
 
 /// Which model.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelSource {
     /// A model of `mailsort models list`, OWNER/NAME on the hub, OWNER/NAME/FILE.gguf, a folder, or a .gguf file

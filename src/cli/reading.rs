@@ -113,6 +113,11 @@ impl Cleaning {
         Reading { switches: self.switches(), min_text: self.min_text }
     }
 
+    /// True when nothing was asked for.
+    pub fn is_default(&self) -> bool {
+        self.reading() == Reading::default()
+    }
+
     fn switches(&self) -> Switches {
         let on = |keep: bool| !(keep || self.no_clean);
         Switches {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
+use super::classifier::Given;
 use super::model::{self, Ready};
 use super::scoring::Scoring;
 use super::stream::{Stream, Verb};
-use crate::cli::{Classify, Labels};
+use crate::cli::{Classify, Examples, Labels};
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::Verdict;
@@ -23,30 +24,47 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let Classify { input, labels, cleaning, output, run, .. } = arguments;
     let downloads = Downloads::new(output.writing.level(), output.writing.progress);
     let report = Report::new(output.writing.level(), output.writing.progress);
-    let sets = label_sets(labels)?;
+    let given = labels.classifier.as_deref().map(Given::read).transpose()?;
+    let sets = match &given {
+        Some(given) => vec![given.set(&labels.files)?],
+        None => label_sets(labels)?,
+    };
+    let needed = given.as_ref().map(|given| given.engine(&arguments.engine)).transpose()?;
+    let engine = needed.as_ref().unwrap_or(&arguments.engine);
+    let reading = given.as_ref().map_or_else(|| Ok(cleaning.reading()), |given| given.reading(cleaning))?;
     // Neither may become the output.
     let model = arguments.engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
     let also_read: Vec<PathBuf> = labels
         .files
         .iter()
+        .chain(&labels.classifier)
         .chain(&arguments.engine.cache)
         .chain(&model)
         .filter(|path| path.exists())
         .cloned()
         .collect();
-    let stream = Stream::open(input, &output.writing, cleaning.reading(), run.threads, &also_read)?;
-    let plan = model::plan(&arguments.engine, &report, &downloads)?;
-    check_thresholds(&sets, labels, plan.is_of_pairs(), &report)?;
-    let shown = arguments.engine.shortlist.unwrap_or(usize::MAX).min(labels.top_k);
+    let stream = Stream::open(input, &output.writing, reading, run.threads, &also_read)?;
+    let plan = model::plan(engine, &report, &downloads)?;
+    let pairs = plan.is_of_pairs();
+    let raw = if pairs || given.is_some() { Raw::Logits } else { Raw::Cosines };
+    let independent = pairs || given.as_ref().is_some_and(Given::is_of_questions);
+    check_thresholds(&sets, labels, raw, independent, &report)?;
+    if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
+        report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
+    }
+    let shown = engine.shortlist.unwrap_or(usize::MAX).min(labels.top_k);
     let layout = Layout {
         sets: sets.iter().map(set_layout).collect(),
         top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
-        model: plan.id().to_string(),
+        model: given.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id())),
     };
     let form = output.form();
     form.check(&layout)?;
     // All that may be wrong with flags is told before minutes are spent on this.
-    let Ready { scorer, fingerprint } = plan.load(&sets, &report)?;
+    let Ready { scorer, fingerprint } = match given {
+        Some(given) => given.load(&plan, &report)?,
+        None => plan.load(&sets, &report)?,
+    };
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
     let piece = plan.piece();
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
@@ -74,6 +92,9 @@ fn label_sets(labels: &Labels) -> Result<Vec<LabelSet>> {
     if !labels.label.is_empty() {
         sets.push(LabelSet::from_arguments(&labels.label)?);
     }
+    if labels.examples == Examples::Off {
+        sets.iter_mut().flat_map(|set| &mut set.labels).for_each(|label| label.examples.clear());
+    }
     for (at, set) in sets.iter().enumerate() {
         ensure!(
             !sets[..at].iter().any(|before| before.name == set.name),
@@ -85,12 +106,20 @@ fn label_sets(labels: &Labels) -> Result<Vec<LabelSet>> {
     Ok(sets)
 }
 
+/// What probabilities are made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Raw {
+    Cosines,
+    Logits,
+}
+
 /// Thresholds must be of the kind of score that they are compared with.
-fn check_thresholds(sets: &[LabelSet], labels: &Labels, pairs: bool, report: &Report) -> Result<()> {
-    let (range, what) = match (labels.raw_scores, pairs) {
+/// `independent` says that scores of one set do not sum to 1.
+fn check_thresholds(sets: &[LabelSet], labels: &Labels, raw: Raw, independent: bool, report: &Report) -> Result<()> {
+    let (range, what) = match (labels.raw_scores, raw) {
         (false, _) => (0.0..=1.0, "probabilities are 0 to 1; other scores need --raw-scores"),
-        (true, false) => (-1.0..=1.0, "cosines are -1 to 1"),
-        (true, true) => (f32::MIN..=f32::MAX, "logits are numbers"),
+        (true, Raw::Cosines) => (-1.0..=1.0, "cosines are -1 to 1"),
+        (true, Raw::Logits) => (f32::MIN..=f32::MAX, "logits are numbers"),
     };
     let fits = |threshold: f32| range.contains(&threshold);
     ensure!(labels.threshold.is_none_or(fits), "--threshold {}: {what}", labels.threshold.unwrap_or_default());
@@ -100,10 +129,10 @@ fn check_thresholds(sets: &[LabelSet], labels: &Labels, pairs: bool, report: &Re
             report.warn(format_args!(
                 "with --raw-scores the thresholds of the label set {:?} are compared with {}",
                 set.name,
-                if pairs { "logits" } else { "cosines" }
+                if raw == Raw::Logits { "logits" } else { "cosines" }
             ));
         }
-        if set.labels.len() == 1 && !labels.raw_scores && !pairs {
+        if set.labels.len() == 1 && !labels.raw_scores && !independent {
             report.warn(format_args!(
                 "the label set {:?} has one label, so its score is always 1; add a label for the rest, or use \
                  --raw-scores",

@@ -1,6 +1,7 @@
 //! One file per verb: builds the parts and wires the stream.
 
 mod cache;
+mod classifier;
 mod classify;
 mod completions;
 mod downloads;
@@ -17,6 +18,7 @@ mod show;
 mod sizes;
 mod stop;
 mod stream;
+mod train;
 
 use std::process::ExitCode;
 
@@ -33,6 +35,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
+        Command::Train(arguments) => train::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
-use super::scoring::{Memory, Pairs, Scorer, Vectors};
+use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
 use super::stream::PIECE;
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
@@ -23,6 +23,12 @@ pub(super) struct Ready {
     pub(super) scorer: Scorer,
     /// All that the scores depend on besides labels and texts, for a run that goes on after another.
     pub(super) fingerprint: String,
+}
+
+/// A model that makes vectors of texts, for a classifier.
+pub(super) struct Embedding {
+    pub(super) embeddings: Embeddings,
+    pub(super) key: ModelKey,
 }
 
 /// The models that the flags ask for, none of them loaded.
@@ -177,7 +183,7 @@ impl Plan<'_> {
         let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
         self.say_device(report);
         let mut fingerprint = String::new();
-        let (model, memory) = self.open(&self.main, report, &mut fingerprint)?;
+        let (model, memory, _) = self.open(&self.main, report, &mut fingerprint)?;
         let scorer = match model {
             Model::Embedder(engine) => {
                 Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
@@ -185,10 +191,10 @@ impl Plan<'_> {
             Model::Reranker(engine) => {
                 let shortlist = match (&self.faster, flags.shortlist) {
                     (Some(faster), Some(most)) => match self.open(faster, report, &mut fingerprint)? {
-                        (Model::Embedder(engine), memory) => {
+                        (Model::Embedder(engine), memory, _) => {
                             Some((Vectors::new(engine, sets, &instructs, None, memory)?, most))
                         }
-                        (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
+                        (Model::Reranker(_), ..) => bail!("a reranker cannot choose labels"),
                     },
                     _ => None,
                 };
@@ -198,6 +204,24 @@ impl Plan<'_> {
         let Engine { instruct, shortlist, max_tokens, .. } = flags;
         let fingerprint = format!("{fingerprint} {instruct:?} {shortlist:?} {max_tokens:?}");
         Ok(Ready { scorer, fingerprint })
+    }
+
+    /// Loads the model for its vectors alone.
+    ///
+    /// # Errors
+    /// When it gives none, is damaged or does not fit into the memory.
+    pub(super) fn load_embedding(&self, report: &Report) -> Result<Embedding> {
+        ensure!(
+            !self.is_of_pairs(),
+            "{} is a reranker, and a classifier is learned from vectors: name an embedding, or take the reranker's records \
+             as samples",
+            self.id()
+        );
+        self.say_device(report);
+        let (Model::Embedder(engine), memory, key) = self.open(&self.main, report, &mut String::new())? else {
+            bail!("{} gives no vectors", self.id());
+        };
+        Ok(Embedding { embeddings: Embeddings::new(engine, self.flags.max_tokens, memory), key })
     }
 
     /// Says where it computes, where that was left to the program and there is something to compute on it.
@@ -211,9 +235,16 @@ impl Plan<'_> {
     }
 
     /// Opens a model, and its part of the cache.
-    fn open(&self, chosen: &Chosen, report: &Report, fingerprint: &mut String) -> Result<(Model, Option<Memory>)> {
+    fn open(
+        &self,
+        chosen: &Chosen,
+        report: &Report,
+        fingerprint: &mut String,
+    ) -> Result<(Model, Option<Memory>, ModelKey)> {
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
-            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None));
+            let (revision, dtype) = (Builtin::fingerprint(), "f32 cpu".into());
+            let key = ModelKey { id: BUILTIN.into(), is_path: false, revision, dtype };
+            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None, key));
         };
         let Engine { dtype, batch_tokens, .. } = *self.flags;
         let options = Options { dtype, dims: *dims, batch_tokens };
@@ -224,6 +255,6 @@ impl Plan<'_> {
         let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
         fingerprint.push_str(&format!("{id} {revision} {class} {dims:?};"));
         let key = ModelKey { id: id.clone(), is_path, revision, dtype: class };
-        Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key))))
+        Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key.clone())), key))
     }
 }

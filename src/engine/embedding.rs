@@ -115,7 +115,7 @@ impl Embedder for Qwen3Embedding {
         Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
     }
 
-    fn temperature(&self) -> f32 {
+    fn temperature(&self, _: &[Vec<f32>]) -> f32 {
         TEMPERATURE
     }
 }

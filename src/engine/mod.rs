@@ -76,8 +76,8 @@ pub trait Embedder: Send + Sync {
     /// When the model cannot run, for want of memory.
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>>;
 
-    /// The calibrated factor between a raw score and the logit of a softmax over the labels.
-    fn temperature(&self) -> f32;
+    /// The calibrated factor between a raw score and the logit of a softmax over labels with these vectors.
+    fn temperature(&self, labels: &[Vec<f32>]) -> f32;
 }
 
 /// What mails are judged by: labels, and what the question is.

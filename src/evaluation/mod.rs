@@ -14,6 +14,7 @@ mod abstention;
 mod confusion;
 mod labels;
 mod percentile;
+mod questions;
 mod reliability;
 mod significance;
 
@@ -21,6 +22,7 @@ pub use abstention::{Abstention, LabelThreshold, abstention, thresholds};
 pub use confusion::{Cell, Confusion};
 pub use labels::LabelScores;
 pub use percentile::percentile;
+pub use questions::Questions;
 pub use reliability::{BINS, Bin, Reliability};
 pub use significance::{McNemar, mcnemar};
 

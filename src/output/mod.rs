@@ -10,6 +10,7 @@ mod part;
 mod table;
 mod target;
 mod texts;
+pub mod trained;
 mod tsv;
 mod written;
 

@@ -1,11 +1,13 @@
 //! Vectors in, scores and rankings out. Pure arithmetic.
 
+pub mod linear;
 pub mod zero_shot;
 
 use std::sync::Arc;
 
 use crate::record::{DECIMALS, Ranking, Scores};
 
+pub use linear::Linear;
 pub use zero_shot::ZeroShot;
 
 /// How scores become a ranking.

@@ -24,6 +24,7 @@
 //! - `samples`: `samples/` against the clean texts and labels beside them
 //! - `show`: what the model sees, and what was cut
 //! - `shell`: completions complete, and manual pages format without a warning
+//! - `train`: classifiers from examples: learned, used, refused, and the same whatever the threads
 //! - `tidy`: the source is as `src/lib.rs` states
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on may stop")]
@@ -55,3 +56,4 @@ mod samples;
 mod shell;
 mod show;
 mod tidy;
+mod train;

@@ -42,7 +42,9 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("anstyle", &["src/output/table/mod.rs"]),
     ("terminal_size", &["src/output/page.rs"]),
     ("unicode_width", &["src/output/table/fit.rs"]),
-    ("unicode_segmentation", &["src/output/table/fit.rs"]),
+    ("unicode_segmentation", &["src/output/table/fit.rs", "src/sorting/linear/ngrams.rs"]),
+    ("argmin", &["src/sorting/linear/"]),
+    ("ndarray", &["src/sorting/linear/"]),
     ("clap_complete", &["src/cli/", "src/commands/completions.rs"]),
     ("clap_mangen", &["src/commands/man.rs"]),
     (
@@ -56,6 +58,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/output/mod.rs",
             "src/output/evaluation/mod.rs",
             "src/report.rs",
+            "src/sorting/linear/train.rs",
         ],
     ),
 ];

@@ -13,6 +13,7 @@ use std::slice;
 
 use anyhow::{Context, Result, ensure};
 
+use super::classifier::Given;
 use super::model::{self, Ready};
 use super::scoring::Scoring;
 use super::{inputs, samples, stream};
@@ -36,18 +37,34 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let downloads = Downloads::new(output.level(), output.progress);
     let mut report = Report::new(output.level(), output.progress);
     let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let read = samples.samples.iter().chain(&samples.maildirs).chain(&judging.labels).chain(&bars.baseline);
+    let read = samples
+        .samples
+        .iter()
+        .chain(&samples.maildirs)
+        .chain(&judging.labels)
+        .chain(&judging.classifier)
+        .chain(&bars.baseline);
     let read = read.chain(&engine.cache).chain(&model).filter(|path| path.exists());
     inputs::Output::new(output.output.as_deref()).spare(read)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
-    let given = label_set(judging)?;
+    let classifier = judging.classifier.as_deref().map(Given::read).transpose()?;
+    let given = match &classifier {
+        Some(classifier) => Some(classifier.set(judging.labels.as_slice())?),
+        None => label_set(judging)?,
+    };
+    let needed = classifier.as_ref().map(|classifier| classifier.engine(engine)).transpose()?;
+    let engine = needed.as_ref().unwrap_or(engine);
+    let reading = classifier.as_ref().map_or_else(|| Ok(cleaning.reading()), |given| given.reading(cleaning))?;
     let pool = stream::pool(run.threads)?;
-    let gathered = samples::gather(samples, &cleaning.reading(), &pool, &report)?;
+    let gathered = samples::gather(samples, &reading, &pool, &report)?;
     let (set, judged) = truth::resolve(given, gathered, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
     let plan = model::plan(engine, &report, &downloads)?;
-    let model = plan.id().to_string();
-    let Ready { scorer, .. } = plan.load(slice::from_ref(&set), &report)?;
+    let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
+    let Ready { scorer, .. } = match classifier {
+        Some(classifier) => classifier.load(&plan, &report)?,
+        None => plan.load(slice::from_ref(&set), &report)?,
+    };
     let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
     let rows = truth::rows(&set, &judged, &scored.verdicts);

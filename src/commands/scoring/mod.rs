@@ -1,5 +1,7 @@
 //! From documents to verdicts: whichever model scores, behind whichever shortlist and cache.
 
+mod embeddings;
+mod learned;
 mod memory;
 mod pairs;
 mod retry;
@@ -15,6 +17,8 @@ use crate::labels::LabelSet;
 use crate::record::{Document, Intake, Outcome, Reason, Scores, Verdict};
 use crate::sorting::Rules;
 
+pub(super) use embeddings::Embeddings;
+pub(super) use learned::Learned;
 pub(super) use memory::Memory;
 pub(super) use pairs::Pairs;
 pub(super) use vectors::Vectors;
@@ -34,6 +38,8 @@ pub(super) enum Scorer {
     Vectors(Vectors),
     /// Pairs of text and label.
     Pairs(Pairs),
+    /// A classifier on vectors of texts.
+    Learned(Learned),
 }
 
 /// What a scorer makes of one text.
@@ -49,6 +55,7 @@ impl Scorer {
         match self {
             Self::Vectors(vectors) => vectors.score(texts),
             Self::Pairs(pairs) => Ok(pairs.score(texts)?.into_iter().map(Some).collect()),
+            Self::Learned(learned) => learned.score(texts),
         }
     }
 
@@ -57,6 +64,7 @@ impl Scorer {
         match self {
             Self::Vectors(vectors) => vectors.probe(),
             Self::Pairs(pairs) => pairs.probe(),
+            Self::Learned(learned) => learned.probe(),
         }
     }
 
@@ -64,6 +72,7 @@ impl Scorer {
         match self {
             Self::Vectors(vectors) => vectors.trouble(),
             Self::Pairs(pairs) => pairs.trouble(),
+            Self::Learned(learned) => learned.trouble(),
         }
     }
 }

@@ -2,21 +2,19 @@
 
 use anyhow::{Result, bail};
 
-use super::memory::{Asked, Memory};
-use super::{Scored, label_texts};
+use super::{Embeddings, Memory, Scored, label_texts};
 use crate::engine::{Embedder, Embedding};
 use crate::labels::LabelSet;
 use crate::record::Scores;
 use crate::sorting::ZeroShot;
+use crate::sorting::zero_shot::prototype;
 
 /// An embedder and the vectors of all labels.
 pub(in crate::commands) struct Vectors {
-    engine: Box<dyn Embedder>,
+    embeddings: Embeddings,
     sets: Vec<Set>,
     /// What is asked, each once, as sets may share an instruction.
     instructs: Vec<Option<String>>,
-    max_tokens: usize,
-    memory: Option<Memory>,
     /// What the model can read if it can run: the words of a label.
     probe: Vec<String>,
 }
@@ -39,6 +37,7 @@ impl Vectors {
         max_tokens: Option<usize>,
         memory: Option<Memory>,
     ) -> Result<Self> {
+        let embeddings = Embeddings::new(engine, max_tokens, memory);
         let mut distinct: Vec<Option<String>> = Vec::new();
         let mut made = Vec::new();
         for (set, instruct) in sets.iter().zip(instructs) {
@@ -46,11 +45,10 @@ impl Vectors {
             if known == distinct.len() {
                 distinct.push(instruct.clone());
             }
-            made.push(Set { sorter: sorter(&*engine, set)?, instruct: known });
+            made.push(Set { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });
         }
-        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
         let probe = sets.iter().flat_map(|set| set.labels.first()).map(|label| label.words()).take(1).collect();
-        Ok(Self { engine, sets: made, instructs: distinct, max_tokens, memory, probe })
+        Ok(Self { embeddings, sets: made, instructs: distinct, probe })
     }
 
     /// Scores texts. `None` for one of which the model knows no word.
@@ -58,7 +56,7 @@ impl Vectors {
     /// # Errors
     /// When the model cannot run.
     pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
-        let by_instruct = self.instructs.iter().map(|instruct| self.embed(texts, instruct.as_deref()));
+        let by_instruct = self.instructs.iter().map(|instruct| self.embeddings.embed(texts, instruct.as_deref()));
         let by_instruct: Vec<Vec<Option<Embedding>>> = by_instruct.collect::<Result<_>>()?;
         let scored = |at: usize| {
             let embeddings: Vec<&Embedding> =
@@ -79,7 +77,7 @@ impl Vectors {
     /// When the model cannot run.
     pub(super) fn probe(&self) -> Result<()> {
         let instruct = self.instructs.first().and_then(Option::as_deref);
-        self.engine.embed(&self.probe, instruct, self.max_tokens).map(drop)
+        self.embeddings.probe(&self.probe, instruct)
     }
 
     /// The `most` likeliest labels of each set for each text, best first; all of them for a text without a known word.
@@ -107,33 +105,27 @@ impl Vectors {
         Ok(scored.into_iter().map(lists).collect())
     }
 
-    fn embed(&self, texts: &[String], instruct: Option<&str>) -> Result<Vec<Option<Embedding>>> {
-        let Some(memory) = &self.memory else {
-            return self.engine.embed(texts, instruct, self.max_tokens);
-        };
-        let asked = Asked { instruct, max_tokens: self.max_tokens };
-        let dims = self.engine.dims();
-        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();
-        let mut found = memory.vectors(&keys);
-        let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
-        let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();
-        let made = self.engine.embed(&texts, instruct, self.max_tokens)?;
-        let kept = missing.iter().zip(&made).filter_map(|(&at, made)| Some((keys[at].clone(), made.clone()?)));
-        memory.keep_vectors(kept.collect());
-        missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
-        Ok(found)
-    }
-
     /// What went wrong with the cache, once.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.memory.as_ref()?.trouble()
+        self.embeddings.trouble()
     }
 }
 
-/// Embeds the labels of a set.
-fn sorter(engine: &dyn Embedder, set: &LabelSet) -> Result<ZeroShot> {
+/// Embeds the labels of a set, and their examples as the mails that they are.
+fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
+    let engine = &embeddings.engine;
+    let texts: Vec<String> = set.labels.iter().flat_map(|label| label.examples.iter().cloned()).collect();
+    let mut examples = embeddings.embed(&texts, instruct)?.into_iter();
     let mut vectors = Vec::with_capacity(set.labels.len());
-    for (label, vector) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
+    for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
+        // An example of which no word is known says nothing.
+        let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
+        let vector = if examples.is_empty() {
+            own
+        } else {
+            let examples: Vec<&[f32]> = examples.iter().map(|example| &example.vector[..]).collect();
+            prototype(own.as_deref(), &examples)
+        };
         match vector {
             Some(vector) => vectors.push(vector),
             None => bail!(
@@ -144,5 +136,6 @@ fn sorter(engine: &dyn Embedder, set: &LabelSet) -> Result<ZeroShot> {
             ),
         }
     }
-    Ok(ZeroShot::new(vectors, engine.temperature()))
+    let temperature = engine.temperature(&vectors);
+    Ok(ZeroShot::new(vectors, temperature))
 }

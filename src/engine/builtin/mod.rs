@@ -3,6 +3,7 @@
 //! It is a student of all-MiniLM-L6-v2 for many languages; `model/README.md` says how it was made, what it can do and
 //! what not.
 
+mod calibration;
 mod matrix;
 mod student;
 mod tokens;
@@ -35,6 +36,11 @@ impl Builtin {
         let weights = Weights::embedded()?;
         let tokenizer = Tokenizer::new(&weights);
         Ok(Self { weights, tokenizer, arch: Arch::new() })
+    }
+
+    /// Tells the embedded model from that of another release.
+    pub fn fingerprint() -> String {
+        Weights::fingerprint()
     }
 
     /// Numbers that it has learned, and bytes of its file, which lie in the program.
@@ -101,7 +107,7 @@ impl Embedder for Builtin {
         Ok(labels.iter().map(|label| Some(self.vector(&text(label))?.0)).collect())
     }
 
-    fn temperature(&self) -> f32 {
-        self.weights.temperature
+    fn temperature(&self, labels: &[Vec<f32>]) -> f32 {
+        calibration::factor(labels)
     }
 }

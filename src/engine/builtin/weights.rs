@@ -6,6 +6,7 @@
 use anyhow::{Context, Result, ensure};
 use half::f16;
 use safetensors::{Dtype, SafeTensors};
+use sha2::{Digest, Sha256};
 
 use super::matrix::Matrix;
 
@@ -54,8 +55,6 @@ pub(super) struct Weights {
     pub(super) mix_sum: f32,
     /// Length of the half that sees contexts.
     pub(super) mix_context: f32,
-    /// Factor between a cosine and the logit of a softmax.
-    pub(super) temperature: f32,
 }
 
 impl Weights {
@@ -65,6 +64,14 @@ impl Weights {
     /// When a tensor is missing or has another type or shape than the code expects.
     pub(super) fn embedded() -> Result<Self> {
         Self::parse(&FILE.0).context("the embedded model is damaged")
+    }
+
+    /// A short name for what the embedded file holds, from pieces all over it.
+    pub(super) fn fingerprint() -> String {
+        let file = &FILE.0;
+        let mut hasher = Sha256::new_with_prefix(file.len().to_le_bytes());
+        file.chunks(file.len() / 64 + 1).for_each(|part| hasher.update(&part[..part.len().min(64)]));
+        hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Numbers in the embedded file that were learned, and its bytes.
@@ -112,7 +119,6 @@ impl Weights {
             lang_means: file.slice("lang_means", Dtype::F32, &[file.shape("lang_means")?[0], 2 * dims])?,
             mix_sum: constant("mix_sum")?.parse()?,
             mix_context: constant("mix_ctx")?.parse()?,
-            temperature: constant("temperature")?.parse()?,
         };
         weights.check()?;
         Ok(weights)
@@ -125,7 +131,6 @@ impl Weights {
         let length = self.mix_sum * self.mix_sum + self.mix_context * self.mix_context;
         ensure!((length - 1.0).abs() < 1e-4, "mix_sum and mix_ctx make a vector of length {length}");
         ensure!(self.lang_means.len() / (2 * self.dims) < 127, "lang_means has more languages than a flag can tell");
-        ensure!(self.temperature > 0.0 && self.temperature.is_finite(), "the temperature is {}", self.temperature);
         Ok(())
     }
 

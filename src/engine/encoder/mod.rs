@@ -154,7 +154,7 @@ impl Embedder for Encoder {
     }
 
     /// The factor between a cosine and the logit of a softmax over the labels.
-    fn temperature(&self) -> f32 {
+    fn temperature(&self, _: &[Vec<f32>]) -> f32 {
         self.recipe.temperature
     }
 }

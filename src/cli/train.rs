@@ -1,0 +1,136 @@
+//! Flags of `mailsort train`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum, ValueHint};
+
+use super::{Cleaning, Engine, Run, Samples};
+use crate::report::{Level, Progress};
+use crate::sorting::linear::LabelWeights;
+
+pub(super) const HELP: &str = "\
+Examples:
+  mailsort train tickets.jsonl --output tickets.json
+  mailsort train --maildir ~/Mail --exclude Trash --exclude Sent --output folders.json
+  mailsort classify inbox.mbox --classifier folders.json
+  mailsort train tickets.csv --model qwen3-embedding-0.6b --dims 256 --output tickets.json
+
+A large model teaches a small one:
+  mailsort classify unsorted.mbox -l queues.txt --model qwen3-reranker-4b --output taught.jsonl
+  mailsort train taught.jsonl --min-score 0.8 --output queues.json
+
+Samples:
+  A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label`; where rows have
+  lists of `labels`, each label becomes a question of its own. Of a folder every sub-folder is a
+  label, of a maildir tree every maildir but the inbox. Of records of `mailsort classify` the texts are
+  found again through `source` and `index`, and the score says how much a record counts.
+
+Output:
+  The table on stdout is of cross-validation: every sample is judged by a classifier that has not
+  seen it. The file holds numbers, the names of labels and what they need to be used (model, cleaning
+  switches), but no text. The same samples, flags and seed give the same file.";
+
+/// `mailsort train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// What is known.
+    #[command(flatten)]
+    pub samples: Samples,
+    /// How to learn.
+    #[command(flatten)]
+    pub learning: Learning,
+    /// What makes vectors.
+    #[command(flatten)]
+    pub engine: Engine,
+    /// What counts as text.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+    /// What to write.
+    #[command(flatten)]
+    pub output: Trained,
+    /// How to run.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// How to learn.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Learning")]
+pub struct Learning {
+    /// Decides which samples are held out together
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub seed: u64,
+
+    /// In how many parts the samples are held out, one after the other
+    #[arg(long, value_name = "N", default_value = "5", value_parser = folds)]
+    pub folds: usize,
+
+    /// Learn from words and pairs of words beside the model's vectors: auto is on for the built-in model
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub ngrams: NGrams,
+
+    /// How weak the penalty on large weights is, as C of scikit-learn [default: what does best on samples held out]
+    #[arg(short = 'C', long, value_name = "C", value_parser = penalty)]
+    pub c: Option<f64>,
+
+    /// How much labels count that have few samples
+    #[arg(long, value_enum, value_name = "HOW", default_value = "balanced")]
+    pub label_weights: LabelWeights,
+}
+
+/// When words are features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NGrams {
+    /// For the built-in model
+    Auto,
+    /// For any model
+    On,
+    /// Never
+    Off,
+}
+
+/// The classifier.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Trained {
+    /// Write the classifier to FILE, which appears when it is complete
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
+    pub output: PathBuf,
+
+    /// Say nothing but what ends the run; the table is not printed
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Also name every sample that is left out
+    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Show mails and mails/s on stderr; plain lines where it is no terminal
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl Trained {
+    /// How much is said.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
+}
+
+fn folds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(folds) if (2..=100).contains(&folds) => Ok(folds),
+        _ => Err("not a whole number from 2 to 100".into()),
+    }
+}
+
+fn penalty(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(c) if (1e-6..=1e6).contains(&c) => Ok(c),
+        _ => Err("not a number from 0.000001 to 1000000".into()),
+    }
+}

@@ -1,0 +1,218 @@
+//! A classifier on the command line: what it needs is taken from its file, and flags that say otherwise are refused.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::model::{Embedding, Plan, Ready};
+use super::scoring::{Learned, Scorer};
+use crate::cli::{Cleaning, Engine};
+use crate::engine::BUILTIN;
+use crate::intake::Reading;
+use crate::intake::clean::Switches;
+use crate::labels::{Label, LabelSet};
+use crate::report::Report;
+use crate::sorting::linear::{Classifier, Link};
+
+/// A classifier and where it was read.
+pub(super) struct Given {
+    path: PathBuf,
+    classifier: Classifier,
+    /// Tells it from others.
+    hash: u64,
+}
+
+impl Given {
+    /// Reads the file of a classifier.
+    ///
+    /// # Errors
+    /// When it is not readable, or no classifier.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).with_context(|| {
+            format!("cannot read the classifier {shown} (a file that `mailsort train --output` has written)")
+        })?;
+        let classifier = Classifier::from_json(&bytes).with_context(|| format!("cannot use the classifier {shown}"))?;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        Ok(Self { path: path.to_path_buf(), classifier, hash: hasher.finish() })
+    }
+
+    /// Its labels as a set, called as its file. Thresholds are those of `file`, a label file of which only thresholds are
+    /// read.
+    ///
+    /// # Errors
+    /// When that file is not readable, has no threshold, or has one for another label.
+    pub(super) fn set(&self, files: &[PathBuf]) -> Result<LabelSet> {
+        let label = |name: &std::sync::Arc<str>| Label {
+            name: name.clone(),
+            description: None,
+            threshold: None,
+            examples: Vec::new(),
+        };
+        let mut set = LabelSet {
+            name: self.stem(),
+            instruct: None,
+            threshold: None,
+            labels: self.classifier.names().map(label).collect(),
+        };
+        let [file] = files else {
+            ensure!(files.is_empty(), "with --classifier one label file can say thresholds, not several");
+            return Ok(set);
+        };
+        let given = LabelSet::read(file)?;
+        let file = file.display();
+        set.threshold = given.threshold;
+        for label in given.labels {
+            let known = set.labels.iter_mut().find(|known| known.name == label.name);
+            match known {
+                Some(known) => known.threshold = label.threshold,
+                None => bail!("{file}: the classifier {} has no label {:?}", self.path.display(), label.name),
+            }
+        }
+        ensure!(
+            set.threshold.is_some() || set.labels.iter().any(|label| label.threshold.is_some()),
+            "{file}: with --classifier only thresholds are read from a label file, and there is none in it"
+        );
+        Ok(set)
+    }
+
+    /// True when each label has a probability of its own.
+    pub(super) fn is_of_questions(&self) -> bool {
+        self.classifier.model.link == Link::Sigmoid
+    }
+
+    /// How documents were read when it was trained.
+    ///
+    /// # Errors
+    /// When the flags ask for something else.
+    pub(super) fn reading(&self, flags: &Cleaning) -> Result<Reading> {
+        let about = &self.classifier.about;
+        let needed = Reading { switches: switches(&about.cleaning)?, min_text: about.min_text };
+        let asked = flags.reading();
+        if flags.is_default() || asked == needed {
+            return Ok(needed);
+        }
+        let mut flags: Vec<String> =
+            about.cleaning.iter().filter(|(_, on)| !**on).map(|(step, _)| format!("--keep-{step}")).collect();
+        flags.push(format!("--min-text {}", about.min_text));
+        bail!(
+            "the classifier {} was trained on text that was cleaned in another way; leave the cleaning flags out, or give {}",
+            self.path.display(),
+            flags.join(" ")
+        )
+    }
+
+    /// The flags of the model that it was trained on.
+    ///
+    /// # Errors
+    /// When the given ones say otherwise.
+    pub(super) fn engine(&self, given: &Engine) -> Result<Engine> {
+        let needs = &self.classifier.about.model;
+        let shown = self.path.display();
+        ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
+        let is_builtin = needs.id == BUILTIN;
+        let dims = given.dims.is_none_or(|dims| dims == needs.dims && !is_builtin);
+        ensure!(dims, "--dims: the classifier {shown} needs the vectors of {} values of {}", needs.dims, needs.id);
+        ensure!(
+            given.max_tokens.is_none_or(|most| most == needs.max_tokens),
+            "--max-tokens: the classifier {shown} was trained with {}",
+            needs.max_tokens
+        );
+        let instruct = given.instruct.as_ref().is_none_or(|given| Some(given) == needs.instruct.as_ref());
+        ensure!(
+            instruct,
+            "--instruct: the classifier {shown} was trained with {}",
+            match &needs.instruct {
+                Some(instruct) => format!("{instruct:?}"),
+                None => "the model's own".into(),
+            }
+        );
+        let mut engine = given.clone();
+        if engine.source.model.is_none() {
+            engine.source.model = (!is_builtin).then(|| needs.name.clone());
+            engine.source.revision = needs.is_commit.then(|| needs.revision.clone());
+        }
+        // What the model gives by itself need not be asked for, and not every model can be asked.
+        engine.dims = needs.asked_dims;
+        engine.instruct = needs.instruct.clone();
+        engine.max_tokens = Some(needs.max_tokens);
+        Ok(engine)
+    }
+
+    /// What records call it, on the model `id`.
+    pub(super) fn id(&self, id: &str) -> String {
+        format!("{id}+{}", self.stem())
+    }
+
+    fn stem(&self) -> String {
+        self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Loads the model and checks that it is the right one.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or is another one.
+    pub(super) fn load(self, plan: &Plan<'_>, report: &Report) -> Result<Ready> {
+        let Self { path, classifier, hash } = self;
+        let Embedding { embeddings, key } = plan.load_embedding(report)?;
+        let needs = &classifier.about.model;
+        let shown = path.display();
+        ensure!(
+            key.revision == needs.revision,
+            "the classifier {shown} was trained on {} (revision {}), and {} has the revision {}; name that model with \
+             --model or train again",
+            needs.id,
+            needs.revision,
+            key.id,
+            key.revision
+        );
+        if key.dtype != needs.dtype {
+            report.warn(format_args!(
+                "the classifier {shown} was trained on vectors in {}, which are {} here; scores differ a little",
+                needs.dtype, key.dtype
+            ));
+        }
+        let fingerprint = format!("{} {} {} {hash:x}", key.id, key.revision, key.dtype);
+        Ok(Ready { scorer: Scorer::Learned(Learned::new(embeddings, classifier, &path)?), fingerprint })
+    }
+}
+
+/// The cleaning steps by name, as a file has them.
+pub(super) fn named(switches: Switches) -> BTreeMap<String, bool> {
+    let Switches { quotes, forwards, signatures, disclaimers, footers, links, html } = switches;
+    let steps = [
+        ("quotes", quotes),
+        ("forwards", forwards),
+        ("signatures", signatures),
+        ("disclaimers", disclaimers),
+        ("footers", footers),
+        ("links", links),
+        ("html", html),
+    ];
+    steps.into_iter().map(|(name, on)| (name.to_string(), on)).collect()
+}
+
+/// # Errors
+/// When a step is missing or unknown, as in the file of a later version.
+fn switches(named: &BTreeMap<String, bool>) -> Result<Switches> {
+    let on = |name: &str| {
+        named.get(name).copied().with_context(|| format!("the classifier does not say whether {name} were cut"))
+    };
+    let switches = Switches {
+        quotes: on("quotes")?,
+        forwards: on("forwards")?,
+        signatures: on("signatures")?,
+        disclaimers: on("disclaimers")?,
+        footers: on("footers")?,
+        links: on("links")?,
+        html: on("html")?,
+    };
+    let unknown = named.keys().find(|name| !self::named(switches).contains_key(*name));
+    match unknown {
+        Some(name) => bail!("the classifier needs the cleaning step {name:?}, which this version does not have"),
+        None => Ok(switches),
+    }
+}

@@ -1,0 +1,66 @@
+//! Vectors of texts, from the cache where it has them.
+
+use anyhow::Result;
+
+use super::memory::{Asked, Memory};
+use crate::engine::{Embedder, Embedding};
+
+/// An embedder, what it is asked, and what it has computed before.
+pub(in crate::commands) struct Embeddings {
+    pub(in crate::commands) engine: Box<dyn Embedder>,
+    pub(in crate::commands) max_tokens: usize,
+    memory: Option<Memory>,
+}
+
+impl Embeddings {
+    /// `max_tokens` is `None` for the model's own bound.
+    pub(in crate::commands) fn new(
+        engine: Box<dyn Embedder>,
+        max_tokens: Option<usize>,
+        memory: Option<Memory>,
+    ) -> Self {
+        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
+        Self { engine, max_tokens, memory }
+    }
+
+    /// One vector for each text. `None` for one of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::commands) fn embed(
+        &self,
+        texts: &[String],
+        instruct: Option<&str>,
+    ) -> Result<Vec<Option<Embedding>>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(memory) = &self.memory else {
+            return self.engine.embed(texts, instruct, self.max_tokens);
+        };
+        let asked = Asked { instruct, max_tokens: self.max_tokens };
+        let dims = self.engine.dims();
+        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();
+        let mut found = memory.vectors(&keys);
+        let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
+        let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();
+        let made = self.engine.embed(&texts, instruct, self.max_tokens)?;
+        let kept = missing.iter().zip(&made).filter_map(|(&at, made)| Some((keys[at].clone(), made.clone()?)));
+        memory.keep_vectors(kept.collect());
+        missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
+        Ok(found)
+    }
+
+    /// Embeds texts past the cache, to see whether the model can run.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(super) fn probe(&self, texts: &[String], instruct: Option<&str>) -> Result<()> {
+        self.engine.embed(texts, instruct, self.max_tokens).map(drop)
+    }
+
+    /// What went wrong with the cache, once.
+    pub(in crate::commands) fn trouble(&self) -> Option<String> {
+        self.memory.as_ref()?.trouble()
+    }
+}

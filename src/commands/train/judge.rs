@@ -1,0 +1,155 @@
+//! How well classifiers do on samples that they have not seen.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::evaluation::{Evaluation, Questions, Row};
+use crate::output::trained::{Line, Table};
+use crate::report::Report;
+use crate::sorting::linear::{HeldOut, Learned, Link, Sample, Trained, Validation};
+
+/// Pairs of labels that are confused, of which the table shows so many.
+const CONFUSED: usize = 8;
+/// Below so many samples all figures are rough.
+const FEW_SAMPLES: usize = 50;
+
+/// What cross-validation says.
+pub(super) struct Judged {
+    pub(super) validation: Option<Validation>,
+    pub(super) learned: Vec<Learned>,
+    /// True label, given label, how often.
+    confused: Vec<(Arc<str>, Arc<str>, u64)>,
+    samples: usize,
+    /// True where each label is a question of its own.
+    questions: bool,
+    c: f64,
+    temperature: f32,
+    words: usize,
+}
+
+/// Precision, recall and F1 of one label.
+type Figures = [f64; 3];
+
+/// Judges what cross-validation has made of the samples. `labels` are their names.
+pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Judged {
+    let mut counts = vec![0; labels.len()];
+    samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
+    let (mut validation, mut figures, mut confused) = (None, None, Vec::new());
+    if let Some(held_out) = &trained.held_out {
+        let (found, by_label, pairs) = match link {
+            Link::Softmax => exclusive(held_out, samples, labels),
+            Link::Sigmoid => independent(held_out, samples, labels.len()),
+        };
+        (validation, figures, confused) = (Some(found), Some(by_label), pairs);
+    }
+    let learned = |(at, name): (usize, &Arc<str>)| {
+        let figure = |which: usize| figures.as_ref().map(|figures| rounded(figures[at][which]));
+        Learned { name: name.clone(), samples: counts[at], precision: figure(0), recall: figure(1), f1: figure(2) }
+    };
+    Judged {
+        validation,
+        learned: labels.iter().enumerate().map(learned).collect(),
+        confused,
+        samples: samples.len(),
+        questions: link == Link::Sigmoid,
+        c: trained.c,
+        temperature: trained.model.temperature,
+        words: trained.model.ngrams.as_ref().map_or(0, |ngrams| ngrams.len()),
+    }
+}
+
+type Found = (Validation, Vec<Figures>, Vec<(Arc<str>, Arc<str>, u64)>);
+
+/// Of labels that exclude each other the likeliest is given.
+fn exclusive(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>]) -> Found {
+    let row = |(probabilities, sample): (&Vec<f32>, &Sample)| {
+        let best = (0..probabilities.len())
+            .reduce(|best, label| if probabilities[label] > probabilities[best] { label } else { best });
+        Row { truth: sample.labels.clone(), best: best.map(|best| (best, probabilities[best])), answered: true }
+    };
+    let rows: Vec<Row> = held_out.probabilities.iter().zip(samples).map(row).collect();
+    let found = Evaluation::new(&rows, labels.len());
+    let validation = validation(held_out, found.accuracy(), found.macro_f1(), found.reliability.error);
+    let figures = found.labels.iter().map(|label| [label.precision(), label.recall(), label.f1()]).collect();
+    let pair = |cell: &crate::evaluation::Cell| {
+        Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count))
+    };
+    (validation, figures, found.confusion.mistakes().iter().filter_map(pair).collect())
+}
+
+/// Of labels that are questions each is given that is likelier than not.
+fn independent(held_out: &HeldOut, samples: &[Sample], labels: usize) -> Found {
+    let truths: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
+    let found = Questions::new(&truths, &held_out.probabilities, labels);
+    let validation = validation(held_out, found.exact, found.macro_f1(), found.error);
+    let figures = found.labels.iter().map(|label| [label.precision(), label.recall(), label.f1()]).collect();
+    (validation, figures, Vec::new())
+}
+
+fn validation(held_out: &HeldOut, accuracy: f64, macro_f1: f64, ece: f64) -> Validation {
+    Validation {
+        folds: held_out.folds,
+        accuracy: rounded(accuracy),
+        macro_f1: rounded(macro_f1),
+        ece: rounded(ece),
+        log_loss: rounded(held_out.loss),
+    }
+}
+
+/// As many decimals as anybody reads.
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
+}
+
+impl Judged {
+    /// What is printed.
+    pub(super) fn table(&self, path: &Path, bytes: usize) -> Table {
+        let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
+        match &self.validation {
+            Some(Validation { folds, accuracy, macro_f1, ece, log_loss }) => {
+                head.push(format!("{folds}-fold cross-validation:"));
+                let what = if self.questions { "all labels of a sample right" } else { "accuracy" };
+                head.push(format!("  {what:<10} {accuracy:.4}"));
+                head.push(format!("  {:<10} {macro_f1:.4}", "macro F1"));
+                head.push(format!("  {:<10} {ece:.4}  how far probabilities are from shares", "ECE"));
+                head.push(format!("  {:<10} {log_loss:.4}", "log loss"));
+            }
+            None => head.push("too few samples for cross-validation".into()),
+        }
+        let line = |learned: &Learned| Line {
+            label: learned.name.to_string(),
+            samples: learned.samples,
+            figures: [learned.precision, learned.recall, learned.f1],
+        };
+        let confused =
+            |(truth, given, count): &(Arc<str>, Arc<str>, u64)| (truth.to_string(), given.to_string(), *count);
+        let words = if self.words > 0 { format!(", {} words and pairs", self.words) } else { String::new() };
+        Table {
+            head,
+            lines: self.learned.iter().map(line).collect(),
+            confused: self.confused.iter().take(CONFUSED).map(confused).collect(),
+            foot: format!(
+                "{}: {} bytes, C = {}, temperature {:.2}{words}",
+                path.display(),
+                bytes,
+                self.c,
+                self.temperature
+            ),
+        }
+    }
+}
+
+/// Says where figures are not to be trusted.
+pub(super) fn warn(judged: &Judged, report: &Report) {
+    if judged.validation.is_none() {
+        report.warn(
+            "there are too few samples to hold some of them out, so nobody knows how good the classifier is, and its \
+             probabilities are not calibrated; give at least two samples of each label",
+        );
+    } else if judged.samples < FEW_SAMPLES {
+        report.warn(format_args!(
+            "{} samples are few: the figures are rough, and more samples would help",
+            judged.samples
+        ));
+    }
+}

@@ -1,0 +1,203 @@
+//! `mailsort train`: learns a classifier from labelled samples and writes it to a file.
+
+mod judge;
+mod screen;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::model::{self, Embedding};
+use super::stop::Stop;
+use super::{classifier, inputs, samples, stream};
+use crate::cli::{Learning, NGrams, Train};
+use crate::engine::BUILTIN;
+use crate::output::Target;
+use crate::report::{Downloads, Report};
+use crate::sorting::linear::{self, About, Classifier, LabelWeights, Needs, Sample, Settings, Training, ngrams};
+use screen::Kept;
+
+/// How many samples a slow model embeds between two looks at whether to stop.
+const SLOW_PIECE: usize = 16;
+/// The same of a fast one, enough for every thread.
+const FAST_PIECE: usize = 512;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the samples, the model or the output cannot be used, or there is nothing to learn.
+pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
+    let Train { samples, learning, engine, cleaning, output, run } = arguments;
+    let downloads = Downloads::new(output.level(), output.progress);
+    let mut report = Report::new(output.level(), output.progress);
+    ensure!(engine.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
+    ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
+    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    let read = samples.samples.iter().chain(&samples.maildirs).chain(&engine.cache).chain(&model);
+    inputs::Output::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
+    let reading = cleaning.reading();
+    let pool = stream::pool(run.threads)?;
+    let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?, &report)?;
+    let plan = model::plan(engine, &report, &downloads)?;
+    let opened = plan.load_embedding(&report)?;
+    let reads_words = match learning.ngrams {
+        NGrams::Auto => !plan.is_slow(),
+        NGrams::On => true,
+        NGrams::Off => false,
+    };
+    let stop = Stop::listen()?;
+    let piece = if plan.is_slow() { SLOW_PIECE } else { FAST_PIECE };
+    let how = How { instruct: engine.instruct.as_deref(), reads_words, piece, pool: &pool };
+    let embedded = embedded(&opened, kept, how, &stop, &mut report)?;
+    if stop.is_asked() {
+        report.stopped("nothing was written");
+        return Ok(stop.exit_code());
+    }
+    let labels = screen::labels(&embedded, &report)?;
+    let samples = numbered(embedded, &labels);
+    let settings = settings(learning, &samples, reads_words);
+    let trained = pool.install(|| linear::train(&samples, labels.len(), settings, &|| stop.is_asked()));
+    if stop.is_asked() {
+        report.stopped("nothing was written");
+        return Ok(stop.exit_code());
+    }
+    let trained = trained?;
+    let judged = judge::judge(&trained, &samples, &labels, settings.link);
+    let about = About {
+        model: needs(&opened, arguments, &trained.model),
+        cleaning: classifier::named(reading.switches),
+        min_text: reading.min_text,
+        training: training(&trained, &samples, learning),
+        validation: judged.validation.clone(),
+        labels: judged.learned.clone(),
+    };
+    let file = Classifier { about, model: trained.model }.to_json()?;
+    write(&output.output, &file)?;
+    judge::warn(&judged, &report);
+    let ended = report.finish();
+    if !output.quiet {
+        let mut out = Target::standard_output();
+        judged.table(&output.output, file.len()).write(&mut out).context("cannot write the output")?;
+        out.finish().context("cannot write the output")?;
+    }
+    Ok(ended)
+}
+
+/// A sample with its vector.
+struct Embedded {
+    vector: Vec<f32>,
+    counts: linear::Counts,
+    labels: Vec<Arc<str>>,
+    weight: f32,
+}
+
+/// How samples are embedded.
+struct How<'a> {
+    instruct: Option<&'a str>,
+    reads_words: bool,
+    /// How many together.
+    piece: usize,
+    pool: &'a ThreadPool,
+}
+
+/// Embeds the samples, and counts their words if they are wanted. Those without a known word are left out.
+fn embedded(
+    opened: &Embedding,
+    kept: Vec<Kept>,
+    how: How<'_>,
+    stop: &Stop,
+    report: &mut Report,
+) -> Result<Vec<Embedded>> {
+    let How { instruct, reads_words, piece, pool } = how;
+    let embeddings = &opened.embeddings;
+    let mut made = Vec::with_capacity(kept.len());
+    let mut unknown = Vec::new();
+    let mut kept = kept.into_iter();
+    loop {
+        let taken: Vec<Kept> = kept.by_ref().take(piece).collect();
+        if taken.is_empty() || stop.is_asked() {
+            break;
+        }
+        let texts: Vec<String> = taken.iter().map(|kept| kept.text.clone()).collect();
+        let vectors = pool.install(|| embeddings.embed(&texts, instruct))?;
+        let counted = |text: &String| if reads_words { ngrams::count(text, embeddings.max_tokens) } else { Vec::new() };
+        let counts: Vec<linear::Counts> = pool.install(|| texts.par_iter().map(counted).collect());
+        for ((kept, embedding), counts) in taken.into_iter().zip(vectors).zip(counts) {
+            match embedding {
+                Some(embedding) if embedding.vector.iter().all(|value| value.is_finite()) => {
+                    let Kept { labels, weight, .. } = kept;
+                    made.push(Embedded { vector: embedding.vector, counts, labels, weight });
+                    report.scored();
+                }
+                _ => unknown.push(kept.place),
+            }
+        }
+        if let Some(trouble) = embeddings.trouble() {
+            report.warn(format_args!("{trouble}; the cache is not used from here on"));
+        }
+        report.tick();
+    }
+    screen::say(report, &unknown, "of which the model knows no word, and left out");
+    Ok(made)
+}
+
+/// The samples as the arithmetic takes them. `labels` ascend.
+fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<Sample> {
+    let number = |label: &Arc<str>| labels.binary_search(label).ok();
+    let sample = |Embedded { vector, counts, labels, weight }: Embedded| Sample {
+        vector,
+        counts,
+        labels: labels.iter().filter_map(number).collect(),
+        weight,
+    };
+    embedded.into_iter().map(sample).collect()
+}
+
+fn settings(learning: &Learning, samples: &[Sample], ngrams: bool) -> Settings {
+    let several = samples.iter().any(|sample| sample.labels.len() > 1);
+    Settings {
+        link: if several { linear::Link::Sigmoid } else { linear::Link::Softmax },
+        seed: learning.seed,
+        folds: learning.folds,
+        c: learning.c,
+        ngrams,
+        label_weights: learning.label_weights,
+    }
+}
+
+/// What the classifier needs in order to be used.
+fn needs(opened: &Embedding, arguments: &Train, model: &linear::Linear) -> Needs {
+    let Embedding { embeddings, key } = opened;
+    let flags = &arguments.engine;
+    Needs {
+        id: key.id.clone(),
+        name: flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),
+        revision: key.revision.clone(),
+        is_commit: !key.is_path && key.id != BUILTIN,
+        dtype: key.dtype.clone(),
+        dims: model.dims,
+        asked_dims: flags.dims,
+        instruct: flags.instruct.clone().filter(|_| key.id != BUILTIN),
+        max_tokens: embeddings.max_tokens,
+    }
+}
+
+fn training(trained: &linear::Trained, samples: &[Sample], learning: &Learning) -> Training {
+    let label_weights = match learning.label_weights {
+        LabelWeights::Balanced => "balanced",
+        LabelWeights::None => "none",
+    };
+    Training { samples: samples.len(), seed: learning.seed, c: trained.c, label_weights: label_weights.into() }
+}
+
+/// Writes the file, which appears when it is complete.
+fn write(path: &PathBuf, text: &str) -> Result<()> {
+    let (mut target, _) = Target::open(Some(path), false, 0)?;
+    let cannot = || format!("cannot write the output {}", path.display());
+    std::io::Write::write_all(&mut target, text.as_bytes()).with_context(cannot)?;
+    target.finish().with_context(cannot)
+}

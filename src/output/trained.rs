@@ -1,0 +1,69 @@
+//! What `train` has learned, as a table for people.
+
+use std::io::{self, Write};
+
+use super::Target;
+use super::table::fit::fit;
+use crate::terminal::escape;
+
+/// A longer label is cut.
+const WIDEST: usize = 40;
+
+/// The table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Lines above it.
+    pub head: Vec<String>,
+    /// One for each label.
+    pub lines: Vec<Line>,
+    /// True label, given label, how often; the most frequent first.
+    pub confused: Vec<(String, String, u64)>,
+    /// The line below it.
+    pub foot: String,
+}
+
+/// One label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// Its name.
+    pub label: String,
+    /// How many samples it has.
+    pub samples: usize,
+    /// Precision, recall and F1; `None` where they are not known.
+    pub figures: [Option<f64>; 3],
+}
+
+impl Table {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    pub fn write(&self, out: &mut Target) -> io::Result<()> {
+        for line in &self.head {
+            writeln!(out, "{}", escape(line))?;
+        }
+        let widest = self.lines.iter().map(|line| fit(&line.label, WIDEST).width).max().unwrap_or(0).max("label".len());
+        writeln!(out, "\n{}  samples  precision  recall      F1", padded("label", widest))?;
+        for Line { label, samples, figures } in &self.lines {
+            let [precision, recall, f1] =
+                figures.map(|figure| figure.map_or("–".into(), |value| format!("{value:.4}")));
+            writeln!(out, "{}  {samples:>7}  {precision:>9}  {recall:>6}  {f1:>6}", padded(label, widest))?;
+        }
+        if !self.confused.is_empty() {
+            writeln!(out, "\nmost confused")?;
+            let widest = |which: fn(&(String, String, u64)) -> &String| {
+                self.confused.iter().map(|pair| fit(which(pair), WIDEST).width).max().unwrap_or(0)
+            };
+            let (truths, given) = (widest(|pair| &pair.0), widest(|pair| &pair.1));
+            for (truth, label, count) in &self.confused {
+                writeln!(out, "  {} taken for {}  {count}", padded(truth, truths), padded(label, given))?;
+            }
+        }
+        writeln!(out, "\n{}", escape(&self.foot))
+    }
+}
+
+fn padded(text: &str, width: usize) -> String {
+    let fitted = fit(text, WIDEST);
+    format!("{}{}", fitted.text, " ".repeat(width.saturating_sub(fitted.width)))
+}

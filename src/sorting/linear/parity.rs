@@ -1,0 +1,87 @@
+//! The fit against scikit-learn's, and its slopes against differences.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+
+use super::design::Design;
+use super::objective::{Objective, Parameters, Remembered};
+use super::*;
+
+fn list(value: &Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
+}
+
+#[test]
+fn logits_are_those_of_scikit_learn() {
+    let reference: Value = serde_json::from_str(include_str!("../../../tests/train/reference.json")).unwrap();
+    let cases = reference["cases"].as_array().unwrap();
+    assert!(cases.len() >= 6);
+    for case in cases {
+        let rows = case["vectors"].as_array().unwrap().iter().zip(case["truth"].as_array().unwrap());
+        let sample = |((vector, truth), weight): ((&Value, &Value), f32)| Sample {
+            vector: list(vector),
+            counts: Counts::new(),
+            labels: truth.as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as usize).collect(),
+            weight,
+        };
+        let samples: Vec<Sample> = rows.zip(list(&case["weights"])).map(sample).collect();
+        let balanced = case["balanced"].as_bool().unwrap();
+        let several = case["several"].as_bool().unwrap();
+        let settings = Settings {
+            link: if several { Link::Sigmoid } else { Link::Softmax },
+            seed: 0,
+            folds: 3,
+            c: case["c"].as_f64(),
+            ngrams: false,
+            label_weights: if balanced { LabelWeights::Balanced } else { LabelWeights::None },
+        };
+        let labels = case["labels"].as_u64().unwrap() as usize;
+        let model = train(&samples, labels, settings, &|| false).unwrap().model;
+        for (vector, expected) in case["unseen"].as_array().unwrap().iter().zip(case["logits"].as_array().unwrap()) {
+            let mut found = model.logits(&list(vector), &Counts::new());
+            if !several {
+                // Only differences of logits say anything.
+                let mean = found.iter().sum::<f32>() / found.len() as f32;
+                found.iter_mut().for_each(|logit| *logit -= mean);
+            }
+            for (found, expected) in found.iter().zip(list(expected)) {
+                assert!((found - expected).abs() < 0.02, "{}: {found} is not {expected}", case["name"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn slopes_are_those_of_differences() {
+    let texts = ["pay the bill", "the meeting on monday", "pay on monday", "a bill"];
+    let sample = |(at, text): (usize, &&str)| Sample {
+        vector: vec![at as f32 * 0.3 - 0.4, 0.2, -0.1 * at as f32],
+        counts: ngrams::count(text, 9),
+        labels: vec![at % 3],
+        weight: 1.0,
+    };
+    let samples: Vec<Sample> = texts.iter().enumerate().map(sample).collect();
+    let samples: Vec<&Sample> = samples.iter().collect();
+    let counts: Vec<&Counts> = samples.iter().map(|sample| &sample.counts).collect();
+    let grams = NGrams::learn(&counts, 8, 1.0);
+    let design = Design::new(&samples, Some(&grams));
+    let targets: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
+    for link in [Link::Softmax, Link::Sigmoid] {
+        let weights = [0.1, 0.2, 0.3, 0.4];
+        let objective =
+            Objective { design: &design, targets: &targets, weights: &weights, labels: 3, link, penalty: 0.1 };
+        let remembered = Remembered { objective, stop: &|| false, last: RefCell::default() };
+        let size = (design.features() + 1) * 3;
+        let point = Parameters::from_iter((0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0));
+        let slope = argmin::core::Gradient::gradient(&remembered, &point).unwrap();
+        let value = |point: &Parameters| argmin::core::CostFunction::cost(&remembered, point).unwrap();
+        for at in 0..size {
+            let (mut above, mut below) = (point.clone(), point.clone());
+            above[at] += 0.01;
+            below[at] -= 0.01;
+            let expected = (value(&above) - value(&below)) / 0.02;
+            assert!((slope[at] - expected).abs() < 1e-4, "{link:?} {at}: {} is not {expected}", slope[at]);
+        }
+    }
+}

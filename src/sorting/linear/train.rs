@@ -1,0 +1,400 @@
+//! From samples to a classifier: how strong the penalty is and how sure the probabilities are is learned from samples that
+//! were held out.
+
+use anyhow::{Result, ensure};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::design::{Design, Sample};
+use super::fit::{Precision, Problem};
+use super::objective::Parameters;
+use super::reduced::Reduced;
+use super::{Counts, Linear, Link, NGrams, temperature};
+
+/// The values of C that are tried, each beginning where the one before ended.
+const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
+/// A larger C must lower the loss by this part of it, or the smaller one stays.
+const WORTHWHILE: f64 = 0.005;
+/// How long the part of a vector that words make is, beside the engine's: what is tried first, then what else.
+const SCALE: f32 = 1.0;
+const MORE: [f32; 2] = [2.0, 3.0];
+const LESS: f32 = 0.5;
+/// Without enough samples to compare: in the middle of what the path finds for few samples.
+const UNTRIED: f64 = 10.0;
+/// Weights of words that a classifier has at most, and words.
+const MOST_WEIGHTS: usize = 256 * 1024;
+const MOST_NGRAMS: usize = 32_768;
+/// With more samples, two folds say which C is best as well as all do.
+const MANY_SAMPLES: usize = 2500;
+
+/// How much each label counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LabelWeights {
+    /// All labels the same, however many samples each has
+    #[default]
+    Balanced,
+    /// Each as many as it has samples
+    None,
+}
+
+/// How to learn.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What the labels are to each other.
+    pub link: Link,
+    /// Chooses which samples are held out together.
+    pub seed: u64,
+    /// In how many parts the samples are held out.
+    pub folds: usize,
+    /// How weak the penalty on large weights is, as scikit-learn's C; `None` tries several.
+    pub c: Option<f64>,
+    /// Whether words are features too.
+    pub ngrams: bool,
+    /// How much each label counts.
+    pub label_weights: LabelWeights,
+}
+
+/// What was learned.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The classifier, fitted to all samples.
+    pub model: Linear,
+    /// The C of it.
+    pub c: f64,
+    /// What classifiers that had not seen a sample made of it; `None` where there were too few samples.
+    pub held_out: Option<HeldOut>,
+}
+
+/// Cross-validation.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// In how many parts.
+    pub folds: usize,
+    /// Calibrated probabilities. Shape: [samples, labels].
+    pub probabilities: Vec<Vec<f32>>,
+    /// Mean cross-entropy in nats.
+    pub loss: f64,
+    /// The loss at each C that was tried.
+    pub path: Vec<(f64, f64)>,
+}
+
+/// One part that is held out, and a classifier of the rest.
+struct Fold<'a> {
+    held: Vec<usize>,
+    samples: Vec<&'a Sample>,
+    design: Design,
+    reduced: Option<Reduced>,
+    unseen: Design,
+    label_weights: Vec<f32>,
+    /// What was found last, in the reduced space if there is one.
+    found: Option<Parameters>,
+}
+
+/// What cross-validation has chosen.
+struct Chosen {
+    c: f64,
+    scale: f32,
+    temperature: f64,
+}
+
+/// What the classifiers of all folds make of the samples that they have not seen.
+struct Held {
+    /// Shape: [samples, labels].
+    logits: Vec<Vec<f32>>,
+    temperature: f64,
+    loss: f64,
+}
+
+/// Learns to tell `labels` labels apart.
+///
+/// # Errors
+/// When there is nothing to tell apart, the numbers overflow, or `stop` turns true.
+pub fn train(
+    samples: &[Sample],
+    labels: usize,
+    settings: Settings,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Trained> {
+    ensure!(!samples.is_empty() && labels > 0, "there are no samples");
+    let run = Run { samples, labels, settings, stop };
+    let held_out = if run.can_hold_out() { Some(run.hold_out()?) } else { None };
+    let (chosen, held_out) = match held_out {
+        Some((chosen, held_out)) => (chosen, Some(held_out)),
+        None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
+    };
+    let Chosen { c, scale, temperature } = chosen;
+    let all: Vec<&Sample> = samples.iter().collect();
+    let ngrams = run.ngrams(&all, scale);
+    let design = Design::new(&all, ngrams.as_ref());
+    let label_weights = run.label_weights(&all);
+    let reduced = Reduced::new(&design);
+    let problem = run.problem(&all, reduced.as_ref().map_or(&design, |reduced| &reduced.design), &label_weights);
+    let found = problem.fit(c, None, Precision::FINE)?;
+    let parameters = reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+    let features = design.features();
+    let (weights, intercepts) = parameters.as_slice().unwrap_or_default().split_at(features * labels);
+    let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+    let model = Linear {
+        labels,
+        dims: design.dense.ncols(),
+        ngrams,
+        weights: narrow(weights),
+        intercepts: narrow(intercepts),
+        link: settings.link,
+        temperature: temperature as f32,
+    };
+    Ok(Trained { model, c, held_out })
+}
+
+struct Run<'a> {
+    samples: &'a [Sample],
+    labels: usize,
+    settings: Settings,
+    stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Run<'a> {
+    /// True when two labels can be held out and learned at the same time.
+    fn can_hold_out(&self) -> bool {
+        let mut counts = vec![0; self.labels];
+        self.samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
+        let enough = match self.settings.link {
+            Link::Softmax => 2,
+            Link::Sigmoid => 1,
+        };
+        self.samples.len() > 2 && counts.iter().filter(|&&count| count > 1).count() >= enough
+    }
+
+    /// What does best on samples that it has not seen, and what it makes of them.
+    fn hold_out(&self) -> Result<(Chosen, HeldOut)> {
+        let first = self.settings.c.unwrap_or(UNTRIED);
+        let scale = if self.settings.ngrams { self.scale(first)? } else { SCALE };
+        let mut folds = self.folds(scale);
+        let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
+        let (mut tried, mut best): (Vec<(f64, f64)>, Option<(f64, Held)>) = (Vec::new(), None);
+        let compared = self.compared(folds.len());
+        for c in path {
+            let held = self.held(&mut folds[..compared], c)?;
+            tried.push((c, held.loss));
+            match &best {
+                Some((_, least)) if held.loss > least.loss * (1.0 - WORTHWHILE) => break,
+                _ => best = Some((c, held)),
+            }
+        }
+        let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
+        if compared < folds.len() {
+            held = self.held(&mut folds, c)?;
+        }
+        let Held { logits, temperature, loss } = held;
+        let calibrated = |logits: Vec<f32>| {
+            let logits: Vec<f32> = logits.iter().map(|logit| logit / temperature as f32).collect();
+            self.settings.link.probabilities(&logits)
+        };
+        let probabilities = logits.into_iter().map(calibrated).collect();
+        Ok((Chosen { c, scale, temperature }, HeldOut { folds: folds.len(), probabilities, loss, path: tried }))
+    }
+
+    /// How much words are worth beside the engine's vector: it depends on the samples, how many they are and how much
+    /// their words say.
+    fn scale(&self, c: f64) -> Result<f32> {
+        let loss = |scale: f32| -> Result<f64> {
+            let mut folds = self.folds(scale);
+            let compared = self.compared(folds.len());
+            Ok(self.held(&mut folds[..compared], c)?.loss)
+        };
+        let (first, mut best) = (loss(SCALE)?, (SCALE, f64::INFINITY));
+        for scale in MORE {
+            let found = loss(scale)?;
+            if found >= first.min(best.1) {
+                break;
+            }
+            best = (scale, found);
+        }
+        if best.0 == SCALE && loss(LESS)? < first {
+            best.0 = LESS;
+        }
+        Ok(best.0)
+    }
+
+    /// How many folds are enough to compare settings.
+    fn compared(&self, folds: usize) -> usize {
+        if self.samples.len() > MANY_SAMPLES { folds.min(2) } else { folds }
+    }
+
+    /// Fits folds for `c`. Samples that none of them holds out have no logits.
+    fn held(&self, folds: &mut [Fold<'a>], c: f64) -> Result<Held> {
+        let fitted: Vec<Vec<(usize, Vec<f32>)>> =
+            folds.par_iter_mut().map(|fold| self.held_logits(fold, c)).collect::<Result<_>>()?;
+        let mut logits = vec![Vec::new(); self.samples.len()];
+        fitted.into_iter().flatten().for_each(|(at, made)| logits[at] = made);
+        let (temperature, loss) = temperature::fit(&logits, self.samples, self.settings.link)?;
+        Ok(Held { logits, temperature, loss })
+    }
+
+    /// Fits one fold for `c`, and gives the logits of what it holds out.
+    fn held_logits(&self, fold: &mut Fold<'a>, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
+        let design = fold.reduced.as_ref().map_or(&fold.design, |reduced| &reduced.design);
+        let problem = self.problem(&fold.samples, design, &fold.label_weights);
+        let found = problem.fit(c, fold.found.as_ref(), Precision::COARSE)?;
+        let expanded = fold.reduced.as_ref().map(|reduced| reduced.expand(&fold.design, &found, self.labels));
+        let parameters = expanded.as_ref().unwrap_or(&found);
+        let features = fold.design.features();
+        let narrow: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
+        let narrow = ndarray::Array2::from_shape_vec((features + 1, self.labels), narrow)?;
+        let (weights, intercepts) = narrow.view().split_at(ndarray::Axis(0), features);
+        let mut logits = ndarray::Array2::zeros((fold.held.len(), self.labels));
+        logits.outer_iter_mut().for_each(|mut row| row.assign(&intercepts.row(0)));
+        fold.unseen.add_logits(0, weights, &mut logits);
+        fold.found = Some(found);
+        Ok(fold.held.iter().copied().zip(logits.outer_iter().map(|row| row.to_vec())).collect())
+    }
+
+    fn problem<'p>(&'p self, samples: &'p [&'p Sample], design: &'p Design, label_weights: &'p [f32]) -> Problem<'p> {
+        Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
+    }
+
+    fn folds(&self, scale: f32) -> Vec<Fold<'a>> {
+        let count = self.settings.folds.clamp(2, self.samples.len());
+        let dealt = deal(self.samples, self.labels, count, self.settings.seed);
+        let fold = |fold: usize| {
+            let held: Vec<usize> = (0..self.samples.len()).filter(|&at| dealt[at] == fold).collect();
+            let seen = |&(at, _): &(usize, &Sample)| dealt[at] != fold;
+            let samples: Vec<&Sample> =
+                self.samples.iter().enumerate().filter(seen).map(|(_, sample)| sample).collect();
+            // What is held out must not say which words there are: new mail will not either.
+            let ngrams = self.ngrams(&samples, scale);
+            let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
+            let design = Design::new(&samples, ngrams.as_ref());
+            Fold {
+                reduced: Reduced::new(&design),
+                design,
+                unseen: Design::new(&unseen, ngrams.as_ref()),
+                label_weights: self.label_weights(&samples),
+                held,
+                samples,
+                found: None,
+            }
+        };
+        (0..count).into_par_iter().map(fold).collect()
+    }
+
+    fn ngrams(&self, samples: &[&Sample], scale: f32) -> Option<NGrams> {
+        let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
+        let texts = || samples.iter().map(|sample| &sample.counts).collect::<Vec<&Counts>>();
+        self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
+    }
+
+    /// How much a sample of each label counts.
+    fn label_weights(&self, samples: &[&Sample]) -> Vec<f32> {
+        let mut totals = vec![0.0f64; self.labels];
+        for sample in samples {
+            sample.labels.iter().for_each(|&label| totals[label] += f64::from(sample.weight));
+        }
+        let all: f64 = totals.iter().sum();
+        let weight = |&total: &f64| match self.settings.label_weights {
+            LabelWeights::Balanced if total > 0.0 => (all / (self.labels as f64 * total)) as f32,
+            _ => 1.0,
+        };
+        totals.iter().map(weight).collect()
+    }
+}
+
+/// Deals samples to folds, so that every fold has its share of every label. The rarest label of a sample counts.
+fn deal(samples: &[Sample], labels: usize, folds: usize, seed: u64) -> Vec<usize> {
+    let mut counts = vec![0usize; labels];
+    samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
+    let rarest = |sample: &Sample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
+    // A hash is the same on every machine and in every version, which generators of random numbers do not promise.
+    let shuffled = |at: usize| -> [u8; 32] {
+        Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
+    };
+    let mut order: Vec<_> = samples.iter().enumerate().map(|(at, one)| (rarest(one), shuffled(at), at)).collect();
+    order.sort_unstable();
+    let mut dealt = vec![0; samples.len()];
+    order.iter().enumerate().for_each(|(turn, &(_, _, at))| dealt[at] = turn % folds);
+    dealt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples around corners of a cube; every seventh is of the next label.
+    fn samples(count: usize, labels: usize) -> Vec<Sample> {
+        let noise = |at: usize| ((at * 7919 + 13) % 101) as f32 / 101.0 - 0.5;
+        let sample = |at: usize| {
+            let label = at % labels;
+            let vector =
+                (0..8).map(|dim| f32::from(u8::from(dim == label)) + 0.8 * noise(at * 8 + dim)).collect::<Vec<_>>();
+            let label = if at % 7 == 6 { (label + 1) % labels } else { label };
+            Sample { vector, counts: Vec::new(), labels: vec![label], weight: 1.0 }
+        };
+        (0..count).map(sample).collect()
+    }
+
+    fn settings(link: Link) -> Settings {
+        Settings { link, seed: 1, folds: 5, c: None, ngrams: false, label_weights: LabelWeights::Balanced }
+    }
+
+    #[test]
+    fn every_fold_has_its_share_of_every_label() {
+        let samples = samples(100, 4);
+        let dealt = deal(&samples, 4, 5, 3);
+        for fold in 0..5 {
+            for label in 0..4 {
+                let count = (0..100).filter(|&at| dealt[at] == fold && samples[at].labels == [label]).count();
+                let all = samples.iter().filter(|sample| sample.labels == [label]).count();
+                assert!((all / 5..=all / 5 + 1).contains(&count), "{fold} {label}: {count} of {all}");
+            }
+        }
+        assert_ne!(deal(&samples, 4, 5, 4), dealt);
+    }
+
+    #[test]
+    fn learns_and_is_as_sure_as_it_is_right() {
+        let samples = samples(400, 4);
+        let trained = train(&samples, 4, settings(Link::Softmax), &|| false).unwrap();
+        let held_out = trained.held_out.unwrap();
+        let best = |scores: &[f32]| (0..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
+        let right = held_out.probabilities.iter().zip(&samples).filter(|(made, one)| [best(made)] == one.labels[..]);
+        let accuracy = right.count() as f32 / 400.0;
+        let sure = held_out.probabilities.iter().map(|made| made[best(made)]).sum::<f32>() / 400.0;
+        assert!(accuracy > 0.75, "{accuracy}");
+        assert!((sure - accuracy).abs() < 0.05, "{sure} {accuracy}");
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let samples = samples(700, 5);
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| train(&samples, 5, settings(Link::Softmax), &|| false)).unwrap().model
+        };
+        assert_eq!(with(1), with(3));
+    }
+
+    #[test]
+    fn two_samples_are_learned_without_holding_out() {
+        let two = &samples(2, 2);
+        let trained = train(two, 2, settings(Link::Softmax), &|| false).unwrap();
+        assert!(trained.held_out.is_none());
+        let scores = trained.model.scores(&two[1].vector, &Vec::new());
+        assert!(scores.probabilities[1] > 0.5);
+    }
+
+    #[test]
+    fn labels_that_are_questions_of_their_own_do_not_share() {
+        let mut samples = samples(200, 3);
+        // Every sample around the first corner has the last label too.
+        samples.iter_mut().filter(|one| one.labels == [0]).for_each(|one| one.labels.push(2));
+        let trained = train(&samples, 3, settings(Link::Sigmoid), &|| false).unwrap();
+        let scores = trained.model.scores(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &Vec::new());
+        assert!(scores.probabilities[0] > 0.6 && scores.probabilities[2] > 0.6, "{scores:?}");
+        assert!(scores.probabilities[1] < 0.4, "{scores:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_it() {
+        assert!(train(&samples(50, 2), 2, settings(Link::Softmax), &|| true).is_err());
+    }
+}

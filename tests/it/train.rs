@@ -1,0 +1,349 @@
+//! `mailsort train` and `classify --classifier` through the real program: what is learned, what is refused, and that a file
+//! is the same whatever the threads.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::mailsort::{Run, mailsort, root};
+
+const FILED: &str = "samples/filed.csv";
+
+/// Status, stdout and stderr.
+fn said(run: Run) -> (Option<i32>, String, String) {
+    let output = run.output();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn train(samples: impl AsRef<Path>, output: &Path) -> Run {
+    let [samples, output] = [samples.as_ref(), output].map(|path| path.to_str().unwrap().to_string());
+    mailsort(["train".into(), samples, "--output".into(), output])
+}
+
+/// Trains, and returns what was printed.
+fn trained(run: Run) -> (String, String) {
+    let (status, stdout, stderr) = said(run);
+    assert_eq!(status, Some(0), "{stderr}");
+    (stdout, stderr)
+}
+
+fn classify(classifier: &Path) -> Run {
+    mailsort(["classify", "-", "--input-format", "jsonl", "--classifier", classifier.to_str().unwrap()])
+}
+
+fn texts(texts: &[&str]) -> String {
+    texts.iter().map(|text| json!({ "text": text }).to_string() + "\n").collect()
+}
+
+fn refused(run: Run, parts: &[&str]) {
+    let (status, _, stderr) = said(run);
+    assert_eq!(status, Some(2), "{stderr}");
+    for part in parts {
+        assert!(stderr.contains(part), "{stderr:?} does not say {part:?}");
+    }
+}
+
+fn rows(path: &Path, rows: &[(&str, Value)]) {
+    let line = |(text, label): &(&str, Value)| match label {
+        Value::Array(labels) => json!({ "text": text, "labels": labels }),
+        label => json!({ "text": text, "label": label }),
+    };
+    fs::write(path, rows.iter().map(|row| line(row).to_string() + "\n").collect::<String>()).unwrap();
+}
+
+#[test]
+fn what_was_filed_is_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickets.json");
+    let (stdout, _) = trained(train(FILED, &file));
+    for part in ["48 samples, 4 labels", "5-fold cross-validation", "accuracy", "macro F1", "ECE", "account access"] {
+        assert!(stdout.contains(part), "{stdout}");
+    }
+    let input = texts(&[
+        "You charged my card twice this month",
+        "I cannot log in, the password is wrong",
+        "Please add a dark mode",
+    ]);
+    let records = classify(&file).stdin(input).records();
+    let labels: Vec<&str> = records.iter().map(|record| record["label"].as_str().unwrap()).collect();
+    assert_eq!(labels, ["billing", "account access", "feature request"]);
+    for record in &records {
+        assert_eq!(record["model"], "builtin+tickets");
+        assert_eq!(record["labels"].as_array().unwrap().len(), 3);
+    }
+    let written: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(written["training"]["samples"], 48);
+    assert_eq!(written["labels"][1]["name"], "billing");
+    assert!(written["validation"]["accuracy"].as_f64().unwrap() > 0.7, "{}", written["validation"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("invoice") && !text.contains("Excel"), "the file holds words of the samples");
+}
+
+#[test]
+fn the_same_samples_give_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = |name: &str, arguments: &[&str]| {
+        let file = folder.path().join(name);
+        trained(train(FILED, &file).args(arguments));
+        fs::read(file).unwrap()
+    };
+    let first = made("a.json", &["--threads", "1"]);
+    assert!(first == made("b.json", &["--threads", "3"]), "threads change the file");
+    assert!(first == made("c.json", &[]), "another run changes the file");
+    assert!(first != made("d.json", &["--seed", "7"]), "the seed changes nothing");
+}
+
+#[test]
+fn scores_are_shares_logits_and_thresholds() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickets.json");
+    trained(train(FILED, &file));
+    let input = || texts(&["The export fails with an error"]);
+    let record = &classify(&file).args(["-k", "4"]).stdin(input()).records()[0];
+    let total: f64 = record["labels"].as_array().unwrap().iter().map(|label| label["score"].as_f64().unwrap()).sum();
+    assert!((total - 1.0).abs() < 2e-3, "{record}");
+    let raw = &classify(&file).args(["--raw-scores", "-t", "50"]).stdin(input()).records()[0];
+    assert_eq!((&raw["label"], &raw["labels"][0]["label"]), (&Value::Null, &record["labels"][0]["label"]));
+    let thresholds = folder.path().join("thresholds.toml");
+    fs::write(&thresholds, "[[label]]\nname = \"technical support\"\nthreshold = 1.0\n").unwrap();
+    let with = ["--labels", thresholds.to_str().unwrap()];
+    assert_eq!(classify(&file).args(with).stdin(input()).records()[0]["label"], Value::Null);
+    fs::write(&thresholds, "[[label]]\nname = \"sales\"\nthreshold = 1.0\n").unwrap();
+    refused(classify(&file).args(with).stdin(input()), &["no label \"sales\""]);
+    fs::write(&thresholds, "[[label]]\nname = \"billing\"\n").unwrap();
+    refused(classify(&file).args(with).stdin(input()), &["only thresholds are read"]);
+    refused(classify(&file).args(["--label", "x"]).stdin(input()), &["cannot be used with"]);
+}
+
+#[test]
+fn what_contradicts_the_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickets.json");
+    trained(train(FILED, &file).args(["--keep-quotes", "--max-tokens", "100"]));
+    let run = |arguments: &[&str]| classify(&file).args(arguments).stdin(texts(&["pay the bill"]));
+    assert_eq!(run(&[]).records().len(), 1);
+    assert_eq!(run(&["--keep-quotes", "--max-tokens", "100"]).records().len(), 1);
+    refused(run(&["--keep-links"]), &["cleaned in another way", "--keep-quotes"]);
+    refused(run(&["--max-tokens", "99"]), &["--max-tokens", "100"]);
+    refused(run(&["--dims", "64"]), &["--dims", "320"]);
+    refused(run(&["--instruct", "Sort it"]), &["--instruct"]);
+    refused(
+        run(&["--model", "tests/models/tiny-embedding"]),
+        &["was trained on builtin", "tests/models/tiny-embedding"],
+    );
+    refused(run(&["--shortlist", "2"]), &["--shortlist"]);
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tickets.json");
+    trained(train(FILED, &file).args(["--ngrams", "off"]));
+    let whole = fs::read_to_string(&file).unwrap();
+    let check = |text: &str, part: &str| {
+        fs::write(&file, text).unwrap();
+        refused(classify(&file).stdin(texts(&["pay"])), &["tickets.json", part]);
+    };
+    check(&whole[..whole.len() / 2], "breaks off");
+    check(&whole.replace("\"weights\": \"", "\"weights\": \"AAAA"), "damaged");
+    check(&whole.replace("\"mailsort_classifier\": 1", "\"mailsort_classifier\": 2"), "number 2");
+    check("billing: invoices\n", "no classifier");
+    check("", "no classifier");
+    refused(classify(Path::new("nowhere.json")).stdin(""), &["nowhere.json", "mailsort train"]);
+}
+
+#[test]
+fn odd_samples_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, file) = (folder.path().join("s.jsonl"), folder.path().join("c.json"));
+    rows(
+        &samples,
+        &[
+            ("the first invoice", json!("billing")),
+            ("the first invoice", json!("billing")),
+            ("an odd mail", json!("billing")),
+            ("an odd mail", json!("meeting")),
+            ("the monthly bill", json!("billing")),
+            ("the meeting on monday", json!("meeting")),
+            ("lunch tomorrow", json!("meeting")),
+            ("", json!("meeting")),
+            ("a single one", json!("other")),
+        ],
+    );
+    let (stdout, stderr) = trained(train(&samples, &file));
+    assert!(stdout.contains("5 samples, 3 labels"), "{stdout}");
+    for part in ["stand there before", "another label", "\"other\" (1)", "cannot be tested", "few"] {
+        assert!(stderr.contains(part), "{stderr:?} does not say {part:?}");
+    }
+    rows(&samples, &[("pay", json!("billing")), ("bill", json!("billing"))]);
+    refused(train(&samples, &file), &["nothing to tell apart"]);
+    rows(&samples, &[("pay now", json!("billing")), ("meet now", json!("meeting"))]);
+    let (stdout, stderr) = trained(train(&samples, &file));
+    assert!(stdout.contains("too few samples") && stderr.contains("too few samples"), "{stdout}{stderr}");
+    assert_eq!(classify(&file).stdin(texts(&["pay now"])).records()[0]["label"], "billing");
+}
+
+#[test]
+fn what_is_read_is_not_replaced_and_nothing_is_left_half() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = folder.path().join("s.csv");
+    fs::copy(root().join(FILED), &samples).unwrap();
+    refused(train(&samples, &samples), &["is read by this run"]);
+    refused(train(&samples, Path::new("-")), &["--output"]);
+    refused(train(&samples, &folder.path().join("no/such/folder.json")), &["no/such/folder.json"]);
+    refused(
+        train(&samples, &folder.path().join("c.json")).args(["--model", "tests/models/tiny-reranker"]),
+        &["reranker"],
+    );
+    refused(train(&samples, &folder.path().join("c.json")).args(["--shortlist", "3"]), &["--shortlist"]);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["s.csv"]);
+}
+
+#[test]
+fn labels_of_lists_are_questions_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, file) = (folder.path().join("s.jsonl"), folder.path().join("c.json"));
+    let topics = ["the invoice is wrong", "our card was charged", "please refund the payment", "the bill of march"];
+    let urgent = ["urgent, today", "at once, please", "this cannot wait", "we need it within the hour"];
+    let calm = ["no hurry", "whenever you have time", "some day", "next month is fine"];
+    let other = ["the meeting on monday", "lunch with the team", "the agenda of the workshop", "see you at the office"];
+    let mut all = Vec::new();
+    for (at, (topic, other)) in topics.iter().zip(other).enumerate() {
+        for (pace, label) in [(urgent[at], true), (calm[at], false)] {
+            let labels = |topic: &str| if label { json!([topic, "urgent"]) } else { json!([topic]) };
+            all.push((format!("{topic}; {pace}"), labels("billing")));
+            all.push((format!("{other}; {pace}"), labels("meeting")));
+        }
+    }
+    let all: Vec<(&str, Value)> = all.iter().map(|(text, labels)| (text.as_str(), labels.clone())).collect();
+    rows(&samples, &all);
+    let (stdout, stderr) = trained(train(&samples, &file));
+    assert!(stderr.contains("question of its own"), "{stderr}");
+    assert!(stdout.contains("all labels of a sample right"), "{stdout}");
+    let input = texts(&["the invoice is wrong; this cannot wait"]);
+    let record = &classify(&file).args(["-k", "3"]).stdin(input).records()[0];
+    let score = |label: &str| {
+        let labels = record["labels"].as_array().unwrap();
+        labels.iter().find(|one| one["label"] == label).unwrap()["score"].as_f64().unwrap()
+    };
+    assert!(score("billing") > 0.5 && score("urgent") > 0.5 && score("meeting") < 0.5, "{record}");
+}
+
+#[test]
+fn a_large_model_teaches_a_small_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [taught, file] = ["taught.jsonl", "c.json"].map(|name| folder.path().join(name));
+    let labels = ["--label", "invoice: a bill", "--label", "meeting: a date to meet", "--device", "cpu"];
+    let teacher =
+        mailsort(["classify", "samples/inbox.mbox", "samples/maildir", "samples/files", "samples/chinese.mbox"]);
+    let teacher =
+        teacher.args(labels).args(["--model", "tests/models/tiny-reranker", "--output", taught.to_str().unwrap()]);
+    let (status, _, stderr) = said(teacher);
+    assert_eq!(status, Some(0), "{stderr}");
+    let said = fs::read_to_string(&taught).unwrap();
+    let records: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (stdout, _) = trained(train(&taught, &file));
+    assert!(stdout.contains("2 labels"), "{stdout}");
+    // The student has learned what the teacher said of each mail.
+    let student =
+        mailsort(["classify", "samples/inbox.mbox", "samples/maildir", "samples/files", "samples/chinese.mbox"]);
+    let student = student.args(["--classifier", file.to_str().unwrap()]).records();
+    let same = student.iter().zip(&records).filter(|(student, teacher)| student["label"] == teacher["label"]).count();
+    assert!(same * 10 >= records.len() * 7, "{same} of {}", records.len());
+    // Doubtful records are left out.
+    let mut scores: Vec<f64> = records.iter().map(|record| record["score"].as_f64().unwrap()).collect();
+    scores.sort_by(f64::total_cmp);
+    let middle = scores[scores.len() / 2].to_string();
+    let samples = |file: &Path| {
+        let file: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        file["training"]["samples"].as_u64().unwrap()
+    };
+    let all = samples(&file);
+    let (status, _, stderr) = self::said(train(&taught, &file).args(["--min-score", &middle]));
+    // It may be that all mails of which the teacher is sure have one label.
+    if status == Some(0) {
+        assert!(samples(&file) < all);
+    } else {
+        assert!(stderr.contains("nothing to tell apart"), "{stderr}");
+    }
+}
+
+#[test]
+fn any_embedding_can_be_learned_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, cache] = ["c.json", "vectors.cache"].map(|name| folder.path().join(name));
+    let model = ["--model", "tests/models/tiny-embedding", "--dims", "32", "--device", "cpu"];
+    let run = || train(FILED, &file).args(model).args(["--cache", cache.to_str().unwrap()]);
+    trained(run());
+    let first = fs::read(&file).unwrap();
+    trained(run());
+    assert!(first == fs::read(&file).unwrap(), "the cache changes the file");
+    let records = classify(&file).stdin(texts(&["pay the bill"])).records();
+    assert!(records[0]["model"].as_str().unwrap().ends_with("+c"), "{}", records[0]["model"]);
+    refused(classify(&file).args(["--dims", "48"]).stdin(texts(&["pay"])), &["--dims", "32"]);
+    refused(
+        classify(&file).args(["--model", "tests/models/tiny-bert"]).stdin(texts(&["pay"])),
+        &["--dims", "tiny-bert"],
+    );
+}
+
+#[test]
+fn a_run_that_resumes_knows_its_classifier() {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, out] = ["c.json", "out.jsonl"].map(|name| folder.path().join(name));
+    trained(train(FILED, &file));
+    let run = || {
+        mailsort([
+            "classify",
+            "samples/inbox.mbox",
+            "--classifier",
+            file.to_str().unwrap(),
+            "--output",
+            out.to_str().unwrap(),
+        ])
+    };
+    assert_eq!(said(run()).0, Some(0));
+    let whole = fs::read(&out).unwrap();
+    let torn = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(4).unwrap().0 + 1;
+    fs::write(&out, &whole[..torn]).unwrap();
+    assert_eq!(said(run().args(["--resume"])).0, Some(0));
+    assert!(whole == fs::read(&out).unwrap());
+    fs::write(&out, &whole[..torn]).unwrap();
+    trained(train(FILED, &file).args(["--seed", "3", "--c", "0.5"]));
+    refused(run().args(["--resume"]), &["cannot go on"]);
+}
+
+#[test]
+fn examples_of_a_label_file_make_labels_clearer() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = folder.path().join("labels.toml");
+    let bare = "[[label]]\nname = \"a\"\ndescription = \"first thing\"\n\n[[label]]\nname = \"b\"\ndescription = \"second thing\"\n";
+    let examples = bare.replacen(
+        "first thing\"\n",
+        "first thing\"\nexamples = [\"the invoice is wrong\", \"pay the bill\", \"our card was charged\"]\n",
+        1,
+    );
+    let score = |text: &str, model: &[&str]| {
+        fs::write(&labels, text).unwrap();
+        let run = mailsort(["classify", "-", "--labels", labels.to_str().unwrap(), "-k", "2", "--device", "auto"])
+            .args(model);
+        let output = run.stdin("Please send me the bill, I paid the invoice by card.").output();
+        let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let labels = record["labels"].as_array().unwrap();
+        let of_a = labels.iter().find(|label| label["label"] == "a").unwrap()["score"].as_f64().unwrap();
+        (of_a, String::from_utf8(output.stderr).unwrap())
+    };
+    let (with, without) = (score(&examples, &[]).0, score(bare, &[]).0);
+    assert!(with > 0.8 && with > without + 0.1, "{with} {without}");
+    assert_eq!(score(&examples, &["--examples=off"]).0, without);
+    assert_eq!(score(&examples, &["--examples"]).0, with);
+    let embedding = ["--model", "tests/models/tiny-embedding"];
+    assert_ne!(score(&examples, &embedding).0, score(bare, &embedding).0);
+    let reranker = ["--model", "tests/models/tiny-reranker"];
+    let (with, said) = score(&examples, &reranker);
+    assert!(said.contains("does not read the `examples`"), "{said}");
+    assert_eq!(with, score(bare, &reranker).0);
+}
