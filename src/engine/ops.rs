@@ -1,8 +1,9 @@
 //! What happens between the products: norms, positions, attention, the gate. On the processor by kernels of our own, each
 //! in one pass over memory; elsewhere put together from what candle has. Tests hold the two to the same numbers.
 
-use candle_core::{CpuStorage, CustomOp1, DType, Device, InplaceOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, InplaceOp1, InplaceOp2, Layout, Result, Shape, Tensor};
 
+use super::buffers;
 use super::composed::Plan;
 use super::kernels::{self, Heads, Tree};
 
@@ -47,7 +48,7 @@ impl CustomOp1 for RmsNorm<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(storage, layout)?;
-        let mut out = vec![0.0; x.len()];
+        let mut out = buffers::fresh(x.len());
         kernels::rms_norm(x, &self.0.host, self.0.eps, &mut out);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
@@ -70,9 +71,34 @@ impl CustomOp1 for Gate {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, width) = layout.shape().dims2()?;
-        let mut out = vec![0.0; rows * width / 2];
+        let mut out = buffers::fresh(rows * width / 2);
         kernels::swiglu(values(storage, layout)?, width / 2, &mut out);
         Ok((CpuStorage::F32(out), Shape::from((rows, width / 2))))
+    }
+}
+
+/// x + more, of the same shape, in the memory of `x`.
+pub(super) fn add(x: Tensor, more: Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x + more;
+    }
+    x.inplace_op2(&more, &Add)?;
+    buffers::spent(more)?;
+    Ok(x)
+}
+
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout, more: &CpuStorage, other: &Layout) -> Result<()> {
+        let CpuStorage::F32(x) = storage else { candle_core::bail!("activations on the processor are f32") };
+        let Some((start, end)) = layout.contiguous_offsets() else { candle_core::bail!("not contiguous") };
+        kernels::add(&mut x[start..end], values(more, other)?);
+        Ok(())
     }
 }
 
@@ -148,7 +174,9 @@ impl<'a> Attention<'a> {
             return plan.attention(&qkv, norms);
         }
         qkv.inplace_op1(&Rotate { attention: self, norms })?;
-        qkv.apply_op1_no_bwd(&Attend(self))
+        let seen = qkv.apply_op1_no_bwd(&Attend(self))?;
+        buffers::spent(qkv)?;
+        Ok(seen)
     }
 }
 
@@ -189,7 +217,7 @@ impl CustomOp1 for Attend<'_> {
         let columns = |start: usize| kernels::Rows { values: &qkv[start * heads.size..], stride };
         let (q, k, v) = (columns(0), columns(heads.query), columns(heads.query + heads.key_value));
         let width = heads.query * heads.size;
-        let mut out = vec![0.0; tokens * width];
+        let mut out = buffers::fresh(tokens * width);
         kernels::attention(q, k, v, heads, self.0.trees, scale, &mut out);
         Ok((CpuStorage::F32(out), Shape::from((tokens, width))))
     }

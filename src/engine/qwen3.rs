@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
 
+use super::buffers;
 use super::checkpoint::{Checkpoint, Qwen3Config, Weights};
 use super::kernels::{Heads, Tree};
 use super::linear::{Linear, Placement};
@@ -172,16 +173,24 @@ impl Layer {
 
     /// [tokens, hidden] -> [tokens, hidden], or [wanted, hidden] of the tokens that are wanted.
     fn forward(&self, x: Tensor, attention: &Attention, wanted: Option<&Tensor>) -> Result<Tensor> {
-        let qkv = self.qkv.forward(&self.input_norm.norm(&x)?)?; // [tokens, (heads + 2 · kv heads) · head_dim]
+        let normed = self.input_norm.norm(&x)?;
+        let qkv = self.qkv.forward(&normed)?; // [tokens, (heads + 2 · kv heads) · head_dim]
+        buffers::spent(normed)?;
         let seen = attention.forward(qkv, &self.head_norms)?; // [tokens, heads · head_dim]
         let (x, seen) = match wanted {
             Some(wanted) => (x.index_select(wanted, 0)?, seen.index_select(wanted, 0)?),
             None => (x, seen),
         };
-        let x = (x + self.output.forward(&seen)?)?;
-        let gate_up = self.gate_up.forward(&self.post_attention_norm.norm(&x)?)?; // [tokens, 2 · intermediate]
-        let mlp = self.down.forward(&ops::gate(&gate_up)?)?;
-        Ok((x + mlp)?)
+        let x = ops::add(x, self.output.forward(&seen)?)?;
+        buffers::spent(seen)?;
+        let normed = self.post_attention_norm.norm(&x)?;
+        let gate_up = self.gate_up.forward(&normed)?; // [tokens, 2 · intermediate]
+        buffers::spent(normed)?;
+        let gated = ops::gate(&gate_up)?; // [tokens, intermediate]
+        buffers::spent(gate_up)?;
+        let x = ops::add(x, self.down.forward(&gated)?)?;
+        buffers::spent(gated)?;
+        Ok(x)
     }
 }
 
