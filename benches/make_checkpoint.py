@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A Qwen3 reranker of a released shape with random weights, to measure speed where no real weights are at hand.
 
-    python3 benches/make_checkpoint.py TOKENIZER.json FOLDER [--size 0.6b|4b] [--layers N] [--f32] [--no-gguf]
+    python3 benches/make_checkpoint.py TOKENIZER.json FOLDER [--size 0.6b|4b] [--layers N] [--f32] [--q4-k] [--no-gguf]
 
 Writes into FOLDER: config.json, the tokenizer, model.safetensors (bf16), the same weights as Q8_0 in FOLDER.gguf beside
-it, and with --f32 another folder FOLDER-f32. The vocabulary is that of TOKENIZER.json: Qwen3's own has 151,669 entries.
+it, with --q4-k as Q4_K_M in FOLDER-q4_k_m.gguf, and with --f32 another folder FOLDER-f32. The vocabulary is that of TOKENIZER.json: Qwen3's own has 151,669 entries.
 Weights are normal with a deviation of 0.02, as an initialiser has them, norms are 1; a tensor is seeded by its name, so
 every file holds the same numbers and a second run the same bytes. One tensor at a time is in memory.
 
@@ -37,8 +37,8 @@ SIZES = {
     "0.6b": dict(layers=28, hidden=1024, heads=16, kv_heads=8, head_dim=128, intermediate=3072),
     "4b": dict(layers=36, hidden=2560, heads=32, kv_heads=8, head_dim=128, intermediate=9728),
 }
-Q8_0 = gguf.GGMLQuantizationType.Q8_0
-F32 = gguf.GGMLQuantizationType.F32
+TYPES = gguf.GGMLQuantizationType
+FILES = {TYPES.Q8_0: gguf.LlamaFileType.MOSTLY_Q8_0, TYPES.Q4_K: gguf.LlamaFileType.MOSTLY_Q4_K_M}
 
 
 def tensor(name, shape):
@@ -89,20 +89,21 @@ def gguf_parts(model, yes_no):
         yield gguf_files.gguf_name(name), shape, made
 
 
-def write_gguf(path, model, tokenizer):
+def write_gguf(path, model, tokenizer, kind):
     described = json.loads(tokenizer.read_text("utf-8"))
     yes_no = [described["model"]["vocab"][word] for word in ("yes", "no")]
-    writer = gguf_files.begun(path, model, gguf.LlamaFileType.MOSTLY_Q8_0, described, True)
+    writer = gguf_files.begun(path, model, FILES[kind], described, True)
     for name, shape, _ in gguf_parts(model, yes_no):
-        kind = F32 if len(shape) == 1 else Q8_0
-        stored = gguf.quant_shape_to_byte_shape(shape, kind) if kind == Q8_0 else shape
-        dtype = numpy.dtype(numpy.uint8 if kind == Q8_0 else numpy.float32)
-        writer.add_tensor_info(name, stored, dtype, prod(stored) * dtype.itemsize, kind)
+        finest = gguf_files.kind_of(name, kind)
+        wide = finest == TYPES.F32
+        size = shape if wide else gguf.quant_shape_to_byte_shape(shape, finest)
+        dtype = numpy.dtype(numpy.float32 if wide else numpy.uint8)
+        writer.add_tensor_info(name, size, dtype, prod(size) * dtype.itemsize, finest)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    for _, shape, made in gguf_parts(model, yes_no):
-        writer.write_tensor_data(made() if len(shape) == 1 else gguf.quants.quantize(made(), Q8_0))
+    for name, _, made in gguf_parts(model, yes_no):
+        writer.write_tensor_data(gguf_files.stored(name, made(), kind)[0])
     writer.close()
 
 
@@ -113,6 +114,7 @@ def main():
     parser.add_argument("--size", choices=SIZES, default="0.6b")
     parser.add_argument("--layers", type=int, help="fewer layers, to try things out")
     parser.add_argument("--f32", action="store_true", help="also FOLDER-f32, the same weights as float32")
+    parser.add_argument("--q4-k", action="store_true", help="also FOLDER-q4_k_m.gguf")
     parser.add_argument("--no-gguf", action="store_true")
     given = parser.parse_args()
     vocabulary = tokenizers.Tokenizer.from_file(str(given.tokenizer)).get_vocab_size()
@@ -123,7 +125,9 @@ def main():
         wide = replace(model, dtype=torch.float32)
         write_folder(given.folder.with_name(given.folder.name + "-f32"), wide, "F32", given.tokenizer)
     if not given.no_gguf:
-        write_gguf(given.folder.with_name(given.folder.name + ".gguf"), model, given.tokenizer)
+        write_gguf(given.folder.with_name(given.folder.name + ".gguf"), model, given.tokenizer, TYPES.Q8_0)
+    if given.q4_k:
+        write_gguf(given.folder.with_name(given.folder.name + "-q4_k_m.gguf"), model, given.tokenizer, TYPES.Q4_K)
     count = sum(prod(shape) for _, shape, _ in qwen3.parts(model))
     trunk = count - vocabulary * model.hidden
     print(f"{given.folder}: {count / 1e6:.1f} M parameters, {trunk / 1e6:.1f} M of them without the embedding")

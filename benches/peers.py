@@ -3,7 +3,7 @@
 
     python3 benches/peers.py FOLDER --mailsort BINARY [--mailsort-models DIR[:DTYPE] ..] [--gguf FILE.gguf]
         [--threads 2] [--rounds 3] [--mail-tokens 300] [--labels 12] [--label-tokens 20] [--mails 9]
-        [--only NAME ..]
+        [--only NAME ..] [--busy]
 
 FOLDER is what make_checkpoint.py wrote, or a released reranker; FILE.gguf is FOLDER.gguf unless it is named.
 
@@ -20,10 +20,14 @@ A round runs all of them in turn, each peer over the labels of one mail, so that
 counts is the median round. tokens/s counts the tokens of whole prompts for everybody: mailsort may share their
 beginning, and is then faster than its arithmetic. Peers that are not installed are left out, and said to be.
 
+With --busy every round is run once more while as many busy loops as threads run beside it, and the ratio of the two is
+printed: about 2 is a fair share, and much more a program that waits for itself.
+
 Needs transformers and torch (versions in tests/models/README.md) and llama-cpp-python 0.3.36.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -197,6 +201,17 @@ def contenders(given, task, work):
 # The report
 
 
+@contextlib.contextmanager
+def busy_loops(count):
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 def measure(contender):
     """Seconds for one mail, and the scores of its labels where the contender hands them out."""
     if isinstance(contender, Mailsort):
@@ -204,6 +219,13 @@ def measure(contender):
     start = time.perf_counter()
     scores = contender.run()
     return time.perf_counter() - start, scores
+
+
+def report_busy(times, busy, threads):
+    print(f"\nbeside {threads} busy loops")
+    for name, taken in busy.items():
+        slower = [with_loops / alone for with_loops, alone in zip(taken, times[name])]
+        print(f"{name:<28}{statistics.median(slower):>9.2f} times the time, at worst {max(slower):.2f}")
 
 
 def report(task, times):
@@ -229,6 +251,7 @@ def arguments():
     parser.add_argument("--label-tokens", type=int, default=20)
     parser.add_argument("--mails", type=int, default=9)
     parser.add_argument("--only", nargs="+", metavar="NAME")
+    parser.add_argument("--busy", action="store_true")
     given = parser.parse_args()
     if given.mails < 2:
         parser.error("--mails must be 2 or more, since the time of one is taken off")
@@ -246,7 +269,7 @@ def main():
     print(f"{given.threads} threads of {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="mailsort-peers-") as folder:
         made = contenders(given, task, Path(folder))
-        times, scores = {name: [] for name in made}, {}
+        times, busy, scores = {name: [] for name in made}, {name: [] for name in made}, {}
         # The first round warms up and is not counted.
         for at in range(given.rounds + 1):
             for name, contender in made.items():
@@ -254,6 +277,9 @@ def main():
                 if at:
                     times[name].append(taken)
                 print(f"  round {at} {name}: {taken:.2f} s a mail", flush=True)
+                if at and given.busy:
+                    with busy_loops(given.threads):
+                        busy[name].append(measure(contender)[0])
         for name, contender in made.items():
             if isinstance(contender, Mailsort):
                 print(f"{name} says: {contender.said[-1] if contender.said else 'nothing'}")
@@ -263,6 +289,8 @@ def main():
             apart = max(abs(one - other) for one, other in zip(scores[first], scores[name]))
             print(f"P(yes) of {name} is within {apart:.4f} of {first}")
     report(task, times)
+    if given.busy:
+        report_busy(times, busy, given.threads)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 //! How fast rows are multiplied with the weights of a Qwen3 of 0.6 B, in GFLOP/s.
 //!
 //! `cargo bench --bench products [INPUTSxOUTPUTS ...]` prints a line for each shape, number of rows and number of
-//! threads. The kinds take turns and the best of many turns is printed, as machines are noisy: where another program
+//! threads. All ways of multiplying that the processor has take turns and the best of many turns is printed, as machines are noisy: where another program
 //! keeps a core busy, the lines for more than one thread say little.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it talks to its user, who built it")]
@@ -9,13 +9,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mailsort::engine::kernels::products::{Builder, Kind, Packed, Rows};
+use mailsort::engine::kernels::products::{Builder, Packed, Rows, Way};
 use rayon::ThreadPool;
 
 /// Inputs and outputs: q, k and v; o; gate and up; down.
 const SHAPES: [(usize, usize); 4] = [(1024, 4096), (2048, 1024), (1024, 6144), (3072, 1024)];
-const ROWS: [usize; 6] = [1, 16, 60, 360, 720, 2048];
-const KINDS: [Kind; 3] = [Kind::F32, Kind::Bf16, Kind::Q8_0];
+const ROWS: [usize; 5] = [1, 16, 128, 540, 2048];
 
 /// Time for each line, and turns at least.
 const TIME: Duration = Duration::from_millis(300);
@@ -25,10 +24,10 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let pools: Vec<ThreadPool> = if threads == 1 { vec![pool(1)] } else { vec![pool(1), pool(threads)] };
-    let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| kind.is_available()).collect();
+    let ways = Way::all();
     for (inputs, outputs) in SHAPES {
         if wanted.is_empty() || wanted.contains(&format!("{inputs}x{outputs}")) {
-            shape(&kinds, inputs, outputs, &pools);
+            shape(&ways, inputs, outputs, &pools);
         }
     }
 }
@@ -42,17 +41,17 @@ fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|at| ((at * 7919) % 20011) as f32 / 10005.5 - 1.0).collect()
 }
 
-fn shape(kinds: &[Kind], inputs: usize, outputs: usize, pools: &[ThreadPool]) {
+fn shape(ways: &[Way], inputs: usize, outputs: usize, pools: &[ThreadPool]) {
     let values = numbers(inputs * outputs);
     let mut weights: Vec<Packed> = Vec::new();
     print!("{inputs} -> {outputs}, packed at");
-    for kind in kinds {
+    for way in ways {
         let start = Instant::now();
-        let mut builder = Builder::new(*kind, outputs, inputs);
+        let mut builder = Builder::by(*way, outputs, inputs);
         builder.push(Rows::F32(&values));
         weights.push(builder.finish());
         let speed = values.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
-        print!(" {kind:?} {speed:.0}");
+        print!(" {} {speed:.0}", name(*way));
     }
     println!(" million weights a second");
     for rows in ROWS {
@@ -70,10 +69,15 @@ fn shape(kinds: &[Kind], inputs: usize, outputs: usize, pools: &[ThreadPool]) {
             }
             let work = 2e-9 * (rows * inputs * outputs) as f64;
             print!("  {rows:5} rows, {} threads:", pool.current_num_threads());
-            kinds.iter().zip(best).for_each(|(kind, best)| print!("  {kind:?} {:7.1}", work / best));
+            ways.iter().zip(best).for_each(|(way, best)| print!("  {} {:7.1}", name(*way), work / best));
             println!();
         }
     }
+}
+
+/// Such as `Bf16 tiles`: AMX.
+fn name(way: Way) -> String {
+    format!("{:?} {:?}", way.kind, way.unit).to_lowercase()
 }
 
 fn seconds(weight: &Packed, input: &[f32], output: &mut [f32]) -> f64 {

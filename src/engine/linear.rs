@@ -5,6 +5,7 @@ use candle_core::quantized::QMatMul;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Module, Shape, Tensor};
 use half::bf16;
 
+use super::buffers;
 use super::checkpoint::{Kind, View};
 use super::flash;
 use super::kernels::products::{Builder, Kind as Packing, Packed, Rows};
@@ -72,12 +73,14 @@ impl Linear {
         if !placement.device.is_cpu() {
             return if quantised { Self::quantised(views, &placement.device) } else { Self::dense(views, placement) };
         }
-        let all_q8_0 = views.iter().all(|view| view.kind == Kind::Q8_0);
+        let all = |kind| views.iter().all(|view| view.kind == kind);
         match placement.dtype {
-            _ if all_q8_0 && Packing::Q8_0.is_available() => Self::packed(views, Packing::Q8_0),
+            _ if all(Kind::Q8_0) && Packing::Q8_0.is_available() => Self::packed(views, Packing::Q8_0),
             _ if quantised => Self::quantised(views, &placement.device),
             DType::BF16 if Packing::Bf16.is_available() => Self::packed(views, Packing::Bf16),
             DType::F16 => Self::dense(views, placement),
+            // Weights that are bf16 lose nothing as bf16, and rows stay f32.
+            DType::F32 if all(Kind::Bf16) && Packing::Mixed.is_available() => Self::packed(views, Packing::Mixed),
             _ => Self::packed(views, Packing::F32),
         }
     }
@@ -183,7 +186,7 @@ impl CustomOp1 for Product<'_> {
             candle_core::bail!("a product of rows of {inputs} with a weight for {}", self.0.inputs());
         }
         let input = super::ops::values(storage, layout)?;
-        let mut output = vec![0.0; rows * self.0.outputs()];
+        let mut output = buffers::fresh(rows * self.0.outputs());
         self.0.product(input, &mut output);
         Ok((CpuStorage::F32(output), Shape::from((rows, self.0.outputs()))))
     }

@@ -2,6 +2,7 @@
 
 mod allocator;
 mod batch;
+mod buffers;
 pub mod builtin;
 pub mod card;
 pub mod checkpoint;

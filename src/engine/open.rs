@@ -8,7 +8,7 @@ use candle_core::{DType, Device};
 use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
 use super::device::Opened;
 use super::embedding::{FEWEST_DIMS, Qwen3Embedding};
-use super::kernels::products::Kind as Packing;
+use super::kernels::products::{Kind as Packing, Unit};
 use super::linear::Placement;
 use super::reranker::Qwen3Reranker;
 use super::{Embedder, Encoder, PairEncoder, Reranker};
@@ -133,6 +133,9 @@ fn qwen3(id: &str, checkpoint: Checkpoint, embeds: bool, opened: &Opened, option
         // Where the processor has no instructions for bf16 it is widened.
         let widened = placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
         let name = if widened { "f32".to_string() } else { name };
+        // Where it has tiles, weights of bf16 stay so, whatever they are multiplied with.
+        let narrow = kind == Kind::Bf16 && placement.dtype == DType::F32 && Packing::Mixed.is_available();
+        let name = if narrow { "bf16".to_string() } else { name };
         let needed = card::memory(&checkpoint, kind).into_iter().find(|(known, _)| *known == name);
         needed.map_or(Ok(()), |(name, bytes)| memory::check(bytes, &name))?;
         super::allocator::keep_freed_memory();
@@ -194,10 +197,19 @@ pub(super) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
 }
 
 /// What the results depend on besides the weights: the type, and on which sort of device.
+///
+/// Processors differ in the order in which they add up products. In f32 that changes the sixth digit of a hidden state,
+/// and blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th
+/// apart, a number of the next layer is rounded: tiles and vectors are classes of their own.
 fn class(kind: Kind, placement: &Placement) -> String {
     let device = if placement.device.is_cpu() { "cpu" } else { "gpu" };
     let widened = placement.device.is_cpu() && placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
-    let dtype = if widened { "f32" } else { placement.dtype.as_str() };
+    let tiles = placement.device.is_cpu() && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
+    let dtype = match placement.dtype {
+        DType::BF16 if widened => "f32",
+        DType::BF16 if tiles => "bf16 tiles",
+        dtype => dtype.as_str(),
+    };
     match kind {
         Kind::Q8_0 if placement.device.is_cpu() && Packing::Q8_0.is_available() => format!("{kind} blocks {device}"),
         _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),

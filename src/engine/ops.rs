@@ -1,8 +1,9 @@
 //! What happens between the products: norms, positions, attention, the gate. On the processor by kernels of our own, each
 //! in one pass over memory; elsewhere put together from what candle has. Tests hold the two to the same numbers.
 
-use candle_core::{CpuStorage, CustomOp1, InplaceOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, InplaceOp1, InplaceOp2, Layout, Result, Shape, Tensor};
 
+use super::buffers;
 use super::composed::Plan;
 use super::kernels::{self, Heads, Tree};
 use super::linear::{Linear, Placement, Way};
@@ -49,7 +50,7 @@ impl CustomOp1 for RmsNorm<'_> {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = values(storage, layout)?;
-        let mut out = vec![0.0; x.len()];
+        let mut out = buffers::fresh(x.len());
         kernels::rms_norm(x, &self.0.host, self.0.eps, &mut out);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
@@ -58,7 +59,10 @@ impl CustomOp1 for RmsNorm<'_> {
 /// silu(gate) · up, of which `gate_up` are the weights: [rows, hidden] -> [rows, width].
 pub(super) fn gated(gate_up: &Linear, x: &Tensor, width: usize, way: Way) -> Result<Tensor> {
     if way == Way::Kernels {
-        return gate_up.forward(x)?.apply_op1_no_bwd(&Gate);
+        let gate_up = gate_up.forward(x)?; // [rows, 2 · width]
+        let gated = gate_up.apply_op1_no_bwd(&Gate)?;
+        buffers::spent(gate_up)?;
+        return Ok(gated);
     }
     let [gate, up] = gate_up.parts(x, [width, width])?;
     gate.silu()? * up
@@ -73,9 +77,34 @@ impl CustomOp1 for Gate {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, width) = layout.shape().dims2()?;
-        let mut out = vec![0.0; rows * width / 2];
+        let mut out = buffers::fresh(rows * width / 2);
         kernels::swiglu(values(storage, layout)?, width / 2, &mut out);
         Ok((CpuStorage::F32(out), Shape::from((rows, width / 2))))
+    }
+}
+
+/// x + more, of the same shape, in the memory of `x`.
+pub(super) fn add(x: Tensor, more: Tensor) -> Result<Tensor> {
+    if !x.device().is_cpu() {
+        return x + more;
+    }
+    x.inplace_op2(&more, &Add)?;
+    buffers::spent(more)?;
+    Ok(x)
+}
+
+struct Add;
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout, more: &CpuStorage, other: &Layout) -> Result<()> {
+        let CpuStorage::F32(x) = storage else { candle_core::bail!("activations on the processor are f32") };
+        let Some((start, end)) = layout.contiguous_offsets() else { candle_core::bail!("not contiguous") };
+        kernels::add(&mut x[start..end], values(more, other)?);
+        Ok(())
     }
 }
 
@@ -149,7 +178,9 @@ impl<'a> Attention<'a> {
         }
         let qkv = qkv.forward(x)?; // [tokens, (query + 2 · key_value) · size]
         qkv.inplace_op1(&Rotate { attention: self, norms })?;
-        qkv.apply_op1_no_bwd(&Attend(self))
+        let seen = qkv.apply_op1_no_bwd(&Attend(self))?;
+        buffers::spent(qkv)?;
+        Ok(seen)
     }
 }
 
@@ -190,7 +221,7 @@ impl CustomOp1 for Attend<'_> {
         let columns = |start: usize| kernels::Rows { values: &qkv[start * heads.size..], stride };
         let (q, k, v) = (columns(0), columns(heads.query), columns(heads.query + heads.key_value));
         let width = heads.query * heads.size;
-        let mut out = vec![0.0; tokens * width];
+        let mut out = buffers::fresh(tokens * width);
         kernels::attention(q, k, v, heads, self.0.trees, scale, &mut out);
         Ok((CpuStorage::F32(out), Shape::from((tokens, width))))
     }

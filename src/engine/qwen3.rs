@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
 
+use super::buffers;
 use super::checkpoint::{Checkpoint, Qwen3Config, Weights};
 use super::kernels::{Heads, Tree};
 use super::linear::{Linear, Placement, Way};
@@ -183,17 +184,21 @@ impl Layer {
 
     /// [tokens, hidden] -> [tokens, hidden], or [wanted, hidden] of the tokens that are wanted.
     fn forward(&self, x: Tensor, attention: &Attention, wanted: Option<&Tensor>) -> Result<Tensor> {
-        // [tokens, heads · head_dim]
-        let seen = attention.forward(&self.qkv, &self.input_norm.norm(&x)?, &self.head_norms)?;
+        let normed = self.input_norm.norm(&x)?;
+        let seen = attention.forward(&self.qkv, &normed, &self.head_norms)?; // [tokens, heads · head_dim]
+        buffers::spent(normed)?;
         let (x, seen) = match wanted {
             Some(wanted) => (x.index_select(wanted, 0)?, seen.index_select(wanted, 0)?),
             None => (x, seen),
         };
-        let x = (x + self.output.forward(&seen)?)?;
+        let x = ops::add(x, self.output.forward(&seen)?)?;
+        buffers::spent(seen)?;
         let normed = self.post_attention_norm.norm(&x)?;
         let gated = ops::gated(&self.gate_up, &normed, self.intermediate, self.way)?; // [tokens, intermediate]
-        let mlp = self.down.forward(&gated)?;
-        Ok((x + mlp)?)
+        buffers::spent(normed)?;
+        let x = ops::add(x, self.down.forward(&gated)?)?;
+        buffers::spent(gated)?;
+        Ok(x)
     }
 }
 

@@ -20,7 +20,10 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("safetensors", &["src/engine/"]),
     ("candle", &["src/engine/"]),
     ("memmap2", &["src/engine/checkpoint/map.rs"]),
-    ("libc::", &["src/engine/allocator.rs"]),
+    (
+        "libc::",
+        &["src/engine/allocator.rs", "src/engine/kernels/pages.rs", "src/engine/kernels/products/amx/permission.rs"],
+    ),
     ("tokenizers", &["src/engine/"]),
     ("hf_hub", &["src/engine/hub/"]),
     ("ureq", &["src/engine/hub/"]),

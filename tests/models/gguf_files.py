@@ -55,12 +55,18 @@ def tensors(model, yes_no, with_head):
     return made
 
 
-def stored(name, array, kind):
-    """One tensor in the file's type; norms are float32 in every file."""
+def kind_of(name, kind):
+    """What one tensor of a file is in; norms are float32 in every file."""
     if name.endswith("_norm.weight"):
-        return array, TYPES.F32
-    if kind == TYPES.Q4_K and FINER.search(name):
-        kind = TYPES.Q6_K
+        return TYPES.F32
+    return TYPES.Q6_K if kind == TYPES.Q4_K and FINER.search(name) else kind
+
+
+def stored(name, array, kind):
+    """One tensor as the file holds it, and in what."""
+    kind = kind_of(name, kind)
+    if kind == TYPES.F32:
+        return array, kind
     if kind in k_quants.QUANTISE:
         return k_quants.QUANTISE[kind](array), kind
     return gguf.quants.quantize(array, kind), kind

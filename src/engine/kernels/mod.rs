@@ -6,12 +6,14 @@
 mod attention;
 mod exp;
 mod norm;
+mod pages;
 pub mod products;
 mod rotary;
 mod scratch;
 mod swiglu;
 
 pub use attention::{Heads, Rows, Tree, attention};
-pub use norm::{add_rms_norm, rms_norm};
+pub use norm::{add, rms_norm};
+pub use pages::in_large_pages;
 pub use rotary::{Angles, HeadNorms, norm_and_rotate};
 pub use swiglu::swiglu;

@@ -17,7 +17,12 @@
 //!
 //! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
 //! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
+//!
+//! Where the processor has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by side,
+//! and sixteen rows are packed at once: a block of theirs is a tile, row by row.
 
+#[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), path = "without_amx.rs")]
+mod amx;
 #[cfg_attr(not(target_arch = "x86_64"), path = "without_avx512.rs")]
 mod avx512;
 mod generic;
@@ -33,7 +38,8 @@ use half::bf16;
 /// Inputs that share a scale with 8 bits; the inputs of all kinds are padded to a multiple of it with zeros.
 const BLOCK: usize = 32;
 
-/// Rows of a tile: six times four registers of sums, or twelve and twelve, leave some of 32 for the operands.
+/// Rows that are multiplied at once by registers of lanes: six times four registers of sums, or twelve and twelve, leave
+/// some of 32 for the operands.
 const TILE: usize = 6;
 
 /// A line of the cache, and a register of 512 bits: loads that cross a border cost twice.
@@ -48,6 +54,10 @@ pub enum Kind {
     F32,
     /// Both rounded to bf16, pairs of exact products added up in f32. Subnormal numbers count as zero.
     Bf16,
+    /// Weights rounded to bf16, rows as f32: the same as [`Kind::F32`], but for the order of sums, where weights are bf16
+    /// anyway. A number of a row is the sum of three of bf16, each product of which is exact. Subnormal numbers count as
+    /// zero.
+    Mixed,
     /// Both as blocks of 32 of 8 bits and a scale, as GGML's Q8_0, but that the rows' scales are not rounded to f16.
     /// Sums of a block are exact, and added up in f32. A row with a value that is not finite has no finite output.
     Q8_0,
@@ -56,44 +66,110 @@ pub enum Kind {
 impl Kind {
     /// Whether this processor has instructions for it.
     pub fn is_available(self) -> bool {
-        match self {
-            Self::F32 => true,
-            Self::Bf16 => avx512::has_bf16(),
-            Self::Q8_0 => avx512::has_vnni(),
+        self.way().is_some()
+    }
+
+    /// The fastest way that this processor has.
+    pub fn way(self) -> Option<Way> {
+        Way::all().into_iter().find(|way| way.kind == self)
+    }
+}
+
+/// What multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Registers of lanes: AVX-512 and what other processors have.
+    Vectors,
+    /// Registers of rows of lanes: AMX.
+    Tiles,
+}
+
+/// A kind, and what multiplies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// How weights and rows are multiplied.
+    pub kind: Kind,
+    /// By what.
+    pub unit: Unit,
+}
+
+impl Way {
+    /// All that this processor has, the fastest of each kind first.
+    pub fn all() -> Vec<Self> {
+        let kinds = [Kind::F32, Kind::Mixed, Kind::Bf16, Kind::Q8_0];
+        let units = |kind| [Unit::Tiles, Unit::Vectors].map(|unit| Self { kind, unit });
+        kinds.into_iter().flat_map(units).filter(|way| way.is_available()).collect()
+    }
+
+    fn is_available(self) -> bool {
+        match (self.unit, self.kind) {
+            (Unit::Vectors, Kind::F32) => true,
+            (Unit::Vectors, Kind::Bf16) => avx512::has_bf16(),
+            (Unit::Vectors, Kind::Q8_0) => avx512::has_vnni(),
+            (Unit::Tiles, Kind::Bf16 | Kind::Mixed | Kind::Q8_0) => amx::is_available(),
+            (Unit::Vectors, Kind::Mixed) | (Unit::Tiles, Kind::F32) => false,
         }
     }
 
     /// Outputs of a panel.
     fn width(self) -> usize {
-        match self {
-            Self::F32 => generic::width(),
-            Self::Bf16 => avx512::BF16_WIDTH,
-            Self::Q8_0 => avx512::Q8_0_WIDTH,
+        match (self.unit, self.kind) {
+            (Unit::Tiles, _) => amx::WIDTH,
+            (Unit::Vectors, Kind::Bf16) => avx512::BF16_WIDTH,
+            (Unit::Vectors, Kind::Q8_0) => avx512::Q8_0_WIDTH,
+            (Unit::Vectors, _) => generic::width(),
         }
     }
 
     /// Words that a block of inputs takes in a panel, for each of its outputs, doubled as a scale is half a word.
     fn half_words(self) -> usize {
-        match self {
-            Self::F32 => 2 * BLOCK,
-            Self::Bf16 => BLOCK,
-            Self::Q8_0 => BLOCK / 2 + 1,
+        match self.kind {
+            Kind::F32 => 2 * BLOCK,
+            Kind::Bf16 | Kind::Mixed => BLOCK,
+            Kind::Q8_0 => BLOCK / 2 + 1,
         }
+    }
+
+    /// Blocks of a row. Those that the row does not fill are zeros.
+    fn blocks(self, inputs: usize) -> usize {
+        let blocks = inputs.div_ceil(BLOCK);
+        if self == (Self { kind: Kind::Q8_0, unit: Unit::Tiles }) {
+            blocks.next_multiple_of(amx::AHEAD)
+        } else {
+            blocks
+        }
+    }
+
+    /// Words of a block of a panel.
+    fn block(self) -> usize {
+        self.half_words() * self.width() / 2
+    }
+
+    /// Words of a panel.
+    fn panel(self, inputs: usize) -> usize {
+        self.blocks(inputs) * self.block()
+    }
+
+    /// Rows that are packed together; of tiles even where they are not all there.
+    fn tile(self) -> usize {
+        if self.unit == Unit::Tiles { amx::ROWS } else { TILE }
     }
 
     /// Words that a block of inputs takes for each row.
     fn row_words(self) -> usize {
-        match self {
-            Self::F32 => BLOCK,
-            Self::Bf16 => BLOCK / 2,
-            Self::Q8_0 => BLOCK / 4 + 2,
+        match (self.unit, self.kind) {
+            (_, Kind::F32) => BLOCK,
+            (_, Kind::Bf16) => BLOCK / 2,
+            (_, Kind::Mixed) => 3 * BLOCK / 2,
+            (Unit::Vectors, Kind::Q8_0) => BLOCK / 4 + 2,
+            (Unit::Tiles, Kind::Q8_0) => BLOCK / 4 + 1,
         }
     }
 }
 
 /// A weight of shape [outputs, inputs], packed for the processor at hand.
 pub struct Packed {
-    kind: Kind,
+    way: Way,
     inputs: usize,
     outputs: usize,
     lines: Vec<Line>,
@@ -108,7 +184,7 @@ impl Packed {
         Self::whole(Kind::F32, Rows::F32(rows), outputs, inputs)
     }
 
-    /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the processor lacks AVX512-BF16.
+    /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the processor lacks AVX512-BF16 and AMX.
     pub fn bf16(rows: &[bf16], outputs: usize, inputs: usize) -> Option<Self> {
         Kind::Bf16.is_available().then(|| Self::whole(Kind::Bf16, Rows::Bf16(rows), outputs, inputs))
     }
@@ -175,7 +251,7 @@ mod tests {
     const SIZES: &[(usize, usize)] =
         &[(1, 8), (1, 32), (17, 40), (48, 96), (31, 33), (64, 64), (65, 256), (96, 256), (130, 1000), (70, 3072)];
 
-    const KINDS: [Kind; 3] = [Kind::F32, Kind::Bf16, Kind::Q8_0];
+    const F32: Way = Way { kind: Kind::F32, unit: Unit::Vectors };
 
     /// Numbers of both signs and of sizes from 2⁻⁸ to 1, so that the order of sums shows in the last bits.
     fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -187,18 +263,21 @@ mod tests {
         (0..count).map(|_| (next() - 0.5) * 2f32.powf(-8.0 * next())).collect()
     }
 
-    /// The kinds that this processor has; says which it lacks.
+    /// All ways in which this processor multiplies; says which kinds it lacks.
     #[allow(clippy::print_stderr)]
-    fn kinds() -> Vec<Kind> {
-        let (there, lacking): (Vec<_>, Vec<_>) = KINDS.into_iter().partition(|kind| kind.is_available());
+    fn ways() -> Vec<Way> {
+        let kinds = [Kind::F32, Kind::Bf16, Kind::Mixed, Kind::Q8_0];
+        let lacking: Vec<Kind> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
         if !lacking.is_empty() {
             eprintln!("skipped, this processor lacks the instructions: {lacking:?}");
         }
-        there
+        Way::all()
     }
 
-    fn packed(kind: Kind, weights: &[f32], outputs: usize, inputs: usize) -> Packed {
-        Packed::whole(kind, Rows::F32(weights), outputs, inputs)
+    fn packed(way: Way, weights: &[f32], outputs: usize, inputs: usize) -> Packed {
+        let mut builder = Builder::by(way, outputs, inputs);
+        builder.push(Rows::F32(weights));
+        builder.finish()
     }
 
     fn product(weight: &Packed, input: &[f32]) -> Vec<f32> {
@@ -238,46 +317,57 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_definition() {
-        for kind in kinds() {
+        for way in ways() {
             for &(outputs, inputs) in SIZES {
                 let (weights, input) = (numbers(outputs * inputs, 1), numbers(13 * inputs, 2));
-                let got = product(&packed(kind, &weights, outputs, inputs), &input);
+                let got = product(&packed(way, &weights, outputs, inputs), &input);
                 let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect();
-                let (weights, input, most): (Vec<f64>, Vec<f64>, f64) = match kind {
+                let (weights, input, most): (Vec<f64>, Vec<f64>, f64) = match way.kind {
                     Kind::F32 => (wide(&weights), wide(&input), F32_LOSS),
                     Kind::Bf16 => (rounded(&weights), rounded(&input), BF16_LOSS),
+                    Kind::Mixed => (rounded(&weights), wide(&input), F32_LOSS),
                     Kind::Q8_0 => {
                         (through_q8_0(&weights, inputs, true), through_q8_0(&input, inputs, false), Q8_0_LOSS)
                     }
                 };
                 let loss = loss(&got, &input, &weights, inputs, outputs);
-                assert!(loss < most, "{kind:?} {outputs}x{inputs}: {loss:e}");
+                assert!(loss < most, "{way:?} {outputs}x{inputs}: {loss:e}");
             }
         }
     }
 
     #[test]
     fn eight_bits_are_near_the_numbers_that_they_stand_for() {
-        if !kinds().contains(&Kind::Q8_0) {
-            return;
-        }
         let (outputs, inputs) = (64, 1024);
         let (weights, input) = (numbers(outputs * inputs, 3), numbers(8 * inputs, 4));
-        let got = product(&packed(Kind::Q8_0, &weights, outputs, inputs), &input);
-        let exact = product(&packed(Kind::F32, &weights, outputs, inputs), &input);
-        let error: f32 = got.iter().zip(&exact).map(|(got, exact)| (got - exact).powi(2)).sum();
-        let size: f32 = exact.iter().map(|exact| exact.powi(2)).sum();
-        assert!((error / size).sqrt() < 0.015, "{}", (error / size).sqrt());
+        let exact = product(&packed(F32, &weights, outputs, inputs), &input);
+        for way in ways().into_iter().filter(|way| way.kind == Kind::Q8_0) {
+            let got = product(&packed(way, &weights, outputs, inputs), &input);
+            let error: f32 = got.iter().zip(&exact).map(|(got, exact)| (got - exact).powi(2)).sum();
+            let size: f32 = exact.iter().map(|exact| exact.powi(2)).sum();
+            assert!((error / size).sqrt() < 0.015, "{}", (error / size).sqrt());
+        }
+    }
+
+    /// What a cache holds for Q8_0 is worth as much on a processor with other instructions.
+    #[test]
+    fn eight_bits_are_the_same_however_they_are_multiplied() {
+        let ways: Vec<Way> = ways().into_iter().filter(|way| way.kind == Kind::Q8_0).collect();
+        let (outputs, inputs) = (100, 2080);
+        let (weights, input) = (numbers(outputs * inputs, 15), numbers(70 * inputs, 16));
+        let results = ways.iter().map(|way| product(&packed(*way, &weights, outputs, inputs), &input));
+        let bits: Vec<Vec<u32>> = results.map(|result| result.into_iter().map(f32::to_bits).collect()).collect();
+        assert!(bits.windows(2).all(|pair| pair[0] == pair[1]), "{ways:?}");
     }
 
     /// Every element is the same, bit for bit, in a batch of any size, anywhere in it, with any number of threads.
     #[test]
     fn an_element_depends_on_its_row_and_its_weights_alone() {
         // Rows enough for two turns of the scratch memory, and for tiles with every rest.
-        let (outputs, inputs, rows) = (200, 352, 85 * TILE + 11);
+        let (outputs, inputs, rows) = (200, 704, 85 * TILE + 11);
         let (weights, input) = (numbers(outputs * inputs, 5), numbers(rows * inputs, 6));
-        for kind in kinds() {
-            let weight = packed(kind, &weights, outputs, inputs);
+        for way in ways() {
+            let weight = packed(way, &weights, outputs, inputs);
             let whole: Vec<u32> = product(&weight, &input).iter().map(|value| value.to_bits()).collect();
             for threads in [1, 2, 3, 8] {
                 let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -288,7 +378,7 @@ mod tests {
                         let expected = &whole[first * outputs..][..count * outputs];
                         assert!(
                             got.iter().map(|value| value.to_bits()).eq(expected.iter().copied()),
-                            "{kind:?}: rows {first}+{count} on {threads} threads"
+                            "{way:?}: rows {first}+{count} on {threads} threads"
                         );
                     }
                 }
@@ -302,14 +392,14 @@ mod tests {
         let weights: Vec<f32> = numbers(outputs * inputs, 7).iter().map(|v| bf16::from_f32(*v).to_f32()).collect();
         let narrow: Vec<bf16> = weights.iter().map(|value| bf16::from_f32(*value)).collect();
         let input = numbers(9 * inputs, 8);
-        for kind in kinds() {
-            let whole = product(&packed(kind, &weights, outputs, inputs), &input);
-            let mut builder = Builder::new(kind, outputs, inputs);
+        for way in ways() {
+            let whole = product(&packed(way, &weights, outputs, inputs), &input);
+            let mut builder = Builder::by(way, outputs, inputs);
             builder.push(Rows::F32(&weights[..10 * inputs]));
             builder.push(Rows::Bf16(&narrow[10 * inputs..117 * inputs]));
             builder.push(Rows::F32(&[]));
             builder.push(Rows::F32(&weights[117 * inputs..]));
-            assert_eq!(product(&builder.finish(), &input), whole, "{kind:?}");
+            assert_eq!(product(&builder.finish(), &input), whole, "{way:?}");
         }
     }
 
@@ -336,13 +426,15 @@ mod tests {
         let mut builder = Builder::new(Kind::F32, outputs, inputs);
         builder.push(Rows::Q8_0(&bytes));
         let got = product(&builder.finish(), &input);
-        assert_eq!(got, product(&packed(Kind::F32, &values, outputs, inputs), &input));
-        if kinds().contains(&Kind::Q8_0) {
-            let got = product(&Packed::q8_0(&bytes, outputs, inputs).unwrap(), &input);
+        assert_eq!(got, product(&packed(F32, &values, outputs, inputs), &input));
+        for way in ways().into_iter().filter(|way| way.kind == Kind::Q8_0) {
+            let mut builder = Builder::by(way, outputs, inputs);
+            builder.push(Rows::Q8_0(&bytes));
+            let got = product(&builder.finish(), &input);
             let loss = loss(&got, &through_q8_0(&input, inputs, false), &wide(&values), inputs, outputs);
             assert!(loss < Q8_0_LOSS, "{loss:e}");
-            assert!(Packed::q8_0(&bytes, 1, 40).is_none());
         }
+        assert!(Packed::q8_0(&bytes, 1, 40).is_none());
     }
 
     /// A number that is no number, or none that can be written, stays in its row and makes all of it unusable.
@@ -350,8 +442,8 @@ mod tests {
     fn what_is_not_finite_comes_out() {
         let (outputs, inputs, rows) = (70, 64, 8);
         let weights: Vec<f32> = numbers(outputs * inputs, 10).iter().map(|value| value + 0.6).collect();
-        for kind in kinds() {
-            let weight = packed(kind, &weights, outputs, inputs);
+        for way in ways() {
+            let weight = packed(way, &weights, outputs, inputs);
             for bad in [f32::NAN, -f32::NAN, f32::from_bits(0x7f80_0001), f32::INFINITY, f32::NEG_INFINITY] {
                 for at in [0, 31, 63] {
                     let mut input = numbers(rows * inputs, 11);
@@ -359,13 +451,13 @@ mod tests {
                     input[3 * inputs + at] = bad;
                     let got = product(&weight, &input);
                     for (row, (got, clean)) in got.chunks(outputs).zip(clean.chunks(outputs)).enumerate() {
-                        let right = match (row, kind) {
+                        let right = match (row, way.kind) {
                             (3, Kind::Q8_0) => got.iter().all(|value| value.is_nan()),
                             (3, _) if bad.is_nan() => got.iter().all(|value| value.is_nan()),
                             (3, _) => got.iter().all(|value| *value == bad),
                             _ => got == clean,
                         };
-                        assert!(right, "{kind:?}, {bad} at {at}: row {row} is {got:?}");
+                        assert!(right, "{way:?}, {bad} at {at}: row {row} is {got:?}");
                     }
                 }
             }
@@ -375,13 +467,13 @@ mod tests {
     #[test]
     fn a_weight_that_is_not_finite_comes_out() {
         let (outputs, inputs) = (70, 64);
-        for kind in kinds() {
+        for way in ways() {
             for bad in [f32::NAN, f32::INFINITY] {
                 let mut weights = numbers(outputs * inputs, 12);
                 weights[5 * inputs + 40] = bad;
-                let got = product(&packed(kind, &weights, outputs, inputs), &numbers(inputs, 13));
+                let got = product(&packed(way, &weights, outputs, inputs), &numbers(inputs, 13));
                 let finite = got.iter().enumerate().filter(|(_, value)| value.is_finite());
-                assert!(finite.map(|(at, _)| at).eq((0..outputs).filter(|at| *at != 5)), "{kind:?} {bad}: {got:?}");
+                assert!(finite.map(|(at, _)| at).eq((0..outputs).filter(|at| *at != 5)), "{way:?} {bad}: {got:?}");
             }
         }
     }
@@ -390,15 +482,15 @@ mod tests {
     #[test]
     fn extremes_stay_what_they_are() {
         let inputs = 64;
-        for kind in kinds() {
-            let weight = packed(kind, &vec![1.0; 3 * inputs], 3, inputs);
+        for way in ways() {
+            let weight = packed(way, &vec![1.0; 3 * inputs], 3, inputs);
             for value in [0.0, -0.0, f32::from_bits(1), f32::MIN_POSITIVE / 4.0, 1e-30, 1e30, f32::MAX / 256.0] {
                 // The largest subnormal numbers of a whole row are still next to nothing.
                 let expected = value * inputs as f32;
                 let got = product(&weight, &vec![value; inputs]);
                 assert!(
                     got.iter().all(|got| (got - expected).abs() <= expected / 100.0 + 1e-35),
-                    "{kind:?} {value}: {got:?}"
+                    "{way:?} {value}: {got:?}"
                 );
             }
         }
@@ -406,13 +498,13 @@ mod tests {
 
     #[test]
     fn nothing_in_is_nothing_out() {
-        for kind in kinds() {
-            let weight = packed(kind, &numbers(48 * 32, 14), 48, 32);
+        for way in ways() {
+            let weight = packed(way, &numbers(48 * 128, 14), 48, 128);
             assert_eq!(product(&weight, &[]), Vec::<f32>::new());
-            assert_eq!((weight.outputs(), weight.inputs()), (48, 32));
-            let whole = [(Kind::F32, 4096), (Kind::Bf16, 2048), (Kind::Q8_0, 1088)];
-            let least = whole.iter().find(|(of, _)| *of == kind).map(|(_, bytes)| bytes * 48 / 32);
-            assert!(Some(weight.bytes()) >= least && weight.bytes() <= 2 * least.unwrap(), "{kind:?}");
+            assert_eq!((weight.outputs(), weight.inputs()), (48, 128));
+            let whole = [(Kind::F32, 4096), (Kind::Bf16, 2048), (Kind::Mixed, 2048), (Kind::Q8_0, 1088)];
+            let least = whole.iter().find(|(of, _)| *of == way.kind).map(|(_, bytes)| bytes * 48 / 8);
+            assert!(Some(weight.bytes()) >= least && weight.bytes() <= 2 * least.unwrap(), "{way:?}");
         }
     }
 

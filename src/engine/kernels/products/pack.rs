@@ -5,8 +5,9 @@ use half::{bf16, f16};
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use super::super::in_large_pages;
 use super::rows::bf16_words;
-use super::{BLOCK, Kind, Line, Packed};
+use super::{BLOCK, Kind, Line, Packed, Unit, Way};
 
 /// Bytes of a block of 32 in a GGUF file.
 const Q8_0_BYTES: usize = 2 + BLOCK;
@@ -14,6 +15,10 @@ const Q8_0_BYTES: usize = 2 + BLOCK;
 /// Blocks that are packed for all outputs of a panel before the next: enough to read rows in pieces that the processor
 /// fetches ahead, few enough for what is written to stay in the second cache.
 const STRIPE: usize = 32;
+
+/// The instruction of AVX-512 multiplies unsigned bytes with signed ones: the weights are the unsigned ones, 128 more than
+/// they are, so that what this adds depends on the rows alone.
+const OFFSET: u8 = 0x80;
 
 /// Some rows of a weight. Shape: [outputs, inputs].
 #[derive(Clone, Copy)]
@@ -90,12 +95,20 @@ impl Builder {
     /// # Panics
     /// When it is not ([`Kind::is_available`]).
     pub fn new(kind: Kind, outputs: usize, inputs: usize) -> Self {
-        assert!(kind.is_available(), "this processor cannot multiply {kind:?}");
-        let width = kind.width();
-        let words = outputs.div_ceil(width) * inputs.div_ceil(BLOCK) * kind.half_words() * width / 2;
+        Self::by(kind.way().unwrap_or(Way { kind, unit: Unit::Vectors }), outputs, inputs)
+    }
+
+    /// As [`Builder::new`], to be multiplied in a way that may not be the fastest.
+    ///
+    /// # Panics
+    /// When the processor has it not ([`Way::all`]).
+    pub fn by(way: Way, outputs: usize, inputs: usize) -> Self {
+        assert!(way.is_available(), "this processor cannot multiply by {way:?}");
+        let words = outputs.div_ceil(way.width()) * way.panel(inputs);
         // Pages that are known to be zero are not touched before the packing threads write to them.
-        let lines = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));
-        Self { packed: Packed { kind, inputs, outputs, lines }, filled: 0 }
+        let mut lines: Vec<Line> = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));
+        in_large_pages(&mut lines);
+        Self { packed: Packed { way, inputs, outputs, lines }, filled: 0 }
     }
 
     /// Packs the next rows, which may be of any type: they are converted where it is not the kind's own.
@@ -103,20 +116,20 @@ impl Builder {
     /// # Panics
     /// When the last row is not whole, or with more rows than there are outputs.
     pub fn push(&mut self, rows: Rows) {
-        let Packed { kind, inputs, outputs, ref mut lines } = self.packed;
+        let Packed { way, inputs, outputs, ref mut lines } = self.packed;
         let count = rows.count(inputs);
         assert!(count.is_some_and(|count| count <= outputs - self.filled), "rows do not fit {outputs}x{inputs}");
         let from = self.filled;
         self.filled += count.unwrap_or_default();
         let to = self.filled;
-        let width = kind.width();
-        let length = inputs.div_ceil(BLOCK) * kind.half_words() * width / 2;
+        let width = way.width();
+        let length = way.panel(inputs);
         let words: &mut [u32] = cast_slice_mut(lines);
         words.par_chunks_mut(length.max(1)).enumerate().for_each(|(at, panel)| {
             let (start, end) = (from.max(at * width), to.min((at + 1) * width));
             if start < end {
                 let pack =
-                    Pack { kind, rows, inputs, panel, first: start - from, last: end - from, column: start % width };
+                    Pack { way, rows, inputs, panel, first: start - from, last: end - from, column: start % width };
                 Arch::new().dispatch(pack);
             }
         });
@@ -134,7 +147,7 @@ impl Builder {
 
 /// Rows `first..last` into the columns of a panel from `column` on.
 struct Pack<'a> {
-    kind: Kind,
+    way: Way,
     rows: Rows<'a>,
     inputs: usize,
     panel: &'a mut [u32],
@@ -148,28 +161,31 @@ impl NullaryFnOnce for Pack<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let width = self.kind.width();
-        let length = self.kind.half_words() * width / 2;
-        let Self { kind, rows, inputs, panel, first, last, column } = self;
+        let Self { way, rows, inputs, panel, first, last, column } = self;
+        let (width, length) = (way.width(), way.block());
+        let offset = if way.unit == Unit::Vectors { OFFSET } else { 0 };
         for (stripe, blocks) in panel.chunks_mut(STRIPE * length).enumerate() {
             for row in first..last {
                 let column = column + row - first;
-                for (at, block) in blocks.chunks_exact_mut(length).enumerate() {
-                    let at = stripe * STRIPE + at;
-                    match (kind, rows) {
+                let first = stripe * STRIPE;
+                let there = inputs.div_ceil(BLOCK) - first.min(inputs.div_ceil(BLOCK));
+                for (at, block) in blocks.chunks_exact_mut(length).take(there).enumerate() {
+                    let at = first + at;
+                    match (way.kind, rows) {
                         (Kind::F32, _) => {
                             scatter(&rows.values(row, inputs, at).map(f32::to_bits), block, width, column);
                         }
-                        (Kind::Bf16, _) => {
+                        (Kind::Bf16 | Kind::Mixed, _) => {
                             scatter(&bf16_words(&rows.values(row, inputs, at)), block, width, column);
                         }
                         (Kind::Q8_0, Rows::Q8_0(bytes)) => {
                             let (scale, bytes) = q8_0(bytes, row * (inputs / BLOCK) + at);
-                            pack_q8_0(scale, std::array::from_fn(|at| bytes[at] as i8), block, width, column);
+                            let bytes = std::array::from_fn(|at| bytes[at] ^ offset);
+                            pack_q8_0(scale, bytes, block, width, column);
                         }
                         (Kind::Q8_0, _) => {
                             let (scale, bytes) = quantise(&rows.values(row, inputs, at));
-                            pack_q8_0(scale, bytes, block, width, column);
+                            pack_q8_0(scale, bytes.map(|byte| byte as u8 ^ offset), block, width, column);
                         }
                     }
                 }
@@ -200,12 +216,10 @@ fn scatter<const W: usize>(words: &[u32; W], block: &mut [u32], width: usize, co
     }
 }
 
-/// The instruction multiplies unsigned bytes with signed ones: the weights are the unsigned ones, so that what the
-/// offset of 128 adds depends on the rows alone.
 #[inline(always)]
-fn pack_q8_0(scale: f16, bytes: [i8; BLOCK], block: &mut [u32], width: usize, column: usize) {
+fn pack_q8_0(scale: f16, bytes: [u8; BLOCK], block: &mut [u32], width: usize, column: usize) {
     let (words, scales) = block.split_at_mut(BLOCK / 4 * width);
-    let quads: [[u8; 4]; BLOCK / 4] = bytemuck::cast(bytes.map(|byte| byte as u8 ^ 0x80));
+    let quads: [[u8; 4]; BLOCK / 4] = bytemuck::cast(bytes);
     scatter(&quads.map(u32::from_le_bytes), words, width, column);
     let scales: &mut [f16] = cast_slice_mut(scales);
     scales[column] = scale;

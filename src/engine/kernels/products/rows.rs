@@ -4,15 +4,16 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use pulp::NullaryFnOnce;
 
 use super::pack::padded;
-use super::{BLOCK, Kind};
+use super::{BLOCK, Kind, Unit, Way};
 
 /// Added to a small number, it leaves no bits for a fraction, rounds half to even, and the lowest bits are the integer:
 /// what the processor can do for a whole register.
 const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 
-/// Packs a tile of up to [`super::TILE`] rows. Shapes: `input` [rows, inputs], `words` [blocks, words of a block, rows].
+/// Packs rows that are multiplied at once, up to [`Way::tile`] of them. Shapes: `input` [rows, inputs], `words` [blocks,
+/// words of a block, rows]; for tiles [blocks, parts, 16, words of a part], the rows that are not there as zeros.
 pub(super) struct PackTile<'a> {
-    pub(super) kind: Kind,
+    pub(super) way: Way,
     pub(super) input: &'a [f32],
     pub(super) inputs: usize,
     pub(super) words: &'a mut [u32],
@@ -23,20 +24,67 @@ impl NullaryFnOnce for PackTile<'_> {
 
     #[inline(always)]
     fn call(self) {
-        let rows = self.input.len() / self.inputs;
-        let blocks = self.words.chunks_exact_mut(self.kind.row_words() * rows);
-        for (at, words) in blocks.enumerate() {
-            for (row, values) in self.input.chunks_exact(self.inputs).enumerate() {
+        let Self { way, input, inputs, words } = self;
+        let rows = input.len() / inputs;
+        if way.unit == Unit::Tiles {
+            return tiles(way, input, inputs, words);
+        }
+        for (at, words) in words.chunks_exact_mut(way.row_words() * rows).enumerate() {
+            for (row, values) in input.chunks_exact(inputs).enumerate() {
                 let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
-                match self.kind {
-                    Kind::F32 => words.zip(values).for_each(|(word, value)| *word = value.to_bits()),
+                match way.kind {
+                    Kind::F32 | Kind::Mixed => words.zip(values).for_each(|(word, value)| *word = value.to_bits()),
                     Kind::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
                     Kind::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
                 }
             }
         }
     }
+}
+
+#[inline(always)]
+fn tiles(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
+    const BF16: usize = BLOCK / 2;
+    const BYTES: usize = BLOCK / 4;
+    let (rows, tile) = (input.len() / inputs, way.tile());
+    for (at, words) in words.chunks_exact_mut(way.row_words() * tile).enumerate() {
+        if rows < tile {
+            words.fill(0);
+        }
+        for (row, values) in input.chunks_exact(inputs).enumerate() {
+            let values = &padded(&values[inputs.min(at * BLOCK)..]);
+            match way.kind {
+                Kind::F32 | Kind::Bf16 => words[row * BF16..][..BF16].copy_from_slice(&bf16_words(values)),
+                Kind::Mixed => {
+                    for (part, from) in words.chunks_exact_mut(tile * BF16).zip(parts(values)) {
+                        part[row * BF16..][..BF16].copy_from_slice(&from);
+                    }
+                }
+                Kind::Q8_0 => {
+                    let [_, scale, bytes @ ..] = q8_0_words(values);
+                    words[row * BYTES..][..BYTES].copy_from_slice(&bytes);
+                    words[tile * BYTES + row] = scale;
+                }
+            }
+        }
+    }
+}
+
+/// Three times pairs of bf16, which add up to the numbers: the upper half of the bits, that of what is left, and the rest.
+/// A number that is not finite is all in the first.
+#[inline(always)]
+fn parts(values: &[f32; BLOCK]) -> [[u32; BLOCK / 2]; 3] {
+    const UPPER: u32 = 0xffff_0000;
+    const INFINITY: u32 = 0x7f80_0000;
+    let upper = |value: f32| f32::from_bits(value.to_bits() & UPPER);
+    let narrow = |values: [f32; BLOCK]| bytemuck::cast(values.map(|value| (value.to_bits() >> 16) as u16));
+    let finite = |value: f32| value.to_bits() & INFINITY != INFINITY;
+    let rest = values.map(|value| if finite(value) { value - upper(value) } else { 0.0 });
+    let last = rest.map(|value| value - upper(value));
+    // A NaN may have all its bits in the lower half.
+    let first = values.map(|value| if value.is_nan() { f32::NAN } else { value });
+    [narrow(first), narrow(rest), narrow(last)]
 }
 
 /// Pairs of bf16, the earlier one in the lower half.

@@ -7,10 +7,15 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::rows::PackTile;
-use super::{BLOCK, Kind, Line, Packed, TILE, avx512, generic};
+use super::{Kind, Line, Packed, TILE, Unit, Way, amx, avx512, generic};
 
 /// Rows that are packed at once. More would not fit the caches when each panel goes through all of them.
 const ROWS: usize = 85 * TILE;
+
+/// Bytes of rows that are packed at once for tiles, which ask more of the second cache; and how many rows at least, as
+/// each time all of the weights come from memory.
+const TILES_BYTES: usize = 3 << 18;
+const TILES_ROWS: usize = 96;
 
 /// Tasks for each thread, so that one which began late or was disturbed holds up the others little.
 const TASKS: usize = 4;
@@ -61,17 +66,20 @@ pub(super) fn write(sums: &[f32], row: &mut [f32], column: usize) {
     }
 }
 
-fn run(kind: Kind, task: Task) {
-    match kind {
-        Kind::F32 => Arch::new().dispatch(generic::Products(task)),
-        Kind::Bf16 => avx512::bf16(task),
-        Kind::Q8_0 => avx512::q8_0(task),
+fn run(way: Way, task: Task) {
+    match (way.unit, way.kind) {
+        (Unit::Vectors, Kind::F32 | Kind::Mixed) => Arch::new().dispatch(generic::Products(task)),
+        (Unit::Vectors, Kind::Bf16) => avx512::bf16(task),
+        (Unit::Vectors, Kind::Q8_0) => avx512::q8_0(task),
+        (Unit::Tiles, Kind::Mixed) => amx::bf16(task, 3),
+        (Unit::Tiles, Kind::F32 | Kind::Bf16) => amx::bf16(task, 1),
+        (Unit::Tiles, Kind::Q8_0) => amx::q8_0(task),
     }
 }
 
 /// See [`Packed::product`].
 pub(super) fn product(weight: &Packed, input: &[f32], output: &mut [f32]) {
-    let Packed { kind, inputs, outputs, .. } = *weight;
+    let Packed { way, inputs, outputs, .. } = *weight;
     if outputs == 0 || inputs == 0 {
         output.fill(0.0);
         return;
@@ -79,31 +87,45 @@ pub(super) fn product(weight: &Packed, input: &[f32], output: &mut [f32]) {
     let count = input.len() / inputs;
     assert_eq!((input.len(), output.len()), (count * inputs, count * outputs), "shapes of a product");
     let mut scratch = SCRATCH.take();
-    for (input, output) in input.chunks(ROWS * inputs).zip(output.chunks_mut(ROWS * outputs)) {
-        let rows = pack(kind, input, inputs, &mut scratch);
+    let rows = at_once(way, inputs, count);
+    for (input, output) in input.chunks(rows * inputs).zip(output.chunks_mut(rows * outputs)) {
+        let rows = pack(way, input, inputs, &mut scratch);
         multiply(weight, rows, output);
     }
     SCRATCH.set(scratch);
 }
 
+/// How many of so many rows are packed at once; at least one.
+fn at_once(way: Way, inputs: usize, count: usize) -> usize {
+    if way.unit == Unit::Vectors {
+        return ROWS;
+    }
+    let row = way.blocks(inputs) * way.row_words() * size_of::<u32>();
+    let most = (TILES_BYTES / row).max(TILES_ROWS);
+    // In even shares of whole pairs of tiles: a small rest would take all weights for little.
+    count.div_ceil(count.div_ceil(most).max(1)).next_multiple_of(2 * way.tile()).max(1)
+}
+
 /// Packs rows into the scratch memory.
-fn pack<'a>(kind: Kind, input: &[f32], inputs: usize, scratch: &'a mut Vec<Line>) -> &'a [u32] {
-    let row = inputs.div_ceil(BLOCK) * kind.row_words();
-    let words = input.len() / inputs * row;
+fn pack<'a>(way: Way, input: &[f32], inputs: usize, scratch: &'a mut Vec<Line>) -> &'a [u32] {
+    let (row, tile) = (way.blocks(inputs) * way.row_words(), way.tile());
+    let rows = input.len() / inputs;
+    let words = row * if way.unit == Unit::Tiles { rows.next_multiple_of(tile) } else { rows };
     let lines = words.div_ceil(16);
     if scratch.len() < lines {
         scratch.resize(lines, Line([0; 16]));
     }
     let words: &mut [u32] = &mut cast_slice_mut(scratch)[..words];
-    let tiles = words.par_chunks_mut(TILE * row).zip(input.par_chunks(TILE * inputs));
-    tiles.with_min_len(4).for_each(|(words, input)| Arch::new().dispatch(PackTile { kind, input, inputs, words }));
+    let tiles = words.par_chunks_mut(tile * row).zip(input.par_chunks(tile * inputs));
+    let least = if way.unit == Unit::Tiles { 1 } else { 4 };
+    tiles.with_min_len(least).for_each(|(words, input)| Arch::new().dispatch(PackTile { way, input, inputs, words }));
     words
 }
 
 /// Shapes: `rows` as [`pack`] made them, `output` [rows, outputs].
 fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
-    let Packed { kind, inputs, outputs, ref lines } = *weight;
-    let (width, blocks) = (kind.width(), inputs.div_ceil(BLOCK));
+    let Packed { way, inputs, outputs, ref lines } = *weight;
+    let width = way.width();
     let count = output.len() / outputs;
     let panels = outputs.div_ceil(width);
     let alone = count * inputs * outputs <= ALONE;
@@ -115,10 +137,10 @@ fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
     for row in output.chunks_exact_mut(outputs) {
         columns.iter_mut().zip(row.chunks_mut(group * width)).for_each(|(rows, piece)| rows.push(piece));
     }
-    let panel = blocks * kind.half_words() * width / 2;
-    let tile = blocks * kind.row_words() * TILE;
+    let panel = way.panel(inputs);
+    let tile = way.blocks(inputs) * way.row_words() * way.tile();
     let words: &[u32] = cast_slice(lines);
-    let run = |(panels, output)| run(kind, Task { panels, panel, rows, tile, output });
+    let run = |(panels, output)| run(way, Task { panels, panel, rows, tile, output });
     if let [_] = columns.as_slice() {
         columns.into_iter().for_each(|output| run((words, output)));
     } else {

@@ -1,0 +1,374 @@
+//! Products in bf16 and in 8 bits on tiles, registers of sixteen rows of 64 bytes that Intel calls AMX.
+//!
+//! The compiler knows nothing of tiles yet, so they live in assembler only, and no code of the compiler touches them.
+//! Numbers of the instructions: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS and
+//! TDPBSSD.
+
+mod permission;
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+use bytemuck::{cast, cast_slice};
+
+use super::super::scratch::with_scratch;
+use super::tasks::Task;
+
+pub(super) use permission::is_available;
+
+/// Rows of a tile.
+pub(super) const ROWS: usize = 16;
+/// Outputs of a tile.
+const LANES: usize = 16;
+/// Outputs of a panel: with two tiles of rows and two of weights there are four of sums, and no register is left.
+pub(super) const WIDTH: usize = SIDE * LANES;
+const SIDE: usize = 2;
+/// Numbers of a tile of sums.
+const SUMS: usize = ROWS * LANES;
+
+/// Words of a block of 32 inputs in a panel of bf16, and in a tile of rows.
+const BF16_BLOCK: usize = 16 * WIDTH;
+const BF16_ROWS: usize = 16 * ROWS;
+/// The same of bytes, with the scales behind them.
+const Q8_0_BLOCK: usize = 8 * WIDTH + WIDTH / 2;
+const Q8_0_ROWS: usize = 9 * ROWS;
+
+/// Blocks that are multiplied with all rows before the next are: so much of a panel stays in the nearest cache.
+const CHUNK: usize = 8;
+
+/// Shapes of the eight tiles, as LDTILECFG reads them.
+#[repr(C, align(64))]
+struct Shapes {
+    palette: u8,
+    start: u8,
+    reserved: [u8; 14],
+    /// Bytes of a row of each tile.
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// Sums are tiles 0 to 3, rows 4 and 5, weights 6 and 7.
+const fn shapes(row_bytes: u16, weight_rows: u8) -> Shapes {
+    let (sum, row, weight) = (4 * LANES as u16, row_bytes, 4 * LANES as u16);
+    let rows = ROWS as u8;
+    Shapes {
+        palette: 1,
+        start: 0,
+        reserved: [0; 14],
+        bytes: [sum, sum, sum, sum, row, row, weight, weight, 0, 0, 0, 0, 0, 0, 0, 0],
+        rows: [rows, rows, rows, rows, rows, rows, weight_rows, weight_rows, 0, 0, 0, 0, 0, 0, 0, 0],
+    }
+}
+
+/// A block of 32 inputs: as bf16, and as bytes.
+const BF16: &Shapes = &shapes(64, 16);
+const BYTES: &Shapes = &shapes(32, 8);
+
+/// The tiles of this thread, shaped. Dropped, they are free, and the system has nothing to save.
+struct Tiles;
+
+impl Tiles {
+    /// # Panics
+    /// Without [`is_available`].
+    #[allow(unsafe_code)]
+    fn shaped(shapes: &'static Shapes) -> Self {
+        assert!(is_available());
+        // SAFETY: the processor has tiles and the process may use them; the shapes are ones that palette 1 allows.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) shapes, options(nostack, readonly, preserves_flags)) };
+        Self
+    }
+}
+
+impl Drop for Tiles {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        // SAFETY: as there are `Tiles`, the processor has the instruction.
+        unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
+    }
+}
+
+/// The products of a task of bf16, of whose rows so many parts are added up.
+///
+/// # Panics
+/// Without [`is_available`].
+pub(super) fn bf16(task: Task, parts: usize) {
+    let tiles = Tiles::shaped(BF16);
+    let Task { panels, panel, rows, tile, mut output } = task;
+    let chunks = (panel / BF16_BLOCK).div_ceil(CHUNK);
+    with_scratch(output.len().next_multiple_of(SIDE * ROWS) * WIDTH, |sums| {
+        for (at, panel) in panels.chunks_exact(panel).enumerate() {
+            for (chunk, weights) in panel.chunks(CHUNK * BF16_BLOCK).enumerate() {
+                let first = chunk * CHUNK * parts * BF16_ROWS;
+                let pairs = rows.chunks(SIDE * tile).zip(sums.chunks_exact_mut(SIDE * ROWS * WIDTH));
+                for ((rows, sums), output) in pairs.zip(output.chunks_mut(SIDE * ROWS)) {
+                    if chunk + 1 == chunks {
+                        expect(output, at * WIDTH, WIDTH);
+                    }
+                    let (one, other) = rows.split_at(tile);
+                    if other.is_empty() {
+                        tiles.bf16(weights, &one[first..], parts, chunk > 0, sums);
+                    } else {
+                        tiles.bf16_pair(weights, [&one[first..], &other[first..]], parts, chunk > 0, sums);
+                    }
+                    if chunk + 1 == chunks {
+                        for (output, sums) in output.chunks_mut(ROWS).zip(sums.chunks_exact(SIDE * SUMS)) {
+                            hand_out(output, sums, at * WIDTH);
+                        }
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Has the lines fetched that will be written to when their sums are there: they are a page apart and far away.
+fn expect(output: &[&mut [f32]], column: usize, width: usize) {
+    for row in output {
+        for line in row[column.min(row.len())..].chunks(LANES).take(width / LANES) {
+            // SAFETY: nothing but a hint, of an address in a slice.
+            #[allow(unsafe_code)]
+            unsafe {
+                _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast());
+            }
+        }
+    }
+}
+
+/// Writes the sums of a tile of rows, shape [side, rows, lanes], but for those of the padding.
+fn hand_out(output: &mut [&mut [f32]], sums: &[f32], column: usize) {
+    for (at, sums) in sums.chunks_exact(SUMS).enumerate() {
+        let column = column + at * LANES;
+        for (row, sums) in output.iter_mut().zip(sums.as_chunks::<LANES>().0) {
+            let row = row.get_mut(column..).unwrap_or_default();
+            match row.first_chunk_mut() {
+                Some(whole) => *whole = *sums,
+                None => row.copy_from_slice(&sums[..row.len()]),
+            }
+        }
+    }
+}
+
+impl Tiles {
+    /// One tile of rows with the weights of two. Shapes: `weights` [blocks, 16, width], `rows` [blocks or more, parts,
+    /// rows, 16], `sums` [side, rows, lanes], which are added to where `go_on` says so.
+    #[allow(unsafe_code)]
+    fn bf16(&self, weights: &[u32], rows: &[u32], parts: usize, go_on: bool, sums: &mut [f32]) {
+        let blocks = weights.len() / BF16_BLOCK;
+        assert!(rows.len() >= blocks * parts * BF16_ROWS && sums.len() >= SIDE * SUMS && parts > 0 && blocks > 0);
+        // SAFETY: tiles are shaped for bf16, and as the lengths above say, all that is read and written lies in the
+        // slices.
+        unsafe {
+            asm!(
+                "test {go_on:e}, {go_on:e}",
+                "jnz 2f",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "jmp 3f",
+                "2:",
+                "tileloadd tmm0, [{sums} + {line}]",
+                "tileloadd tmm1, [{sums} + {line} + 1024]",
+                "3:",
+                "tileloadd tmm6, [{weights} + 2*{line}]",
+                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
+                "mov {part}, {parts}",
+                "4:",
+                "tileloadd tmm4, [{rows} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "add {rows}, 1024",
+                "dec {part}",
+                "jnz 4b",
+                "add {weights}, 2048",
+                "dec {blocks}",
+                "jnz 3b",
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 1024], tmm1",
+                go_on = in(reg) u32::from(go_on),
+                weights = inout(reg) weights.as_ptr() => _,
+                rows = inout(reg) rows.as_ptr() => _,
+                sums = in(reg) sums.as_mut_ptr(),
+                line = in(reg) 64usize,
+                parts = in(reg) parts,
+                part = out(reg) _,
+                blocks = inout(reg) blocks => _,
+                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// Two tiles of rows with the weights of two. Shapes as of [`Tiles::bf16`], but `sums` [2, side, rows, lanes].
+    #[allow(unsafe_code)]
+    fn bf16_pair(&self, weights: &[u32], rows: [&[u32]; 2], parts: usize, go_on: bool, sums: &mut [f32]) {
+        let blocks = weights.len() / BF16_BLOCK;
+        let enough = rows.iter().all(|rows| rows.len() >= blocks * parts * BF16_ROWS);
+        assert!(enough && sums.len() >= 2 * SIDE * SUMS && parts > 0 && blocks > 0);
+        // SAFETY: as above.
+        unsafe {
+            asm!(
+                "test {go_on:e}, {go_on:e}",
+                "jnz 2f",
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "jmp 3f",
+                "2:",
+                "tileloadd tmm0, [{sums} + {line}]",
+                "tileloadd tmm1, [{sums} + {line} + 1024]",
+                "tileloadd tmm2, [{sums} + {line} + 2048]",
+                "tileloadd tmm3, [{sums} + {line} + 3072]",
+                "3:",
+                "tileloadd tmm6, [{weights} + 2*{line}]",
+                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
+                "mov {part}, {parts}",
+                "4:",
+                "tileloadd tmm4, [{one} + {line}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{other} + {line}]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "add {one}, 1024",
+                "add {other}, 1024",
+                "dec {part}",
+                "jnz 4b",
+                "add {weights}, 2048",
+                "dec {blocks}",
+                "jnz 3b",
+                "tilestored [{sums} + {line}], tmm0",
+                "tilestored [{sums} + {line} + 1024], tmm1",
+                "tilestored [{sums} + {line} + 2048], tmm2",
+                "tilestored [{sums} + {line} + 3072], tmm3",
+                go_on = in(reg) u32::from(go_on),
+                weights = inout(reg) weights.as_ptr() => _,
+                one = inout(reg) rows[0].as_ptr() => _,
+                other = inout(reg) rows[1].as_ptr() => _,
+                sums = in(reg) sums.as_mut_ptr(),
+                line = in(reg) 64usize,
+                parts = in(reg) parts,
+                part = out(reg) _,
+                blocks = inout(reg) blocks => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
+    /// The sums of some blocks of bytes, of sixteen rows and one half of the outputs of a panel.
+    ///
+    /// Nothing waits for a block's sums before those of the others are on their way.
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    fn bytes(&self, weights: &Weights, half: usize, rows: &Rows, sums: &mut [Sums; AHEAD]) {
+        let weights = &weights.as_flattened()[half * LANES..];
+        assert!(weights.len() >= (AHEAD - 1) * Q8_0_BLOCK + 7 * WIDTH + LANES);
+        // SAFETY: tiles are shaped for bytes. A tile of rows is sixteen times 32 bytes in a row, one of weights eight rows of
+        // sixteen outputs, 128 bytes apart, and the assertion says that four of them are there; sums are whole tiles.
+        unsafe {
+            asm!(
+                "tileloadd tmm4, [{rows} + {half}]",
+                "tileloadd tmm6, [{weights} + 4*{half}]",
+                "tilezero tmm0",
+                "tdpbssd tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{rows} + {half} + {row}]",
+                "tileloadd tmm7, [{weights} + 4*{half} + {block}]",
+                "tilezero tmm1",
+                "tdpbssd tmm1, tmm5, tmm7",
+                "tileloadd tmm4, [{rows} + {half} + 2*{row}]",
+                "tileloadd tmm6, [{weights} + 4*{half} + 2*{block}]",
+                "tilezero tmm2",
+                "tdpbssd tmm2, tmm4, tmm6",
+                "tileloadd tmm5, [{rows} + {half} + 3*{row}]",
+                "tileloadd tmm7, [{weights} + 4*{half} + 3*{block}]",
+                "tilezero tmm3",
+                "tdpbssd tmm3, tmm5, tmm7",
+                "tilestored [{sums} + 2*{half}], tmm0",
+                "tilestored [{sums} + 2*{half} + 1024], tmm1",
+                "tilestored [{sums} + 2*{half} + 2048], tmm2",
+                "tilestored [{sums} + 2*{half} + 3072], tmm3",
+                weights = in(reg) weights.as_ptr(),
+                rows = in(reg) rows.as_ptr(),
+                sums = in(reg) sums.as_mut_ptr(),
+                half = in(reg) 32usize,
+                row = const 4 * Q8_0_ROWS,
+                block = const 4 * Q8_0_BLOCK,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+}
+
+/// Sums of one block of bytes. Shape: [rows, lanes].
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Sums([[i32; LANES]; ROWS]);
+
+/// Blocks of bytes whose sums are taken together: as many as there are tiles for.
+pub(super) const AHEAD: usize = 4;
+
+/// So many blocks of a panel, each of shape [8, width] and then the scales [width].
+type Weights = [[u32; Q8_0_BLOCK]; AHEAD];
+/// The same of sixteen rows: [rows, 8], and the scales [rows].
+type Rows = [[u32; Q8_0_ROWS]; AHEAD];
+
+/// The products of a task of 8 bits. Each block's sum is exact, and scaled and added up as by AVX-512: the bits are the same.
+///
+/// # Panics
+/// Without [`is_available`].
+#[allow(unsafe_code)]
+pub(super) fn q8_0(task: Task) {
+    let tiles = Tiles::shaped(BYTES);
+    // SAFETY: what has tiles has AVX-512, and `is_available` asked.
+    unsafe { q8_0_products(&tiles, task) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn q8_0_products(tiles: &Tiles, task: Task) {
+    let Task { panels, panel, rows, tile, mut output } = task;
+    let mut sums = [[Sums([[0; LANES]; ROWS]); AHEAD]; 2];
+    for (at, panel) in panels.chunks_exact(panel).enumerate() {
+        for half in 0..SIDE {
+            let column = at * WIDTH + half * LANES;
+            for (rows, output) in rows.chunks_exact(tile).zip(output.chunks_mut(ROWS)) {
+                expect(output, column, LANES);
+                let panel = panel.as_chunks().0.as_chunks().0;
+                let totals = q8_0_tile(tiles, panel, half, rows.as_chunks().0.as_chunks().0, &mut sums);
+                hand_out(output, cast_slice(&totals), column);
+            }
+        }
+    }
+}
+
+/// Sixteen rows and one half of the outputs of a panel. What is in `sums` is of no matter.
+#[target_feature(enable = "avx512f")]
+fn q8_0_tile(
+    tiles: &Tiles,
+    panel: &[Weights],
+    half: usize,
+    rows: &[Rows],
+    sums: &mut [[Sums; AHEAD]; 2],
+) -> [__m512; ROWS] {
+    let mut totals = [_mm512_setzero_ps(); ROWS];
+    if let (Some(weights), Some(rows)) = (panel.first(), rows.first()) {
+        tiles.bytes(weights, half, rows, &mut sums[0]);
+    }
+    for (at, (weights, these)) in panel.iter().zip(rows).enumerate() {
+        // What has been written is read no sooner than the next is on its way.
+        if let (Some(weights), Some(rows)) = (panel.get(at + 1), rows.get(at + 1)) {
+            tiles.bytes(weights, half, rows, &mut sums[(at + 1) % 2]);
+        }
+        for ((sums, weights), rows) in sums[at % 2].iter().zip(weights).zip(these) {
+            let weight_scales: &[__m256i] = cast_slice(&weights[8 * WIDTH..]);
+            let weight_scales = _mm512_cvtph_ps(weight_scales[half]);
+            for ((total, sums), scale) in totals.iter_mut().zip(&sums.0).zip(&rows[8 * ROWS..]) {
+                let scale = _mm512_mul_ps(_mm512_set1_ps(f32::from_bits(*scale)), weight_scales);
+                *total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(cast(*sums)), scale, *total);
+            }
+        }
+    }
+    totals
+}
