@@ -176,7 +176,7 @@ impl Given {
             ));
         }
         let fingerprint = format!("{} {} {} {hash:x}", key.id, key.revision, key.dtype);
-        Ok(Ready { scorer: Scorer::Learned(Learned::new(embeddings, classifier, &path)?), fingerprint })
+        Ok(Ready { scorer: Scorer::Learned(Box::new(Learned::new(embeddings, classifier, &path)?)), fingerprint })
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) enum Scorer {
     /// Pairs of text and label.
     Pairs(Pairs),
     /// A classifier on vectors of texts.
-    Learned(Learned),
+    Learned(Box<Learned>),
 }
 
 /// What a scorer makes of one text.

@@ -3,7 +3,7 @@
 mod judge;
 mod screen;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ fn training(trained: &linear::Trained, samples: &[Sample], learning: &Learning) 
 }
 
 /// Writes the file, which appears when it is complete.
-fn write(path: &PathBuf, text: &str) -> Result<()> {
+fn write(path: &Path, text: &str) -> Result<()> {
     let (mut target, _) = Target::open(Some(path), false, 0)?;
     let cannot = || format!("cannot write the output {}", path.display());
     std::io::Write::write_all(&mut target, text.as_bytes()).with_context(cannot)?;

@@ -171,7 +171,8 @@ impl<'a> Run<'a> {
         let scale = if self.settings.ngrams { self.scale(first)? } else { SCALE };
         let mut folds = self.folds(scale);
         let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
-        let (mut tried, mut best): (Vec<(f64, f64)>, Option<(f64, Held)>) = (Vec::new(), None);
+        let mut tried = Vec::new();
+        let mut best: Option<(f64, Held)> = None;
         let compared = self.compared(folds.len());
         for c in path {
             let held = self.held(&mut folds[..compared], c)?;
