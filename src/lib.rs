@@ -35,7 +35,7 @@
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
 //! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
 //!    reads PDFs runs in a process of its own.
-//! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not yet in the cache, both in
+//! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not wholly in the cache, both in
 //!    `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing, mismatching or left-over weight is an error, never a random or zero tensor. Weights are safetensors or

@@ -248,9 +248,11 @@ impl Plan<'_> {
         };
         let Engine { dtype, batch_tokens, .. } = *self.flags;
         let options = Options { dtype, dims: *dims, batch_tokens };
-        let Located { id, path, revision } = located;
+        let Located { id, path, revision, may_lack_pooling } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
-        notes.iter().for_each(|note| report.warn(format_args!("{id}: {note}")));
+        let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");
+        let hint = if *may_lack_pooling { hint } else { String::new() };
+        notes.iter().for_each(|note| report.warn(format_args!("{id}: {note}{hint}")));
         let is_path = revision.is_none();
         let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
         fingerprint.push_str(&format!("{id} {revision} {class} {dims:?};"));

@@ -56,7 +56,7 @@ fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     }
     ensure!(revision.is_none(), "the model {BUILTIN} is inside mailsort and has no revisions; leave out --revision");
     let path = std::env::current_exe().context("the system does not tell where this program is")?;
-    Ok(Located { id: BUILTIN.into(), path, revision: None })
+    Ok(Located { id: BUILTIN.into(), path, revision: None, may_lack_pooling: false })
 }
 
 fn is_builtin(model: &str) -> bool {

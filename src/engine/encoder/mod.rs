@@ -73,9 +73,9 @@ impl Encoder {
         &self.recipe.notes
     }
 
-    /// The class of numbers that its vectors depend on: which prompts the model's name has brought is no part of its files.
+    /// The class of numbers that its vectors depend on, and the recipe by which they are made.
     pub fn class(&self) -> String {
-        self.recipe.family.map_or("f32 cpu".into(), |family| format!("f32 cpu, prompts of {family}"))
+        format!("f32 cpu, {}", self.recipe.words())
     }
 
     /// Embeds texts behind a prompt, which is no part of what is counted and never cut.

@@ -41,8 +41,6 @@ pub(super) struct Recipe {
     pub(super) max_seq_length: Option<usize>,
     pub(super) lower_case: bool,
     pub(super) prompts: Prompts,
-    /// Where the prompts are not written in the folder, the family that the model's name says it is of.
-    pub(super) family: Option<&'static str>,
     /// The factor before the softmax; see [`temperature`].
     pub(super) temperature: f32,
     /// What a user should know.
@@ -67,23 +65,37 @@ impl Recipe {
         let pooling = match pooling_folder(folder)? {
             Some(name) => pooling(folder, &name)?,
             None => {
-                notes.push(format!("{id} does not say how its vectors are pooled; their mean is taken"));
+                notes.push("it does not say how its vectors are pooled, so their mean is taken".into());
                 Pooling::Mean
             }
         };
         let lengths = LENGTHS.iter().find(|name| folder.join(name).exists());
         let lengths = lengths.map_or(Ok(Value::Null), |name| read(folder, name))?;
         let e5 = is_e5(id) || folder.file_name().is_some_and(|name| is_e5(&name.to_string_lossy()));
-        let (prompts, family) = prompts(folder, e5, id)?;
+        let prompts = prompts(folder, e5, id)?;
         Ok(Self {
             pooling,
             max_seq_length: lengths["max_seq_length"].as_u64().map(|length| length as usize),
             lower_case: lengths["do_lower_case"] == true,
             prompts,
-            family,
             temperature: temperature(e5),
             notes,
         })
+    }
+
+    /// All of it that a vector depends on, in words: files that say it may come and go, and of the prompts some are known
+    /// by the model's name. How much of a text is read is counted elsewhere.
+    pub(super) fn words(&self) -> String {
+        let Prompts { query, passage, has_task } = &self.prompts;
+        let mut words = format!("{:?}", self.pooling).to_lowercase();
+        if self.lower_case {
+            words.push_str(", in lower case");
+        }
+        if !query.is_empty() || !passage.is_empty() {
+            let task = if *has_task { TASK } else { "" };
+            words.push_str(&format!(", behind {query:?} or {passage:?} {task}"));
+        }
+        words.trim_end().to_string()
     }
 }
 
@@ -149,7 +161,7 @@ fn pooling(folder: &Path, name: &str) -> Result<Pooling> {
 }
 
 /// The mail is the query, a label the passage.
-fn prompts(folder: &Path, e5: bool, id: &str) -> Result<(Prompts, Option<&'static str>)> {
+fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
     let file = "config_sentence_transformers.json";
     let config = if folder.join(file).exists() { read(folder, file)? } else { Value::Null };
     let said = |names: &[&str]| names.iter().find_map(|name| config["prompts"][*name].as_str());
@@ -162,12 +174,12 @@ fn prompts(folder: &Path, e5: bool, id: &str) -> Result<(Prompts, Option<&'stati
     // sentence-transformers itself writes empty prompts into folders that it saves.
     let empty = written.query.is_empty() && written.passage.is_empty();
     if !(e5 && empty) {
-        return Ok((written, None));
+        return Ok(written);
     }
     Ok(if id.to_lowercase().contains("instruct") {
-        (Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }, Some("e5-instruct"))
+        Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }
     } else {
-        (Prompts { query: "query: ".into(), passage: "passage: ".into(), has_task: false }, Some("e5"))
+        Prompts { query: "query: ".into(), passage: "passage: ".into(), has_task: false }
     })
 }
 
@@ -237,6 +249,28 @@ mod tests {
         check(r#"{"prompts": {"query": "Q: ", "document": "D: "}}"#, "bge", "Q: ", "D: ");
         check(r#"{"prompts": {"a": "A: "}, "default_prompt_name": "a"}"#, "x", "A: ", "A: ");
         assert!(!is_e5("bge5") && is_e5("E5_small"));
+    }
+
+    #[test]
+    fn whatever_makes_another_vector_is_in_its_words() {
+        let words = |files: &[(&str, &str)], id: &str| Recipe::of(folder(files).path(), id).unwrap().words();
+        let prompts = |text| ("config_sentence_transformers.json", text);
+        let cls = [("modules.json", MODULES), ("1_Pooling/config.json", r#"{"pooling_mode": "cls"}"#)];
+        let all = [
+            words(&[], "x"),
+            words(&cls, "x"),
+            words(&[(LENGTHS[0], r#"{"do_lower_case": true}"#)], "x"),
+            words(&[prompts(r#"{"prompts": {"query": "Q: "}}"#)], "x"),
+            words(&[prompts(r#"{"prompts": {"passage": "Q: "}}"#)], "x"),
+            words(&[], "e5"),
+            words(&[], "e5-instruct"),
+        ];
+        assert_eq!(
+            (&all[0][..], &all[1][..], &all[5][..]),
+            ("mean", "cls", "mean, behind \"query: \" or \"passage: \"")
+        );
+        let distinct: std::collections::HashSet<&String> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len(), "{all:?}");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Located {
     pub path: PathBuf,
     /// The commit, of a model of the hub.
     pub revision: Option<String>,
+    /// True where the cache lacks what may say how its vectors are made, and the hub could not be asked for it.
+    pub may_lack_pooling: bool,
 }
 
 /// How the hub may be used.
@@ -71,14 +73,13 @@ pub fn locate(model: &str, options: &HubOptions, progress: &dyn Progress) -> Res
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     match asked.in_cache() {
         Found::Whole(located) => Ok(located),
-        // What is here can run, so nobody is asked for what may not exist.
+        Found::MayLackPooling(located) if settings.offline => Ok(located),
+        // Of this commit, whatever its branch means today: nothing but small files is new.
         Found::MayLackPooling(located) => {
-            progress.note(&format!(
-                "the cache holds no modules.json of {}, which may say how its vectors are made; `mailsort models pull \
-                 {model}` gets it, if there is one",
-                located.id
-            ));
-            Ok(located)
+            let whole = Asked { revision: located.revision.as_deref(), ..asked }.get(progress);
+            whole.context(
+                "the cache has no modules.json of it, which may say how its vectors are made; --offline takes their mean",
+            )
         }
         Found::Nothing(why) if settings.offline => Err(asked.offline(&why)),
         Found::Nothing(_) => asked.get(progress),
@@ -171,7 +172,7 @@ fn prepare(model: &str, options: &HubOptions) -> Result<Named> {
 }
 
 fn local(named: &Named, model: &str) -> Located {
-    Located { id: named.id(), path: Path::new(model).into(), revision: None }
+    Located { id: named.id(), path: Path::new(model).into(), revision: None, may_lack_pooling: false }
 }
 
 /// What the cache has of a model.
@@ -206,8 +207,10 @@ impl Asked<'_> {
             let revision = self.revision.map_or(String::new(), |revision| format!(" at the revision {revision}"));
             return Found::Nothing(format!("nothing of it is in {}{revision}", self.settings.cache.display()));
         };
-        let located =
-            |gguf: Option<&str>, path| Located { id: self.id(gguf), path, revision: Some(snapshot.commit.clone()) };
+        let located = |gguf: Option<&str>, path| {
+            let revision = Some(snapshot.commit.clone());
+            Located { id: self.id(gguf), path, revision, may_lack_pooling: false }
+        };
         if let Some(file) = self.file {
             let path = snapshot.path.join(file);
             let missing = || Found::Nothing(format!("{file} is missing from {}", snapshot.path.display()));
@@ -220,7 +223,9 @@ impl Asked<'_> {
                 Found::Nothing(format!("the cache has {names}; name one as {}/FILE.gguf", self.repository))
             }
             Some(file) => Found::Nothing(format!("{file} is missing from {}", snapshot.path.display())),
-            None if folder.may_lack_pooling(&snapshot) => Found::MayLackPooling(located(None, snapshot.path.clone())),
+            None if folder.may_lack_pooling(&snapshot) => {
+                Found::MayLackPooling(Located { may_lack_pooling: true, ..located(None, snapshot.path.clone()) })
+            }
             None => Found::Whole(located(None, snapshot.path.clone())),
         }
     }
@@ -253,6 +258,6 @@ impl Asked<'_> {
         }
         folder.point_to(&commit)?;
         let path = gguf.as_ref().map_or(snapshot.path.clone(), |file| snapshot.path.join(file));
-        Ok(Located { id: self.id(gguf.as_deref()), path, revision: Some(commit) })
+        Ok(Located { id: self.id(gguf.as_deref()), path, revision: Some(commit), may_lack_pooling: false })
     }
 }

@@ -194,33 +194,71 @@ fn an_encoder_comes_with_its_pooling() {
 
 #[test]
 fn a_cached_encoder_needs_no_network() {
+    // This one takes the first hidden state, so that the mean is another vector.
     let names = ["config.json", "tokenizer.json", "model.safetensors", "modules.json", "1_Pooling/config.json"];
+    let bytes = names.map(|name| fs::read(root().join("tests/models/tiny-xlmr").join(name)).unwrap());
+    let files: Vec<(&str, &[u8])> = names.into_iter().zip(bytes.iter().map(Vec::as_slice)).collect();
+    let place = Place::new(&files, Manners::default());
+    let cache = place.home.path().join("vectors.cache");
+    let run = || {
+        let run = place.run("classify - --label invoice --label meeting --device cpu --model owner/tiny --cache");
+        run.args([&cache]).stdin("Please pay the invoice by Friday")
+    };
+    let first = run().output();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    place.hub.asked();
+    assert_eq!(stdout(&run().output()), stdout(&first));
+    assert_eq!(place.hub.asked(), [""; 0], "nobody is asked");
+    // As a program leaves it that makes no vectors: no list of modules, and no note that there is none.
+    let forget = || {
+        fs::remove_file(place.snapshot().join("modules.json")).unwrap();
+        fs::remove_dir_all(place.snapshot().join("1_Pooling")).unwrap();
+        fs::remove_dir_all(place.repository().join(".no_exist")).unwrap();
+    };
+    forget();
+    let bare = run().env("HF_HUB_OFFLINE", "1").output();
+    let said = String::from_utf8(bare.stderr.clone()).unwrap();
+    let expected = "owner/tiny: it does not say how its vectors are pooled, so their mean is taken; `mailsort models \
+                    pull owner/tiny` gets the file that says it, if there is one";
+    assert!(bare.status.success() && said.contains(expected) && said.lines().count() == 1, "{said}");
+    assert_ne!(stdout(&bare), stdout(&first), "the cache keeps the two apart");
+    assert_eq!(place.hub.asked(), [""; 0], "nobody is asked");
+    // The pooling is a part of the model, so a run that may ask gets it, and nothing else that is here.
+    assert_eq!(stdout(&run().output()), stdout(&first));
+    let asked = place.hub.asked();
+    assert!(asked.iter().any(|line| line.contains("modules.json")), "{asked:?}");
+    assert!(!asked.iter().any(|line| line.contains("model.safetensors")), "{asked:?}");
+    assert_eq!(stdout(&run().output()), stdout(&first));
+    assert_eq!(place.hub.asked(), [""; 0], "nobody is asked again");
+    forget();
+    bad(run().env("HF_ENDPOINT", "http://127.0.0.1:9"), &["no modules.json of it", "--offline takes their mean"]);
+    good(place.run(&format!("models pull owner/tiny --revision {COMMIT}")));
+    assert_eq!(stdout(&run().output()), stdout(&first));
+    // A pooling that the list of modules names is a file like others, without which the model is not here.
+    fs::remove_file(place.snapshot().join("1_Pooling/config.json")).unwrap();
+    bad(place.run("models path owner/tiny"), &["1_Pooling/config.json is missing"]);
+    assert_eq!(stdout(&run().output()), stdout(&first));
+}
+
+#[test]
+fn an_encoder_without_a_pooling_is_asked_for_once() {
+    let names = ["config.json", "tokenizer.json", "model.safetensors"];
     let bytes = names.map(|name| fs::read(root().join("tests/models/tiny-bert").join(name)).unwrap());
     let files: Vec<(&str, &[u8])> = names.into_iter().zip(bytes.iter().map(Vec::as_slice)).collect();
     let place = Place::new(&files, Manners::default());
     let run = || {
         let run = place.run("classify - --label invoice --label meeting --device cpu --model owner/tiny");
-        run.stdin("Please pay the invoice by Friday").output()
+        good(run.stdin("Please pay the invoice by Friday"))
     };
-    let first = run();
-    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    place.hub.asked();
-    assert_eq!(stdout(&run()), stdout(&first));
-    // As a program leaves it that makes no vectors: no list of modules, and no note that there is none.
-    fs::remove_file(place.snapshot().join("modules.json")).unwrap();
-    fs::remove_dir_all(place.snapshot().join("1_Pooling")).unwrap();
+    run();
     fs::remove_dir_all(place.repository().join(".no_exist")).unwrap();
-    let bare = run();
-    let said = String::from_utf8(bare.stderr).unwrap();
-    assert!(bare.status.success() && said.contains("no modules.json of owner/tiny"), "{said}");
-    assert!(said.contains("`mailsort models pull owner/tiny` gets it"), "{said}");
-    assert_eq!(place.hub.asked(), [""; 0], "nobody is asked");
-    good(place.run(&format!("models pull owner/tiny --revision {COMMIT}")));
-    assert_eq!(stdout(&run()), stdout(&first));
-    // A pooling that the list of modules names is a file like others, without which the model is not here.
-    fs::remove_file(place.snapshot().join("1_Pooling/config.json")).unwrap();
-    bad(place.run("models path owner/tiny"), &["1_Pooling/config.json is missing"]);
-    assert_eq!(stdout(&run()), stdout(&first));
+    place.hub.asked();
+    run();
+    assert!(!place.hub.asked().is_empty());
+    assert!(place.repository().join(".no_exist").join(COMMIT).join("modules.json").exists());
+    // That the hub has none is known now, so nothing could be pulled.
+    assert!(!run().contains("models pull"));
+    assert_eq!(place.hub.asked(), [""; 0]);
 }
 
 #[test]
