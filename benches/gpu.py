@@ -74,9 +74,14 @@ class Shape:
         self.layers = config["num_hidden_layers"]
         self.products = [(queries + 2 * keys, hidden), (hidden, queries), (2 * inner, hidden), (hidden, inner)]
 
-    def operations(self, tokens):
-        """Of all products of the trunk."""
-        return 2 * tokens * self.layers * sum(prod(shape) for shape in self.products)
+    def layer(self, tokens):
+        """Operations of the products of one layer, for all tokens."""
+        return 2 * tokens * sum(prod(shape) for shape in self.products)
+
+    def operations(self, tokens, wanted):
+        """Of all products of the trunk: the last layer makes queries and keys of all tokens, the rest of those wanted."""
+        first, *others = map(prod, self.products)
+        return (self.layers - 1) * self.layer(tokens) + 2 * (tokens * first + wanted * sum(others))
 
 
 class Memory:
@@ -84,12 +89,15 @@ class Memory:
 
     def __init__(self, process, device):
         self.process, self.device, self.most, self.done = process, device, 0, threading.Event()
+        self.failure = None
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
     @staticmethod
     def used(device):
-        index = device.partition(":")[2] or "0"
-        asked = ["nvidia-smi", "-i", index, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+        # nvidia-smi counts all GPUs, in an order of its own; CUDA those that CUDA_VISIBLE_DEVICES leaves.
+        uuid = str(torch.cuda.get_device_properties(device).uuid)
+        uuid = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
+        asked = ["nvidia-smi", "-i", uuid, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
         return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout) << 20
 
     def now(self):
@@ -102,7 +110,10 @@ class Memory:
         while not self.done.wait(0.2):
             try:
                 self.most = max(self.most, self.now())
-            except (OSError, subprocess.SubprocessError):
+            except (OSError, ValueError, subprocess.SubprocessError) as failure:
+                # A process that has just ended has no status any more, which is no failure.
+                if self.device != "cpu" or self.most == 0:
+                    self.failure = failure
                 return
 
     def __enter__(self):
@@ -112,6 +123,8 @@ class Memory:
     def __exit__(self, *_):
         self.done.set()
         self.thread.join()
+        if self.failure is not None:
+            sys.exit(f"the memory of {self.device} cannot be measured: {self.failure}")
 
 
 def libraries():
@@ -179,7 +192,7 @@ def products(given, shape, tokens):
             for x, weight in pairs:
                 torch.matmul(x, weight.t())
 
-    return repeat * shape.operations(tokens) / shape.layers / timed(run, given.rounds, given.device)
+    return repeat * shape.layer(tokens) / timed(run, given.rounds, given.device)
 
 
 class Transformers:
@@ -249,13 +262,14 @@ def measure(given, size, work):
     exact = Transformers(given, task, folder, torch.float32).differences()
     free(given.device)
     ours = [logits[name] for name in task.labels]
+    operations = shape.operations(mail_tokens, given.labels)
     off = lambda got: max(abs(one - other) for one, other in zip(got, exact))
     return {
         "pairs/s": given.labels / seconds,
         "tokens/s": mail_tokens / seconds,
-        "TFLOP/s": shape.operations(mail_tokens) / seconds / 1e12,
+        "TFLOP/s": operations / seconds / 1e12,
         "products TFLOP/s": rate / 1e12,
-        "share": shape.operations(mail_tokens) / seconds / rate,
+        "share": operations / seconds / rate,
         "transformers pairs/s": pairs,
         "in batches of": best,
         "times": given.labels / seconds / pairs,

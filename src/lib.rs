@@ -7,6 +7,7 @@
 //!
 //! - [`record`]: the plain data that every room shares
 //! - [`terminal`]: makes foreign text harmless to a terminal
+//! - [`guard`]: turns a panic into an error
 //! - [`labels`]: label sets, from text or TOML
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
@@ -31,7 +32,7 @@
 //! 1. One record per input document, in input order. A document that cannot be read or scored yields a record with
 //!    an `error`.
 //! 2. A score does not depend on its neighbours: batch size, threads and the other documents of a run change no line
-//!    of output.
+//!    of output. On a GPU they change it within the rounding of the type.
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
 //! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
 //!    reads PDFs runs in a process of its own.
@@ -44,14 +45,16 @@
 //!    not run; 130 and 143 stopped by a signal, after finishing what was in hand: of a slow model the few documents that
 //!    it is scoring. A broken pipe is 0. A document on which the model fails gets an `error`; a model that then fails on a
 //!    label's own words too, such as when its device is lost, ends the run with 2, and what was written stays.
-//! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not; what is not of the same
-//!    kind of run is refused.
+//! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not, but for scores from a GPU;
+//!    what is not of the same kind of run is refused. A last record that says that the model failed is made anew.
 //!
 //! `tests/it/tidy.rs` holds the source to what this page states.
 
 pub mod record;
 
 pub mod terminal;
+
+pub mod guard;
 
 pub mod labels;
 

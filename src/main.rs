@@ -10,13 +10,14 @@ use clap::Parser;
 use mailsort::cli::Cli;
 use mailsort::engine::threads;
 use mailsort::intake::office;
-use mailsort::{commands, report};
+use mailsort::{commands, guard, report};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     threads::settle(cli.threads());
     office::serve_with(own_program());
-    match commands::run(&cli) {
+    let ran = guard::catch(|| commands::run(&cli));
+    match ran.unwrap_or_else(|said| Err(anyhow::anyhow!("mailsort has a bug: {said}"))) {
         Ok(code) => code,
         // The reader of our output has seen enough: that is success.
         Err(error) if error.chain().any(is_broken_pipe) => ExitCode::SUCCESS,

@@ -150,7 +150,7 @@ impl Report {
 
     /// Says things from other threads.
     pub fn voice(&self) -> Voice {
-        Voice { bar: self.bar.clone() }
+        Voice { level: self.level, bar: self.bar.clone() }
     }
 
     /// Says that the run was asked to stop, and how to go on.
@@ -214,25 +214,21 @@ impl Report {
     }
 
     fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(text)),
-            None => say(text),
-        }
+        say_above(self.bar.as_ref(), text);
     }
 }
 
 /// Speaks beside a report, above its display.
 pub struct Voice {
+    level: Level,
     bar: Option<ProgressBar>,
 }
 
 impl Voice {
     /// Something that the user has to know at once.
     pub fn say(&self, message: &str) {
-        let line = format!("mailsort: {}", escape_lines(message));
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(&line)),
-            None => say(&line),
+        if self.level >= Level::Normal {
+            say_above(self.bar.as_ref(), &format!("mailsort: {}", escape_lines(message)));
         }
     }
 }
@@ -317,11 +313,9 @@ impl Downloads {
     /// Something that the user ought to know.
     pub fn note(&self, message: &str) {
         if self.level >= Level::Normal {
-            let line = format!("mailsort: {}", escape_lines(message));
-            match self.current.borrow().as_ref().and_then(|download| download.bar.as_ref()) {
-                Some(bar) => bar.suspend(|| say(&line)),
-                None => say(&line),
-            }
+            let current = self.current.borrow();
+            let bar = current.as_ref().and_then(|download| download.bar.as_ref());
+            say_above(bar, &format!("mailsort: {}", escape_lines(message)));
         }
     }
 }
@@ -353,6 +347,14 @@ fn progress_bar() -> ProgressBar {
 fn set_template(bar: &ProgressBar, template: &str) {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
+    }
+}
+
+/// Writes a line to stderr above a display.
+fn say_above(bar: Option<&ProgressBar>, text: &str) {
+    match bar {
+        Some(bar) => bar.suspend(|| say(text)),
+        None => say(text),
     }
 }
 

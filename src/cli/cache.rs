@@ -64,7 +64,7 @@ pub struct CacheClear {
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// Only the entries of this model, as `stats` names it
+    /// Only the entries of this model, as `stats` names it; a path that was written in two ways is two names
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 

@@ -44,6 +44,8 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .cloned()
         .collect();
     let stream = Stream::open(input, &output.writing, reading, run.threads, &also_read)?;
+    let form = output.form();
+    stream.check(form.format.check_resumable())?;
     let plan = model::plan(engine, &report, &downloads)?;
     let pairs = plan.is_of_pairs();
     let raw = if pairs || given.is_some() { Raw::Logits } else { Raw::Cosines };
@@ -58,15 +60,14 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model: given.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id())),
     };
-    let form = output.form();
     form.check(&layout)?;
-    // All that may be wrong with flags is told before minutes are spent on this.
+    // What may be wrong with flags is told before minutes are spent on this, but for what only the model's tokenizer tells.
     let Ready { scorer, fingerprint } = match given {
         Some(given) => given.load(&plan, &report)?,
         None => plan.load(&sets, &report)?,
     };
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
-    let piece = plan.piece();
+    let (piece, slow, exact) = (plan.piece(), plan.is_slow(), plan.is_exact());
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
@@ -83,7 +84,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         records.flush()
     };
     let place = |line: &[u8], header: &[u8]| form.format.place(line, header);
-    stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), piece, write, place })
+    stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), piece, slow, exact, write, place })
 }
 
 /// Reads the label files, and the labels of the command line as a set of their own.

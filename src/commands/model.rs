@@ -8,8 +8,9 @@ use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
 use super::stream::PIECE;
 use crate::cache::{Cache, ModelKey};
 use crate::cli::Engine;
+use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, HubOptions, Located};
-use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch, device};
+use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch};
 use crate::labels::LabelSet;
 use crate::report::{Downloads, Report};
 
@@ -69,30 +70,53 @@ pub(super) fn plan<'a>(flags: &'a Engine, report: &Report, downloads: &Downloads
     for (name, part) in parts() {
         if name == BUILTIN {
             check_builtin(flags, part, report)?;
-        } else if let Some(known) = hub::known(name) {
+            continue;
+        }
+        hub::check(name, &options(flags, part))?;
+        if let Some(known) = hub::known(name) {
             // Before gigabytes of it are fetched.
-            let sketch = Sketch { embeds: known.dims.is_some(), most_dims: known.dims, on_gpu: true };
+            let sketch = Sketch { embeds: known.dims.is_some(), most_dims: known.dims, runs_on_gpu: true };
             check(flags, part, name, &sketch)?;
         }
     }
     let is_file = parts().any(|(name, _)| name != BUILTIN);
-    let device = is_file.then(|| device::open(flags.device)).transpose()?;
-    let cache = flags.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
-    let cache = cache.map(Arc::new);
+    // One that is asked for and not there makes everything else needless.
+    let is_asked = matches!(flags.device, DeviceChoice::Cuda(_));
+    let asked = (is_file && is_asked).then(|| device::open(flags.device)).transpose()?;
     let choose = |name: &str, part| -> Result<Chosen> {
         if name == BUILTIN {
             return Ok(Chosen::Builtin);
         }
-        let options = flags.source.options();
-        let options = if part == Part::Scores { options } else { HubOptions { revision: None, ..options } };
-        let located = hub::locate(name, &options, downloads)?;
+        let located = hub::locate(name, &options(flags, part), downloads)?;
         let sketch = Sketch::of(&located.path)?;
         check(flags, part, &located.id, &sketch)?;
         Ok(Chosen::Files { located, sketch, dims: dims(flags, part) })
     };
-    let main = choose(name, Part::Scores)?;
+    // The smaller one first, as it may be no fit.
     let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
-    Ok(Plan { flags, cache, device, main, faster })
+    let main = choose(name, Part::Scores)?;
+    let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
+    ensure!(
+        is_for_gpu || asked.is_none(),
+        "--device {}: {name} runs on the processor, as all encoders do; leave out --device",
+        flags.device
+    );
+    let choice = if is_for_gpu { flags.device } else { DeviceChoice::Cpu };
+    let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
+    let cache = flags.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
+    Ok(Plan { flags, cache: cache.map(Arc::new), device, main, faster })
+}
+
+/// A revision is that of the model that scores.
+fn options(flags: &Engine, part: Part) -> HubOptions {
+    let options = flags.source.options();
+    if part == Part::Scores { options } else { HubOptions { revision: None, ..options } }
+}
+
+impl Chosen {
+    fn runs_on_gpu(&self) -> bool {
+        matches!(self, Self::Files { sketch: Sketch { runs_on_gpu: true, .. }, .. })
+    }
 }
 
 /// In a cascade it is the faster model whose vectors are compared.
@@ -119,15 +143,14 @@ fn check(flags: &Engine, part: Part, id: &str, sketch: &Sketch) -> Result<()> {
 /// Refuses what the embedded model has not, and warns of what it does not need.
 fn check_builtin(flags: &Engine, part: Part, report: &Report) -> Result<()> {
     if part == Part::Shortlist {
-        let trained = flags.dims.is_none();
         ensure!(
-            trained,
+            flags.dims.is_none(),
             "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
         );
         return Ok(());
     }
     ensure!(flags.shortlist.is_none(), "--shortlist is for rerankers; {BUILTIN} scores all labels at once");
-    let gpu = matches!(flags.device, device::DeviceChoice::Cuda(_));
+    let gpu = matches!(flags.device, DeviceChoice::Cuda(_));
     let given = [
         ("--dims", flags.dims.is_some()),
         ("--device", gpu),
@@ -167,11 +190,24 @@ impl Plan<'_> {
 
     /// How many documents are to be scored between two looks at whether to stop.
     pub(super) fn piece(&self) -> usize {
-        match &self.device {
-            _ if !self.is_slow() => PIECE,
-            Some(opened) if opened.is_gpu() => GPU_PIECE,
+        match self.main {
+            Chosen::Builtin => PIECE,
+            _ if self.is_on_gpu(&self.main) => GPU_PIECE,
             _ => SLOW_PIECE,
         }
+    }
+
+    /// True where the same mail gets the same scores to the last bit: a GPU adds in another order beside other mails.
+    pub(super) fn is_exact(&self) -> bool {
+        !self.chosen().any(|chosen| self.is_on_gpu(chosen))
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = &Chosen> {
+        [Some(&self.main), self.faster.as_ref()].into_iter().flatten()
+    }
+
+    fn is_on_gpu(&self, chosen: &Chosen) -> bool {
+        chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::Opened::is_gpu)
     }
 
     /// Loads the models and reads the labels.
@@ -226,12 +262,8 @@ impl Plan<'_> {
 
     /// Says where it computes, where that was left to the program and there is something to compute on it.
     fn say_device(&self, report: &Report) {
-        let Some(opened) = self.device.as_ref().filter(|_| self.flags.device == device::DeviceChoice::Auto) else {
-            return;
-        };
-        let on_gpu = |chosen: &Chosen| matches!(chosen, Chosen::Files { sketch: Sketch { on_gpu: true, .. }, .. });
-        let any = [Some(&self.main), self.faster.as_ref()].into_iter().flatten().any(on_gpu);
-        report.say(format_args!("--device auto: computing on {}", if any { opened.name.as_str() } else { "cpu" }));
+        let opened = self.device.as_ref().filter(|_| self.flags.device == DeviceChoice::Auto);
+        opened.inspect(|opened| report.say(format_args!("--device auto: computing on {}", opened.name)));
     }
 
     /// Opens a model, and its part of the cache.

@@ -7,8 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use rayon::ThreadPool;
+
+use crate::guard;
 
 /// How many pieces of work may be under way or wait to be consumed, per thread.
 const IN_FLIGHT: usize = 4;
@@ -24,12 +26,10 @@ const FILL: Duration = Duration::from_millis(10);
 /// Takes items from `produce` on a thread of its own, runs `work` on pieces of them in the pool, and hands the results
 /// to `consume` on the calling thread, in the order in which they were produced. `size` tells how many bytes an item
 /// holds. A piece is whatever arrives within a moment, at most `most` items: those that come slowly are not kept waiting for
-/// others.
-/// Once `stop` is true
-/// nothing more is begun, and what was begun is finished.
+/// others. Once `stop` is true nothing more is begun, and what was begun is finished.
 ///
 /// # Errors
-/// The first error of `consume`. The producer may then still wait for input, so its thread is left behind, as after a
+/// The first error of `consume`, or that of a producer that panicked. The producer may then still wait for input, so its thread is left behind, as after a
 /// stop.
 pub(super) fn run<T, U>(
     pool: &ThreadPool,
@@ -48,7 +48,7 @@ where
     let (items, arrived) = sync_channel(most * IN_FLIGHT);
     let reader = thread::spawn({
         let budget = budget.clone();
-        move || read(produce, &size, &budget, &items)
+        move || guard::catch(|| read(produce, &size, &budget, &items))
     });
     let mut arrivals = Arrivals { arrived, closed: false, most };
     let work = &work;
@@ -78,7 +78,8 @@ where
         }
     })?;
     if arrivals.closed {
-        reader.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+        let read = reader.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked));
+        read.map_err(|said| anyhow!("reading the input failed, which is a bug: {said}"))?;
     }
     Ok(())
 }

@@ -13,6 +13,15 @@ use signal_hook::flag;
 /// How long it may take until an answer to the first is printed.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
+/// Keeps a stop announced until it is dropped.
+pub(super) struct Announced(Arc<AtomicBool>);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether somebody has asked the run to stop.
 #[derive(Clone, Default)]
 pub(super) struct Stop(Arc<AtomicUsize>);
@@ -36,17 +45,19 @@ impl Stop {
     }
 
     /// Runs `say` as soon as somebody asks, on a thread of its own: the run may be in the midst of slow documents. Not once
-    /// the run has ended, which `ended` tells.
-    pub(super) fn announce(&self, ended: Arc<AtomicBool>, say: impl Fn() + Send + 'static) {
-        let stop = self.clone();
+    /// what is returned is dropped, however the run has ended.
+    pub(super) fn announce(&self, say: impl Fn() + Send + 'static) -> Announced {
+        let (stop, announced) = (self.clone(), Announced(Arc::default()));
+        let ended = announced.0.clone();
         thread::spawn(move || {
-            while !stop.is_asked() {
+            while !stop.is_asked() && !ended.load(Ordering::Relaxed) {
                 thread::sleep(LOOK_UP);
             }
             if !ended.load(Ordering::Relaxed) {
                 say();
             }
         });
+        announced
     }
 
     /// True when the run shall stop.

@@ -5,8 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, bail};
@@ -42,6 +40,10 @@ pub(super) struct Verb<S, W, P> {
     pub score: S,
     /// How many documents are scored together at most. A stop waits for one piece, so slow models take few.
     pub piece: usize,
+    /// True where a document takes milliseconds or more.
+    pub slow: bool,
+    /// True where a record that is made again has the same bytes.
+    pub exact: bool,
     /// Writes and counts records, and flushes.
     pub write: W,
     /// Tells which document a line of output is about, given the header.
@@ -95,6 +97,21 @@ impl<'a> Stream<'a> {
         Ok(Self { input, writing, reading, options, source, broken_list, pool: pool(threads)? })
     }
 
+    /// Checks all that can be known of the output before it is opened. `resumable` says whether its format can be gone on with.
+    ///
+    /// # Errors
+    /// When it cannot be written, or not be gone on with.
+    pub(super) fn check(&self, resumable: Result<()>) -> Result<()> {
+        let (path, resume) = (self.writing.output.as_deref(), self.writing.resume);
+        if resume {
+            resumable?;
+        }
+        if resume && path.is_some_and(|path| path.as_os_str() == "-") {
+            bail!("--resume needs an --output file; standard output cannot be read again");
+        }
+        Target::check(path, resume)
+    }
+
     /// Opens the output. `resumable` says whether its format can be gone on with, and `flags` is all of the command line
     /// that has a say in the records.
     ///
@@ -103,12 +120,7 @@ impl<'a> Stream<'a> {
     pub(super) fn target(&self, resumable: Result<()>, flags: &impl fmt::Debug) -> Result<Opened<'a>> {
         let path = self.writing.output.as_deref();
         let is_resumable = resumable.is_ok();
-        if self.writing.resume {
-            resumable?;
-        }
-        if self.writing.resume && path.is_some_and(|path| path.as_os_str() == "-") {
-            bail!("--resume needs an --output file; standard output cannot be read again");
-        }
+        self.check(resumable)?;
         let all = format!("{} {:?} {:?} {flags:?}", env!("CARGO_PKG_VERSION"), self.options, self.reading);
         let mut hasher = DefaultHasher::new();
         all.hash(&mut hasher);
@@ -131,14 +143,8 @@ impl<'a> Stream<'a> {
         >,
     ) -> Result<ExitCode> {
         let written = opened.written.take();
-        let slow = verb.piece < PIECE;
-        let target = &opened.target;
-        let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
-        report.follow(self.source.bytes_read(), total);
-        if target.begins_anew() {
-            report
-                .warn("a stopped run has left records, which are written anew; --resume would have gone on after them");
-        }
+        let (slow, exact, target) = (verb.slow, verb.exact, &opened.target);
+        self.begin(target, &mut report);
         let reading = &self.reading;
         let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
             piece.into_iter().map(|raw| raw.and_then(|raw| intake::read(raw, reading))).collect()
@@ -150,16 +156,13 @@ impl<'a> Stream<'a> {
         if let Some(written) = written {
             let mut one = |raw, report: &mut Report| write(read(vec![raw]), report);
             let sampled = (!slow).then_some(SAMPLED);
-            let resume = Resume { source: &mut self.source, target, report: &mut report, sampled };
+            let resume = Resume { source: &mut self.source, target, report: &mut report, sampled, exact };
             resume.catch_up(written, &verb.place, &mut one)?;
         }
         // Not before: while it catches up nothing is lost by ending at once.
         let stop = Stop::listen()?;
-        let ended = Arc::new(AtomicBool::new(false));
-        if slow {
-            let (voice, message) = (report.voice(), finishing(verb.piece, opened.resumable));
-            stop.announce(ended.clone(), move || voice.say(&message));
-        }
+        let (voice, message) = (report.voice(), finishing(verb.piece, opened.resumable));
+        let announced = slow.then(|| stop.announce(move || voice.say(&message)));
         let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,
@@ -181,16 +184,18 @@ impl<'a> Stream<'a> {
                 Ok(())
             },
         )?;
-        ended.store(true, Ordering::Relaxed);
-        if stop.is_asked() {
-            report.stopped(how_to_go_on(self.writing, opened.resumable));
-            return Ok(stop.exit_code());
+        drop(announced);
+        end(&opened, &report, &stop, &self.broken_list)
+    }
+
+    /// Tells how long the input is, and what is lost of a run before.
+    fn begin(&self, target: &Target, report: &mut Report) {
+        let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
+        report.follow(self.source.bytes_read(), total);
+        if target.begins_anew() {
+            report
+                .warn("a stopped run has left records, which are written anew; --resume would have gone on after them");
         }
-        if let Some(error) = self.broken_list.get() {
-            bail!("cannot use the list of inputs to its end: {error}");
-        }
-        opened.target.clone().finish().with_context(|| opened.cannot_write())?;
-        Ok(report.finish())
     }
 }
 
@@ -203,6 +208,19 @@ pub(super) fn pool(threads: Option<usize>) -> Result<ThreadPool> {
         .num_threads(threads.or(available_parallelism().ok().map(Into::into)).unwrap_or(1))
         .build()
         .context("cannot start the threads; try a smaller --threads")
+}
+
+/// Says what came of a run, and completes the output of one that was not stopped.
+fn end(opened: &Opened, report: &Report, stop: &Stop, broken_list: &BrokenList) -> Result<ExitCode> {
+    if stop.is_asked() {
+        report.stopped(how_to_go_on(opened.writing, opened.resumable));
+        return Ok(stop.exit_code());
+    }
+    if let Some(error) = broken_list.get() {
+        bail!("cannot use the list of inputs to its end: {error}");
+    }
+    opened.target.clone().finish().with_context(|| opened.cannot_write())?;
+    Ok(report.finish())
 }
 
 /// What a slow run tells its user while it stops.

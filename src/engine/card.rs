@@ -53,7 +53,7 @@ pub struct Card {
 pub fn describe(path: &Path) -> Result<Card> {
     let checkpoint = Checkpoint::open(path)?;
     let named = || format!("cannot use the model {}", path.display());
-    let Sketch { embeds, on_gpu, .. } = Sketch::of_checkpoint(&checkpoint).with_context(named)?;
+    let Sketch { embeds, runs_on_gpu, .. } = Sketch::of_checkpoint(&checkpoint).with_context(named)?;
     let (parameters, kind) = checkpoint.weights.size();
     let kind = kind.context("it holds no weights").with_context(named)?;
     let mut card = Card {
@@ -72,7 +72,7 @@ pub fn describe(path: &Path) -> Result<Card> {
         auto: auto(kind),
         problem: None,
     };
-    let told = if on_gpu { card.tell_qwen3(&checkpoint, embeds) } else { card.tell_encoder(&checkpoint, embeds) };
+    let told = if runs_on_gpu { card.tell_qwen3(&checkpoint, embeds) } else { card.tell_encoder(&checkpoint, embeds) };
     card.problem = told.err().map(|error| format!("{error:#}"));
     Ok(card)
 }

@@ -48,8 +48,6 @@ impl fmt::Display for DeviceChoice {
 pub struct Opened {
     /// For candle.
     pub(super) device: Device,
-    /// What was asked for.
-    pub(super) choice: DeviceChoice,
     /// For people, with the reason where the processor was taken for want of a GPU.
     pub name: String,
 }
@@ -59,11 +57,6 @@ impl Opened {
     pub fn is_gpu(&self) -> bool {
         !self.device.is_cpu()
     }
-
-    /// True when a GPU was asked for by name.
-    pub(super) fn is_asked_for(&self) -> bool {
-        matches!(self.choice, DeviceChoice::Cuda(_))
-    }
 }
 
 /// Opens a device.
@@ -72,11 +65,11 @@ impl Opened {
 /// When a GPU is asked for and not to be had; the message says why.
 pub fn open(choice: DeviceChoice) -> Result<Opened> {
     match choice {
-        DeviceChoice::Cpu => Ok(processor(choice, "cpu".into())),
-        DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(processor(choice, "cpu".into())),
+        DeviceChoice::Cpu => Ok(processor("cpu".into())),
+        DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(processor("cpu".into())),
         DeviceChoice::Auto => match cuda(0) {
-            Ok(device) => Ok(Opened { device, choice, name: "cuda:0".into() }),
-            Err(reason) => Ok(processor(choice, format!("cpu, as no GPU or driver is to be had here: {reason}"))),
+            Ok(device) => Ok(Opened { device, name: "cuda:0".into() }),
+            Err(reason) => Ok(processor(format!("cpu, as no GPU or driver is to be had here: {reason}"))),
         },
         DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => {
             bail!(
@@ -84,7 +77,7 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             )
         }
         DeviceChoice::Cuda(number) => match cuda(number) {
-            Ok(device) => Ok(Opened { device, choice, name: choice.to_string() }),
+            Ok(device) => Ok(Opened { device, name: choice.to_string() }),
             Err(reason) => bail!(
                 "--device {choice}: this mailsort was built with CUDA, but no such GPU or no driver is here: {reason}; use \
                  --device cpu"
@@ -93,8 +86,8 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
     }
 }
 
-fn processor(choice: DeviceChoice, name: String) -> Opened {
-    Opened { device: Device::Cpu, choice, name }
+fn processor(name: String) -> Opened {
+    Opened { device: Device::Cpu, name }
 }
 
 /// The driver's own words, without the trace behind them that nobody needs.

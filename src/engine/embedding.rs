@@ -67,6 +67,12 @@ impl Qwen3Embedding {
         Ok(embeddings)
     }
 
+    /// Tokens of a text that fit beside an instruction.
+    fn asking(&self, instruct: &str, max_tokens: usize) -> Result<usize> {
+        let bare = self.prompt.query(instruct, "", 0)?.ids.len();
+        self.room(bare + 4, max_tokens)
+    }
+
     /// Tokens of a text that fit beside the instruction and the end.
     fn room(&self, overhead: usize, max_tokens: usize) -> Result<usize> {
         let context = self.model.config().max_position_embeddings;
@@ -95,10 +101,13 @@ impl Embedder for Qwen3Embedding {
         self.dims
     }
 
+    fn check(&self, instruct: Option<&str>) -> Result<()> {
+        self.asking(instruct.unwrap_or(EMBEDDING_TASK), 0).map(drop)
+    }
+
     fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
         let instruct = instruct.unwrap_or(EMBEDDING_TASK);
-        let bare = self.prompt.query(instruct, "", 0)?.ids.len();
-        let room = self.room(bare + 4, max_tokens)?;
+        let room = self.asking(instruct, max_tokens)?;
         let read = texts.par_iter().map(|text| self.prompt.query(instruct, text, room));
         let vectors = self.vectors(read.collect::<Result<_>>()?)?;
         Ok(vectors.into_iter().map(Some).collect())

@@ -50,9 +50,9 @@ impl Group {
         self.queries.last().map_or(0, |&queries| queries as usize)
     }
 
-    /// True where the keys are those of the queries, in their order.
+    /// True where the keys are those of the queries, in their order: a tail has those of its prefix besides.
     fn is_its_own(&self) -> bool {
-        self.rows.len() == self.queries() && self.rows.first().is_none_or(|&row| row as usize == self.first)
+        self.rows.len() == self.queries()
     }
 }
 

@@ -64,6 +64,14 @@ pub trait Embedder: Send + Sync {
     /// Length of the vectors.
     fn dims(&self) -> usize;
 
+    /// Reads an instruction before a text is there.
+    ///
+    /// # Errors
+    /// When the model has no room for it.
+    fn check(&self, _instruct: Option<&str>) -> Result<()> {
+        Ok(())
+    }
+
     /// Embeds texts, each by itself: no vector depends on its neighbours. `instruct` says what the texts are asked, for
     /// models that take an instruction. `None` where no token is known.
     ///

@@ -65,7 +65,7 @@ pub struct Sketch {
     /// How long its vectors are, where it gives a choice.
     pub most_dims: Option<usize>,
     /// True where a GPU can run it. Encoders are small, and run on the processor in f32 whatever the device.
-    pub on_gpu: bool,
+    pub runs_on_gpu: bool,
 }
 
 impl Sketch {
@@ -80,10 +80,10 @@ impl Sketch {
 
     pub(super) fn of_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
         let (family, scores) = checkpoint.family()?;
-        let on_gpu = family == Family::Qwen3;
-        let embeds = !scores && (!on_gpu || is_embedding(checkpoint)?);
-        let most_dims = if on_gpu && embeds { Some(checkpoint.qwen3()?.hidden_size) } else { None };
-        Ok(Self { embeds, most_dims, on_gpu })
+        let runs_on_gpu = family == Family::Qwen3;
+        let embeds = !scores && (!runs_on_gpu || is_embedding(checkpoint)?);
+        let most_dims = if runs_on_gpu && embeds { Some(checkpoint.qwen3()?.hidden_size) } else { None };
+        Ok(Self { embeds, most_dims, runs_on_gpu })
     }
 
     /// # Errors
@@ -110,11 +110,10 @@ pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<
     let checkpoint = Checkpoint::open(path)?;
     let sketch = Sketch::of_checkpoint(&checkpoint).with_context(|| named(path))?;
     sketch.check_dims(id, options.dims).with_context(|| named(path))?;
-    if sketch.on_gpu {
+    if sketch.runs_on_gpu {
         let loaded = qwen3(id, checkpoint, sketch.embeds, opened, options);
         return loaded.map_err(memory::explained).with_context(|| named(path));
     }
-    ensure!(!opened.is_asked_for(), "--device {}: encoders such as {id} run on the processor", opened.name);
     encoder(id, &checkpoint, sketch.embeds).with_context(|| named(path))
 }
 

@@ -126,7 +126,8 @@ impl Reranker for Qwen3Reranker {
         let room = self.room(instruct, max_tokens)?;
         let read = |question: &Question| {
             let prefix = self.prompt.prefix(instruct, question.text, room)?;
-            let tails = question.labels.iter().map(|&label| tails[label].clone()).collect();
+            let tail = |&label: &usize| tails.get(label).cloned().with_context(|| format!("there is no label {label}"));
+            let tails = question.labels.iter().map(tail).collect::<Result<_>>()?;
             let seen = Seen { tokens: prefix.tokens, truncated: prefix.truncated };
             let judgement = Judgement { logits: Vec::new(), seen: vec![seen; question.labels.len()] };
             Ok((Prompt { prefix: prefix.ids, tails }, judgement))
@@ -134,9 +135,9 @@ impl Reranker for Qwen3Reranker {
         let read: Vec<(Prompt, Judgement)> = questions.par_iter().map(read).collect::<Result<_>>()?;
         let (prompts, mut judgements): (Vec<Prompt>, Vec<Judgement>) = read.into_iter().unzip();
         // A mail that is asked about no label needs no pass.
-        let asked: Vec<usize> = (0..prompts.len()).filter(|&at| !prompts[at].tails.is_empty()).collect();
-        let asked_prompts: Vec<Prompt> = asked.iter().map(|&at| prompts[at].clone()).collect();
-        for (slots, batch) in batch::pack(&asked_prompts, self.batch_tokens) {
+        let asked = prompts.into_iter().enumerate().filter(|(_, prompt)| !prompt.tails.is_empty());
+        let (asked, prompts): (Vec<usize>, Vec<Prompt>) = asked.unzip();
+        for (slots, batch) in batch::pack(&prompts, self.batch_tokens) {
             let states = self
                 .model
                 .forward(&batch)

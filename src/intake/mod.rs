@@ -8,7 +8,6 @@ pub mod clean;
 mod data;
 mod enough;
 mod files;
-mod guard;
 pub mod html;
 pub mod labelled;
 mod length;
@@ -29,6 +28,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::guard;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
 use clean::Switches;
 use sniff::Format;
@@ -55,12 +55,9 @@ impl Default for Reading {
 /// Reads one raw document: decodes, renders and cleans it. A panic of a parser becomes a [`Skip`].
 pub fn read(raw: Raw, reading: &Reading) -> Intake {
     let origin = raw.origin.clone();
-    guard::catch(|| read_unguarded(raw, reading)).unwrap_or(Err(Skip {
-        origin,
-        envelope: Envelope::default(),
-        attachments: Vec::new(),
-        reason: Reason::Panicked,
-    }))
+    guard::catch(|| read_unguarded(raw, reading)).unwrap_or_else(|_| {
+        Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason: Reason::Panicked })
+    })
 }
 
 fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {

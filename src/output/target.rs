@@ -5,7 +5,7 @@
 //! that a redirected standard output left incomplete.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -74,17 +74,30 @@ impl Target {
         Self::open_file(path, resume, run).with_context(|| format!("cannot write the output {}", path.display()))
     }
 
-    fn open_file(path: &Path, resume: bool, run: u32) -> Result<(Self, Option<Written>)> {
-        let existing = fs::metadata(path).ok();
-        match &existing {
-            None if path.is_symlink() => bail!("it is a link that leads nowhere"),
-            Some(existing) if existing.is_dir() => bail!("it is a folder; name a file in it"),
-            Some(existing) if !existing.is_file() && resume => bail!("--resume needs a file that can be read again"),
-            Some(existing) if !existing.is_file() => {
-                return Ok((Self::new(Sink::Direct(BufWriter::new(File::create(path)?)), false), None));
+    /// Checks all that can be known before it is opened: what stands there, and that its folder can be written.
+    ///
+    /// # Errors
+    /// As [`Target::open`].
+    pub fn check(path: Option<&Path>, resume: bool) -> Result<()> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(());
+        };
+        let checked = existing(path, resume).and_then(|existing| {
+            // What is gone on with needs no new file beside it, nor does a device.
+            if existing.is_some_and(|existing| resume || !existing.is_file()) {
+                return Ok(());
             }
-            Some(existing) if existing.permissions().readonly() => bail!("it is read-only"),
-            _ => {}
+            let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Ok(tempfile::tempfile_in(folder).map(drop)?)
+        });
+        checked.with_context(|| format!("cannot write the output {}", path.display()))
+    }
+
+    fn open_file(path: &Path, resume: bool, run: u32) -> Result<(Self, Option<Written>)> {
+        let existing = existing(path, resume)?;
+        if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+            return Ok((Self::new(Sink::Direct(BufWriter::new(File::create(path)?)), false), None));
         }
         // A link is followed, so that the file it points to is replaced and not the link.
         let path = if existing.is_some() { path.canonicalize()? } else { path.to_path_buf() };
@@ -178,6 +191,21 @@ impl Target {
                 Ok(())
             }
         }
+    }
+}
+
+/// What stands at the path, if anything does.
+///
+/// # Errors
+/// When it cannot be written over, or not be gone on with.
+fn existing(path: &Path, resume: bool) -> Result<Option<Metadata>> {
+    let existing = fs::metadata(path).ok();
+    match &existing {
+        None if path.is_symlink() => bail!("it is a link that leads nowhere"),
+        Some(existing) if existing.is_dir() => bail!("it is a folder; name a file in it"),
+        Some(existing) if !existing.is_file() && resume => bail!("--resume needs a file that can be read again"),
+        Some(existing) if existing.is_file() && existing.permissions().readonly() => bail!("it is read-only"),
+        _ => Ok(existing),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Place {
     pub source: String,
     /// Its position in the source.
     pub index: u64,
+    /// Its Message-ID, as it stands in the record.
+    pub id: Option<String>,
     /// The error, if the document has no verdict.
     pub error: Option<String>,
 }
@@ -129,7 +131,7 @@ pub(super) fn json_place(line: &[u8]) -> Result<Place> {
     serde_json::from_slice(line).context("it is no record of mailsort")
 }
 
-/// The place in a row of values with the columns `source`, `index` and `error`: separated by `comma` and quoted, or by
+/// The place in a row of values with the columns `source`, `index`, `id` and `error`: separated by `comma` and quoted, or by
 /// tabs and not.
 ///
 /// # Errors
@@ -149,6 +151,7 @@ pub(super) fn row_place(line: &[u8], header: &[u8], comma: Option<u8>) -> Result
     Ok(Place {
         source: cell("source")?.to_string(),
         index: cell("index")?.parse().context("its index is no number")?,
+        id: Some(cell("id")?.to_string()).filter(|id| !id.is_empty()),
         error: Some(cell("error")?.to_string()).filter(|error| !error.is_empty()),
     })
 }
@@ -190,11 +193,11 @@ mod tests {
     #[test]
     fn places() {
         let place = json_place(b"{\"source\":\"a\",\"index\":3,\"id\":null,\"error\":\"no text\"}\n").unwrap();
-        assert_eq!(place, Place { source: "a".into(), index: 3, error: Some("no text".into()) });
-        let place = row_place(b"\"a,b\",3,\n", b"source,index,error\n", Some(b',')).unwrap();
-        assert_eq!(place, Place { source: "a,b".into(), index: 3, error: None });
-        let place = row_place(b"a\t4\tno \"text\"\n", b"source\tindex\terror\n", None).unwrap();
-        assert_eq!(place, Place { source: "a".into(), index: 4, error: Some("no \"text\"".into()) });
+        assert_eq!(place, Place { source: "a".into(), index: 3, id: None, error: Some("no text".into()) });
+        let place = row_place(b"\"a,b\",3,<c>,\n", b"source,index,id,error\n", Some(b',')).unwrap();
+        assert_eq!(place, Place { source: "a,b".into(), index: 3, id: Some("<c>".into()), error: None });
+        let place = row_place(b"a\t4\t\tno \"text\"\n", b"source\tindex\tid\terror\n", None).unwrap();
+        assert_eq!(place, Place { source: "a".into(), index: 4, id: None, error: Some("no \"text\"".into()) });
         assert!(row_place(b"a\n", b"source,index,error\n", Some(b',')).is_err());
         assert!(json_place(b"[1]\n").is_err());
     }

@@ -123,6 +123,43 @@ fn what_flags_say_is_checked_before_weights_are_loaded() {
     refused(named("qwen3-reranker-8b").args(other), &["--shortlist-model", "is a reranker"]);
     let builtin = mailsort(["classify", INBOX, "-l", "labels/mail.txt", "--shortlist", "2"]);
     refused(builtin, &["--shortlist is for rerankers"]);
+    // Of two names neither is looked for before both can be.
+    refused(named("no-such").args(["--shortlist", "2", "--shortlist-model", "a//b"]), &["no-such"]);
+    refused(named("owner/name").args(["--shortlist", "2", "--shortlist-model", "a//b"]), &["a//b"]);
+    // A cache is made when everything else is found to be fit.
+    let cache = copy.path().join("a.cache");
+    refused(
+        run()
+            .args(["--threshold", "0.5", "--shortlist", "2", "--shortlist-model", &faster])
+            .args([Path::new("--cache"), &cache]),
+        &["is a reranker"],
+    );
+    assert!(!cache.exists());
+    // What is known of the output.
+    refused(run().args(["--resume", "--format", "table", "--output", "x"]), &["--resume can go on after"]);
+    refused(run().args(["--resume", "--output", "-"]), &["--resume needs an --output file"]);
+    refused(run().args(["--output", "no/such/folder/x"]), &["cannot write the output no/such/folder/x"]);
+    refused(run().args(["--output", "samples"]), &["it is a folder"]);
+}
+
+#[test]
+fn an_instruction_that_is_too_long_shows_before_the_first_mail() {
+    // Bytes of which each is a token.
+    let long = "\u{1F9FF}".repeat(30_000);
+    for name in ["tiny-embedding", "tiny-reranker"] {
+        let run =
+            mailsort(["classify", "-", "--label", "a", "--label", "b", "--device", "cpu", "--model", &model(name)]);
+        refused(run.args(["--instruct", &long]), &["the instruction alone has"]);
+    }
+}
+
+#[test]
+fn a_gpu_that_no_model_can_use() {
+    // Without CUDA it is that which is missing.
+    let run =
+        mailsort(["classify", INBOX, "-l", "labels/mail.txt", "--device", "cuda", "--model", &model("tiny-bert")]);
+    let (status, _, stderr) = said(run);
+    assert!(status == Some(2) && stderr.contains("--device cuda:0: "), "{stderr}");
 }
 
 #[test]

@@ -317,6 +317,30 @@ fn a_second_ctrl_c_ends_a_slow_run_at_once() {
 }
 
 #[test]
+fn a_last_record_on_which_the_model_failed_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mails, output) = (folder.path().join("mails.mbox"), folder.path().join("out.jsonl"));
+    fs::write(&mails, entry("please pay the invoice").repeat(5)).unwrap();
+    let run = || {
+        let run = mailsort(["classify", "--label", "meeting", "--label", "invoice", "--device", "cpu", "-o"]);
+        run.args([&output, &mails]).args(["--model", "tests/models/tiny-bert"])
+    };
+    assert!(run().output().status.success());
+    let whole = fs::read_to_string(&output).unwrap();
+    let mut lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let failed = "{\"source\":SOURCE,\"index\":3,\"id\":null,\"error\":\"model failed: the device is lost\"}\n";
+    let failed = failed.replace("SOURCE", &serde_json::to_string(&mails).unwrap());
+    lines[3] = &failed;
+    // Behind it nothing was written, or a line was torn.
+    for torn in ["", "{\"source\":"] {
+        fs::write(&output, lines[..4].concat() + torn).unwrap();
+        let resumed = run().args(["--resume"]).output();
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        assert_eq!(fs::read_to_string(&output).unwrap(), whole);
+    }
+}
+
+#[test]
 fn of_a_slow_run_the_first_and_the_last_record_are_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let (mails, output) = (folder.path().join("mails.mbox"), folder.path().join("out.jsonl"));

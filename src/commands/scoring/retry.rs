@@ -1,11 +1,11 @@
 //! What becomes of an error: of one document, it is that document's; of the model, it ends the run.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::slice;
 
 use anyhow::{Error, Result, anyhow};
 
 use super::{Scored, Scoring};
+use crate::guard;
 use crate::record::Reason;
 
 impl Scoring {
@@ -13,7 +13,8 @@ impl Scoring {
     /// it: the model must fail on that text alone, and yet score the words of a label.
     ///
     /// # Errors
-    /// When the model fails on the words of a label too, as when its device is lost.
+    /// When the model fails on the words of a label too, as when its device is lost: before the texts are tried one by
+    /// one, or after that, when those that failed may be innocent.
     pub(super) fn scored(&self, texts: &[String]) -> Result<Vec<Result<Scored, Reason>>> {
         let known = |scored: Option<Scored>| scored.ok_or(Reason::NoKnownWords);
         let error = match guarded(|| self.scorer.score(texts)) {
@@ -27,23 +28,23 @@ impl Scoring {
             Ok(mut scored) => known(scored.pop().flatten()),
             Err(error) => Err(Reason::Model(told(&error))),
         };
-        let scored: Vec<Result<Scored, Reason>> = match texts {
-            [_] => vec![Err(Reason::Model(told(&error)))],
-            _ => texts.iter().map(alone).collect(),
-        };
-        if !scored.iter().any(|one| matches!(one, Err(Reason::Model(_)))) {
-            let note = "; the documents of this batch were scored one by one, which takes longer";
-            let _ = self.taken_apart.set(told(&error) + note);
+        if let [_] = texts {
+            return Ok(vec![Err(Reason::Model(told(&error)))]);
         }
+        let scored: Vec<Result<Scored, Reason>> = texts.iter().map(alone).collect();
+        let failed = scored.iter().any(|one| matches!(one, Err(Reason::Model(_))));
+        if failed {
+            guarded(|| self.scorer.probe())?;
+        }
+        let note = "; the documents of this batch were scored one by one, which takes longer";
+        let _ = self.taken_apart.set(told(&error) + note);
         Ok(scored)
     }
 }
 
 /// Runs the model; a panic in it is an error like others.
 fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    // A model keeps nothing of a text, so no half-changed state can be seen afterwards.
-    let ended = panic::catch_unwind(AssertUnwindSafe(run));
-    ended.unwrap_or_else(|_| Err(anyhow!("the model panicked, which is a bug; what it said is above")))
+    guard::catch(run).unwrap_or_else(|said| Err(anyhow!("the model panicked, which is a bug: {said}")))
 }
 
 /// An error in one line: of what drivers and libraries say only the first line is for people, behind it may be a trace.
@@ -55,6 +56,7 @@ fn told(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use anyhow::{bail, ensure};
 
@@ -65,10 +67,11 @@ mod tests {
     use crate::record::{Document, Envelope, Intake, Origin, Verdict};
     use crate::sorting::Rules;
 
-    /// Fails on texts with certain words, on more texts than it has memory for, or on everything.
+    /// Fails on texts with certain words, on more texts than it has memory for, or on everything from a call on.
     struct Frail {
         most: usize,
-        lost: bool,
+        lost_at: usize,
+        calls: AtomicUsize,
     }
 
     impl Reranker for Frail {
@@ -85,7 +88,7 @@ mod tests {
         }
 
         fn judge(&self, _: &Task, questions: &[Question], _: usize) -> Result<Vec<Judgement>> {
-            ensure!(!self.lost, "the device is lost\n   0: a trace");
+            ensure!(self.calls.fetch_add(1, Ordering::Relaxed) < self.lost_at, "the device is lost\n   0: a trace");
             ensure!(questions.len() <= self.most, "no memory for so many");
             let judged = |question: &Question| {
                 if question.text.contains("panic") {
@@ -101,9 +104,10 @@ mod tests {
         }
     }
 
-    fn scoring(most: usize, lost: bool) -> Scoring {
+    fn scoring(most: usize, lost_at: usize) -> Scoring {
         let set = LabelSet::from_arguments(&["a".into(), "b".into()]).unwrap();
-        let pairs = Pairs::new(Box::new(Frail { most, lost }), &[set], &[None], None, None, None).unwrap();
+        let frail = Frail { most, lost_at, calls: AtomicUsize::new(0) };
+        let pairs = Pairs::new(Box::new(frail), &[set], &[None], None, None, None).unwrap();
         let rules = Rules { names: vec!["a".into(), "b".into()], thresholds: vec![None; 2], top_k: 1, raw: true };
         Scoring::new(Scorer::Pairs(pairs), vec![rules])
     }
@@ -132,20 +136,21 @@ mod tests {
 
     #[test]
     fn an_error_is_of_the_document_that_it_comes_with() {
-        let scoring = scoring(9, false);
+        let scoring = scoring(9, usize::MAX);
         let poisoned = "model failed: 11 bytes are too many";
         let expected = ["3", poisoned, "4"];
         assert_eq!(outcomes(&scoring, &["one", "some poison", "four"]).unwrap(), expected);
         // Alone or among others of its kind, it is the same.
         assert_eq!(outcomes(&scoring, &["some poison"]).unwrap(), [poisoned]);
         assert_eq!(outcomes(&scoring, &["some poison", "more poison"]).unwrap(), [poisoned; 2]);
-        assert!(outcomes(&scoring, &["one", "panic"]).unwrap()[1].starts_with("model failed: the model panicked"));
-        assert_eq!(scoring.troubles(), [""; 0]);
+        let panicked = "model failed: the model panicked, which is a bug: as the mail says";
+        assert_eq!(outcomes(&scoring, &["one", "panic"]).unwrap()[1], panicked);
+        assert_eq!(scoring.troubles().len(), 1, "that it took longer is said");
     }
 
     #[test]
     fn a_batch_that_is_too_large_is_taken_apart() {
-        let scoring = scoring(1, false);
+        let scoring = scoring(1, usize::MAX);
         assert_eq!(outcomes(&scoring, &["one", "three"]).unwrap(), ["3", "5"]);
         assert_eq!(outcomes(&scoring, &["one", "three"]).unwrap(), ["3", "5"]);
         let troubles = scoring.troubles();
@@ -155,7 +160,18 @@ mod tests {
 
     #[test]
     fn an_error_of_the_model_ends_the_run() {
-        let error = outcomes(&scoring(9, true), &["one", "two"]).unwrap_err();
+        let error = outcomes(&scoring(9, 0), &["one", "two"]).unwrap_err();
         assert!(error.to_string().starts_with("the device is lost"));
+    }
+
+    #[test]
+    fn a_device_that_is_lost_while_a_batch_is_taken_apart_blames_no_mail() {
+        // The batch, the probe, three mails and the probe again.
+        let mails = ["one", "poison", "three"];
+        for lost_at in 0..6 {
+            let error = outcomes(&scoring(9, lost_at), &mails).unwrap_err();
+            assert!(format!("{error:#}").contains(if lost_at == 1 { "bytes are too" } else { "lost" }), "{error:#}");
+        }
+        assert_eq!(outcomes(&scoring(9, 6), &mails).unwrap()[1], "model failed: 6 bytes are too many");
     }
 }

@@ -29,7 +29,7 @@ impl Vectors {
     /// Embeds the labels. `instructs` has what the mails are asked for each set, `None` for the model's own.
     ///
     /// # Errors
-    /// When the model knows no word of a label, or cannot run.
+    /// When the model knows no word of a label, has no room for an instruction, or cannot run.
     pub(in crate::commands) fn new(
         engine: Box<dyn Embedder>,
         sets: &[LabelSet],
@@ -43,6 +43,7 @@ impl Vectors {
         for (set, instruct) in sets.iter().zip(instructs) {
             let known = distinct.iter().position(|known| known == instruct).unwrap_or(distinct.len());
             if known == distinct.len() {
+                embeddings.engine.check(instruct.as_deref())?;
                 distinct.push(instruct.clone());
             }
             made.push(Set { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });

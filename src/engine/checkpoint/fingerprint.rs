@@ -1,53 +1,49 @@
-//! What tells one local model from another when a file is replaced, without reading gigabytes.
+//! What tells one local model from another when a file is replaced: all that its files hold.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-/// Files up to this size are read to the end.
-const WHOLE: u64 = 64 << 20;
-/// Pieces of a larger file that are looked at, spread evenly over it.
-const PIECES: u64 = 1024;
-/// Bytes of each.
-const PIECE: u64 = 4096;
+/// Bytes that one thread hashes at a time: a file's fingerprint is the hash of their hashes.
+const CHUNK: u64 = 8 << 20;
 
-/// A short name for what the files of a model hold: their lengths and bytes, of large ones bytes from all over them and
-/// the time of their last change. Where they lie does not count, nor what a single file is called.
+/// A short name for what the files of a model hold: their lengths and all their bytes. Where they lie does not count, nor
+/// when they were changed, nor what a single file is called.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn fingerprint(path: &Path) -> Result<String> {
+    in_chunks(path, CHUNK)
+}
+
+fn in_chunks(path: &Path, chunk: u64) -> Result<String> {
     let mut hasher = Sha256::new();
     for file in files(path)? {
         let named = || format!("cannot read {}", file.display());
-        let mut open = File::open(&file).with_context(named)?;
-        let metadata = open.metadata().with_context(named)?;
-        let length = metadata.len();
+        let length = file.metadata().with_context(named)?.len();
         if file != path {
             hasher.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         }
         hasher.update(length.to_le_bytes());
-        let mut bytes = Vec::new();
-        if length <= WHOLE {
-            open.read_to_end(&mut bytes).with_context(named)?;
-            hasher.update(&bytes);
-            continue;
-        }
-        let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        hasher.update(changed.unwrap_or_default().as_nanos().to_le_bytes());
-        let step = length / PIECES;
-        for start in (0..length).step_by(step as usize) {
-            bytes.clear();
-            open.seek(SeekFrom::Start(start)).with_context(named)?;
-            open.by_ref().take(PIECE).read_to_end(&mut bytes).with_context(named)?;
-            hasher.update(&bytes);
+        let hashes = (0..length.div_ceil(chunk)).into_par_iter().map(|at| hash(&file, at * chunk, chunk));
+        for hash in hashes.collect::<Result<Vec<_>>>().with_context(named)? {
+            hasher.update(hash);
         }
     }
     Ok(hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The hash of so many bytes of a file, or of those that are left.
+fn hash(file: &Path, start: u64, length: u64) -> Result<[u8; 32]> {
+    let mut open = File::open(file)?;
+    open.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    open.take(length).read_to_end(&mut bytes)?;
+    Ok(Sha256::digest(&bytes).into())
 }
 
 /// The files that a model is read from, by name.
@@ -74,6 +70,30 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_byte_of_every_chunk_counts_and_no_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let bytes: Vec<u8> = (0..1000).map(|at| (at * at % 251) as u8).collect();
+        std::fs::write(&file, &bytes).unwrap();
+        for chunk in [1, 64, 999, 1000, 1001] {
+            let of = |path: &Path| in_chunks(path, chunk).unwrap();
+            let before = of(&file);
+            let copy = folder.path().join("copy");
+            std::fs::write(&copy, &bytes).unwrap();
+            File::options().write(true).open(&copy).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+            assert_eq!(of(&copy), before, "a copy is the same, whenever it was made");
+            for at in [0, 63, 64, 500, 998, 999] {
+                let mut other = bytes.clone();
+                other[at] ^= 1;
+                std::fs::write(&copy, other).unwrap();
+                assert_ne!(of(&copy), before, "byte {at} in chunks of {chunk}");
+            }
+            std::fs::write(&copy, [&bytes[..], &[0]].concat()).unwrap();
+            assert_ne!(of(&copy), before);
+        }
+    }
 
     #[test]
     fn a_changed_file_has_another_fingerprint() {

@@ -78,11 +78,17 @@ impl Encoder {
         format!("f32 cpu, {}", self.recipe.words())
     }
 
-    /// Embeds texts behind a prompt, which is no part of what is counted and never cut.
-    fn embed_all(&self, prompt: &str, texts: &[String], max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+    /// Tokens of a prompt, and of a text that fit behind it.
+    fn room(&self, prompt: &str) -> Result<(usize, usize)> {
         let own = self.tokens.words(prompt, usize::MAX)?.ids.len();
         let room = self.shape.longest().saturating_sub(self.tokens.around_one() + own);
         ensure!(room > 0, "the instruction alone has {own} tokens; {} reads {}", self.id, self.shape.longest());
+        Ok((own, room))
+    }
+
+    /// Embeds texts behind a prompt, which is no part of what is counted and never cut.
+    fn embed_all(&self, prompt: &str, texts: &[String], max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+        let (own, room) = self.room(prompt)?;
         let most = max_tokens.min(room) + own;
         let words = texts.par_iter().map(|text| self.tokens.words(&[prompt, text.trim()].concat(), most));
         let words: Vec<Words> = words.collect::<Result<_>>()?;
@@ -127,6 +133,10 @@ impl Embedder for Encoder {
 
     fn dims(&self) -> usize {
         self.shape.hidden_size
+    }
+
+    fn check(&self, instruct: Option<&str>) -> Result<()> {
+        self.room(&self.recipe.prompts.asking(instruct)).map(drop)
     }
 
     /// Embeds texts as queries, each by itself. Shape of a vector: [hidden], its length 1. `None` where no token is known.

@@ -11,11 +11,12 @@ mod quote;
 mod strip;
 mod tokens;
 
-use super::guard;
 use html2text::config;
 use plain::Plain;
 use quote::Nesting;
 use tokens::{Token, attribute, is_any, tokens};
+
+use crate::guard;
 
 /// Longer HTML is stripped instead of rendered, in bytes
 const LARGEST: usize = 2 << 20;
@@ -181,7 +182,7 @@ fn layout(tokens: &[Token<'_>], budget: &mut Budget) -> String {
         config.string_from_read(html.as_bytes(), WIDTH)
     };
     match guard::catch(render) {
-        Some(Ok(text)) => tidy(&text),
+        Ok(Ok(text)) => tidy(&text),
         // Broken CSS is one of the errors; the text is there all the same.
         _ => tidy(&strip::strip_tokens(tokens)),
     }

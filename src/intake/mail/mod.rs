@@ -14,11 +14,11 @@ use regex::Regex;
 
 use super::charset;
 use super::clean::Switches;
-use super::guard;
 use super::mbox;
 use super::one_line;
 use super::pattern;
 use super::visible::{self, Visible};
+use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
 
 /// What a message holds for its reader, before cleaning.
@@ -49,7 +49,7 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
     let bytes = bytes.as_ref();
-    let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)) } else { None };
+    let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)).ok() } else { None };
     let mail = match parsed {
         // Not fit to be parsed, or a panic of the parser.
         None => unparsed(bytes),

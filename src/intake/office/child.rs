@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{MAX_TEXT, Text, limits, pdf};
-use crate::intake::{MAX_DOCUMENT, guard};
+use crate::guard;
+use crate::intake::MAX_DOCUMENT;
 use crate::record::Reason;
 
 /// The name of the command with which the program serves as the child.
@@ -48,7 +49,7 @@ pub fn serve() -> ExitCode {
 }
 
 fn in_process(bytes: &[u8]) -> Reply {
-    guard::catch(|| pdf::extract(bytes)).unwrap_or_else(|| Err("the PDF is damaged".into()))
+    guard::catch(|| pdf::extract(bytes)).unwrap_or_else(|_| Err("the PDF is damaged".into()))
 }
 
 /// The text of a PDF, by a child where there can be one.
