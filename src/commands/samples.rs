@@ -31,16 +31,19 @@ struct Input {
     unreadable: Option<String>,
 }
 
-/// Reads the samples of all inputs, in order. Documents that cannot be read are among them.
+/// What the inputs hold.
+pub(super) struct Gathered {
+    /// In order; documents that cannot be read are among them.
+    pub(super) samples: Vec<Sample>,
+    /// How many were left out although nobody asked for it: broken rows, mails that are gone, texts without a label.
+    pub(super) left_out: usize,
+}
+
+/// Reads the samples of all inputs.
 ///
 /// # Errors
 /// When an input is missing, bears no labels, or holds no sample that can be used.
-pub(super) fn gather(
-    flags: &cli::Samples,
-    reading: &Reading,
-    pool: &ThreadPool,
-    report: &Report,
-) -> Result<Vec<Sample>> {
+pub(super) fn gather(flags: &cli::Samples, reading: &Reading, pool: &ThreadPool, report: &Report) -> Result<Gathered> {
     let options = Arc::new(flags.options());
     let paths = flags.samples.iter().map(|path| (path, false)).chain(flags.maildirs.iter().map(|path| (path, true)));
     let mut inputs = Vec::new();
@@ -78,7 +81,7 @@ pub(super) fn gather(
         input.tell(report)?;
     }
     warn_of_folders(&inputs, &samples, report);
-    Ok(samples)
+    Ok(Gathered { samples, left_out: inputs.iter().map(|input| input.odd().count()).sum() })
 }
 
 impl Input {
@@ -97,6 +100,11 @@ impl Input {
             Err(_) => {}
         }
         sample
+    }
+
+    /// What was left out, but for what the user has asked to leave out.
+    fn odd(&self) -> impl Iterator<Item = &Left> {
+        self.left.iter().filter(|left| left.why != labelled::Why::Doubtful)
     }
 
     /// Says what was left out.
@@ -123,11 +131,9 @@ impl Input {
         let are = if count == 1 { "is no sample" } else { "are no samples" };
         report.warn(format_args!("{path}: {count} of what it holds {are} and left out ({})", kinds.join(", ")));
         self.left.iter().for_each(|left| report.note(named(left)));
-        // What the user has asked to leave out needs no names.
-        let odd = || self.left.iter().filter(|left| left.why != labelled::Why::Doubtful);
         if !report.is_verbose() {
-            odd().take(NAMED).for_each(|left| report.say(format_args!("  {}", named(left))));
-            let more = odd().count().saturating_sub(NAMED);
+            self.odd().take(NAMED).for_each(|left| report.say(format_args!("  {}", named(left))));
+            let more = self.odd().count().saturating_sub(NAMED);
             if more > 0 {
                 report.say(format_args!("  and {more} more, which -v names"));
             }

@@ -53,6 +53,12 @@ pub(super) fn judge(bars: &Bars, found: &Evaluation, set: &LabelSet) -> Vec<Bar>
     judged
 }
 
+/// Samples that cannot be used must not make the others look better: that there are any fails, whatever was asked for.
+pub(super) fn left_out(count: usize) -> Option<Bar> {
+    let bar = || Bar { name: "samples left out".into(), asked: "none".into(), found: count.to_string(), met: false };
+    (count > 0).then(bar)
+}
+
 /// A figure with four decimals, or with more where it would else look like the bar that it misses.
 fn printed(figure: f64, bar: f64) -> String {
     let short = format!("{figure:.4}");

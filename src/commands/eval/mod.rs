@@ -46,6 +46,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         .chain(&bars.baseline);
     let read = read.chain(&engine.cache).chain(&model).filter(|path| path.exists());
     inputs::Output::new(output.output.as_deref()).spare(read)?;
+    Target::check(output.output.as_deref(), false)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
     let classifier = judging.classifier.as_deref().map(Given::read).transpose()?;
     let given = match &classifier {
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let reading = classifier.as_ref().map_or_else(|| Ok(cleaning.reading()), |given| given.reading(cleaning))?;
     let pool = stream::pool(run.threads)?;
     let gathered = samples::gather(samples, &reading, &pool, &report)?;
-    let (set, judged) = truth::resolve(given, gathered, judging.skip_unknown, &report)?;
+    let (set, judged) = truth::resolve(given, gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
     let plan = model::plan(engine, &report, &downloads)?;
     let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
@@ -73,6 +74,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     evaluated.timing = scored.timing();
     evaluated.predictions = figures::predictions(&judged, &scored.verdicts);
     evaluated.bars = bars::judge(bars, &evaluation, &set);
+    evaluated.bars.extend(bars::left_out(gathered.left_out));
     if let Some(baseline) = &baseline {
         evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated, &report)?);
     }

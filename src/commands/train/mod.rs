@@ -39,9 +39,10 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
     let read = samples.samples.iter().chain(&samples.maildirs).chain(&engine.cache).chain(&model);
     inputs::Output::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
+    Target::check(Some(&output.output), false)?;
     let reading = cleaning.reading();
     let pool = stream::pool(run.threads)?;
-    let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?, &report)?;
+    let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?.samples, &report)?;
     let plan = model::plan(engine, &report, &downloads)?;
     let opened = plan.load_embedding(&report)?;
     let reads_words = match learning.ngrams {
