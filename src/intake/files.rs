@@ -93,10 +93,10 @@ impl Files {
     }
 }
 
-/// True for `cur`, `new` and `tmp` of a maildir, whose messages are listed already.
+/// True for `cur`, `new` and `tmp` of a maildir, whose messages are listed already: unless the walk begins there.
 fn is_part_of_maildir(entry: &DirEntry) -> bool {
     let own = ["cur", "new", "tmp"].iter().any(|name| entry.file_name() == *name);
-    own && entry.path().parent().is_some_and(maildir::is_maildir)
+    own && entry.depth() > 0 && entry.path().parent().is_some_and(maildir::is_maildir)
 }
 
 /// True for what mail servers keep in a maildir beside the messages.
@@ -165,6 +165,13 @@ mod tests {
             listed(folder.path(), true),
             ["message cur/1", "message new/2", "message .Sent/cur/4", "message .Sent/new/5"]
         );
+    }
+
+    #[test]
+    fn a_part_of_a_maildir_by_itself() {
+        let folder = tree(&["cur/1", "cur/.hidden", "new/2", "tmp/3"]);
+        assert_eq!(listed(&folder.path().join("cur"), false), ["file 1"]);
+        assert_eq!(listed(&folder.path().join("new"), true), ["file 2"]);
     }
 
     #[test]
