@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::compared::Compared;
 use super::lines::{self, Table};
+use super::markup::escape;
 use super::pictures::{self, MOST_LABELS};
 use super::{Evaluated, LabelFigures, Mistake};
 
@@ -134,24 +135,4 @@ fn table(table: &Table) -> String {
         page.push_str(&format!("<p class=note>… {}</p>\n", escape(more)));
     }
     page
-}
-
-/// Foreign text as text: nothing in it can be markup, and nothing can make the rest of a line run backwards.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-                out.push('\u{fffd}')
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -1,5 +1,6 @@
 //! A report as JUnit XML, which build servers show as tests: one for each bar, and one for documents without a verdict.
 
+use super::markup::escape;
 use super::{Evaluated, lines};
 
 /// So many documents without a verdict are named.
@@ -42,22 +43,4 @@ fn without_verdict(report: &Evaluated) -> Option<String> {
     let named: Vec<String> = failed.take(NAMED).map(|(said, error)| format!("{}: {error}", said.place())).collect();
     (report.without_verdict > 0)
         .then(|| format!("{} of {} got none\n{}", report.without_verdict, report.samples, named.join("\n")))
-}
-
-/// Foreign text as XML 1.0 has it: without the characters that it forbids even as references.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }

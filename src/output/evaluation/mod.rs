@@ -5,6 +5,7 @@ mod html;
 mod junit;
 mod lines;
 mod markdown;
+mod markup;
 mod pictures;
 mod text;
 

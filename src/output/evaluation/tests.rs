@@ -47,13 +47,7 @@ fn report() -> Evaluated {
         ],
         reliability: vec![ReliabilityBin { from: 0.7, to: 0.8, samples: 2, confidence: 0.75, accuracy: 0.5 }],
         abstention: vec![AbstentionPoint { threshold: 0.0, coverage: 0.6667, accuracy: Some(0.5) }],
-        target: Some(Target {
-            precision: 0.9,
-            thresholds: vec![
-                TargetThreshold { label: HOSTILE.into(), threshold: Some(0.75), kept: 2, right: 2 },
-                TargetThreshold { label: "会议\u{85}".into(), threshold: None, kept: 2, right: 1 },
-            ],
-        }),
+        target: Some(target()),
         timing: Timing {
             samples_per_second: Some(1234.5),
             timed: 3,
@@ -74,6 +68,16 @@ fn report() -> Evaluated {
             at: 1,
             text: Some(format!("Dear all,\n{HOSTILE} </pre><img src=x onerror=alert(2)>")),
         }],
+    }
+}
+
+fn target() -> Target {
+    Target {
+        precision: 0.9,
+        thresholds: vec![
+            TargetThreshold { label: HOSTILE.into(), threshold: Some(0.75), kept: 2, right: 2 },
+            TargetThreshold { label: "会议\u{85}".into(), threshold: None, kept: 2, right: 1 },
+        ],
     }
 }
 
