@@ -3,11 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, ValueHint};
+use clap::{Args, ValueHint};
 
-use super::{Cleaning, Engine, Run, Samples};
+use super::{Cleaning, Engine, Run, Samples, Talk};
 use crate::output::evaluation::ReportFormat;
-use crate::report::{Level, Progress};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -140,17 +139,9 @@ pub struct Reports {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Say nothing but what ends the run
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Also name every sample without a verdict and everything that is left out
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
-    pub verbose: bool,
-
-    /// Show mails and mails/s on stderr; plain lines where it is no terminal
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub progress: Progress,
+    /// What to say.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 impl Reports {
@@ -158,15 +149,6 @@ impl Reports {
     pub fn format(&self) -> ReportFormat {
         let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
         self.format.or(ending.and_then(ReportFormat::of_ending)).unwrap_or(ReportFormat::Text)
-    }
-
-    /// How much is said.
-    pub fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, true) => Level::Verbose,
-            _ => Level::Normal,
-        }
     }
 }
 

@@ -6,6 +6,7 @@ mod labelled;
 mod model;
 mod models;
 mod reading;
+mod talk;
 mod train;
 mod writing;
 
@@ -21,6 +22,7 @@ pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
+pub use talk::Talk;
 pub use train::{Learning, NGrams, Train, Trained};
 pub use writing::{Output, Texts, Writing};
 

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, ValueEnum, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Cleaning, Engine, Run, Samples};
-use crate::report::{Level, Progress};
+use super::{Cleaning, Engine, Run, Samples, Talk};
 use crate::sorting::linear::LabelWeights;
 
 pub(super) const HELP: &str = "\
@@ -97,28 +96,9 @@ pub struct Trained {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub output: PathBuf,
 
-    /// Say nothing but what ends the run; the table is not printed
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Also name every sample that is left out
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
-    pub verbose: bool,
-
-    /// Show mails and mails/s on stderr; plain lines where it is no terminal
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub progress: Progress,
-}
-
-impl Trained {
-    /// How much is said.
-    pub fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, true) => Level::Verbose,
-            _ => Level::Normal,
-        }
-    }
+    /// What to say.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 fn folds(text: &str) -> Result<usize, String> {

@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, ValueHint};
+use clap::{Args, ValueHint};
 
+use super::Talk;
 use crate::output;
-use crate::report::{Level, Progress};
 
 /// Output.
 #[derive(Debug, Args)]
@@ -49,28 +49,9 @@ pub struct Writing {
     #[arg(long, requires = "output")]
     pub resume: bool,
 
-    /// Say nothing but what ends the run
-    #[arg(short, long)]
-    pub quiet: bool,
-
-    /// Also name every document without a verdict, and the speed
-    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
-    pub verbose: bool,
-
-    /// Show mails, mails/s, share of the input and time left on stderr; plain lines where it is no terminal
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
-    pub progress: Progress,
-}
-
-impl Writing {
-    /// How much is said.
-    pub fn level(&self) -> Level {
-        match (self.quiet, self.verbose) {
-            (true, _) => Level::Quiet,
-            (_, true) => Level::Verbose,
-            _ => Level::Normal,
-        }
-    }
+    /// What to say.
+    #[command(flatten)]
+    pub talk: Talk,
 }
 
 /// Output of texts.

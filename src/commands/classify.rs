@@ -22,8 +22,8 @@ use crate::sorting::Rules;
 /// When the labels, an input or the output cannot be used.
 pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let Classify { input, labels, cleaning, output, run, .. } = arguments;
-    let downloads = Downloads::new(output.writing.level(), output.writing.progress);
-    let report = Report::new(output.writing.level(), output.writing.progress);
+    let downloads = Downloads::new(output.writing.talk.level(), output.writing.talk.progress);
+    let report = Report::new(output.writing.talk.level(), output.writing.talk.progress);
     let given = labels.classifier.as_deref().map(Given::read).transpose()?;
     let sets = match &given {
         Some(given) => vec![given.set(&labels.files)?],
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     // What may be wrong with flags is told before minutes are spent on this, but for what only the model's tokenizer tells.
     let Ready { scorer, fingerprint } = match given {
         Some(given) => given.load(&plan, &report)?,
-        None => plan.load(&sets, &report)?,
+        None => plan.load(&sets, output.writing.output.is_some(), &report)?,
     };
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
     let (piece, slow, exact) = (plan.piece(), plan.is_slow(), plan.is_exact());

@@ -22,7 +22,8 @@ const GPU_PIECE: usize = 48;
 /// What scores a run, and by what.
 pub(super) struct Ready {
     pub(super) scorer: Scorer,
-    /// All that the scores depend on besides labels and texts, for a run that goes on after another.
+    /// All that the scores depend on besides labels and texts, for a run that goes on after another. Empty where nobody
+    /// will ask: to read all bytes of a large model takes seconds.
     pub(super) fingerprint: String,
 }
 
@@ -117,6 +118,13 @@ impl Chosen {
     fn runs_on_gpu(&self) -> bool {
         matches!(self, Self::Files { sketch: Sketch { runs_on_gpu: true, .. }, .. })
     }
+
+    fn dims(&self) -> Option<usize> {
+        match self {
+            Self::Builtin => None,
+            Self::Files { dims, .. } => *dims,
+        }
+    }
 }
 
 /// In a cascade it is the faster model whose vectors are compared.
@@ -210,27 +218,35 @@ impl Plan<'_> {
         chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::Opened::is_gpu)
     }
 
-    /// Loads the models and reads the labels.
+    /// Loads the models and reads the labels. `identified` says that the fingerprint is wanted.
     ///
     /// # Errors
     /// When a model is damaged or does not fit into the memory, or cannot read a label.
-    pub(super) fn load(&self, sets: &[LabelSet], report: &Report) -> Result<Ready> {
+    pub(super) fn load(&self, sets: &[LabelSet], identified: bool, report: &Report) -> Result<Ready> {
         let flags = self.flags;
         let instructs: Vec<_> = sets.iter().map(|set| flags.instruct.clone().or(set.instruct.clone())).collect();
         self.say_device(report);
-        let mut fingerprint = String::new();
-        let (model, memory, _) = self.open(&self.main, report, &mut fingerprint)?;
+        let mut seen = Vec::new();
+        let mut open = |chosen: &Chosen| -> Result<(Model, Option<Memory>)> {
+            let (model, class) = self.open(chosen, report)?;
+            let key = if identified || self.cache.is_some() { Some(key(chosen, class)?) } else { None };
+            seen.extend(
+                key.as_ref().map(|key| format!("{} {} {} {:?};", key.id, key.revision, key.dtype, chosen.dims())),
+            );
+            Ok((model, key.and_then(|key| self.memory(chosen, key))))
+        };
+        let (model, memory) = open(&self.main)?;
         let scorer = match model {
             Model::Embedder(engine) => {
                 Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
             }
             Model::Reranker(engine) => {
                 let shortlist = match (&self.faster, flags.shortlist) {
-                    (Some(faster), Some(most)) => match self.open(faster, report, &mut fingerprint)? {
-                        (Model::Embedder(engine), memory, _) => {
+                    (Some(faster), Some(most)) => match open(faster)? {
+                        (Model::Embedder(engine), memory) => {
                             Some((Vectors::new(engine, sets, &instructs, None, memory)?, most))
                         }
-                        (Model::Reranker(_), ..) => bail!("a reranker cannot choose labels"),
+                        (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
                     },
                     _ => None,
                 };
@@ -238,8 +254,8 @@ impl Plan<'_> {
             }
         };
         let Engine { instruct, shortlist, max_tokens, .. } = flags;
-        let fingerprint = format!("{fingerprint} {instruct:?} {shortlist:?} {max_tokens:?}");
-        Ok(Ready { scorer, fingerprint })
+        let given = format!("{} {instruct:?} {shortlist:?} {max_tokens:?}", seen.concat());
+        Ok(Ready { scorer, fingerprint: if identified { given } else { String::new() } })
     }
 
     /// Loads the model for its vectors alone.
@@ -254,9 +270,11 @@ impl Plan<'_> {
             self.id()
         );
         self.say_device(report);
-        let (Model::Embedder(engine), memory, key) = self.open(&self.main, report, &mut String::new())? else {
+        let (Model::Embedder(engine), class) = self.open(&self.main, report)? else {
             bail!("{} gives no vectors", self.id());
         };
+        let key = key(&self.main, class)?;
+        let memory = self.memory(&self.main, key.clone());
         Ok(Embedding { embeddings: Embeddings::new(engine, self.flags.max_tokens, memory), key })
     }
 
@@ -266,29 +284,36 @@ impl Plan<'_> {
         opened.inspect(|opened| report.say(format_args!("--device auto: computing on {}", opened.name)));
     }
 
-    /// Opens a model, and its part of the cache.
-    fn open(
-        &self,
-        chosen: &Chosen,
-        report: &Report,
-        fingerprint: &mut String,
-    ) -> Result<(Model, Option<Memory>, ModelKey)> {
+    /// Opens a model. Also gives the class of numbers that its results are in.
+    fn open(&self, chosen: &Chosen, report: &Report) -> Result<(Model, String)> {
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
-            let (revision, dtype) = (Builtin::fingerprint(), "f32 cpu".into());
-            let key = ModelKey { id: BUILTIN.into(), is_path: false, revision, dtype };
-            return Ok((Model::Embedder(Box::new(Builtin::new()?)), None, key));
+            return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
         };
         let Engine { dtype, batch_tokens, .. } = *self.flags;
         let options = Options { dtype, dims: *dims, batch_tokens };
-        let Located { id, path, revision, may_lack_pooling } = located;
+        let Located { id, path, may_lack_pooling, .. } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
         let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");
         let hint = if *may_lack_pooling { hint } else { String::new() };
         notes.iter().for_each(|note| report.warn(format_args!("{id}: {note}{hint}")));
-        let is_path = revision.is_none();
-        let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
-        fingerprint.push_str(&format!("{id} {revision} {class} {dims:?};"));
-        let key = ModelKey { id: id.clone(), is_path, revision, dtype: class };
-        Ok((model, self.cache.clone().map(|cache| Memory::new(cache, key.clone())), key))
+        Ok((model, class))
     }
+
+    /// The part of the cache that belongs to a model; the embedded one needs none.
+    fn memory(&self, chosen: &Chosen, key: ModelKey) -> Option<Memory> {
+        let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. }));
+        cache.map(|cache| Memory::new(cache, key))
+    }
+}
+
+/// What tells a model from all others: of a local one that takes reading all of it.
+fn key(chosen: &Chosen, dtype: String) -> Result<ModelKey> {
+    Ok(match chosen {
+        Chosen::Builtin => ModelKey { id: BUILTIN.into(), is_path: false, revision: Builtin::fingerprint(), dtype },
+        Chosen::Files { located: Located { id, path, revision, .. }, .. } => {
+            let is_path = revision.is_none();
+            let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
+            ModelKey { id: id.clone(), is_path, revision, dtype }
+        }
+    })
 }

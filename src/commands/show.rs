@@ -16,7 +16,7 @@ use crate::report::Report;
 /// When an input or the output cannot be used.
 pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let Show { input, cleaning, output, threads } = arguments;
-    let report = Report::new(output.writing.level(), output.writing.progress);
+    let report = Report::new(output.writing.talk.level(), output.writing.talk.progress);
     let stream = Stream::open(input, &output.writing, cleaning.reading(), *threads, &[])?;
     let target = stream.target(output.format.check_resumable(), &("show", output.format, output.removed))?;
     let mut texts = Texts::new(target.out(), output.format, output.removed);

@@ -34,8 +34,8 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     if let [old, new] = bars.compare.as_slice() {
         return compare::run(old, new, output);
     }
-    let downloads = Downloads::new(output.level(), output.progress);
-    let mut report = Report::new(output.level(), output.progress);
+    let downloads = Downloads::new(output.talk.level(), output.talk.progress);
+    let mut report = Report::new(output.talk.level(), output.talk.progress);
     let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
     let read = samples
         .samples
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
     let Ready { scorer, .. } = match classifier {
         Some(classifier) => classifier.load(&plan, &report)?,
-        None => plan.load(slice::from_ref(&set), &report)?,
+        None => plan.load(slice::from_ref(&set), false, &report)?,
     };
     let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;

@@ -21,9 +21,7 @@ use crate::report::{Downloads, Report};
 use crate::sorting::linear::{self, About, Classifier, LabelWeights, Needs, Sample, Settings, Training, ngrams};
 use screen::Kept;
 
-/// How many samples a slow model embeds between two looks at whether to stop.
-const SLOW_PIECE: usize = 16;
-/// The same of a fast one, enough for every thread.
+/// How many samples a fast model embeds between two looks at whether to stop, enough for every thread.
 const FAST_PIECE: usize = 512;
 
 /// Runs the command.
@@ -32,8 +30,8 @@ const FAST_PIECE: usize = 512;
 /// When the samples, the model or the output cannot be used, or there is nothing to learn.
 pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let Train { samples, learning, engine, cleaning, output, run } = arguments;
-    let downloads = Downloads::new(output.level(), output.progress);
-    let mut report = Report::new(output.level(), output.progress);
+    let downloads = Downloads::new(output.talk.level(), output.talk.progress);
+    let mut report = Report::new(output.talk.level(), output.talk.progress);
     ensure!(engine.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
     ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
     let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
@@ -51,7 +49,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         NGrams::Off => false,
     };
     let stop = Stop::listen()?;
-    let piece = if plan.is_slow() { SLOW_PIECE } else { FAST_PIECE };
+    let piece = if plan.is_slow() { plan.piece() } else { FAST_PIECE };
     let how = How { instruct: engine.instruct.as_deref(), reads_words, piece, pool: &pool };
     let embedded = embedded(&opened, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
@@ -80,7 +78,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     write(&output.output, &file)?;
     judge::warn(&judged, &report);
     let ended = report.finish();
-    if !output.quiet {
+    if !output.talk.quiet {
         let mut out = Target::standard_output();
         judged.table(&output.output, file.len()).write(&mut out).context("cannot write the output")?;
         out.finish().context("cannot write the output")?;
