@@ -177,6 +177,7 @@ fn samples_that_cannot_be_used_fail_whatever_the_others_are() {
         let Ended { status, stdout, stderr } = ended(eval(folder.path(), &[name]));
         assert_eq!(status, 1, "{name}: {stderr}");
         let expected = format!("missed: samples left out is {left}, asked was none\n");
+        assert_eq!(stderr.contains("the quotation mark of line 4 is never closed"), name == "unclosed.csv", "{stderr}");
         assert!(stderr.contains(&expected) && stdout.contains("samples left out"), "{name}: {stderr}{stdout}");
     }
     let Ended { status, stderr, .. } = ended(eval(folder.path(), &["s.jsonl", "--output", "gone/x.json"]));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::mailsort::root;
 
-/// No file is longer, tests at its end not counted.
+/// No file is longer, tests included.
 const LONGEST_FILE: usize = 400;
 
 /// Words that only some files may say, and which files.
@@ -168,7 +168,7 @@ fn files_are_short_and_say_what_they_are() {
     let mut broken = Vec::new();
     let folders = ["src", "tests", "benches", "examples", "fuzz/src", "fuzz/fuzz_targets"];
     for file in source(&folders.map(|f| if root().join(f).exists() { f } else { "src" })) {
-        let length = file.code().count();
+        let length = file.text.lines().count();
         if length > LONGEST_FILE {
             broken.push(format!("{} has {length} lines", file.name));
         }

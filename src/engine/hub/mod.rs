@@ -235,7 +235,9 @@ impl Asked<'_> {
     }
 
     fn get(&self, progress: &dyn Progress) -> Result<Located> {
-        self.get_files(progress).with_context(|| format!("cannot get the model {}", self.id(self.file)))
+        self.get_files(progress).with_context(|| {
+            format!("cannot get the model {}, and no folder or file of that name is here", self.id(self.file))
+        })
     }
 
     fn get_files(&self, progress: &dyn Progress) -> Result<Located> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Result, bail};
 use csv::ByteRecord;
@@ -27,26 +27,40 @@ pub(super) struct Cells {
     columns: Vec<Option<String>>,
     text: String,
     row: ByteRecord,
-    room: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
+}
+
+/// What a table's stream and its reader know of each other.
+#[derive(Default)]
+struct Seen {
+    /// Bytes that the row in hand may still take.
+    room: AtomicUsize,
+    /// Quotation marks so far.
+    quotes: AtomicUsize,
+    /// True behind the last byte.
+    ended: AtomicBool,
 }
 
 /// A stream that fails when one row takes more than it may: a quotation mark that nobody closes makes the rest of the
 /// file one cell.
 struct Bounded {
     stream: Stream,
-    room: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer)?;
-        if self.room.load(Ordering::Relaxed) < read {
+        let Seen { room, quotes, ended } = &*self.seen;
+        ended.store(read == 0, Ordering::Relaxed);
+        quotes.fetch_add(memchr::memchr_iter(b'"', &buffer[..read]).count(), Ordering::Relaxed);
+        if room.load(Ordering::Relaxed) < read {
             let longest = MAX_DOCUMENT >> 20;
             return Err(io::Error::other(format!(
                 "a row is longer than {longest} MiB; is a quotation mark left open?"
             )));
         }
-        self.room.fetch_sub(read, Ordering::Relaxed);
+        room.fetch_sub(read, Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -79,11 +93,11 @@ pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Re
         known.into_iter().find(|name| column.eq_ignore_ascii_case(name)).map(String::from)
     };
     let columns = names(separator).into_iter().map(wanted).collect();
-    let room = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::<Seen>::default();
     let mut form = csv::ReaderBuilder::new();
-    let reader = form.delimiter(separator).flexible(true).from_reader(Bounded { stream, room: room.clone() });
+    let reader = form.delimiter(separator).flexible(true).from_reader(Bounded { stream, seen: seen.clone() });
     let text = text_field.clone();
-    Ok(Cells { reader, columns, text, row: ByteRecord::new(), room })
+    Ok(Cells { reader, columns, text, row: ByteRecord::new(), seen })
 }
 
 /// A name that fits a message.
@@ -98,11 +112,21 @@ fn header(head: &[u8], separator: u8) -> Vec<String> {
     first.iter().map(|name| charset::decode(name).trim().to_string()).collect()
 }
 
+impl Cells {
+    /// How many lines the row that began on `line` has swallowed, if it goes to the end of the file for want of a quotation
+    /// mark. A mark by itself, as in `5\" pipe`, swallows none.
+    fn left_open(&self, line: u64) -> Option<u64> {
+        let lines = self.reader.position().line().saturating_sub(line + 1);
+        let odd = self.seen.quotes.load(Ordering::Relaxed) % 2 == 1;
+        (odd && self.seen.ended.load(Ordering::Relaxed) && lines > 0).then_some(lines)
+    }
+}
+
 impl Table for Cells {
     fn next_row(&mut self) -> io::Result<Option<(u64, Result<Row, String>)>> {
         // The reader takes in more than a row at once.
-        self.room.store(MAX_DOCUMENT + 64 * 1024, Ordering::Relaxed);
-        let offset = self.reader.position().byte();
+        self.seen.room.store(MAX_DOCUMENT + 64 * 1024, Ordering::Relaxed);
+        let (offset, line) = (self.reader.position().byte(), self.reader.position().line());
         match self.reader.read_byte_record(&mut self.row) {
             Ok(false) => return Ok(None),
             Ok(true) => {}
@@ -112,6 +136,12 @@ impl Table for Cells {
                     other => Err(io::Error::other(format!("{other:?}"))),
                 };
             }
+        }
+        if let Some(lines) = self.left_open(line) {
+            let why = format!(
+                "the quotation mark of line {line} is never closed: it and {lines} lines behind it are one row"
+            );
+            return Ok(Some((offset, Err(why))));
         }
         let mut fields = Map::new();
         for (name, cell) in self.columns.iter().zip(self.row.iter()) {
