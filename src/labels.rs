@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A longer file holds no labels: it is a mailbox given by mistake, or a device that never ends.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -53,6 +53,23 @@ struct TomlSet {
     label: Vec<toml::Spanned<Label>>,
 }
 
+/// A label file as it is written: the same, with thresholds in the decimals that people wrote.
+#[derive(Serialize)]
+struct WrittenSet<'a> {
+    instruct: Option<&'a str>,
+    threshold: Option<f64>,
+    label: Vec<WrittenLabel<'a>>,
+}
+
+#[derive(Serialize)]
+struct WrittenLabel<'a> {
+    name: &'a str,
+    description: Option<&'a str>,
+    threshold: Option<f64>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    examples: &'a [String],
+}
+
 impl Label {
     /// Parses `name` or `name: description`.
     ///
@@ -92,6 +109,29 @@ fn read_some(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a text is that people give for a label file by mistake, if it is one of those: any text is lines.
+fn no_labels(text: &str) -> Option<&'static str> {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let is_header = |line: &str| {
+        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        matches!(&*name, "received" | "return-path" | "delivered-to" | "message-id" | "mime-version" | "x-spam-status")
+    };
+    let is_time = |word: &str| word.split(':').filter(|part| part.len() == 2 && part.parse::<u8>().is_ok()).count() > 1;
+    if first.starts_with("From ") && first.split(' ').any(is_time) {
+        return Some("is a mailbox");
+    }
+    let headers = || text.lines().take_while(|line| !line.trim().is_empty());
+    if headers().filter(|line| is_header(line)).count() > 1 {
+        return Some("is a mail");
+    }
+    let is_json = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    if first.starts_with(['{', '[']) && (is_json(first) || is_json(text)) {
+        return Some("is JSON");
+    }
+    let lower = first.to_ascii_lowercase();
+    (lower.starts_with("<!doctype") || lower.starts_with("<html") || lower.starts_with("<?xml")).then_some("is markup")
+}
+
 fn check_threshold(threshold: Option<f32>) -> Result<()> {
     match threshold {
         // A cosine may be negative, and the set does not know which kind of score it will be compared with.
@@ -122,6 +162,9 @@ impl LabelSet {
                 bail!("{shown}: line {line} is not UTF-8; save the label file as UTF-8");
             }
         };
+        if let Some(what) = no_labels(text) {
+            bail!("{shown} {what}; a label file has one label a line, `name: description`");
+        }
         let name = path.file_stem().map_or_else(|| "labels".to_string(), |s| s.to_string_lossy().into_owned());
         let is_toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
         let parsed = if is_toml { Self::from_toml(name, text) } else { Self::from_text(name, text) };
@@ -172,6 +215,21 @@ impl LabelSet {
         Self { name, instruct: set.instruct, threshold: set.threshold, labels }.checked(&lines)
     }
 
+    /// The set as a TOML file, each label with its threshold in `thresholds` and no other.
+    ///
+    /// # Errors
+    /// When something in it has no form in TOML.
+    pub fn to_toml(&self, thresholds: &HashMap<&str, f64>) -> Result<String> {
+        let written = self.labels.iter().map(|label| WrittenLabel {
+            name: &label.name,
+            description: label.description.as_deref(),
+            threshold: thresholds.get(&*label.name).copied(),
+            examples: &label.examples,
+        });
+        let threshold = self.threshold.map(|threshold| (f64::from(threshold) * 1e6).round() / 1e6);
+        Ok(toml::to_string(&WrittenSet { instruct: self.instruct.as_deref(), threshold, label: written.collect() })?)
+    }
+
     /// Makes a set of `--label` arguments.
     ///
     /// # Errors
@@ -210,67 +268,4 @@ impl LabelSet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(input: &str) -> Result<LabelSet> {
-        LabelSet::from_text("t".into(), input)
-    }
-
-    fn fails(result: Result<LabelSet>, needle: &str) {
-        let message = format!("{:#}", result.unwrap_err());
-        assert!(message.contains(needle), "{message:?} lacks {needle:?}");
-    }
-
-    #[test]
-    fn text_form() {
-        let set =
-            text("# inbox\n\ninvoice: a bill, to pay\n会议通知：会议邀请\n  plain  \nurl: see http://x\n").unwrap();
-        let names: Vec<_> = set.labels.iter().map(|l| (&*l.name, l.description.as_deref())).collect();
-        let expected = [
-            ("invoice", Some("a bill, to pay")),
-            ("会议通知", Some("会议邀请")),
-            ("plain", None),
-            ("url", Some("see http://x")),
-        ];
-        assert_eq!(names, expected);
-    }
-
-    #[test]
-    fn bad_text_names_the_line() {
-        fails(text("a\n: no name\n"), "line 2: the label has no name");
-        fails(text("a: x\n\nb\na: y\n"), "line 4: the label \"a\" stands on line 1");
-        fails(text("# only a comment\n"), "no label");
-        fails(text("tab\there: x"), "control character");
-        fails(text("[[label]]\nname = \"a\"\n"), "line 1: this looks like TOML");
-    }
-
-    #[test]
-    fn toml_form() {
-        let input = "instruct = \"Route it\"\nthreshold = 0.4\n[[label]]\nname = \"billing\"\ndescription = \"money\"\n\
-                     threshold = 0.7\nexamples = [\"refund\"]\n[[label]]\nname = \"other\"\n";
-        let set = LabelSet::from_toml("t".into(), input).unwrap();
-        assert_eq!(set.instruct.as_deref(), Some("Route it"));
-        assert_eq!(set.labels[0].examples, ["refund"]);
-        assert_eq!(set.threshold(0, Some(0.5)), Some(0.7));
-        assert_eq!(set.threshold(1, Some(0.5)), Some(0.5));
-        assert_eq!(set.threshold(1, None), Some(0.4));
-    }
-
-    #[test]
-    fn bad_toml_names_the_line() {
-        let toml = |input: &str| LabelSet::from_toml("t".into(), input);
-        fails(toml("[[label]]\nname = \"a\"\n[[label]]\nname = \"a\"\n"), "line 3");
-        fails(toml("[[label]]\nname = \"a\"\n[[label]]\nname = \" a\"\n"), "line 3");
-        fails(toml("[[label]]\nnmae = \"a\"\n"), "nmae");
-        fails(toml("threshold = 7.0\n[[label]]\nname = \"a\"\n"), "not a score");
-        fails(toml("instruct = \"x\"\n"), "no label");
-    }
-
-    #[test]
-    fn arguments() {
-        let set = LabelSet::from_arguments(&["a: b".into(), "c".into()]).unwrap();
-        assert_eq!(set.labels.len(), 2);
-        fails(LabelSet::from_arguments(&["a".into(), "a".into()]), "given twice");
-    }
-}
+mod tests;

@@ -116,12 +116,61 @@ pub struct Bars {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub target_precision: Option<f64>,
 
+    /// Write the label set with these thresholds to FILE, which `--labels` takes
+    #[arg(long, value_name = "FILE", requires = "target_precision", value_hint = ValueHint::FilePath)]
+    pub tuned_labels: Option<PathBuf>,
+
     /// Print two reports of --format json side by side, and the mails whose label changed; nothing is scored
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], value_hint = ValueHint::FilePath,
-        conflicts_with_all = ["samples", "maildirs", "labels", "label", "min_accuracy", "min_macro_f1", "min_f1",
-            "max_ece", "baseline", "target_precision", "threshold"])]
+        conflicts_with_all = NOT_COMPARED)]
     pub compare: Vec<PathBuf>,
 }
+
+/// What has no meaning where nothing is scored.
+const NOT_COMPARED: [&str; 42] = [
+    "samples",
+    "maildirs",
+    "exclude",
+    "inbox",
+    "text_field",
+    "label_field",
+    "set",
+    "min_score",
+    "labels",
+    "label",
+    "classifier",
+    "skip_unknown",
+    "threshold",
+    "min_accuracy",
+    "min_macro_f1",
+    "min_f1",
+    "max_ece",
+    "baseline",
+    "target_precision",
+    "tuned_labels",
+    "model",
+    "revision",
+    "offline",
+    "instruct",
+    "shortlist",
+    "dims",
+    "max_tokens",
+    "batch_tokens",
+    "device",
+    "dtype",
+    "cache",
+    "no_texts",
+    "threads",
+    "no_clean",
+    "keep_html",
+    "keep_quotes",
+    "keep_forwards",
+    "keep_signatures",
+    "keep_disclaimers",
+    "keep_footers",
+    "keep_links",
+    "min_text",
+];
 
 /// The report.
 #[derive(Debug, Args)]

@@ -94,6 +94,7 @@ pub enum Command {
 
     /// Learn a classifier from labelled samples
     #[command(after_help = format!("{}\n\n{EXIT_STATUS}", train::HELP))]
+    #[command(mut_arg("shortlist", |flag| flag.hide(true)), mut_arg("shortlist_model", |flag| flag.hide(true)))]
     Train(Box<Train>),
 
     /// Judge a model and a label set by labelled samples, and fail where they fall short
@@ -196,7 +197,7 @@ pub struct Classify {
 #[command(next_help_heading = "Labels")]
 pub struct Labels {
     /// A label file; given several times, each set gives its own verdict in the same record
-    #[arg(short = 'l', long = "labels", value_name = "FILE", required_unless_present_any = ["label", "classifier"], value_hint = ValueHint::FilePath)]
+    #[arg(short = 'l', long = "labels", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
     /// A label as `name` or `name: description`; may be given several times. Labels given so are a set of their own,

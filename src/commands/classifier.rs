@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::model::{Embedding, Plan, Ready};
+use super::model::{self, Embedding, Plan, Ready};
 use super::scoring::{Learned, Scorer};
 use crate::cli::{Cleaning, Engine};
-use crate::engine::BUILTIN;
+use crate::engine::{BUILTIN, hub};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
 use crate::labels::{Label, LabelSet};
-use crate::report::Report;
+use crate::report::{Downloads, Report};
 use crate::sorting::linear::{Classifier, Link};
 
 /// A classifier and where it was read.
@@ -114,8 +114,16 @@ impl Given {
         let shown = self.path.display();
         ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
         let is_builtin = needs.id == BUILTIN;
-        let dims = given.dims.is_none_or(|dims| dims == needs.dims && !is_builtin);
-        ensure!(dims, "--dims: the classifier {shown} needs the vectors of {} values of {}", needs.dims, needs.id);
+        ensure!(
+            given.dims.is_none() || !is_builtin,
+            "--dims has no meaning for the built-in model, on which the classifier {shown} was trained"
+        );
+        ensure!(
+            given.dims.is_none_or(|dims| dims == needs.dims),
+            "--dims: the classifier {shown} needs the vectors of {} values of {}",
+            needs.dims,
+            needs.id
+        );
         ensure!(
             given.max_tokens.is_none_or(|most| most == needs.max_tokens),
             "--max-tokens: the classifier {shown} was trained with {}",
@@ -131,8 +139,8 @@ impl Given {
             }
         );
         let mut engine = given.clone();
-        if engine.source.model.is_none() {
-            engine.source.model = (!is_builtin).then(|| needs.name.clone());
+        if engine.source.model.is_none() && !is_builtin {
+            engine.source.model = Some(self.model()?);
             engine.source.revision = needs.is_commit.then(|| needs.revision.clone());
         }
         // What the model gives by itself need not be asked for, and not every model can be asked.
@@ -140,6 +148,46 @@ impl Given {
         engine.instruct = needs.instruct.clone();
         engine.max_tokens = Some(needs.max_tokens);
         Ok(engine)
+    }
+
+    /// The model that the file names, as `--model` takes it. What a file says is not what the user has typed: a folder is
+    /// never taken for a name of the hub, and a stranger's repository is not fetched.
+    ///
+    /// # Errors
+    /// When it is not on this machine, and none of the well-known models.
+    fn model(&self) -> Result<String> {
+        let needs = &self.classifier.about.model;
+        let (shown, name) = (self.path.display(), &needs.name);
+        if needs.is_commit {
+            let is_here = || hub::find(name, Some(&needs.revision)).is_ok();
+            ensure!(
+                hub::known(name).is_some() || is_here(),
+                "the classifier {shown} was trained on the model {name:?} at the commit {}, which is not on this machine; \
+                 if you trust it, `mailsort models pull` with --revision gets it",
+                needs.revision
+            );
+            return Ok(name.clone());
+        }
+        let beside = self.path.parent().map(|folder| folder.join(name));
+        let found = [Some(PathBuf::from(name)), beside].into_iter().flatten().find(|path| path.exists());
+        let found = found.with_context(|| {
+            format!(
+                "the classifier {shown} was trained on the model {name:?}, a folder or file that is neither here nor \
+                 beside the classifier; say with --model where it is"
+            )
+        })?;
+        found.into_os_string().into_string().ok().context("the path of the model is not UTF-8")
+    }
+
+    /// The plan for its model.
+    ///
+    /// # Errors
+    /// As [`model::plan`], naming the classifier.
+    pub(super) fn plan<'a>(&self, engine: &'a Engine, report: &Report, downloads: &Downloads) -> Result<Plan<'a>> {
+        model::plan(engine, report, downloads).with_context(|| {
+            let needs = &self.classifier.about.model;
+            format!("the classifier {} was trained on the model {:?}", self.path.display(), needs.name)
+        })
     }
 
     /// What records call it, on the model `id`.

@@ -46,7 +46,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let stream = Stream::open(input, &output.writing, reading, run.threads, &also_read)?;
     let form = output.form();
     stream.check(form.format.check_resumable())?;
-    let plan = model::plan(engine, &report, &downloads)?;
+    let plan = match &given {
+        Some(given) => given.plan(engine, &report, &downloads)?,
+        None => model::plan(engine, &report, &downloads)?,
+    };
     let pairs = plan.is_of_pairs();
     let raw = if pairs || given.is_some() { Raw::Logits } else { Raw::Cosines };
     let independent = pairs || given.as_ref().is_some_and(Given::is_of_questions);
@@ -90,6 +93,11 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
 /// Reads the label files, and the labels of the command line as a set of their own.
 fn label_sets(labels: &Labels) -> Result<Vec<LabelSet>> {
     let mut sets: Vec<LabelSet> = labels.files.iter().map(|path| LabelSet::read(path)).collect::<Result<_>>()?;
+    ensure!(
+        !sets.is_empty() || !labels.label.is_empty(),
+        "nothing says what to sort into: give a label file with --labels FILE (one label a line, `name: description`), labels \
+         themselves with --label 'name: description', or a classifier of `mailsort train` with --classifier FILE"
+    );
     if !labels.label.is_empty() {
         sets.push(LabelSet::from_arguments(&labels.label)?);
     }

@@ -27,6 +27,8 @@ struct Input {
     is_folder: bool,
     usable: usize,
     left: Vec<Left>,
+    /// How many records have neither id nor subject.
+    by_place_alone: usize,
     /// Why some documents that have a label cannot be read: the first of them.
     unreadable: Option<String>,
 }
@@ -51,7 +53,14 @@ pub(super) fn gather(flags: &cli::Samples, reading: &Reading, pool: &ThreadPool,
     for (path, tree) in paths {
         opened.push(labelled::open(path, tree, &options)?);
         let path = path.clone();
-        inputs.push(Input { is_folder: path.is_dir(), path, usable: 0, left: Vec::new(), unreadable: None });
+        inputs.push(Input {
+            is_folder: path.is_dir(),
+            path,
+            usable: 0,
+            left: Vec::new(),
+            by_place_alone: 0,
+            unreadable: None,
+        });
     }
     ensure!(!inputs.is_empty(), "no samples are given: name a file or folder of labelled samples, or --maildir");
     let found = opened.into_iter().enumerate().flat_map(|(at, samples)| samples.map(move |found| (at, found)));
@@ -87,6 +96,7 @@ pub(super) fn gather(flags: &cli::Samples, reading: &Reading, pool: &ThreadPool,
 impl Input {
     /// Counts a sample, and lets go of what nobody looks at any more.
     fn taken(&mut self, mut sample: Sample) -> Sample {
+        self.by_place_alone += usize::from(sample.by_place_alone);
         match &mut sample.document {
             Ok(document) => {
                 self.usable += 1;
@@ -123,6 +133,13 @@ impl Input {
                 Some(first) => bail!("{path} holds no labelled sample that can be used; the first: {first}"),
                 None => bail!("{path} holds no labelled sample"),
             }
+        }
+        if self.by_place_alone > 0 {
+            report.warn(format_args!(
+                "{path}: {} of its records have neither an id nor a subject, so they are known by their places alone; make \
+                 sure that nobody has changed the files they are of",
+                self.by_place_alone
+            ));
         }
         if self.left.is_empty() {
             return Ok(());

@@ -40,7 +40,8 @@ fn the_workflow_of_readme_runs() {
     let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
     assert!(steps.len() >= 2, "{workflow}");
     let folder = copy_of_examples();
-    for step in steps {
+    let first = block("Once, write down how well the labels do today, and commit the file:\n\n```bash\n");
+    for step in [first.as_str()].iter().chain(&steps) {
         let output = shell(folder.path(), step);
         assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -49,6 +50,16 @@ fn the_workflow_of_readme_runs() {
         summary.contains("## mailsort eval") && fs::metadata(folder.path().join("report.xml")).is_ok(),
         "{summary}"
     );
+    // A day on which everything was right.
+    let baseline = folder.path().join("baseline.json");
+    let mut better: serde_json::Value = serde_json::from_slice(&fs::read(&baseline).unwrap()).unwrap();
+    for said in better["predictions"].as_array_mut().unwrap() {
+        said["predicted"] = said["truth"][0].clone();
+    }
+    fs::write(&baseline, better.to_string()).unwrap();
+    let output = shell(folder.path(), steps.last().unwrap());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("missed: accuracy against the baseline"), "{stderr}");
 }
 
 #[test]

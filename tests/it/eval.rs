@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::mailsort::{Run, mailsort, shared};
 
-const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
+pub const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
 const INVOICE: &str = "Please pay the attached invoice, the amount is due on Friday";
 const MEETING: &str = "Can we meet on Thursday at ten and talk about the agenda?";
 
 /// A folder with files in it.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -23,12 +23,12 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-fn rows(rows: &[(&str, &str)]) -> String {
+pub fn rows(rows: &[(&str, &str)]) -> String {
     rows.iter().map(|(text, label)| serde_json::json!({"text": text, "label": label}).to_string() + "\n").collect()
 }
 
 /// Three right, one wrong.
-fn samples() -> String {
+pub fn samples() -> String {
     rows(&[
         (INVOICE, "invoice"),
         (MEETING, "meeting"),
@@ -37,23 +37,23 @@ fn samples() -> String {
     ])
 }
 
-fn eval(folder: &Path, arguments: &[&str]) -> Run {
+pub fn eval(folder: &Path, arguments: &[&str]) -> Run {
     mailsort(["eval"]).args(arguments).args(LABELS).in_folder(folder)
 }
 
-struct Ended {
-    status: i32,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
-fn ended(run: Run) -> Ended {
+pub fn ended(run: Run) -> Ended {
     let output = run.output();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { status: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-fn json(run: Run) -> Value {
+pub fn json(run: Run) -> Value {
     let Ended { status, stdout, stderr } = ended(run.args(["--format", "json"]));
     assert!(status < 2, "{stderr}");
     serde_json::from_str(&stdout).unwrap()
@@ -261,7 +261,7 @@ fn thresholds_go_into_a_label_file() {
 }
 
 /// Writes a report as JSON and gives its path.
-fn report(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
+pub fn report(folder: &Path, name: &str, arguments: &[&str]) -> PathBuf {
     let run = ended(mailsort(["eval"]).args(arguments).args(["--output", name]).in_folder(folder));
     assert!(run.status < 2, "{}", run.stderr);
     folder.join(name)

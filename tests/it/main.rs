@@ -3,6 +3,7 @@
 //! - `cache`: what a cache holds and what not; several processes, kills, damage, and the commands
 //! - `ci`: the workflow and the hook of README, run as they stand there
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
+//! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
@@ -20,6 +21,7 @@
 //! - `readme`: the commands of README print what README shows
 //! - `real_models`: published numbers of released models; skips, saying so, unless `MAILSORT_REAL_MODELS` names them
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
+//! - `reports`: what `eval` writes for other runs: baselines, and label files with thresholds
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `samples`: `samples/` against the clean texts and labels beside them
 //! - `show`: what the model sees, and what was cut
@@ -32,6 +34,7 @@
 
 mod cache;
 mod ci;
+mod classifier;
 mod classify;
 mod corpus;
 mod documents;
@@ -51,6 +54,7 @@ mod properties;
 mod readme;
 mod real_mail;
 mod real_models;
+mod reports;
 mod resume;
 mod samples;
 mod shell;

@@ -6,7 +6,7 @@ use super::matched::Matched;
 use crate::cli::Bars;
 use crate::evaluation::Evaluation;
 use crate::labels::LabelSet;
-use crate::output::evaluation::{Bar, Evaluated};
+use crate::output::evaluation::{Bar, Evaluated, Prediction};
 use crate::report::Report;
 
 /// Sums of fractions end in noise, which shall fail nobody.
@@ -66,15 +66,16 @@ fn printed(figure: f64, bar: f64) -> String {
     if alike { format!("{figure:.9}") } else { short }
 }
 
-/// The bars that a baseline sets.
+/// Holds a baseline against the samples, of which nothing need be predicted yet.
 ///
 /// # Errors
 /// When the baseline is about other samples.
-pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated, report: &Report) -> Result<Vec<Bar>> {
+pub(super) fn check_baseline(old: &Evaluated, new: &[Prediction], report: &Report) -> Result<()> {
+    let old = &old.predictions;
     let matched = Matched::new(old, new);
     let shared = matched.pairs.len();
-    ensure!(shared > 0, "the baseline is about other samples: none of its {} is among these", old.predictions.len());
-    let (old_alone, new_alone) = (old.predictions.len() - shared, new.predictions.len() - shared);
+    ensure!(shared > 0, "the baseline is about other samples: none of its {} is among these", old.len());
+    let (old_alone, new_alone) = (old.len() - shared, new.len() - shared);
     if old_alone + new_alone > 0 {
         report.warn(format_args!(
             "the samples are not those of the baseline: {shared} are in both and compared, {old_alone} only in the \
@@ -87,6 +88,12 @@ pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated, repor
             "{relabelled} samples have other labels than in the baseline; both sides are held against the labels of now"
         ));
     }
+    Ok(())
+}
+
+/// The bars that a baseline sets.
+pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated) -> Vec<Bar> {
+    let matched = Matched::new(&old.predictions, &new.predictions);
     let (before, now) = matched.evaluations();
     let Some(significance) = bars.significance else {
         let within = |name: &str, before: f64, now: f64| Bar {
@@ -95,17 +102,17 @@ pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated, repor
             found: printed(now, before - bars.tolerance),
             met: now >= before - bars.tolerance - NOISE,
         };
-        return Ok(vec![
+        return vec![
             within("accuracy", before.accuracy(), now.accuracy()),
             within("macro F1", before.macro_f1(), now.macro_f1()),
-        ]);
+        ];
     };
     let (test, (lost, won)) = (matched.test(), matched.lost_and_won());
     let kind = if test.exact { "exactly" } else { "by chi-square" };
-    Ok(vec![Bar {
+    vec![Bar {
         name: "accuracy against the baseline".into(),
         asked: format!("{:.4}, or no less than chance allows at p = {significance}", before.accuracy()),
         found: format!("{:.4} (p = {:.4} {kind}; {lost} lost, {won} won)", now.accuracy(), test.p),
         met: lost <= won || test.p >= significance,
-    }])
+    }]
 }

@@ -20,7 +20,7 @@ pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<Exit
     Compared::check(output.format())?;
     inputs::Output::new(output.output.as_deref()).spare([old, new])?;
     let (before, now) = (Evaluated::read(old)?, Evaluated::read(new)?);
-    let matched = Matched::new(&before, &now);
+    let matched = Matched::new(&before.predictions, &now.predictions);
     ensure!(!matched.pairs.is_empty(), "{} and {} have no sample in common", old.display(), new.display());
     let (lost, won) = matched.lost_and_won();
     let shared = matched.pairs.len() as u64;

@@ -88,24 +88,42 @@ fn thresholds(rows: &[Row], set: &LabelSet, precision: f64) -> Target {
     Target { precision, thresholds: set.labels.iter().zip(found).map(threshold).collect() }
 }
 
+/// The samples of which nothing is said yet.
+pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
+    let unscored = |judged: &Judged| {
+        let (origin, envelope) = match &judged.document {
+            Ok(document) => (&document.origin, &document.envelope),
+            Err(skip) => (&skip.origin, &skip.envelope),
+        };
+        Prediction {
+            source: origin.source.to_string(),
+            index: origin.index,
+            id: envelope.id.clone(),
+            text: judged.document.as_ref().ok().map(|document| hash(&document.text())),
+            truth: judged.labels.iter().map(ToString::to_string).collect(),
+            predicted: None,
+            best: None,
+            score: None,
+            error: None,
+        }
+    };
+    judged.iter().map(unscored).collect()
+}
+
 /// What was said of each sample.
 pub(super) fn predictions(judged: &[Judged], verdicts: &[Verdict]) -> Vec<Prediction> {
-    let prediction = |(judged, verdict): (&Judged, &Verdict)| {
+    let prediction = |(unscored, verdict): (Prediction, &Verdict)| {
         let ranking = verdict.outcome.as_ref().ok().and_then(|outcome| outcome.rankings.first());
         let best = ranking.and_then(|ranking| ranking.top.first());
         Prediction {
-            source: verdict.origin.source.to_string(),
-            index: verdict.origin.index,
-            id: verdict.envelope.id.clone(),
-            text: judged.document.as_ref().ok().map(|document| hash(&document.text())),
-            truth: judged.labels.iter().map(ToString::to_string).collect(),
             predicted: ranking.and_then(|ranking| ranking.label.as_deref()).map(String::from),
             best: best.map(|(label, _)| label.to_string()),
             score: best.map(|(_, score)| decimals(*score)),
             error: verdict.outcome.as_ref().err().map(ToString::to_string),
+            ..unscored
         }
     };
-    judged.iter().zip(verdicts).map(prediction).collect()
+    unscored(judged).into_iter().zip(verdicts).map(prediction).collect()
 }
 
 /// Enough of a hash to tell texts apart.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::evaluation::{Evaluation, McNemar, Row, mcnemar};
-use crate::output::evaluation::{Evaluated, Prediction};
+use crate::output::evaluation::Prediction;
 
 /// Pairs of predictions about the same sample, and what they add up to. The truth is that of the new evaluation: a sample
 /// whose label was corrected since is held against the right one on both sides.
@@ -14,30 +14,30 @@ pub(super) struct Matched<'e> {
 impl<'e> Matched<'e> {
     /// Pairs samples of the same text; what is left, by its place, if the ids are the same: its text was edited, or is
     /// cleaned in another way.
-    pub(super) fn new(old: &'e Evaluated, new: &'e Evaluated) -> Self {
+    pub(super) fn new(old: &'e [Prediction], new: &'e [Prediction]) -> Self {
         let mut by_text: HashMap<&str, VecDeque<usize>> = HashMap::new();
-        for (at, said) in old.predictions.iter().enumerate() {
+        for (at, said) in old.iter().enumerate() {
             if let Some(text) = &said.text {
                 by_text.entry(text).or_default().push_back(at);
             }
         }
-        let mut of_new: Vec<Option<usize>> = new
-            .predictions
-            .iter()
-            .map(|said| by_text.get_mut(said.text.as_deref()?).and_then(VecDeque::pop_front))
-            .collect();
-        let mut taken = vec![false; old.predictions.len()];
+        let mut of_new: Vec<Option<usize>> =
+            new.iter().map(|said| by_text.get_mut(said.text.as_deref()?).and_then(VecDeque::pop_front)).collect();
+        let mut taken = vec![false; old.len()];
         of_new.iter().flatten().for_each(|&at| taken[at] = true);
         let place = |said: &'e Prediction| (said.source.as_str(), said.index, said.id.as_deref());
-        let free = old.predictions.iter().enumerate().filter(|(at, _)| !taken[*at]);
-        let by_place: HashMap<_, usize> = free.map(|(at, said)| (place(said), at)).collect();
-        for (said, found) in new.predictions.iter().zip(&mut of_new) {
+        // A file that is given twice has two samples of one place.
+        let mut by_place: HashMap<_, VecDeque<usize>> = HashMap::new();
+        for (at, said) in old.iter().enumerate().filter(|(at, _)| !taken[*at]) {
+            by_place.entry(place(said)).or_default().push_back(at);
+        }
+        for (said, found) in new.iter().zip(&mut of_new) {
             if found.is_none() {
-                *found = by_place.get(&place(said)).copied();
+                *found = by_place.get_mut(&place(said)).and_then(VecDeque::pop_front);
             }
         }
-        let pair = |(new, old_at): (&'e Prediction, &Option<usize>)| Some((&old.predictions[(*old_at)?], new));
-        Self { pairs: new.predictions.iter().zip(&of_new).filter_map(pair).collect() }
+        let pair = |(new, old_at): (&'e Prediction, &Option<usize>)| Some((&old[(*old_at)?], new));
+        Self { pairs: new.iter().zip(&of_new).filter_map(pair).collect() }
     }
 
     /// Samples that are right before and wrong now, and the other way around.

@@ -6,6 +6,7 @@ mod figures;
 mod matched;
 mod timed;
 mod truth;
+mod tuned;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,8 +46,11 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         .chain(&judging.classifier)
         .chain(&bars.baseline);
     let read = read.chain(&engine.cache).chain(&model).filter(|path| path.exists());
-    inputs::Output::new(output.output.as_deref()).spare(read)?;
+    for written in [&output.output, &bars.tuned_labels] {
+        inputs::Output::new(written.as_deref()).spare(read.clone())?;
+    }
     Target::check(output.output.as_deref(), false)?;
+    Target::check(bars.tuned_labels.as_deref(), false)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
     let classifier = judging.classifier.as_deref().map(Given::read).transpose()?;
     let given = match &classifier {
@@ -60,7 +64,13 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let gathered = samples::gather(samples, &reading, &pool, &report)?;
     let (set, judged) = truth::resolve(given, gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
-    let plan = model::plan(engine, &report, &downloads)?;
+    if let Some(baseline) = &baseline {
+        bars::check_baseline(baseline, &figures::unscored(&judged), &report)?;
+    }
+    let plan = match &classifier {
+        Some(given) => given.plan(engine, &report, &downloads)?,
+        None => model::plan(engine, &report, &downloads)?,
+    };
     let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
     let Ready { scorer, .. } = match classifier {
         Some(classifier) => classifier.load(&plan, &report)?,
@@ -76,10 +86,13 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     evaluated.bars = bars::judge(bars, &evaluation, &set);
     evaluated.bars.extend(bars::left_out(gathered.left_out));
     if let Some(baseline) = &baseline {
-        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated, &report)?);
+        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
     }
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
     write(output, |target| evaluated.write(output.format(), target))?;
+    if let Some((path, found)) = bars.tuned_labels.as_deref().zip(evaluated.target.as_ref()) {
+        tuned::write(path, &set, found, &report)?;
+    }
     for bar in evaluated.bars.iter().filter(|bar| !bar.met) {
         report.missed(format_args!("{} is {}, asked was {}", bar.name, bar.found, bar.asked));
     }

@@ -148,7 +148,7 @@ pub(super) fn warn(judged: &Judged, report: &Report) {
         );
     } else if judged.samples < FEW_SAMPLES {
         report.warn(format_args!(
-            "{} samples are few: the figures are rough, and more samples would help",
+            "{} samples are few: the figures are rough, and labels in plain words may sort as well; more samples would help",
             judged.samples
         ));
     }

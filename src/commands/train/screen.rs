@@ -32,7 +32,7 @@ pub(super) struct Kept {
 /// When none is left.
 pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept>> {
     let (mut kept, mut unreadable, mut weightless): (Vec<Kept>, Vec<String>, Vec<String>) = Default::default();
-    for Sample { document, mut labels, weight } in samples {
+    for Sample { document, mut labels, weight, .. } in samples {
         let place = |origin: &crate::record::Origin| format!("{} [{}]", origin.source, origin.index);
         labels.sort();
         labels.dedup();
@@ -45,7 +45,7 @@ pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept
         }
     }
     say(report, &unreadable, "that cannot be read, and left out");
-    say(report, &weightless, "whose weight is not above 0, and left out");
+    say(report, &weightless, "whose weight is not above 0 or whose score is a raw one, and left out");
     let kept = each_once(kept, report);
     ensure!(!kept.is_empty(), "no sample is left to learn from");
     Ok(kept)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
-use super::{Found, Labelled, Left, Samples, Why};
+use super::{Found, Known, Labelled, Left, Samples, Why};
 use crate::intake::source::{self, Source};
 use crate::record::Origin;
 
@@ -20,7 +20,7 @@ pub(super) struct Wanted {
 /// A document that is looked for in a source.
 struct Sought {
     index: u64,
-    id: Option<String>,
+    known: Known,
     labels: Vec<Arc<str>>,
     weight: f32,
 }
@@ -32,8 +32,8 @@ impl Wanted {
     }
 
     /// Looks for another document.
-    pub(super) fn add(&mut self, source: &str, index: u64, id: Option<String>, labels: Vec<Arc<str>>, weight: f32) {
-        let sought = Sought { index, id, labels, weight };
+    pub(super) fn add(&mut self, source: &str, index: u64, known: Known, labels: Vec<Arc<str>>, weight: f32) {
+        let sought = Sought { index, known, labels, weight };
         match self.at.get(source) {
             Some(&at) => self.collected[at].1.push(sought),
             None => {
@@ -107,8 +107,8 @@ impl Iterator for Reader {
             if found < index {
                 continue;
             }
-            let Sought { id, labels, weight, .. } = self.sought.next()?;
-            return Some(Found::Sample(Labelled { raw, labels, weight, id: Some(id) }));
+            let Sought { known, labels, weight, .. } = self.sought.next()?;
+            return Some(Found::Sample(Labelled { raw, labels, weight, known: Some(known) }));
         }
     }
 }

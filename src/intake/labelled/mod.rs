@@ -23,7 +23,7 @@ use super::open::{self, Stream};
 use super::sniff::Format;
 use super::source::{self, MAX_DOCUMENT};
 use super::{Raw, Reading};
-use crate::record::{Intake, Origin, Skip};
+use crate::record::{Envelope, Intake, Origin, Skip};
 use found_again::Wanted;
 use row::{Row, What};
 
@@ -66,8 +66,16 @@ pub struct Labelled {
     pub labels: Vec<Arc<str>>,
     /// How much it counts; 1 unless a row says otherwise.
     pub weight: f32,
-    /// The id that a document found again by its place must have.
-    id: Option<Option<String>>,
+    /// What a document found again by its place must say.
+    known: Option<Known>,
+}
+
+/// What a record says of a document besides its place.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    id: Option<String>,
+    /// `None` where the record says nothing of a subject; `Some(None)` where it says that there is none.
+    subject: Option<Option<String>>,
 }
 
 /// A document with its labels.
@@ -79,6 +87,8 @@ pub struct Sample {
     pub labels: Vec<Arc<str>>,
     /// How much it counts: what `weight` says in a row, else the score of a record of `classify`, else 1.
     pub weight: f32,
+    /// True where a record has neither id nor subject, so that nothing but its place says which document it is of.
+    pub by_place_alone: bool,
 }
 
 /// What an input holds.
@@ -139,7 +149,7 @@ impl fmt::Display for Why {
 
 impl Labelled {
     fn new(raw: Result<Raw, Skip>, labels: Vec<Arc<str>>, weight: f32) -> Self {
-        Self { raw, labels, weight, id: None }
+        Self { raw, labels, weight, known: None }
     }
 
     /// Reads the document, as [`read`](super::read) does.
@@ -152,12 +162,27 @@ impl Labelled {
             Ok(document) => (&document.origin, &document.envelope),
             Err(skip) => (&skip.origin, &skip.envelope),
         };
-        if let Some(id) = self.id.filter(|id| *id != envelope.id) {
-            let said = |id: &Option<String>| id.clone().unwrap_or_else(|| "no id".into());
-            let why = format!("{} stands there now, where {} was", said(&envelope.id), said(&id));
+        if let Some(why) = self.known.as_ref().and_then(|known| known.differs(envelope)) {
             return Err(Left { origin: origin.clone(), why: Why::Gone(why) });
         }
-        Ok(Sample { document, labels: self.labels, weight: self.weight })
+        let by_place_alone = self.known.is_some_and(|known| known.id.is_none() && known.subject.flatten().is_none());
+        Ok(Sample { document, labels: self.labels, weight: self.weight, by_place_alone })
+    }
+}
+
+impl Known {
+    /// How a document is another one than it was.
+    fn differs(&self, now: &Envelope) -> Option<String> {
+        let stands = |now: &str, was: &str| Some(format!("{now} stands there now, where {was} was"));
+        let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "no id".into());
+        if self.id != now.id {
+            return stands(&id(&now.id), &id(&self.id));
+        }
+        // An id tells mails apart by itself; without one, the subject may.
+        let subject = self.subject.as_ref().filter(|subject| self.id.is_none() && **subject != now.subject)?;
+        let quoted =
+            |subject: &Option<String>| subject.as_ref().map_or("no subject".into(), |text| format!("{text:?}"));
+        stands(&quoted(&now.subject), &quoted(subject))
     }
 }
 
@@ -179,6 +204,9 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     let opened = open::open(path, &Arc::default()).with_context(|| {
         format!("cannot read the samples {shown} (JSON Lines, CSV or TSV with labels, or a folder of labels)")
     })?;
+    if opened.head.trim_ascii().is_empty() {
+        bail!("{shown} is empty; samples are rows of JSON Lines, CSV or TSV with a text and a label");
+    }
     let format = open::format(path, &opened.head, None);
     if format == Some(Format::Jsonl) {
         return Ok(Box::new(Rows::new(path, options, Lines::new(opened.stream))));
@@ -270,8 +298,8 @@ impl<T: Table> Rows<T> {
                 self.pending = Some(Box::new(found.map(sample)));
                 Some(None)
             }
-            What::Record { source, index, id } => {
-                self.wanted.add(&source, index, id, labels, weight);
+            What::Record { source, index, known } => {
+                self.wanted.add(&source, index, known, labels, weight);
                 Some(None)
             }
         }

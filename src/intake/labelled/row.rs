@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{LabelledOptions, Why};
+use super::{Known, LabelledOptions, Why};
 use crate::intake::rows;
+
+/// The column of a table of `classify` that keeps the model's best label when somebody corrects `label`.
+pub(super) const BEST_LABEL: &str = "label_1";
 
 /// The fields of a row by their names.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub(super) enum What {
     /// In a file of its own.
     Path(String),
     /// Where `classify` has found it.
-    Record { source: String, index: u64, id: Option<String> },
+    Record { source: String, index: u64, known: Known },
 }
 
 /// A row that can be used.
@@ -60,15 +63,24 @@ impl Row {
         if labels.is_empty() {
             return Err(Why::NoLabel(""));
         }
-        if said.score.zip(options.min_score).is_some_and(|(score, least)| score < least) {
-            return Err(Why::Doubtful);
+        match said.score.zip(options.min_score) {
+            Some((score, _)) if !is_probability(score) => {
+                return Err(Why::BadRow(format!(
+                    "its score {score} is no probability, with which --min-score could be compared; write the records \
+                     without --raw-scores"
+                )));
+            }
+            Some((score, least)) if score < least => return Err(Why::Doubtful),
+            _ => {}
         }
         let weight = self.number("weight").filter(|weight| weight.is_finite() && *weight >= 0.0);
         if self.0.get("weight").is_some_and(|weight| !weight.is_null()) && weight.is_none() {
             return Err(Why::BadRow("`weight` is no number from 0 on".into()));
         }
         let what = if is_record { self.place()? } else { self.text(options)? };
-        Ok(LabelledRow { what, labels, weight: weight.or(said.score).unwrap_or(1.0) })
+        // A raw score says nothing of how much a sample counts, and NaN nothing at all.
+        let weight = weight.or(said.score.map(|score| if is_probability(score) { score } else { f32::NAN }));
+        Ok(LabelledRow { what, labels, weight: weight.unwrap_or(1.0) })
     }
 
     /// The text, or the path to it.
@@ -99,7 +111,9 @@ impl Row {
             _ => None,
         };
         let index = index.ok_or_else(|| bad("`source` without an `index`, and no text"))?;
-        Ok(What::Record { source: source.to_string(), index, id: self.string("id").map(String::from) })
+        let subject = self.0.get("subject").map(|subject| subject.as_str().map(String::from));
+        let known = Known { id: self.string("id").map(String::from), subject };
+        Ok(What::Record { source: source.to_string(), index, known })
     }
 
     /// The label of a record. One that is still the model's best has the model's score; one that somebody has changed is
@@ -118,32 +132,25 @@ impl Row {
             }
         };
         let mut said = self.labels(fields, options)?;
-        let best = fields.get("labels").and_then(|labels| labels.get(0)?.get("label")?.as_str());
+        let listed = fields.get("labels").and_then(|labels| labels.get(0)?.get("label")?.as_str());
+        let best = listed.or(fields.get(BEST_LABEL).and_then(Value::as_str));
         let unchanged = said.labels.len() == 1 && best.is_none_or(|best| best == said.labels[0]);
         said.score = number(fields.get("score")).filter(|score| unchanged && score.is_finite());
         Ok(said)
     }
 
-    /// The labels that stand in `fields`: a list of them, or one.
+    /// The labels that stand in `fields`: a list of them, or one. A list of objects is what `classify` has ranked, of which
+    /// `label` says the best.
     fn labels(&self, fields: &Map<String, Value>, options: &LabelledOptions) -> Result<Said, Why> {
-        let list = |value: Option<&Value>| -> Option<Vec<String>> {
-            value?.as_array()?.iter().map(|label| label.as_str().map(String::from)).collect()
-        };
         let is_default = options.label_field == "label";
-        let several = list(fields.get("labels")).filter(|labels| is_default && !labels.is_empty());
-        let named = fields.get(&options.label_field);
-        let labels = match (several.or_else(|| list(named)), named) {
-            (Some(labels), _) => labels,
-            (None, None | Some(Value::Null)) => Vec::new(),
-            (None, Some(Value::String(label))) => vec![label.clone()],
-            // Classes are often numbers in other people's data.
-            (None, Some(Value::Number(label))) => vec![label.to_string()],
-            (None, Some(Value::Bool(label))) => vec![label.to_string()],
-            (None, Some(_)) => {
-                return Err(Why::BadRow(format!("`{}` is neither text nor a list of texts", options.label_field)));
-            }
-        };
-        let labels = labels.into_iter().filter(|label| !label.trim().is_empty()).collect();
+        let several = fields.get("labels").filter(|labels| is_default && !is_ranked(labels));
+        let named = |value| names(value).ok_or(|field: &str| format!("`{field}` is neither text nor a list of texts"));
+        let mut labels = several.map_or(Ok(Vec::new()), named).map_err(|why| Why::BadRow(why("labels")))?;
+        if labels.is_empty()
+            && let Some(one) = fields.get(&options.label_field)
+        {
+            labels = named(one).map_err(|why| Why::BadRow(why(&options.label_field)))?;
+        }
         Ok(Said { labels, score: None })
     }
 
@@ -154,6 +161,31 @@ impl Row {
     fn number(&self, name: &str) -> Option<f32> {
         number(self.0.get(name))
     }
+}
+
+/// True for the list that `classify` writes.
+fn is_ranked(labels: &Value) -> bool {
+    labels.as_array().is_some_and(|labels| labels.first().is_some_and(Value::is_object))
+}
+
+/// One name or several, without empty ones; `None` where the value is something else.
+fn names(value: &Value) -> Option<Vec<String>> {
+    let name = |value: &Value| match value {
+        Value::Null => Some(String::new()),
+        Value::String(label) => Some(label.clone()),
+        // Classes are often numbers in other people's data.
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        Value::Array(_) | Value::Object(_) => None,
+    };
+    let names: Option<Vec<String>> = match value {
+        Value::Array(all) => all.iter().map(name).collect(),
+        one => name(one).map(|name| vec![name]),
+    };
+    Some(names?.into_iter().filter(|name| !name.trim().is_empty()).collect())
+}
+
+fn is_probability(score: f32) -> bool {
+    (0.0..=1.0).contains(&score)
 }
 
 fn number(value: Option<&Value>) -> Option<f32> {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use csv::ByteRecord;
 use serde_json::{Map, Value};
 
-use super::row::Row;
+use super::row::{BEST_LABEL, Row};
 use super::{LabelledOptions, Table};
 use crate::intake::charset;
 use crate::intake::open::Stream;
@@ -18,7 +18,8 @@ use crate::intake::source::MAX_DOCUMENT;
 const SEPARATORS: [u8; 3] = [b',', b'\t', b';'];
 
 /// The columns that are read besides the text and the label.
-const COLUMNS: [&str; 9] = ["path", "subject", "from", "id", "labels", "weight", "source", "index", "score"];
+const COLUMNS: [&str; 10] =
+    ["path", "subject", "from", "id", "labels", "weight", "source", "index", "score", BEST_LABEL];
 
 /// The rows of a table.
 pub(super) struct Cells {
@@ -26,6 +27,8 @@ pub(super) struct Cells {
     /// The name of each column that is read.
     columns: Vec<Option<String>>,
     text: String,
+    /// It is a table of `classify`, where an apostrophe keeps cells from being formulas.
+    is_neutral: bool,
     row: ByteRecord,
     seen: Arc<Seen>,
 }
@@ -92,12 +95,20 @@ pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Re
         let known = COLUMNS.into_iter().chain([text_field.as_str(), label_field.as_str()]);
         known.into_iter().find(|name| column.eq_ignore_ascii_case(name)).map(String::from)
     };
-    let columns = names(separator).into_iter().map(wanted).collect();
+    let columns: Vec<Option<String>> = names(separator).into_iter().map(wanted).collect();
+    let has = |name: &str| columns.iter().flatten().any(|column| column == name);
+    let is_neutral = has("source") && has("index") && has(BEST_LABEL);
     let seen = Arc::<Seen>::default();
     let mut form = csv::ReaderBuilder::new();
     let reader = form.delimiter(separator).flexible(true).from_reader(Bounded { stream, seen: seen.clone() });
     let text = text_field.clone();
-    Ok(Cells { reader, columns, text, row: ByteRecord::new(), seen })
+    Ok(Cells { reader, columns, text, is_neutral, row: ByteRecord::new(), seen })
+}
+
+/// A cell as it was before it was kept from being a formula.
+fn risky(cell: String) -> String {
+    let begins = |rest: &&str| rest.trim_start().starts_with(['=', '+', '-', '@', '"', '＝', '＋', '－', '＠']);
+    cell.strip_prefix('\'').filter(begins).map(String::from).unwrap_or(cell)
 }
 
 /// A name that fits a message.
@@ -146,7 +157,8 @@ impl Table for Cells {
         let mut fields = Map::new();
         for (name, cell) in self.columns.iter().zip(self.row.iter()) {
             if let Some(name) = name.as_ref().filter(|name| !cell.is_empty() || **name == self.text) {
-                fields.insert(name.clone(), Value::String(charset::decode(cell)));
+                let cell = charset::decode(cell);
+                fields.insert(name.clone(), Value::String(if self.is_neutral { risky(cell) } else { cell }));
             }
         }
         Ok(Some((offset, Ok(Row(fields)))))

@@ -26,7 +26,7 @@ fn found(folder: &Path, name: &str, options: LabelledOptions) -> Vec<String> {
         Found::Left(left) => format!("{} {}", here(&left.origin), left.why),
         Found::Sample(labelled) => match labelled.read(&Reading::default()) {
             Err(left) => format!("{} {}", here(&left.origin), left.why),
-            Ok(Sample { document, labels, weight }) => match document {
+            Ok(Sample { document, labels, weight, .. }) => match document {
                 Ok(document) => {
                     format!("{} {} {weight} {}", here(&document.origin), labels.join("+"), document.text().trim())
                 }
@@ -106,7 +106,7 @@ fn what_holds_no_labels_is_said() {
     fails("b.csv", "its first row reads \"Betreff\", \"Ordner\"");
     fails("c.mbox", "says nothing of labels");
     fails("d", "no folder in");
-    fails("e.csv", "no labelled samples");
+    fails("e.csv", "is empty");
     fails("gone", "cannot read the samples");
 }
 
@@ -253,4 +253,66 @@ fn an_open_quotation_mark_ends_one_file_and_no_more() {
     assert_eq!(seen[0], "s.csv[0] a 1 x");
     assert_eq!(seen[1], "s.csv[1] unreadable: a row is longer than 32 MiB; is a quotation mark left open?");
     assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn records_without_an_id_are_known_by_their_subjects() {
+    let record = |index: u64, subject: &str| {
+        format!("{{\"source\":\"rows.jsonl\",\"index\":{index},\"id\":null,\"subject\":{subject},\"label\":\"a\"}}\n")
+    };
+    let records = [record(0, "\"one\""), record(1, "\"one\""), record(2, "null"), record(3, "null")].concat();
+    let rows = "{\"text\":\"x\",\"subject\":\"one\"}\n{\"text\":\"y\",\"subject\":\"two\"}\n{\"text\":\"z\"}\n\
+                {\"text\":\"w\",\"subject\":\"four\"}\n";
+    let folder = folder(&[("r.jsonl", &records), ("rows.jsonl", rows)]);
+    let expected = [
+        "rows.jsonl[0] a 1 one\nx",
+        "rows.jsonl[1] not found again: \"two\" stands there now, where \"one\" was",
+        "rows.jsonl[2] a 1 z",
+        "rows.jsonl[3] not found again: \"four\" stands there now, where no subject was",
+    ];
+    assert_eq!(found(folder.path(), "r.jsonl", LabelledOptions::default()), expected);
+    let alone = |found| match found {
+        Found::Sample(labelled) => labelled.read(&Reading::default()).is_ok_and(|sample| sample.by_place_alone),
+        Found::Left(_) => false,
+    };
+    let samples = open(&folder.path().join("r.jsonl"), false, &Arc::default()).unwrap();
+    assert_eq!(samples.map(alone).collect::<Vec<_>>(), [false, false, true, false]);
+}
+
+#[test]
+fn tables_of_classify_are_records() {
+    let table = "source,index,id,subject,label,score,error,label_1,score_1\n\
+                 box,0,<1@x>,one,'-5 %,0.5,,'-5 %,0.5\nbox,1,<2@x>,two,corrected,0.25,,a,0.25\n";
+    let mbox = MBOX.replace("two", "=two");
+    let files = [("r.csv", table.replace("two", "'=two")), ("box", mbox)];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let options = LabelledOptions { min_score: Some(0.3), ..LabelledOptions::default() };
+    assert_eq!(
+        found(folder(&files).path(), "r.csv", options),
+        ["box[0] -5 % 0.5 one\nx", "box[1] corrected 1 =two\ny"]
+    );
+}
+
+#[test]
+fn raw_scores_are_no_weights() {
+    let row = "{\"source\":\"box\",\"index\":0,\"id\":\"<1@x>\",\"label\":\"a\",\"score\":-3.5}\n";
+    let folder = folder(&[("r.jsonl", row), ("box", MBOX)]);
+    assert_eq!(found(folder.path(), "r.jsonl", LabelledOptions::default()), ["box[0] a NaN one\nx"]);
+    let options = LabelledOptions { min_score: Some(0.3), ..LabelledOptions::default() };
+    assert!(found(folder.path(), "r.jsonl", options)[0].contains("bad row: its score -3.5 is no probability"));
+}
+
+#[test]
+fn labels_may_be_one_or_several() {
+    let rows = "{\"text\":\"x\",\"labels\":\"a\"}\n{\"text\":\"x\",\"labels\":[1,2]}\n{\"text\":\"x\",\"labels\":[],\"label\":\"b\"}\n\
+                {\"text\":\"x\",\"labels\":{}}\n{\"text\":\"x\",\"labels\":null}\n";
+    let expected = [
+        "s.jsonl[0] a 1 x",
+        "s.jsonl[1] 1+2 1 x",
+        "s.jsonl[2] b 1 x",
+        "s.jsonl[3] bad row: `labels` is neither text nor a list of texts",
+        "s.jsonl[4] without a label",
+    ];
+    assert_eq!(plain(&[("s.jsonl", rows)], "s.jsonl"), expected);
+    assert_eq!(plain(&[("s.csv", "text,labels\npay,invoice\n")], "s.csv"), ["s.csv[0] invoice 1 pay"]);
 }
