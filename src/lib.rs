@@ -21,6 +21,7 @@
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
 //!   room that knows rusqlite
+//! - [`delivery`]: mail on its way, its bytes kept as they are: our headers in it, and the maildirs it goes to
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
 //!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
 //! - [`report`]: all of stderr, and the exit status
@@ -67,6 +68,8 @@ pub mod sorting;
 pub mod evaluation;
 
 pub mod cache;
+
+pub mod delivery;
 
 pub mod output;
 

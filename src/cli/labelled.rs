@@ -41,7 +41,7 @@ pub struct Samples {
     pub set: Option<String>,
 
     /// Leave out records of `mailsort classify` whose score is lower, but for those whose label was changed since
-    #[arg(long, value_name = "SCORE", value_parser = super::score, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE", value_parser = super::choosing::score, allow_negative_numbers = true)]
     pub min_score: Option<f32>,
 }
 

@@ -1,7 +1,9 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
+mod choosing;
 mod eval;
+mod filter;
 mod labelled;
 mod model;
 mod models;
@@ -10,14 +12,14 @@ mod talk;
 mod train;
 mod writing;
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand};
 
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use choosing::{Choosing, Examples};
 pub use eval::{Bars, Eval, Judging, Reports};
+pub use filter::{Filter, OrElse, Passing};
 pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
@@ -100,6 +102,10 @@ pub enum Command {
     /// Judge a model and a label set by labelled samples, and fail where they fall short
     #[command(after_help = eval::HELP)]
     Eval(Box<Eval>),
+
+    /// Put a header with its label into one mail, between stdin and stdout
+    #[command(after_help = filter::HELP)]
+    Filter(Box<Filter>),
 
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
@@ -192,57 +198,21 @@ pub struct Classify {
     pub run: Run,
 }
 
-/// Label sets.
+/// Label sets, and what is shown of them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct Labels {
-    /// A label file; given several times, each set gives its own verdict in the same record
-    #[arg(short = 'l', long = "labels", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-
-    /// A label as `name` or `name: description`; may be given several times. Labels given so are a set of their own,
-    /// called `label`
-    #[arg(long, value_name = "LABEL")]
-    pub label: Vec<String>,
-
-    /// Sort with a classifier that `mailsort train` has learned from examples. It says which labels there are, which model
-    /// and how mails are cleaned; of a label file beside it only thresholds are read
-    #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
-    pub classifier: Option<PathBuf>,
-
-    /// Whether the `examples` of label files count: for a model that gives vectors, a label lies between its own words and
-    /// its examples
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "on", default_missing_value = "on", num_args = 0..=1, require_equals = true)]
-    pub examples: Examples,
+    /// What to sort into.
+    #[command(flatten)]
+    pub choosing: Choosing,
 
     /// How many labels each record shows
     #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub top_k: usize,
 
-    /// Give no label when the best score is below this [0 to 1; with --raw-scores any score]. A label's own threshold in
-    /// a TOML file wins over this, and this over the set's
-    #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
-    pub threshold: Option<f32>,
-
     /// Print cosines, or the logits of a reranker or classifier, instead of probabilities; thresholds are compared with them too
     #[arg(long)]
     pub raw_scores: bool,
-}
-
-/// Whether examples of labels count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Examples {
-    /// They do
-    On,
-    /// Names and descriptions alone
-    Off,
-}
-
-fn score(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(score) if score.is_finite() => Ok(score),
-        _ => Err("not a score: 0 to 1, or any number with --raw-scores".into()),
-    }
 }
 
 /// Resources.

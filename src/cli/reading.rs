@@ -66,7 +66,7 @@ impl From<InputFormat> for sniff::Format {
 }
 
 /// Cleaning switches.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cleaning")]
 pub struct Cleaning {
     /// Use the text as it is; the same as all the --keep flags, but HTML is still rendered

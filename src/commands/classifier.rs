@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -19,7 +20,7 @@ use crate::sorting::linear::{Classifier, Link};
 /// A classifier and where it was read.
 pub(super) struct Given {
     path: PathBuf,
-    classifier: Classifier,
+    classifier: Arc<Classifier>,
     /// Tells it from others.
     hash: u64,
 }
@@ -37,7 +38,7 @@ impl Given {
         let classifier = Classifier::from_json(&bytes).with_context(|| format!("cannot use the classifier {shown}"))?;
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
-        Ok(Self { path: path.to_path_buf(), classifier, hash: hasher.finish() })
+        Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash: hasher.finish() })
     }
 
     /// Its labels as a set, called as its file. Thresholds are those of `file`, a label file of which only thresholds are
@@ -46,12 +47,8 @@ impl Given {
     /// # Errors
     /// When that file is not readable, has no threshold, or has one for another label.
     pub(super) fn set(&self, files: &[PathBuf]) -> Result<LabelSet> {
-        let label = |name: &std::sync::Arc<str>| Label {
-            name: name.clone(),
-            description: None,
-            threshold: None,
-            examples: Vec::new(),
-        };
+        let label =
+            |name: &Arc<str>| Label { name: name.clone(), description: None, threshold: None, examples: Vec::new() };
         let mut set = LabelSet {
             name: self.stem(),
             instruct: None,
@@ -203,7 +200,7 @@ impl Given {
     ///
     /// # Errors
     /// When it cannot be loaded, or is another one.
-    pub(super) fn load(self, plan: &Plan<'_>, report: &Report) -> Result<Ready> {
+    pub(super) fn load(&self, plan: &Plan<'_>, report: &Report) -> Result<Ready> {
         let Self { path, classifier, hash } = self;
         let Embedding { embeddings, key } = plan.load_embedding(report)?;
         let needs = &classifier.about.model;
@@ -224,7 +221,10 @@ impl Given {
             ));
         }
         let fingerprint = format!("{} {} {} {hash:x}", key.id, key.revision, key.dtype);
-        Ok(Ready { scorer: Scorer::Learned(Box::new(Learned::new(embeddings, classifier, &path)?)), fingerprint })
+        Ok(Ready {
+            scorer: Scorer::Learned(Box::new(Learned::new(embeddings, classifier.clone(), path)?)),
+            fingerprint,
+        })
     }
 }
 

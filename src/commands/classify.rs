@@ -1,15 +1,14 @@
 //! `mailsort classify`: reads documents, scores each against the labels, writes one record each.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
-use super::classifier::Given;
-use super::model::{self, Ready};
+use super::chosen::{self, Chosen};
+use super::model::Ready;
 use super::scoring::Scoring;
 use super::stream::{Stream, Verb};
-use crate::cli::{Classify, Examples, Labels};
+use crate::cli::{Classify, Labels};
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::Verdict;
@@ -24,52 +23,29 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let Classify { input, labels, cleaning, output, run, .. } = arguments;
     let downloads = Downloads::new(output.writing.talk.level(), output.writing.talk.progress);
     let report = Report::new(output.writing.talk.level(), output.writing.talk.progress);
-    let given = labels.classifier.as_deref().map(Given::read).transpose()?;
-    let sets = match &given {
-        Some(given) => vec![given.set(&labels.files)?],
-        None => label_sets(labels)?,
-    };
-    let needed = given.as_ref().map(|given| given.engine(&arguments.engine)).transpose()?;
-    let engine = needed.as_ref().unwrap_or(&arguments.engine);
-    let reading = given.as_ref().map_or_else(|| Ok(cleaning.reading()), |given| given.reading(cleaning))?;
-    // Neither may become the output.
-    let model = arguments.engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let also_read: Vec<PathBuf> = labels
-        .files
-        .iter()
-        .chain(&labels.classifier)
-        .chain(&arguments.engine.cache)
-        .chain(&model)
-        .filter(|path| path.exists())
-        .cloned()
-        .collect();
-    let stream = Stream::open(input, &output.writing, reading, run.threads, &also_read)?;
+    let chosen = Chosen::read(&labels.choosing, &arguments.engine, cleaning)?;
+    // None of them may become the output.
+    let also_read = chosen::files(&labels.choosing, &arguments.engine);
+    let stream = Stream::open(input, &output.writing, chosen.reading.clone(), run.threads, &also_read)?;
     let form = output.form();
     stream.check(form.format.check_resumable())?;
-    let plan = match &given {
-        Some(given) => given.plan(engine, &report, &downloads)?,
-        None => model::plan(engine, &report, &downloads)?,
-    };
-    let pairs = plan.is_of_pairs();
-    let raw = if pairs || given.is_some() { Raw::Logits } else { Raw::Cosines };
-    let independent = pairs || given.as_ref().is_some_and(Given::is_of_questions);
-    check_thresholds(&sets, labels, raw, independent, &report)?;
+    let plan = chosen.plan(&report, &downloads)?;
+    let (pairs, sets) = (plan.is_of_pairs(), &chosen.sets);
+    let raw = if pairs || chosen.classifier.is_some() { Raw::Logits } else { Raw::Cosines };
+    check_thresholds(sets, labels, raw, chosen.is_independent(&plan), &report)?;
     if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
         report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
     }
-    let shown = engine.shortlist.unwrap_or(usize::MAX).min(labels.top_k);
+    let shown = chosen.engine.shortlist.unwrap_or(usize::MAX).min(labels.top_k);
     let layout = Layout {
         sets: sets.iter().map(set_layout).collect(),
         top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
-        model: given.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id())),
+        model: chosen.id(&plan),
     };
     form.check(&layout)?;
     // What may be wrong with flags is told before minutes are spent on this, but for what only the model's tokenizer tells.
-    let Ready { scorer, fingerprint } = match given {
-        Some(given) => given.load(&plan, &report)?,
-        None => plan.load(&sets, output.writing.output.is_some(), &report)?,
-    };
-    let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
+    let Ready { scorer, fingerprint } = chosen.load(&plan, output.writing.output.is_some(), &report)?;
+    let flags = ("classify", sets, labels.top_k, labels.choosing.threshold, labels.raw_scores, &fingerprint, &form);
     let (piece, slow, exact) = (plan.piece(), plan.is_slow(), plan.is_exact());
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
@@ -90,31 +66,6 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), piece, slow, exact, write, place })
 }
 
-/// Reads the label files, and the labels of the command line as a set of their own.
-fn label_sets(labels: &Labels) -> Result<Vec<LabelSet>> {
-    let mut sets: Vec<LabelSet> = labels.files.iter().map(|path| LabelSet::read(path)).collect::<Result<_>>()?;
-    ensure!(
-        !sets.is_empty() || !labels.label.is_empty(),
-        "nothing says what to sort into: give a label file with --labels FILE (one label a line, `name: description`), labels \
-         themselves with --label 'name: description', or a classifier of `mailsort train` with --classifier FILE"
-    );
-    if !labels.label.is_empty() {
-        sets.push(LabelSet::from_arguments(&labels.label)?);
-    }
-    if labels.examples == Examples::Off {
-        sets.iter_mut().flat_map(|set| &mut set.labels).for_each(|label| label.examples.clear());
-    }
-    for (at, set) in sets.iter().enumerate() {
-        ensure!(
-            !sets[..at].iter().any(|before| before.name == set.name),
-            "two label sets are called {:?}; records tell sets apart by the names of their files, and the set of --label \
-             is called \"label\", so rename one file",
-            set.name
-        );
-    }
-    Ok(sets)
-}
-
 /// What probabilities are made from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Raw {
@@ -131,7 +82,11 @@ fn check_thresholds(sets: &[LabelSet], labels: &Labels, raw: Raw, independent: b
         (true, Raw::Logits) => (f32::MIN..=f32::MAX, "logits are numbers"),
     };
     let fits = |threshold: f32| range.contains(&threshold);
-    ensure!(labels.threshold.is_none_or(fits), "--threshold {}: {what}", labels.threshold.unwrap_or_default());
+    ensure!(
+        labels.choosing.threshold.is_none_or(fits),
+        "--threshold {}: {what}",
+        labels.choosing.threshold.unwrap_or_default()
+    );
     for set in sets {
         let own = set.threshold.or(set.labels.iter().find_map(|label| label.threshold));
         if labels.raw_scores && own.is_some() {
@@ -159,7 +114,7 @@ fn set_layout(set: &LabelSet) -> SetLayout {
 fn rules(set: &LabelSet, labels: &Labels) -> Rules {
     Rules {
         names: set.labels.iter().map(|label| label.name.clone()).collect(),
-        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, labels.threshold)).collect(),
+        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, labels.choosing.threshold)).collect(),
         top_k: labels.top_k,
         raw: labels.raw_scores,
     }

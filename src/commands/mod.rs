@@ -1,11 +1,13 @@
 //! One file per verb: builds the parts and wires the stream.
 
 mod cache;
+mod chosen;
 mod classifier;
 mod classify;
 mod completions;
 mod downloads;
 mod eval;
+mod filter;
 mod inputs;
 mod man;
 mod model;
@@ -16,6 +18,7 @@ mod samples;
 mod scoring;
 mod show;
 mod sizes;
+mod sorter;
 mod stop;
 mod stream;
 mod train;
@@ -36,6 +39,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Train(arguments) => train::run(arguments),
+        Command::Filter(arguments) => filter::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),

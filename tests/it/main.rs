@@ -9,6 +9,7 @@
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `eval`: every form of labelled samples and of reports, bars, baselines and comparisons
 //! - `failures`: models that are half, wrong or damaged, and mails on which one fails
+//! - `filter`: the mail comes out whatever happens, and nobody but us writes our header
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
@@ -41,6 +42,7 @@ mod documents;
 mod errors;
 mod eval;
 mod failures;
+mod filter;
 mod formats;
 mod golden;
 mod hostile;

@@ -67,7 +67,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms, which do not know each other.
-const ROOMS: &[&str] = &["intake", "engine", "sorting", "evaluation", "cache", "output"];
+const ROOMS: &[&str] = &["intake", "engine", "sorting", "evaluation", "cache", "delivery", "output"];
 
 struct File {
     name: String,

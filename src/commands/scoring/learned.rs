@@ -1,6 +1,7 @@
 //! Scores by a classifier that was learned from examples.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
@@ -12,7 +13,7 @@ use crate::sorting::linear::{Classifier, Counts, ngrams};
 /// A classifier and what makes the vectors that it reads.
 pub(in crate::commands) struct Learned {
     embeddings: Embeddings,
-    classifier: Classifier,
+    classifier: Arc<Classifier>,
 }
 
 impl Learned {
@@ -20,7 +21,7 @@ impl Learned {
     ///
     /// # Errors
     /// When the model makes no such vectors.
-    pub(in crate::commands) fn new(embeddings: Embeddings, classifier: Classifier, path: &Path) -> Result<Self> {
+    pub(in crate::commands) fn new(embeddings: Embeddings, classifier: Arc<Classifier>, path: &Path) -> Result<Self> {
         let (model, dims) = (embeddings.engine.id(), embeddings.engine.dims());
         let needed = classifier.about.model.dims;
         ensure!(

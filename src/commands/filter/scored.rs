@@ -1,0 +1,75 @@
+//! What a mail is, by the labels and the model of the flags or by a daemon that has its own.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::Filter;
+use crate::commands::sorter::Sorter;
+use crate::intake::Raw;
+use crate::intake::sniff::Format;
+use crate::record::{Origin, Verdict};
+use crate::report::{Downloads, Level, Progress, Report};
+
+/// What was found out of a mail.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::commands) struct Answer {
+    pub(in crate::commands) model: String,
+    /// One for each label set.
+    pub(in crate::commands) found: Vec<Found>,
+}
+
+/// The best label of one set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(in crate::commands) struct Found {
+    pub(in crate::commands) set: String,
+    pub(in crate::commands) best: Option<(String, f32)>,
+    /// True when its score reaches the threshold.
+    pub(in crate::commands) is_sure: bool,
+}
+
+impl Found {
+    /// The label, if it is sure.
+    pub(in crate::commands) fn label(&self) -> Option<&String> {
+        self.best.as_ref().filter(|_| self.is_sure).map(|(label, _)| label)
+    }
+}
+
+impl Answer {
+    /// What a sorter says of a mail.
+    ///
+    /// # Errors
+    /// When the mail got no verdict.
+    pub(in crate::commands) fn new(sorter: &Sorter, verdict: Verdict) -> Result<Self> {
+        let outcome = verdict.outcome.map_err(|reason| anyhow!("{reason}"))?;
+        let found = sorter.sets().iter().zip(outcome.rankings).map(|(set, ranking)| Found {
+            set: set.name.clone(),
+            best: ranking.top.first().map(|(label, score)| (label.to_string(), *score)),
+            is_sure: ranking.label.is_some(),
+        });
+        Ok(Self { model: sorter.model().to_string(), found: found.collect() })
+    }
+}
+
+/// A mail as a filter gets it, whatever its bytes look like.
+pub(in crate::commands) fn raw(mail: Vec<u8>) -> Raw {
+    Raw {
+        origin: Origin { source: Arc::from("-"), index: 0, offset: 0 },
+        format: Format::Mail,
+        bytes: mail,
+        truncated: false,
+    }
+}
+
+/// Scores a mail.
+///
+/// # Errors
+/// When labels, model or daemon cannot be used, or the mail holds nothing to score.
+pub(super) fn answer(arguments: &Filter, mail: Vec<u8>) -> Result<Answer> {
+    let report = Report::new(Level::Quiet, Progress::Never);
+    let Filter { choosing, engine, cleaning, .. } = arguments;
+    let sorter = Sorter::load(choosing, engine, cleaning, &report, &Downloads::new(Level::Quiet, Progress::Never))?;
+    let verdict = sorter.sort(vec![Ok(raw(mail))])?.pop().context("there is no verdict")?;
+    Answer::new(&sorter, verdict)
+}

@@ -1,0 +1,262 @@
+//! Mails from their bytes.
+
+use super::*;
+
+fn check(raw: &[u8]) -> Mail {
+    parse(raw, &Switches::default()).unwrap()
+}
+
+#[test]
+fn headers_are_decoded_and_folded() {
+    let mail = check(
+        b"Message-ID: <a@b>\r\nSubject: =?gb2312?B?u+HS6c2o1qo=?=\r\n =?utf-8?q?_caf=C3=A9?=\r\n\
+          From: =?iso-8859-1?q?J=F6rg?= <j@example.org>\r\nDate: Mon, 1 Jan 2024 10:00:00 +0100\r\n\
+          List-Id: Users <users.example.org>\r\n\r\nhi\r\n",
+    );
+    assert_eq!(mail.envelope.id.as_deref(), Some("<a@b>"));
+    assert_eq!(mail.envelope.subject.as_deref(), Some("会议通知 café"));
+    assert_eq!(mail.envelope.from.as_deref(), Some("Jörg <j@example.org>"));
+    assert_eq!(mail.envelope.date.as_deref(), Some("2024-01-01T10:00:00+01:00"));
+    assert_eq!(mail.envelope.list_id.as_deref(), Some("users.example.org"));
+    assert_eq!(mail.body.trim(), "hi");
+}
+
+#[test]
+fn headers_that_are_cut_off_are_read() {
+    for mail in [&b"Subject: pay the invoice"[..], b"To: x\r\nSubject: pay the invoice"] {
+        assert_eq!(check(mail).envelope.subject.as_deref(), Some("pay the invoice"));
+    }
+}
+
+#[test]
+fn undeclared_charsets_are_guessed() {
+    let russian = encoding_rs::KOI8_U.encode("Добрый день, высылаю счёт на оплату за октябрь").0;
+    let raw = [b"Subject: ".as_slice(), &russian, b"\n\n", &russian, b"\n"].concat();
+    let mail = check(&raw);
+    assert_eq!(mail.envelope.subject.as_deref(), Some("Добрый день, высылаю счёт на оплату за октябрь"));
+    assert!(mail.body.starts_with("Добрый день"), "{}", mail.body);
+    let wrong = [b"Subject: x\nContent-Type: text/plain; charset=utf-8\n\n".as_slice(), &russian].concat();
+    assert!(check(&wrong).body.starts_with("Добрый день"));
+    let ascii = "Subject: x\nContent-Type: text/plain; charset=us-ascii\n\nGrüße aus Köln\n";
+    assert_eq!(check(ascii.as_bytes()).body.trim(), "Grüße aus Köln");
+}
+
+#[test]
+fn every_charset_that_can_be_written_is_read() {
+    // The labels of the Encoding Standard, each with words that its charset has; UTF-16 cannot be written by
+    // encoding_rs, `replacement` and `x-user-defined` hold no text.
+    let western = "Grüße, café";
+    let (polish, russian, greek) = ("Zażółć gęślą", "Добрый день", "Καλημέρα");
+    let (hebrew, arabic, turkish, baltic) = ("שלום", "مرحبا", "Iğdır şeker", "Ąžuolas ėda");
+    let (thai, chinese, japanese, korean) = ("สวัสดี", "会议通知", "会議のお知らせ", "회의 안내");
+    for (label, words) in [
+        ("utf-8", western),
+        ("windows-1252", western),
+        ("iso-8859-15", western),
+        ("macintosh", western),
+        ("iso-8859-14", western),
+        ("iso-8859-3", western),
+        ("iso-8859-10", "Grüße ŋ"),
+        ("iso-8859-16", "Ștefan"),
+        ("windows-1250", polish),
+        ("iso-8859-2", polish),
+        ("windows-1251", russian),
+        ("iso-8859-5", russian),
+        ("koi8-r", russian),
+        ("koi8-u", "Добрий день"),
+        ("ibm866", russian),
+        ("x-mac-cyrillic", russian),
+        ("windows-1253", greek),
+        ("iso-8859-7", greek),
+        ("windows-1255", hebrew),
+        ("iso-8859-8", hebrew),
+        ("iso-8859-8-i", hebrew),
+        ("windows-1256", arabic),
+        ("iso-8859-6", arabic),
+        ("windows-1254", turkish),
+        ("windows-1257", baltic),
+        ("iso-8859-13", baltic),
+        ("iso-8859-4", baltic),
+        ("windows-1258", "Vâng ạ"),
+        ("windows-874", thai),
+        ("gbk", chinese),
+        ("gb18030", chinese),
+        ("gb2312", "会议通知"),
+        ("big5", "會議通知"),
+        ("euc-jp", japanese),
+        ("shift_jis", japanese),
+        ("iso-2022-jp", japanese),
+        ("euc-kr", korean),
+    ] {
+        let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).unwrap();
+        let (bytes, _, lost) = encoding.encode(words);
+        assert!(!lost || label == "windows-1258", "{label} cannot write {words}");
+        let expected = encoding.decode(&bytes).0;
+        let raw = [format!("Subject: x\nContent-Type: text/plain; charset={label}\n\n").as_bytes(), &bytes].concat();
+        assert_eq!(check(&raw).body.trim(), expected, "{label}");
+    }
+}
+
+#[test]
+fn plain_is_preferred_unless_it_says_nothing() {
+    let mail = |plain: &str, html: &str| {
+        check(
+            format!(
+                "MIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\
+                 Content-Type: text/plain\n\n{plain}\n--b\nContent-Type: text/html\n\n{html}\n--b--\n"
+            )
+            .as_bytes(),
+        )
+        .body
+    };
+    assert_eq!(mail("The plain text of it.", "<p>The HTML text of it.</p>").trim(), "The plain text of it.");
+    assert_eq!(mail("", "<p>Only here</p>").trim(), "Only here");
+    let long = "Words ".repeat(50);
+    assert!(mail("View in browser", &format!("<p>{long}</p>")).contains("Words"));
+}
+
+#[test]
+fn a_broken_multipart_falls_back_to_the_raw_body() {
+    let raw = b"Subject: x\nContent-Type: multipart/mixed; boundary=nowhere\n\nthe text is here\n";
+    assert_eq!(check(raw).body.trim(), "the text is here");
+}
+
+#[test]
+fn attachments_and_nested_messages() {
+    let raw = b"Subject: Fwd\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee below\n\
+        --b\nContent-Type: application/pdf; name=\"offer.pdf\"\nContent-Transfer-Encoding: base64\n\nJVBERi0=\n\
+        --b\nContent-Type: message/rfc822\n\nSubject: inner\n\ninner text\n\
+        --b\nContent-Type: text/plain; name=notes.txt\nContent-Disposition: attachment; filename=notes.txt\n\nmy notes\n--b--\n";
+    let mail = check(raw);
+    for needle in ["see below", "inner", "inner text", "my notes"] {
+        assert!(mail.body.contains(needle), "{needle:?} not in {:?}", mail.body);
+    }
+    assert_eq!(mail.attachments, ["offer.pdf", "notes.txt"]);
+}
+
+#[test]
+fn what_was_bounced_is_not_what_the_bounce_says() {
+    let raw = b"Subject: Undelivered\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+        --b\n\nno such user\n--b\nContent-Type: message/rfc822\n\nSubject: inner\n\nbuy now\n--b--\n";
+    let body = check(raw).body;
+    assert!(body.contains("no such user") && !body.contains("buy now"), "{body:?}");
+}
+
+#[test]
+fn nesting_without_end_is_not_followed() {
+    let raw = [b"Subject: deep\n".as_slice(), &b"Content-Type: Message/RFC822\n\n".repeat(50_000)].concat();
+    assert_eq!(check(&raw).envelope.subject.as_deref(), Some("deep"));
+    let shallow = [b"Subject: x\n".as_slice(), &b"Content-Type: message/rfc822\n\n".repeat(900), b"text\n"].concat();
+    assert_eq!(check(&shallow).envelope.subject.as_deref(), Some("x"));
+}
+
+#[test]
+fn markup_and_invitations_without_text_have_no_text() {
+    for raw in [
+        "Content-Type: text/html\n\n<img src=x.png width=100 height=100>\n",
+        "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPGltZyBzcmM9eC5wbmc+\n",
+        "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n",
+    ] {
+        assert_eq!(check(raw.as_bytes()).body.trim(), "", "{raw}");
+    }
+}
+
+#[test]
+fn what_only_its_receiver_can_open_is_named_and_not_text() {
+    let mixed = |part: &str| {
+        format!("Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee it\n--b\n{part}\n--b--\n")
+    };
+    for (part, name) in [
+        ("Content-Type: application/ms-tnef; name=winmail.dat\n\nxx", "winmail.dat"),
+        ("Content-Type: application/pkcs7-signature\n\nxx", "application/pkcs7-signature"),
+        ("Content-Type: text/plain; name=smime.p7m\n\nMIIB words", "smime.p7m"),
+        (
+            "Content-Type: text/plain\nContent-Disposition: attachment; filename=key.asc\n\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nmQEN",
+            "key.asc",
+        ),
+    ] {
+        let mail = check(mixed(part).as_bytes());
+        assert_eq!((mail.body.trim(), mail.attachments), ("see it", vec![name.to_string()]), "{part}");
+    }
+    let encrypted = "Subject: x\nContent-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b\n\n\
+        --b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n\n\
+        --b\nContent-Type: application/octet-stream; name=encrypted.asc\n\n-----BEGIN PGP MESSAGE-----\n\nhQEM\n\
+        -----END PGP MESSAGE-----\n--b--\n";
+    let mail = check(encrypted.as_bytes());
+    assert_eq!((mail.body.trim(), mail.sealed), ("", Some(sealed::PGP)));
+    assert_eq!(mail.attachments, ["application/pgp-encrypted", "encrypted.asc"]);
+    let inline = "Subject: x\n\n-----BEGIN PGP MESSAGE-----\n\nhQEM\n-----END PGP MESSAGE-----\n";
+    assert_eq!(check(inline.as_bytes()).sealed, Some(sealed::PGP));
+    let smime = "Subject: x\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\
+        Content-Transfer-Encoding: base64\n\nMIIB\n";
+    let mail = check(smime.as_bytes());
+    assert_eq!((mail.body.trim(), mail.sealed.is_some()), ("", true));
+}
+
+#[test]
+fn an_invitation_says_what_its_text_does_not() {
+    let invite = |text: &str| {
+        let calendar = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20240618T143000\nSUMMARY:Roadmap\nLOCATION:Room 5\n\
+                        DESCRIPTION:Bring notes\nEND:VEVENT\nEND:VCALENDAR";
+        check(
+            format!(
+                "Subject: Roadmap\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\n{text}\n--b\n\
+                 Content-Type: text/calendar; method=REQUEST\n\n{calendar}\n--b--\n"
+            )
+            .as_bytes(),
+        )
+        .body
+    };
+    assert_eq!(invite("").trim(), "Roadmap\n2024-06-18 14:30\nRoom 5\nBring notes");
+    assert_eq!(invite("Bring notes").trim(), "2024-06-18 14:30\nRoom 5\n\nBring notes");
+    assert_eq!(invite("We meet at 14:30 in Room 5").trim(), "We meet at 14:30 in Room 5");
+    assert_eq!(invite("We meet at 2 PM in Room 5").trim(), "We meet at 2 PM in Room 5");
+}
+
+#[test]
+fn an_encoding_that_breaks_off_is_read_as_far_as_it_goes() {
+    let cut = |kind: &str, encoding: &str, body: &str| {
+        check(
+            format!(
+                "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: {kind}\n\
+                 Content-Transfer-Encoding: {encoding}\n\n{body}\n"
+            )
+            .as_bytes(),
+        )
+        .body
+    };
+    assert_eq!(cut("text/plain", "base64", "SGVscCB3YW50ZWQuICBXZSBh\ncmU=").trim(), "Help wanted.  We are");
+    assert_eq!(cut("text/html", "base64", "PHA+SGVscDwvcD4=").trim(), "Help");
+    assert_eq!(cut("text/plain", "quoted-printable", "caf=C3=A9").trim(), "café");
+    assert_eq!(cut("image/png", "base64", "iVBORw0KGgo").trim(), "");
+}
+
+#[test]
+fn what_a_forwarded_mail_holds_is_named_too() {
+    let forward = "Subject: Fwd: x\nContent-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: message/rfc822\n\n\
+        Subject: Hi\nContent-Type: multipart/encrypted; boundary=b\n\n--b\nContent-Type: application/pgp-encrypted\n\n\
+        Version: 1\n--b\nContent-Type: application/octet-stream; name=encrypted.asc\n\nhQEM\n--b--\n--a--\n";
+    let mail = check(forward.as_bytes());
+    assert_eq!(mail.attachments, ["application/pgp-encrypted", "encrypted.asc"]);
+    assert_eq!(mail.sealed, Some(sealed::PGP));
+    let notes = "Subject: x\nContent-Type: text/plain; name=notes.asc\n\nwe met\n";
+    assert_eq!(check(notes.as_bytes()).body.trim(), "we met");
+}
+
+#[test]
+fn a_subject_tells_what_was_forwarded() {
+    for subject in ["FW: Outage", "Fwd: x", "[list] FW: x", "转发：会议", "WG: Termin", "TR : x"] {
+        assert!(is_forward(subject), "{subject}");
+    }
+    for subject in ["Re: Fwd: x", "Forward planning", "Trip: Tuesday", "I am: back", "[FW: x]", ""] {
+        assert!(!is_forward(subject), "{subject}");
+    }
+    let page = "Subject: FW: x\nContent-Type: text/html\n\n<p>Please read.</p><div class=gmail_quote>The news.</div>\n";
+    assert!(check(page.as_bytes()).body.contains("The news."));
+}
+
+#[test]
+fn no_header_is_a_document() {
+    assert_eq!(check(b"just text\nmore").body, "just text\nmore");
+    assert_eq!(parse(b"\x89PNG\0\0", &Switches::default()), Err(Reason::Binary));
+}

@@ -1,0 +1,155 @@
+//! `mailsort filter` through the real program: the mail comes out whatever happens, and nobody but us writes our header.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::mailsort::{Run, mailsort, shared};
+
+const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
+const INVOICE: &str = "Subject: Your invoice\n\nPlease pay the bill that is attached.\n";
+
+fn filter(arguments: &[&str]) -> Run {
+    mailsort(["filter"]).args(arguments)
+}
+
+/// Status, stdout and stderr.
+fn passed(run: Run, mail: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+    let output = run.stdin(mail).output();
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+}
+
+/// The mail that comes out, without the lines that were put in.
+fn unmarked(mail: &[u8]) -> (Vec<u8>, usize) {
+    let mut lines: Vec<&[u8]> = mail.split_inclusive(|&byte| byte == b'\n').collect();
+    let before = lines.len();
+    lines.retain(|line| !line.starts_with(b"X-Mailsort"));
+    (lines.concat(), before - lines.len())
+}
+
+#[test]
+fn one_line_is_put_in_and_no_byte_changed() {
+    let many: String = (0..10_000).map(|n| format!("X-Header-{n}: pay the invoice\n")).collect();
+    let mails: [Vec<u8>; 9] = [
+        INVOICE.into(),
+        INVOICE.replace('\n', "\r\n").into(),
+        "Subject: pay the invoice".into(),
+        "Subject: pay the invoice\n".into(),
+        "please pay the invoice\n".into(),
+        "\nplease pay the invoice\n".into(),
+        b"Subject: pay\0 the invoice\n\nplease \0 pay\n\0".into(),
+        (many + "\nplease pay the invoice\n").into(),
+        b"From a@b Sat Jan  3 01:05:34 1996\nSubject: \xff\xfe pay the invoice\n\n\xff bill to pay".into(),
+    ];
+    for mail in mails {
+        let (status, out, stderr) = passed(filter(&LABELS), &mail);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""));
+        let shown = String::from_utf8_lossy(&out).into_owned();
+        assert_eq!(unmarked(&out), (mail, 1), "{shown}");
+        assert!(shown.contains("X-Mailsort: invoice; score="), "{shown}");
+    }
+}
+
+#[test]
+fn a_mail_that_cannot_be_scored_passes_or_waits() {
+    let long = format!("Subject: pay\nX-Mailsort: forged\n\n{}", "the invoice\n".repeat(200_000));
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["--labels", "gone.txt"], INVOICE, "gone.txt"),
+        (&["--label", "a", "--model", "./gone"], INVOICE, "./gone"),
+        (&[&LABELS[..], &["--max-size", "1M"]].concat(), &long, "longer than --max-size"),
+        (&[&LABELS[..], &["--timeout", "0.001"]].concat(), &long[..900_000], "--timeout"),
+        (&LABELS, "Subject: \n\n", "no text"),
+        (&[], INVOICE, "nothing says what to sort into"),
+    ];
+    for (flags, mail, why) in cases {
+        let (status, out, stderr) = passed(filter(flags), mail.as_bytes());
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{flags:?}");
+        assert!(out == mail.replace("X-Mailsort: forged\n", "").as_bytes(), "{flags:?}");
+        let (status, _, stderr) = passed(filter(flags).args(["-v"]), mail.as_bytes());
+        assert!(status == Some(0) && stderr.contains(why), "{flags:?} {stderr}");
+        let (status, out, stderr) = passed(filter(flags).args(["--fail-closed"]), mail.as_bytes());
+        assert_eq!((status, out, stderr.as_str()), (Some(75), Vec::new(), ""), "{flags:?}");
+    }
+}
+
+#[test]
+fn answers_by_status_and_by_label() {
+    let ask = |arguments: &[&str], mail: &str| {
+        let (status, out, stderr) = passed(filter(&LABELS).args(arguments), mail.as_bytes());
+        assert_eq!(stderr, "", "{arguments:?}");
+        (status.unwrap(), String::from_utf8(out).unwrap())
+    };
+    assert_eq!(ask(&["--is", "invoice"], INVOICE), (0, String::new()));
+    assert_eq!(ask(&["--is", "meeting"], INVOICE), (1, String::new()));
+    assert_eq!(ask(&["--is", "invoice", "--threshold", "1"], INVOICE), (1, String::new()));
+    assert_eq!(ask(&["--is", "invoice"], "Subject: \n\n"), (1, String::new()));
+    assert_eq!(ask(&["--is", "invoice", "--fail-closed"], "Subject: \n\n"), (75, String::new()));
+    assert_eq!(ask(&["--print-label"], INVOICE), (0, "invoice\n".into()));
+    assert_eq!(ask(&["--print-label", "--threshold", "1"], INVOICE), (0, "\n".into()));
+}
+
+#[test]
+fn what_is_not_sure_bears_another_name() {
+    let (_, out, _) = passed(filter(&LABELS).args(["--threshold", "1"]), INVOICE.as_bytes());
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains("\nX-Mailsort-Unsure: invoice; score=") && !out.contains("\nX-Mailsort: "), "{out}");
+}
+
+#[test]
+fn each_set_has_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("queue.txt"), "invoice\nmeeting\n").unwrap();
+    fs::write(folder.path().join("wer;da.txt"), "Bürger: citizen\nfirma: company that pays an invoice\n").unwrap();
+    let run = filter(&["--labels", "queue.txt", "--labels", "wer;da.txt"]).in_folder(folder.path());
+    let (status, out, _) = passed(run, INVOICE.as_bytes());
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!((status, unmarked(out.as_bytes())), (Some(0), (INVOICE.as_bytes().to_vec(), 2)), "{out}");
+    assert!(out.contains("; model=builtin; set=queue\n") && out.contains("; set==?UTF-8?B?d2VyO2Rh?=\n"), "{out}");
+}
+
+#[test]
+fn no_label_injects_a_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = "[[label]]\nname = \"invoice\\u2028Bcc: x; score=1\"\ndescription = \"bill to pay\"\n[[label]]\nname = \"会议\"\n";
+    fs::write(folder.path().join("l.toml"), toml).unwrap();
+    let (_, out, _) = passed(filter(&["--labels", "l.toml"]).in_folder(folder.path()), INVOICE.as_bytes());
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.is_ascii() && out.contains("X-Mailsort: =?UTF-8?B?"), "{out}");
+    assert_eq!(unmarked(out.as_bytes()), (INVOICE.as_bytes().to_vec(), 1));
+    for name in ["a\\r\\nBcc: x", "a\\u0000"] {
+        fs::write(folder.path().join("l.toml"), format!("[[label]]\nname = \"{name}\"\n")).unwrap();
+        let (status, out, stderr) =
+            passed(filter(&["--labels", "l.toml", "-v"]).in_folder(folder.path()), INVOICE.as_bytes());
+        assert!(status == Some(0) && out == INVOICE.as_bytes() && stderr.contains("control character"), "{stderr}");
+    }
+}
+
+/// All single mails of a folder and its folders.
+fn mails(folder: PathBuf, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => mails(entry.path(), found),
+            false => found.push(entry.path()),
+        }
+    }
+}
+
+#[test]
+fn real_mail_comes_out_as_it_was() {
+    let Some(folder) = shared("mail") else {
+        eprintln!("skipped: no real mail");
+        return;
+    };
+    let mut found = Vec::new();
+    mails(folder, &mut found);
+    found.sort();
+    // A process each, so one in ten; `header` looks at all of them.
+    for path in found.iter().step_by(found.len().div_ceil(60)) {
+        let mail = fs::read(path).unwrap();
+        if mail.len() > 1 << 20 {
+            continue;
+        }
+        let (status, out, stderr) = passed(filter(&LABELS), &mail);
+        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{}", path.display());
+        assert!(unmarked(&out).0 == mail, "{}", path.display());
+    }
+}
