@@ -136,7 +136,7 @@ fn embedded(
             }
         }
         if let Some(trouble) = embeddings.trouble() {
-            report.warn(format_args!("{trouble}; the cache is not used from here on"));
+            report.warn(trouble);
         }
         report.tick();
     }
