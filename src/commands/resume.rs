@@ -62,6 +62,7 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
                 self.report.written_before(found.error.is_some());
                 continue;
             }
+            let counted = self.report.counts();
             write(raw, self.report)?;
             let made = self.target.captured();
             let failed = found.error.as_deref().is_some_and(Reason::may_pass);
@@ -71,6 +72,10 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
             ensure!(same, "{}", foreign(&shown, &format!("line {number} would now come out in another way")));
             if failed && written.is_read() {
                 (length, anew) = (length - line.len() as u64, made);
+            } else {
+                // The line that stands there stays, whatever was made of its document now.
+                self.report.recount(counted);
+                self.report.written_before(found.error.is_some());
             }
         }
         if count > 0 {
