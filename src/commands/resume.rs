@@ -109,8 +109,8 @@ fn elsewhere(shown: &str, number: u64, found: &Place, origin: &Origin) -> String
 
 fn foreign(shown: &str, why: &str) -> String {
     format!(
-        "cannot go on after what {shown} holds: {why}. The input, the labels or the flags have changed since it was \
-         written; run without --resume to write it anew"
+        "cannot go on after what {shown} holds: {why}. The input, the labels, the flags, the model or the device have \
+         changed since it was written; run without --resume to write it anew"
     )
 }
 

@@ -158,7 +158,7 @@ fn a_part_of_other_flags_is_not_gone_on_with() {
     let other = || classify(&inputs, &output).args(["-t", "0.01"]);
     let refused = other().args(["--resume"]).output();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("a run with other labels, other flags"));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("other flags, another model or device, or"));
     assert!(fs::read(&part).unwrap() == before);
     assert!(other().output().status.success());
     assert!(part_of(&output).is_none(), "what nobody goes on with is cleared away");
