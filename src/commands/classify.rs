@@ -62,10 +62,11 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     };
     form.check(&layout)?;
     // What may be wrong with flags is told before minutes are spent on this, but for what only the model's tokenizer tells.
-    let Ready { scorer, fingerprint } = match given {
-        Some(given) => given.load(&plan, &report)?,
-        None => plan.load(&sets, output.writing.output.is_some(), &report)?,
+    let load = || match given {
+        Some(given) => given.load(&plan, &report),
+        None => plan.load(&sets, output.writing.output.is_some(), &report),
     };
+    let Ready { scorer, fingerprint } = stream.install(load)?;
     let flags = ("classify", &sets, labels.top_k, labels.threshold, labels.raw_scores, &fingerprint, &form);
     let (piece, slow, exact) = (plan.piece(), plan.is_slow(), plan.is_exact());
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());

@@ -112,6 +112,11 @@ impl<'a> Stream<'a> {
         Target::check(path, resume)
     }
 
+    /// Runs `work` on the threads of the run.
+    pub(super) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
     /// Opens the output. `resumable` says whether its format can be gone on with, and `flags` is all of the command line
     /// that has a say in the records.
     ///

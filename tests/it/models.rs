@@ -120,6 +120,43 @@ fn neither_threads_nor_batches_change_a_line() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn no_thread_is_started_but_those_that_were_asked_for() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+    let entry = "From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\nwe meet on friday\n\n";
+    for name in ["tiny-bert", "tiny-reranker", "tiny-embedding"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+            .args([
+                "classify",
+                "-",
+                "-l",
+                "labels/mail.txt",
+                "--device",
+                "cpu",
+                "--threads",
+                "1",
+                "--model",
+                &model(name),
+            ])
+            // The pool of the process, which is made when somebody works outside of that of the run.
+            .env("RAYON_NUM_THREADS", "50")
+            .current_dir(root())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(entry.repeat(2).as_bytes()).unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(!lines.next().unwrap().unwrap().contains("\"error\""));
+        let threads = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
+        drop(stdin);
+        assert!(child.wait().unwrap().success() && threads < 50, "{name}: {threads} threads");
+    }
+}
+
 #[test]
 fn a_shortlist_leaves_the_labels_that_the_faster_model_likes_best() {
     let first = records(mailsort(["classify", INBOX, "--labels", "labels/mail.txt", "-k", "3"]));

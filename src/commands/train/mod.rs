@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let pool = stream::pool(run.threads)?;
     let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?.samples, &report)?;
     let plan = model::plan(engine, &report, &downloads)?;
-    let opened = plan.load_embedding(&report)?;
+    let opened = pool.install(|| plan.load_embedding(&report))?;
     let reads_words = match learning.ngrams {
         NGrams::Auto => !plan.is_slow(),
         NGrams::On => true,
