@@ -48,6 +48,16 @@ pub enum Model {
     Reranker(Box<dyn Reranker>),
 }
 
+impl Model {
+    /// As [`Embedder::takes_instruction`].
+    pub fn takes_instruction(&self) -> bool {
+        match self {
+            Self::Embedder(embedder) => embedder.takes_instruction(),
+            Self::Reranker(reranker) => reranker.takes_instruction(),
+        }
+    }
+}
+
 /// A model and what is to be said of it.
 pub struct Loaded {
     /// The model.
