@@ -44,13 +44,25 @@ pub enum Level {
 /// How often a line of progress is printed where no display can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Display {
+    Nothing,
+    /// One line that is drawn over and over.
+    Bar,
+    /// A line now and then, where none can be drawn over.
+    Lines,
+}
+
 /// Counts documents and talks to the user.
 pub struct Report {
     level: Level,
+    display: Display,
     bar: Option<ProgressBar>,
     /// When the last line of progress was printed where no display can be drawn.
     lines: Option<Instant>,
-    started: Instant,
+    /// When documents began to be read.
+    started: Option<Instant>,
     counts: Counts,
     /// How many bars were missed.
     missed: u64,
@@ -66,7 +78,7 @@ pub struct Counts {
 }
 
 impl Report {
-    /// Starts the clock, and the display if it is wanted.
+    /// Nothing is shown or timed before the report begins.
     pub fn new(level: Level, progress: Progress) -> Self {
         let terminal = io::stderr().is_terminal();
         let shown = match progress {
@@ -74,12 +86,17 @@ impl Report {
             Progress::Never => false,
             Progress::Auto => level > Level::Quiet && terminal,
         };
-        let started = Instant::now();
+        let display = match (shown, terminal) {
+            (false, _) => Display::Nothing,
+            (true, true) => Display::Bar,
+            (true, false) => Display::Lines,
+        };
         Self {
             level,
-            bar: (shown && terminal).then(progress_bar),
-            lines: (shown && !terminal).then_some(started),
-            started,
+            display,
+            bar: None,
+            lines: None,
+            started: None,
             counts: Counts::default(),
             missed: 0,
             bytes_read: Arc::default(),
@@ -89,11 +106,23 @@ impl Report {
 
     /// True when somebody sees how much of the input is done, so that its size is worth finding out.
     pub fn shows_progress(&self) -> bool {
-        self.bar.is_some() || self.lines.is_some()
+        self.display != Display::Nothing
     }
 
-    /// Tells the display how long the input is and where to see how much of it was read.
+    /// Starts the clock, and the display if it is wanted. Not before documents are read: until then a model is fetched,
+    /// which has a display of its own, and loaded, and the speed is that of neither.
+    pub fn begin(&mut self) {
+        if self.started.is_none() {
+            let now = Instant::now();
+            self.started = Some(now);
+            self.bar = (self.display == Display::Bar).then(progress_bar);
+            self.lines = (self.display == Display::Lines).then_some(now);
+        }
+    }
+
+    /// Begins, and tells the display how long the input is and where to see how much of it was read.
     pub fn follow(&mut self, bytes_read: Arc<AtomicU64>, total: Option<u64>) {
+        self.begin();
         self.bytes_read = bytes_read;
         self.total = total;
         if let (Some(bar), Some(total)) = (&self.bar, total) {
@@ -192,8 +221,12 @@ impl Report {
         }
     }
 
+    fn seconds(&self) -> f64 {
+        self.started.map_or(0.0, |started| started.elapsed().as_secs_f64())
+    }
+
     fn pace(&self) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
+        let seconds = self.seconds().max(1e-3);
         format!("{} mails, {:.0} mails/s", self.counts.documents, self.counts.documents as f64 / seconds)
     }
 
@@ -213,7 +246,7 @@ impl Report {
         }
         let failed: u64 = self.counts.errors.values().sum();
         if self.level >= Level::Verbose {
-            let seconds = self.started.elapsed().as_secs_f64();
+            let seconds = self.seconds();
             let speed = self.counts.documents as f64 / seconds.max(1e-9);
             self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.counts.documents)));
         }
@@ -301,4 +334,26 @@ pub fn fatal(error: &anyhow::Error) {
         let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(&cause));
     }
     say(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_or_timed_before_documents_are_read() {
+        let mut report = Report::new(Level::Quiet, Progress::Always);
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(report.shows_progress() && report.bar.is_none() && report.lines.is_none());
+        assert_eq!(report.seconds(), 0.0);
+        report.follow(Arc::default(), Some(1));
+        assert_eq!((report.bar.is_some(), report.lines.is_some()), (is_bar(&report), !is_bar(&report)));
+        let began = report.started;
+        report.begin();
+        assert!(began.is_some() && report.started == began, "it begins once");
+    }
+
+    fn is_bar(report: &Report) -> bool {
+        report.display == Display::Bar
+    }
 }

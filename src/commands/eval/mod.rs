@@ -67,6 +67,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         None => plan.load(slice::from_ref(&set), false, &report),
     })?;
     let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
+    report.begin();
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
     let rows = truth::rows(&set, &judged, &scored.verdicts);
     let evaluation = Evaluation::new(&rows, set.labels.len());

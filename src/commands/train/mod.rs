@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let stop = Stop::listen()?;
     let piece = if plan.is_slow() { plan.piece() } else { FAST_PIECE };
     let how = How { instruct: engine.instruct.as_deref(), reads_words, piece, pool: &pool };
+    report.begin();
     let embedded = embedded(&opened, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
         report.stopped("nothing was written");
