@@ -3,32 +3,64 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::collections::VecDeque;
+use std::env;
+use std::panic::{self, AssertUnwindSafe, Location, PanicHookInfo};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 
 use crate::terminal::escape;
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
+    /// True in a guard of [`catch`], which knows what to do instead.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How many guards there are in all threads.
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Runs `work`. When it panicked, what it said: one line that does nothing to a terminal, as it may quote a mail.
+/// What the last few panics said, and where they were: only the hook is told where, and it may run on another thread than
+/// the guard.
+static LAST: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
+/// How many: as many threads may panic before one is heard.
+const FEW: usize = 64;
+
+/// Runs `work`, in which a panic is nothing unheard of: a parser that meets its match. When it panicked, what it said: one
+/// line that does nothing to a terminal, as it may quote a mail.
 ///
 /// # Errors
 /// When it panicked.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let outer = EXPECTED.replace(true);
+    let result = caught(work);
+    EXPECTED.set(outer);
+    result
+}
+
+/// Runs `work`, in which a panic is a bug that somebody will have to find. When it panicked, what it said, as [`catch`],
+/// and where; with `RUST_BACKTRACE` the trace is printed before that.
+///
+/// # Errors
+/// When it panicked.
+pub fn catch_bug<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    let outer = EXPECTED.replace(false);
+    let result = caught(work);
+    EXPECTED.set(outer);
+    result.map_err(|said| {
+        let last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        match last.iter().find(|(of, _)| *of == said) {
+            Some((_, place)) => format!("{said} ({place})"),
+            None => said,
+        }
+    })
+}
+
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !is_caught() {
-                before(info);
-            }
-        }));
+        panic::set_hook(Box::new(move |info| hook(info, &before)));
     });
     let outer = GUARDED.replace(true);
     GUARDS.fetch_add(1, Ordering::Relaxed);
@@ -37,6 +69,28 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     GUARDS.fetch_sub(1, Ordering::Relaxed);
     GUARDED.set(outer);
     result.map_err(|payload| said(&*payload))
+}
+
+/// Notes where a panic is that comes to a guard, and hands on one that comes to none.
+fn hook(info: &PanicHookInfo<'_>, before: &dyn Fn(&PanicHookInfo<'_>)) {
+    if is_caught() {
+        let place = info.location().map_or_else(|| "nobody knows where".into(), shown);
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        last.truncate(FEW - 1);
+        last.push_front((said(info.payload()), place));
+    }
+    let is_traced = !EXPECTED.get() && env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    if !is_caught() || is_traced {
+        before(info);
+    }
+}
+
+/// A place in the source, without the folders of the machine that built it.
+fn shown(place: &Location<'_>) -> String {
+    let file = place.file();
+    let parts: Vec<&str> = file.split(['/', '\\']).collect();
+    let source = parts.iter().rposition(|part| *part == "src").unwrap_or(0);
+    format!("{}:{}", parts[source.saturating_sub(1)..].join("/"), place.line())
 }
 
 /// True where a panic comes to a guard: on its own thread, and on a worker of rayon, which hands it to whoever waits.
@@ -65,6 +119,20 @@ mod tests {
         assert_eq!(catch(|| -> u8 { panic::panic_any(7) }), Err("it did not say why".into()));
         assert_eq!(catch(|| 2), Ok(2));
         assert!(!GUARDED.get());
+    }
+
+    #[test]
+    fn a_bug_says_where_it_is() {
+        let line = line!() + 1;
+        let found = catch_bug(|| -> u8 { panic!("no such tensor") });
+        assert_eq!(found, Err(format!("no such tensor (src/guard.rs:{line})")));
+        // Of a parser within nobody wants to know it, and it is not taken for the place of another.
+        assert_eq!(catch_bug(|| catch(|| -> u8 { panic!("bad mail") })), Ok(Err("bad mail".into())));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        let line = line!() + 1;
+        let work = |at: usize| if at == 57 { panic!("on a worker of a bug") } else { at };
+        let found = catch_bug(|| pool.install(|| (0..100).into_par_iter().map(work).sum::<usize>()));
+        assert_eq!(found, Err(format!("on a worker of a bug (src/guard.rs:{line})")));
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     threads::settle(cli.threads());
     office::serve_with(own_program());
-    let ran = guard::catch(|| commands::run(&cli));
+    let ran = guard::catch_bug(|| commands::run(&cli));
     match ran.unwrap_or_else(|said| Err(anyhow::anyhow!("mailsort has a bug: {said}"))) {
         Ok(code) => code,
         // The reader of our output has seen enough: that is success.

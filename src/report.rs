@@ -1,6 +1,7 @@
 //! All of stderr: progress, warnings, the closing count, and the exit status they add up to.
 
-use std::cell::RefCell;
+mod downloads;
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::record::{Origin, Reason};
-use crate::terminal::{escape, escape_lines};
+use crate::terminal::escape_lines;
+
+pub use downloads::Downloads;
 
 /// When the progress display is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -41,23 +44,41 @@ pub enum Level {
 /// How often a line of progress is printed where no display can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Display {
+    Nothing,
+    /// One line that is drawn over and over.
+    Bar,
+    /// A line now and then, where none can be drawn over.
+    Lines,
+}
+
 /// Counts documents and talks to the user.
 pub struct Report {
     level: Level,
+    display: Display,
     bar: Option<ProgressBar>,
     /// When the last line of progress was printed where no display can be drawn.
     lines: Option<Instant>,
-    started: Instant,
-    documents: u64,
-    errors: BTreeMap<&'static str, u64>,
+    /// When documents began to be read.
+    started: Option<Instant>,
+    counts: Counts,
     /// How many bars were missed.
     missed: u64,
     bytes_read: Arc<AtomicU64>,
     total: Option<u64>,
 }
 
+/// How many documents there were, and how many of them got no verdict, by why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    documents: u64,
+    errors: BTreeMap<&'static str, u64>,
+}
+
 impl Report {
-    /// Starts the clock, and the display if it is wanted.
+    /// Nothing is shown or timed before the report begins.
     pub fn new(level: Level, progress: Progress) -> Self {
         let terminal = io::stderr().is_terminal();
         let shown = match progress {
@@ -65,14 +86,18 @@ impl Report {
             Progress::Never => false,
             Progress::Auto => level > Level::Quiet && terminal,
         };
-        let started = Instant::now();
+        let display = match (shown, terminal) {
+            (false, _) => Display::Nothing,
+            (true, true) => Display::Bar,
+            (true, false) => Display::Lines,
+        };
         Self {
             level,
-            bar: (shown && terminal).then(progress_bar),
-            lines: (shown && !terminal).then_some(started),
-            started,
-            documents: 0,
-            errors: BTreeMap::new(),
+            display,
+            bar: None,
+            lines: None,
+            started: None,
+            counts: Counts::default(),
             missed: 0,
             bytes_read: Arc::default(),
             total: None,
@@ -81,11 +106,23 @@ impl Report {
 
     /// True when somebody sees how much of the input is done, so that its size is worth finding out.
     pub fn shows_progress(&self) -> bool {
-        self.bar.is_some() || self.lines.is_some()
+        self.display != Display::Nothing
     }
 
-    /// Tells the display how long the input is and where to see how much of it was read.
+    /// Starts the clock, and the display if it is wanted. Not before documents are read: until then a model is fetched,
+    /// which has a display of its own, and loaded, and the speed is that of neither.
+    pub fn begin(&mut self) {
+        if self.started.is_none() {
+            let now = Instant::now();
+            self.started = Some(now);
+            self.bar = (self.display == Display::Bar).then(progress_bar);
+            self.lines = (self.display == Display::Lines).then_some(now);
+        }
+    }
+
+    /// Begins, and tells the display how long the input is and where to see how much of it was read.
     pub fn follow(&mut self, bytes_read: Arc<AtomicU64>, total: Option<u64>) {
+        self.begin();
         self.bytes_read = bytes_read;
         self.total = total;
         if let (Some(bar), Some(total)) = (&self.bar, total) {
@@ -113,15 +150,25 @@ impl Report {
         self.level >= Level::Verbose
     }
 
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+
+    /// Forgets what was counted since then: it was of no document that is written.
+    pub fn recount(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
     /// Counts a document that got a verdict.
     pub fn scored(&mut self) {
-        self.documents += 1;
+        self.counts.documents += 1;
     }
 
     /// Counts a document that got none.
     pub fn failed(&mut self, origin: &Origin, reason: &Reason) {
-        self.documents += 1;
-        *self.errors.entry(reason.kind()).or_default() += 1;
+        self.counts.documents += 1;
+        *self.counts.errors.entry(reason.kind()).or_default() += 1;
         self.note(format_args!("{} [{}]: {reason}", origin.source, origin.index));
     }
 
@@ -135,9 +182,9 @@ impl Report {
 
     /// Counts documents of which a run before this one has written the records, and those of them without a verdict.
     pub fn written_before(&mut self, failed: bool) {
-        self.documents += 1;
+        self.counts.documents += 1;
         if failed {
-            *self.errors.entry("written before").or_default() += 1;
+            *self.counts.errors.entry("written before").or_default() += 1;
         }
     }
 
@@ -158,7 +205,7 @@ impl Report {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        say(&format!("mailsort: stopped after {}; {how_to_go_on}", documents(self.documents)));
+        say(&format!("mailsort: stopped after {}; {how_to_go_on}", documents(self.counts.documents)));
     }
 
     /// Redraws the display, or prints a line now and then where nothing can be redrawn.
@@ -174,9 +221,13 @@ impl Report {
         }
     }
 
+    fn seconds(&self) -> f64 {
+        self.started.map_or(0.0, |started| started.elapsed().as_secs_f64())
+    }
+
     fn pace(&self) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        format!("{} mails, {:.0} mails/s", self.documents, self.documents as f64 / seconds)
+        let seconds = self.seconds().max(1e-3);
+        format!("{} mails, {:.0} mails/s", self.counts.documents, self.counts.documents as f64 / seconds)
     }
 
     fn print_progress(&self, read: u64) {
@@ -193,20 +244,20 @@ impl Report {
         if self.lines.is_some() {
             self.print_progress(self.bytes_read.load(Ordering::Relaxed));
         }
-        let failed: u64 = self.errors.values().sum();
+        let failed: u64 = self.counts.errors.values().sum();
         if self.level >= Level::Verbose {
-            let seconds = self.started.elapsed().as_secs_f64();
-            let speed = self.documents as f64 / seconds.max(1e-9);
-            self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.documents)));
+            let seconds = self.seconds();
+            let speed = self.counts.documents as f64 / seconds.max(1e-9);
+            self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.counts.documents)));
         }
         if failed + self.missed == 0 {
             return ExitCode::SUCCESS;
         }
         if failed > 0 && self.level >= Level::Normal {
-            let kinds: Vec<String> = self.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            let kinds: Vec<String> = self.counts.errors.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
             self.line(&format!(
                 "mailsort: {failed} of {} got no verdict ({}); see `error` in the output, or run with -v",
-                documents(self.documents),
+                documents(self.counts.documents),
                 kinds.join(", ")
             ));
         }
@@ -231,105 +282,6 @@ impl Voice {
             say_above(self.bar.as_ref(), &format!("mailsort: {}", escape_lines(message)));
         }
     }
-}
-
-/// Shows files that come in from elsewhere: a bar for each, or plain lines where stderr is no terminal.
-pub struct Downloads {
-    level: Level,
-    shown: bool,
-    terminal: bool,
-    current: RefCell<Option<Download>>,
-}
-
-/// A file that comes in.
-struct Download {
-    name: String,
-    total: Option<u64>,
-    place: u64,
-    /// Bytes that were there before.
-    first: u64,
-    bar: Option<ProgressBar>,
-    started: Instant,
-    printed: Instant,
-}
-
-impl Downloads {
-    /// Nothing is shown before a file begins.
-    pub fn new(level: Level, progress: Progress) -> Self {
-        let shown = match progress {
-            Progress::Always => true,
-            Progress::Never => false,
-            Progress::Auto => level > Level::Quiet,
-        };
-        Self { level, shown, terminal: io::stderr().is_terminal(), current: RefCell::new(None) }
-    }
-
-    /// A file of so many bytes begins to come, of which some are there.
-    pub fn begin(&self, name: &str, total: Option<u64>, there: u64) {
-        let (name, now) = (escape(name), Instant::now());
-        let bar = (self.shown && self.terminal).then(|| download_bar(&name, total, there));
-        if self.shown && !self.terminal {
-            let of = total.map_or(String::new(), |total| format!(", {}", DecimalBytes(total)));
-            let on = if there > 0 { format!(", of which {} are there", DecimalBytes(there)) } else { String::new() };
-            say(&format!("mailsort: getting {name}{of}{on}"));
-        }
-        let download = Download { name, total, place: there, first: there, bar, started: now, printed: now };
-        self.current.replace(Some(download));
-    }
-
-    /// So many bytes of it are there.
-    pub fn place(&self, bytes: u64) {
-        let mut current = self.current.borrow_mut();
-        let Some(download) = current.as_mut() else {
-            return;
-        };
-        download.place = bytes;
-        download.first = download.first.min(bytes);
-        if let Some(bar) = &download.bar {
-            bar.set_position(bytes);
-        }
-        if self.shown && !self.terminal && download.printed.elapsed() >= LINE_EVERY {
-            download.printed = Instant::now();
-            let total = download.total.map_or(String::new(), |total| format!(" of {}", DecimalBytes(total)));
-            say(&format!("mailsort: {}: {}{total}", download.name, DecimalBytes(bytes)));
-        }
-    }
-
-    /// No more of it comes.
-    pub fn end(&self) {
-        let Some(download) = self.current.take() else {
-            return;
-        };
-        if let Some(bar) = &download.bar {
-            bar.finish_and_clear();
-        }
-        if self.shown && download.total.is_none_or(|total| total == download.place) {
-            let seconds = download.started.elapsed().as_secs_f64();
-            let speed = DecimalBytes(((download.place - download.first) as f64 / seconds.max(1e-3)) as u64);
-            say(&format!("mailsort: got {}, {} ({speed}/s)", download.name, DecimalBytes(download.place)));
-        }
-    }
-
-    /// Something that the user ought to know.
-    pub fn note(&self, message: &str) {
-        if self.level >= Level::Normal {
-            let current = self.current.borrow();
-            let bar = current.as_ref().and_then(|download| download.bar.as_ref());
-            say_above(bar, &format!("mailsort: {}", escape_lines(message)));
-        }
-    }
-}
-
-fn download_bar(name: &str, total: Option<u64>, there: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
-    bar.set_message(name.to_string());
-    bar.set_position(there);
-    // The speed of this run; what was there before did not come at any.
-    bar.reset_eta();
-    bar.enable_steady_tick(Duration::from_millis(250));
-    let known = "{msg}  {wide_bar}  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";
-    set_template(&bar, if total.is_some() { known } else { "{msg}  {decimal_bytes}  {decimal_bytes_per_sec}" });
-    bar
 }
 
 fn documents(count: u64) -> String {
@@ -382,4 +334,26 @@ pub fn fatal(error: &anyhow::Error) {
         let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(&cause));
     }
     say(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shown_or_timed_before_documents_are_read() {
+        let mut report = Report::new(Level::Quiet, Progress::Always);
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(report.shows_progress() && report.bar.is_none() && report.lines.is_none());
+        assert_eq!(report.seconds(), 0.0);
+        report.follow(Arc::default(), Some(1));
+        assert_eq!((report.bar.is_some(), report.lines.is_some()), (is_bar(&report), !is_bar(&report)));
+        let began = report.started;
+        report.begin();
+        assert!(began.is_some() && report.started == began, "it begins once");
+    }
+
+    fn is_bar(report: &Report) -> bool {
+        report.display == Display::Bar
+    }
 }

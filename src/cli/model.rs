@@ -16,7 +16,8 @@ pub struct Engine {
     #[command(flatten)]
     pub source: ModelSource,
 
-    /// What the model is asked to do, in a sentence; the label set's own unless given [default: the model's]
+    /// What the model is asked to do, in a sentence, if it takes an instruction; the label set's own unless given
+    /// [default: the model's]
     #[arg(long, value_name = "TEXT", value_parser = instruction)]
     pub instruct: Option<String>,
 
@@ -38,7 +39,7 @@ pub struct Engine {
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub max_tokens: Option<usize>,
 
-    /// How many tokens go through the model together; fewer need less memory [default: 1024, on a GPU 16384]
+    /// How many tokens go through a Qwen3 model together; fewer need less memory [default: 1024, on a GPU 16384]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub batch_tokens: Option<usize>,
 

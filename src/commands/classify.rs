@@ -44,9 +44,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     };
     form.check(&layout)?;
     // What may be wrong with flags is told before minutes are spent on this, but for what only the model's tokenizer tells.
-    let Ready { scorer, fingerprint } = chosen.load(&plan, output.writing.output.is_some(), &report)?;
+    let load = || chosen.load(&plan, output.writing.output.is_some(), &report);
+    let Ready { scorer, fingerprint } = stream.install(load)?;
     let flags = ("classify", sets, labels.top_k, labels.choosing.threshold, labels.raw_scores, &fingerprint, &form);
-    let (piece, slow, exact) = (plan.piece(), plan.is_slow(), plan.is_exact());
+    let (piece, slow, inexact) = (plan.piece(), plan.is_slow(), (!plan.is_exact()).then(|| layout.clone()));
     let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
@@ -63,7 +64,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         records.flush()
     };
     let place = |line: &[u8], header: &[u8]| form.format.place(line, header);
-    stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), piece, slow, exact, write, place })
+    stream.run(target, report, Verb { score: |piece| scoring.verdicts(piece), piece, slow, inexact, write, place })
 }
 
 /// What probabilities are made from.

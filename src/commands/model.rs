@@ -102,6 +102,9 @@ pub(super) fn plan<'a>(flags: &'a Engine, report: &Report, downloads: &Downloads
         "--device {}: {name} runs on the processor, as all encoders do; leave out --device",
         flags.device
     );
+    if !is_for_gpu {
+        check_encoders(flags, name)?;
+    }
     let choice = if is_for_gpu { flags.device } else { DeviceChoice::Cpu };
     let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
     let cache = flags.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
@@ -146,6 +149,21 @@ fn check(flags: &Engine, part: Part, id: &str, sketch: &Sketch) -> Result<()> {
         }
     }
     sketch.check_dims(id, dims(flags, part))
+}
+
+/// Refuses what encoders have not, where no other model runs that has it.
+fn check_encoders(flags: &Engine, id: &str) -> Result<()> {
+    let given = [
+        ("--dtype", !matches!(flags.dtype, Dtype::Auto | Dtype::F32)),
+        ("--batch-tokens", flags.batch_tokens.is_some()),
+    ];
+    for (flag, given) in given {
+        ensure!(
+            !given,
+            "{flag} has no meaning for {id}: encoders compute in f32, each text by itself; leave out {flag}"
+        );
+    }
+    Ok(())
 }
 
 /// Refuses what the embedded model has not, and warns of what it does not need.
@@ -236,6 +254,7 @@ impl Plan<'_> {
             Ok((model, key.and_then(|key| self.memory(chosen, key))))
         };
         let (model, memory) = open(&self.main)?;
+        self.say_instruct(&model, report);
         let scorer = match model {
             Model::Embedder(engine) => {
                 Scorer::Vectors(Vectors::new(engine, sets, &instructs, flags.max_tokens, memory)?)
@@ -270,7 +289,9 @@ impl Plan<'_> {
             self.id()
         );
         self.say_device(report);
-        let (Model::Embedder(engine), class) = self.open(&self.main, report)? else {
+        let (model, class) = self.open(&self.main, report)?;
+        self.say_instruct(&model, report);
+        let Model::Embedder(engine) = model else {
             bail!("{} gives no vectors", self.id());
         };
         let key = key(&self.main, class)?;
@@ -282,6 +303,13 @@ impl Plan<'_> {
     fn say_device(&self, report: &Report) {
         let opened = self.device.as_ref().filter(|_| self.flags.device == DeviceChoice::Auto);
         opened.inspect(|opened| report.say(format_args!("--device auto: computing on {}", opened.name)));
+    }
+
+    /// Says that an instruction is for nothing; of the embedded model that was said before.
+    fn say_instruct(&self, model: &Model, report: &Report) {
+        if self.flags.instruct.is_some() && self.is_slow() && !model.takes_instruction() {
+            report.warn(format_args!("{} was trained without instructions; --instruct changes nothing", self.id()));
+        }
     }
 
     /// Opens a model. Also gives the class of numbers that its results are in.

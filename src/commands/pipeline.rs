@@ -48,7 +48,7 @@ where
     let (items, arrived) = sync_channel(most * IN_FLIGHT);
     let reader = thread::spawn({
         let budget = budget.clone();
-        move || guard::catch(|| read(produce, &size, &budget, &items))
+        move || guard::catch_bug(|| read(produce, &size, &budget, &items))
     });
     let mut arrivals = Arrivals { arrived, closed: false, most };
     let work = &work;

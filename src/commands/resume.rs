@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::intake::{Raw, Source};
-use crate::output::{Place, Target, Written};
+use crate::output::{Layout, Place, Shown, Target, Written};
 use crate::record::{Origin, Reason, Skip};
 use crate::report::Report;
 
@@ -22,8 +22,8 @@ pub(super) struct Resume<'a, I> {
     /// One record of so many is made again, besides the first and the last; `None` for those alone, where each takes
     /// seconds.
     pub sampled: Option<u64>,
-    /// False where a record that is made again need not have the same scores, but only be of the same document and form.
-    pub exact: bool,
+    /// What the records have in common, where one that is made again need not have the same bytes.
+    pub inexact: Option<Layout>,
 }
 
 /// How many records are made again where that costs next to nothing.
@@ -62,15 +62,19 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
                 self.report.written_before(found.error.is_some());
                 continue;
             }
+            let counted = self.report.counts();
             write(raw, self.report)?;
             let made = self.target.captured();
             let failed = found.error.as_deref().is_some_and(Reason::may_pass);
-            let same = made == line
-                || failed
-                || !self.exact && place(&made, &header).is_ok_and(|made| is_alike(&made, &found));
+            let alike = |layout| place(&made, &header).is_ok_and(|made| is_alike(&made, &found, layout));
+            let same = made == line || failed || self.inexact.as_ref().is_some_and(alike);
             ensure!(same, "{}", foreign(&shown, &format!("line {number} would now come out in another way")));
             if failed && written.is_read() {
                 (length, anew) = (length - line.len() as u64, made);
+            } else {
+                // The line that stands there stays, whatever was made of its document now.
+                self.report.recount(counted);
+                self.report.written_before(found.error.is_some());
             }
         }
         if count > 0 {
@@ -85,10 +89,36 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
     }
 }
 
-/// True for records of one document, both with a verdict or both without.
-fn is_alike(one: &Place, other: &Place) -> bool {
+/// How far apart two scores of one mail and label may be, which a GPU has computed beside other mails: so much of what is
+/// over 1, and so much by itself of what is not. In bf16 a logit is off by up to a tenth.
+const APART: f64 = 0.1;
+
+/// True where `found` may be what another run has made of a document of which this one has `made` something: all is the
+/// same but for the digits of scores, and what they change. Those of labels may have changed which of them are shown.
+fn is_alike(made: &Place, found: &Place, layout: &Layout) -> bool {
     let is = |place: &Place| (place.source.clone(), place.index, place.id.clone(), place.error.is_some());
-    is(one) == is(other)
+    is(made) == is(found)
+        && made.model == found.model
+        && made.sets.len() == found.sets.len()
+        && made.sets.iter().zip(&found.sets).all(|(made, found)| shows_alike(made, found, layout))
+}
+
+/// The same of what is shown of one label set.
+fn shows_alike(made: &Shown, found: &Shown, layout: &Layout) -> bool {
+    // A single set is not named in records.
+    let set = layout.sets.iter().find(|set| set.name == found.set || found.set.is_empty());
+    let is_label = |label: &str| {
+        // A spreadsheet's form may bear an apostrophe in front.
+        let bare = label.strip_prefix('\'').unwrap_or(label);
+        set.is_some_and(|set| set.labels.iter().any(|known| [label, bare].contains(&&**known)))
+    };
+    let is_near = |label: &str, score: f64| {
+        let again = made.labels.iter().find(|(made, _)| made == label);
+        again.is_none_or(|(_, again)| (again - score).abs() <= APART * again.abs().max(score.abs()).max(1.0))
+    };
+    made.set == found.set
+        && made.labels.len() == found.labels.len()
+        && found.labels.iter().all(|(label, score)| is_label(label) && is_near(label, *score))
 }
 
 fn is_at(place: &Place, origin: &Origin) -> bool {
@@ -104,26 +134,81 @@ fn elsewhere(shown: &str, number: u64, found: &Place, origin: &Origin) -> String
 
 fn foreign(shown: &str, why: &str) -> String {
     format!(
-        "cannot go on after what {shown} holds: {why}. The input, the labels or the flags have changed since it was \
-         written; run without --resume to write it anew"
+        "cannot go on after what {shown} holds: {why}. The input, the labels, the flags, the model or the device have \
+         changed since it was written; run without --resume to write it anew"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::{Format, SetLayout};
+
+    fn layout(sets: &[(&str, &[&str])]) -> Layout {
+        let set = |(name, labels): &(&str, &[&str])| SetLayout {
+            name: name.to_string(),
+            labels: labels.iter().map(|label| (*label).into()).collect(),
+        };
+        Layout { sets: sets.iter().map(set).collect(), top_k: 2, model: "m".into() }
+    }
+
+    const NAMES: &[&str] = &["bill", "meet", "-50 %"];
+
+    /// A record of this run, and what an earlier run may have made of the same mail.
+    fn check(made: &str, found: &str, expected: bool) {
+        let place = |rest: &str| {
+            let line = format!("{{\"source\":\"a\",\"index\":3,{rest}}}\n");
+            Format::Jsonl.place(line.as_bytes(), b"").unwrap()
+        };
+        let sets = if made.contains("sets") { &[("x", NAMES), ("y", NAMES)][..] } else { &[("x", NAMES)] };
+        assert_eq!(is_alike(&place(made), &place(found), &layout(sets)), expected, "{found}");
+    }
+
+    /// The rest of a record with these labels.
+    fn record(model: &str, labels: &[(&str, f64)]) -> String {
+        let labels: Vec<_> = labels.iter().map(|(l, s)| serde_json::json!({ "label": l, "score": s })).collect();
+        format!("\"id\":\"<i>\",\"labels\":{},\"model\":\"{model}\"", serde_json::json!(labels))
+    }
 
     #[test]
-    fn scores_may_differ_where_nothing_else_does() {
-        let place = |id: &str, error: Option<&str>| Place {
-            source: "a".into(),
-            index: 3,
-            id: Some(id.into()),
-            error: error.map(Into::into),
+    fn the_digits_of_scores_may_differ_and_what_they_change() {
+        let made = record("m", &[("bill", 0.9), ("meet", 0.1)]);
+        check(&made, &made, true);
+        check(&made, &record("m", &[("bill", 0.88), ("meet", 0.13)]), true);
+        check(&made, &record("m", &[("bill", 0.88), ("-50 %", 0.1)]), true);
+        let close = record("m", &[("bill", 0.451), ("meet", 0.449)]);
+        check(&close, &record("m", &[("meet", 0.45), ("bill", 0.45)]), true);
+        check(&record("m", &[("bill", 8.0)]), &record("m", &[("bill", 8.6)]), true);
+    }
+
+    #[test]
+    fn nothing_else_may() {
+        let made = record("m", &[("bill", 0.9), ("meet", 0.1)]);
+        check(&made, &made.replace("<i>", "<j>"), false);
+        check(&made, "\"id\":\"<i>\",\"labels\":[],\"model\":\"m\",\"error\":\"no text\"", false);
+        check(&made, &record("other", &[("bill", 0.9), ("meet", 0.1)]), false);
+        // A label was renamed, more of them were shown, or scores were raw.
+        check(&made, &record("m", &[("invoice", 0.9), ("meet", 0.1)]), false);
+        check(&made, &record("m", &[("bill", 0.9), ("meet", 0.1), ("-50 %", 0.0)]), false);
+        check(&made, &record("m", &[("bill", 2.2), ("meet", -2.2)]), false);
+        check(&made, &record("m", &[("bill", 0.7), ("meet", 0.3)]), false);
+        let two = |other: &str| format!("\"sets\":{{\"x\":{{\"labels\":[]}},\"{other}\":{{\"labels\":[]}}}}");
+        check(&two("y"), &two("y"), true);
+        check(&two("y"), &two("z"), false);
+    }
+
+    #[test]
+    fn rows_are_compared_too() {
+        let header = b"source,index,id,label,score,error,label_1,score_1,label_2,score_2\n";
+        let place = |rest: &str| Format::Csv.place(format!("a,3,<i>,{rest}\n").as_bytes(), header).unwrap();
+        let made = place("bill,0.9,,bill,0.9,'-50 %,0.1");
+        let check = |found: &str, expected| {
+            assert_eq!(is_alike(&made, &place(found), &layout(&[("x", NAMES)])), expected, "{found}");
         };
-        assert!(is_alike(&place("<x>", None), &place("<x>", None)));
-        assert!(!is_alike(&place("<x>", None), &place("<y>", None)));
-        assert!(!is_alike(&place("<x>", None), &place("<x>", Some("no text"))));
-        assert!(!is_alike(&place("<x>", None), &Place { index: 4, ..place("<x>", None) }));
+        check("bill,0.91,,bill,0.91,'-50 %,0.09", true);
+        check(",0.91,,bill,0.91,meet,0.09", true);
+        check("bill,0.91,,bill,0.91,'-40 %,0.09", false);
+        check("bill,2.3,,bill,2.3,'-50 %,-1.5", false);
+        check(",,no text,,,,", false);
     }
 }

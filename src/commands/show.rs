@@ -31,5 +31,5 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         texts.flush()
     };
     let place = |line: &[u8], header: &[u8]| output.format.place(line, header);
-    stream.run(target, report, Verb { score: Ok, piece: PIECE, slow: false, exact: true, write, place })
+    stream.run(target, report, Verb { score: Ok, piece: PIECE, slow: false, inexact: None, write, place })
 }

@@ -16,7 +16,7 @@ use super::resume::{Resume, SAMPLED};
 use super::stop::Stop;
 use crate::cli::{Input, Writing};
 use crate::intake::{self, Options, Raw, Reading, Source};
-use crate::output::{Place, Target, Written};
+use crate::output::{Layout, Place, Target, Written};
 use crate::record::{Intake, Skip};
 use crate::report::Report;
 
@@ -42,8 +42,8 @@ pub(super) struct Verb<S, W, P> {
     pub piece: usize,
     /// True where a document takes milliseconds or more.
     pub slow: bool,
-    /// True where a record that is made again has the same bytes.
-    pub exact: bool,
+    /// What the records have in common, where one that is made again need not have the same bytes.
+    pub inexact: Option<Layout>,
     /// Writes and counts records, and flushes.
     pub write: W,
     /// Tells which document a line of output is about, given the header.
@@ -112,6 +112,11 @@ impl<'a> Stream<'a> {
         Target::check(path, resume)
     }
 
+    /// Runs `work` on the threads of the run.
+    pub(super) fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
     /// Opens the output. `resumable` says whether its format can be gone on with, and `flags` is all of the command line
     /// that has a say in the records.
     ///
@@ -143,7 +148,7 @@ impl<'a> Stream<'a> {
         >,
     ) -> Result<ExitCode> {
         let written = opened.written.take();
-        let (slow, exact, target) = (verb.slow, verb.exact, &opened.target);
+        let (slow, inexact, target) = (verb.slow, verb.inexact.take(), &opened.target);
         self.begin(target, &mut report);
         let reading = &self.reading;
         let read = |piece: Vec<Result<Raw, Skip>>| -> Vec<Intake> {
@@ -156,7 +161,7 @@ impl<'a> Stream<'a> {
         if let Some(written) = written {
             let mut one = |raw, report: &mut Report| write(read(vec![raw]), report);
             let sampled = (!slow).then_some(SAMPLED);
-            let resume = Resume { source: &mut self.source, target, report: &mut report, sampled, exact };
+            let resume = Resume { source: &mut self.source, target, report: &mut report, sampled, inexact };
             resume.catch_up(written, &verb.place, &mut one)?;
         }
         // Not before: while it catches up nothing is lost by ending at once.

@@ -64,6 +64,11 @@ pub trait Embedder: Send + Sync {
     /// Length of the vectors.
     fn dims(&self) -> usize;
 
+    /// False where the model was trained without instructions and reads none.
+    fn takes_instruction(&self) -> bool {
+        true
+    }
+
     /// Reads an instruction before a text is there.
     ///
     /// # Errors
@@ -144,6 +149,11 @@ pub trait Reranker: Send + Sync {
 
     /// How many tokens of a mail the model sees unless told otherwise.
     fn default_max_tokens(&self) -> usize;
+
+    /// As [`Embedder::takes_instruction`].
+    fn takes_instruction(&self) -> bool {
+        true
+    }
 
     /// Reads the labels of a task before a mail is there.
     ///

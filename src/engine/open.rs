@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device};
 
+use super::checkpoint::names::MODULES;
 use super::checkpoint::{Checkpoint, Description, Family, Kind, Qwen3Config};
 use super::device::Opened;
 use super::embedding::{FEWEST_DIMS, Qwen3Embedding};
@@ -45,6 +46,16 @@ pub enum Model {
     Embedder(Box<dyn Embedder>),
     /// Reads a mail and a label together.
     Reranker(Box<dyn Reranker>),
+}
+
+impl Model {
+    /// As [`Embedder::takes_instruction`].
+    pub fn takes_instruction(&self) -> bool {
+        match self {
+            Self::Embedder(embedder) => embedder.takes_instruction(),
+            Self::Reranker(reranker) => reranker.takes_instruction(),
+        }
+    }
 }
 
 /// A model and what is to be said of it.
@@ -177,7 +188,7 @@ fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
 
 /// True where `modules.json` asks for pooling; that of a reranker asks for a score.
 fn pools(folder: &Path) -> bool {
-    let modules = std::fs::read_to_string(folder.join("modules.json")).unwrap_or_default();
+    let modules = std::fs::read_to_string(folder.join(MODULES)).unwrap_or_default();
     let modules: serde_json::Value = serde_json::from_str(&modules).unwrap_or_default();
     let pools = |module: &serde_json::Value| module["type"].as_str().is_some_and(|kind| kind.ends_with("Pooling"));
     modules.as_array().is_some_and(|modules| modules.iter().any(pools))

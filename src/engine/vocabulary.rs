@@ -13,6 +13,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use super::checkpoint::gguf::Metadata;
+use super::checkpoint::names::TOKENIZER;
 use super::checkpoint::{Checkpoint, Description};
 
 /// How Qwen2 and Qwen3 cut text into words, as their tokenizer.json has it; GGUF files only say `qwen2`.
@@ -45,7 +46,7 @@ impl Vocabulary {
     /// When it is missing, damaged, or of a kind that Qwen3 does not have.
     pub(super) fn open(checkpoint: &Checkpoint) -> Result<Self> {
         match &checkpoint.description {
-            Description::Folder(_) => Self::from_json(&checkpoint.path.join("tokenizer.json")),
+            Description::Folder(_) => Self::from_json(&checkpoint.path.join(TOKENIZER)),
             Description::Gguf(metadata) => {
                 Self::from_gguf(metadata).with_context(|| format!("cannot use {}", checkpoint.path.display()))
             }

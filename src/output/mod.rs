@@ -7,6 +7,7 @@ mod jsonl;
 mod notmuch;
 mod page;
 mod part;
+mod place;
 mod table;
 mod target;
 mod texts;
@@ -25,11 +26,12 @@ use crate::record::{DECIMALS, Verdict};
 pub use self::csv::CsvRecords;
 pub use jsonl::JsonlRecords;
 pub use notmuch::NotmuchRecords;
+pub use place::{Place, Shown};
 pub use table::TableRecords;
 pub use target::Target;
 pub use texts::Texts;
 pub use tsv::TsvRecords;
-pub use written::{Place, Written};
+pub use written::Written;
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +98,7 @@ impl TextFormat {
     /// # Errors
     /// When the line is no such record.
     pub fn place(self, line: &[u8], _: &[u8]) -> Result<Place> {
-        written::json_place(line)
+        place::of_json(line)
     }
 
     /// As [`Format::check_resumable`].
@@ -124,9 +126,9 @@ impl Format {
     /// When the line is no such record, or the format does not say which document a line is about.
     pub fn place(self, line: &[u8], header: &[u8]) -> Result<Place> {
         match self {
-            Self::Jsonl => written::json_place(line),
-            Self::Csv => written::row_place(line, header, Some(b',')),
-            Self::Tsv => written::row_place(line, header, None),
+            Self::Jsonl => place::of_json(line),
+            Self::Csv => place::of_row(line, header, Some(b',')),
+            Self::Tsv => place::of_row(line, header, None),
             Self::Table | Self::Notmuch => bail!("it does not say which document it is about"),
         }
     }

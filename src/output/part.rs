@@ -45,8 +45,8 @@ pub(super) fn clear_others(path: &Path, own: &Path, keep: bool) -> Result<()> {
         lock(&OpenOptions::new().read(true).write(true).open(&other)?)?;
         if keep {
             bail!(
-                "a run with other labels, other flags or another version of mailsort was stopped and has left {}; run \
-                 without --resume to write the output anew",
+                "a run with other labels, other flags, another model or device, or another version of mailsort was \
+                 stopped and has left {}; run without --resume to write the output anew",
                 other.display()
             );
         }

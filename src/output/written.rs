@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
 
 /// The complete lines of an output, one after the other.
 pub struct Written {
@@ -17,19 +16,6 @@ pub struct Written {
     /// The line behind them that was torn off, as far as it is there.
     torn: Vec<u8>,
     path: PathBuf,
-}
-
-/// What of a record is needed to find its document again.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-pub struct Place {
-    /// The document's source, as it stands in the record.
-    pub source: String,
-    /// Its position in the source.
-    pub index: u64,
-    /// Its Message-ID, as it stands in the record.
-    pub id: Option<String>,
-    /// The error, if the document has no verdict.
-    pub error: Option<String>,
 }
 
 /// No record is longer: a mail is read up to 32 MiB, of which cleaning may name as much again, and JSON escapes.
@@ -123,39 +109,6 @@ fn end_of_lines(file: &mut File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The place in a line of JSON.
-///
-/// # Errors
-/// When the line is no record.
-pub(super) fn json_place(line: &[u8]) -> Result<Place> {
-    serde_json::from_slice(line).context("it is no record of mailsort")
-}
-
-/// The place in a row of values with the columns `source`, `index`, `id` and `error`: separated by `comma` and quoted, or by
-/// tabs and not.
-///
-/// # Errors
-/// When the row does not read as the header says.
-pub(super) fn row_place(line: &[u8], header: &[u8], comma: Option<u8>) -> Result<Place> {
-    let read = |bytes| -> Result<csv::StringRecord> {
-        let mut form = csv::ReaderBuilder::new();
-        form.has_headers(false).delimiter(comma.unwrap_or(b'\t')).quoting(comma.is_some());
-        let mut reader = form.from_reader(bytes);
-        reader.records().next().context("it is empty")?.context("it is no row of mailsort")
-    };
-    let (names, cells) = (read(header)?, read(line)?);
-    let cell = |name: &str| {
-        let at = names.iter().position(|column| column == name);
-        at.and_then(|at| cells.get(at)).with_context(|| format!("it has no column {name}"))
-    };
-    Ok(Place {
-        source: cell("source")?.to_string(),
-        index: cell("index")?.parse().context("its index is no number")?,
-        id: Some(cell("id")?.to_string()).filter(|id| !id.is_empty()),
-        error: Some(cell("error")?.to_string()).filter(|error| !error.is_empty()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -188,17 +141,5 @@ mod tests {
         assert!(!written(b"my notes").skip_header(b"").unwrap());
         assert!(written(b"{\"sour").skip_header(b"").unwrap());
         assert!(written(b"").skip_header(b"").unwrap());
-    }
-
-    #[test]
-    fn places() {
-        let place = json_place(b"{\"source\":\"a\",\"index\":3,\"id\":null,\"error\":\"no text\"}\n").unwrap();
-        assert_eq!(place, Place { source: "a".into(), index: 3, id: None, error: Some("no text".into()) });
-        let place = row_place(b"\"a,b\",3,<c>,\n", b"source,index,id,error\n", Some(b',')).unwrap();
-        assert_eq!(place, Place { source: "a,b".into(), index: 3, id: Some("<c>".into()), error: None });
-        let place = row_place(b"a\t4\t\tno \"text\"\n", b"source\tindex\tid\terror\n", None).unwrap();
-        assert_eq!(place, Place { source: "a".into(), index: 4, id: None, error: Some("no \"text\"".into()) });
-        assert!(row_place(b"a\n", b"source,index,error\n", Some(b',')).is_err());
-        assert!(json_place(b"[1]\n").is_err());
     }
 }

@@ -43,6 +43,17 @@ fn bad_input_is_told_what_is_wrong() {
         let builtin = mailsort(["classify", INBOX, "-l", "labels/mail.txt"]).args(flags);
         refused(builtin, &[flags[0], "has no meaning for the built-in model"]);
     }
+    // What encoders have not, unless a model beside them has it.
+    for (name, flags) in [("tiny-bert", ["--dtype", "bf16"]), ("tiny-bert-reranker", ["--batch-tokens", "64"])] {
+        refused(classify(name).args(flags), &[flags[0], "has no meaning for", name, "leave out"]);
+        succeeds(classify("tiny-reranker").args(flags).args([
+            "--shortlist",
+            "2",
+            "--shortlist-model",
+            &model("tiny-bert"),
+        ]));
+    }
+    succeeds(classify("tiny-bert").args(["--dtype", "f32"]));
     refused(mailsort(labels).args([&model("tiny-reranker"), "--threshold", "1.5"]), &["--threshold 1.5"]);
     refused(mailsort(labels).args([&model("tiny-reranker-old-q8_0.gguf")]), &["cls.output.weight"]);
 }
@@ -260,5 +271,40 @@ fn caches_that_cannot_be_used() {
     assert_eq!(succeeds(with("a.cache")), plain);
     let other = with("a.cache").args(["--max-tokens", "30"]);
     let (status, _, stderr) = said(other);
-    assert!(status == Some(0) && stderr.contains("read-only; the cache is not used from here on"), "{stderr}");
+    assert!(status == Some(0) && stderr.contains("read-only; nothing more is kept in the cache"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cache_that_cannot_be_written_is_read_to_the_end() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let row = |text: &str| format!("{}\n", serde_json::json!({ "text": text }));
+    // More than are scored together, and a new one among the first.
+    let old = row("please pay the invoice").repeat(40);
+    fs::write(path("old.jsonl"), &old).unwrap();
+    fs::write(path("all.jsonl"), row("where is my parcel") + &old).unwrap();
+    for (model, table) in [("tiny-reranker", "scores"), ("tiny-bert", "vectors")] {
+        let cache = path(table);
+        let run = |mails: &str| {
+            let run = mailsort(["classify", "--label", "invoice", "--label", "meeting", "--device", "cpu"]);
+            run.args(["--model", &self::model(model), "--cache", &cache, &path(mails)])
+        };
+        succeeds(run("old.jsonl"));
+        // Numbers that the model would never give show what was taken from the cache.
+        let database = rusqlite::Connection::open(&cache).unwrap();
+        database.execute(&format!("UPDATE {table} SET value = zeroblob(length(value))"), []).unwrap();
+        drop(database);
+        let known = records(run("old.jsonl"))[0]["labels"].clone();
+        fs::set_permissions(&cache, fs::Permissions::from_mode(0o444)).unwrap();
+        let (status, stdout, stderr) = said(run("all.jsonl").unprivileged());
+        assert_eq!(status, Some(0), "{stderr}");
+        assert_eq!(stderr.matches("nothing more is kept in the cache, and what it holds is still used").count(), 1);
+        let found: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_ne!(found[0]["labels"], known, "{model}: the new one");
+        let taken = found[1..].iter().filter(|record| record["labels"] == known).count();
+        assert_eq!(taken, 40, "{model}");
+    }
 }

@@ -158,7 +158,7 @@ fn a_part_of_other_flags_is_not_gone_on_with() {
     let other = || classify(&inputs, &output).args(["-t", "0.01"]);
     let refused = other().args(["--resume"]).output();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("a run with other labels, other flags"));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("other flags, another model or device, or"));
     assert!(fs::read(&part).unwrap() == before);
     assert!(other().output().status.success());
     assert!(part_of(&output).is_none(), "what nobody goes on with is cleared away");
@@ -201,6 +201,24 @@ fn errors_written_before_count() {
     let again = run();
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8(again.stderr).unwrap().contains("1 of 4 documents got no verdict"));
+    // One that would get a verdict now, but stands there without one.
+    fs::write(&mails, mail.repeat(3)).unwrap();
+    fs::remove_file(&output).unwrap();
+    assert_eq!(run().status.code(), Some(0));
+    let whole = fs::read_to_string(&output).unwrap();
+    let failed = failed_record(&mails, 0) + whole.split_once('\n').unwrap().1;
+    fs::write(&output, &failed).unwrap();
+    let again = run();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("1 of 3 documents got no verdict (1 written before)"));
+    assert_eq!(fs::read_to_string(&output).unwrap(), failed);
+}
+
+/// What stands in an output where the model failed.
+fn failed_record(mails: &Path, index: u64) -> String {
+    let source = serde_json::to_string(mails).unwrap();
+    let rest = r#""id":null,"error":"model failed: the device is lost""#;
+    format!("{{\"source\":{source},\"index\":{index},{rest}}}\n")
 }
 
 #[cfg(unix)]
@@ -328,8 +346,7 @@ fn a_last_record_on_which_the_model_failed_is_made_anew() {
     assert!(run().output().status.success());
     let whole = fs::read_to_string(&output).unwrap();
     let mut lines: Vec<&str> = whole.split_inclusive('\n').collect();
-    let failed = "{\"source\":SOURCE,\"index\":3,\"id\":null,\"error\":\"model failed: the device is lost\"}\n";
-    let failed = failed.replace("SOURCE", &serde_json::to_string(&mails).unwrap());
+    let failed = failed_record(&mails, 3);
     lines[3] = &failed;
     // Behind it nothing was written, or a line was torn.
     for torn in ["", "{\"source\":"] {

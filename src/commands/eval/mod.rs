@@ -72,11 +72,12 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         None => model::plan(engine, &report, &downloads)?,
     };
     let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
-    let Ready { scorer, .. } = match classifier {
-        Some(classifier) => classifier.load(&plan, &report)?,
-        None => plan.load(slice::from_ref(&set), false, &report)?,
-    };
+    let Ready { scorer, .. } = pool.install(|| match classifier {
+        Some(classifier) => classifier.load(&plan, &report),
+        None => plan.load(slice::from_ref(&set), false, &report),
+    })?;
     let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
+    report.begin();
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
     let rows = truth::rows(&set, &judged, &scored.verdicts);
     let evaluation = Evaluation::new(&rows, set.labels.len());

@@ -38,6 +38,8 @@ impl Embeddings {
         let Some(memory) = &self.memory else {
             return self.engine.embed(texts, instruct, self.max_tokens);
         };
+        // What the model does not read makes no other vector.
+        let instruct = instruct.filter(|_| self.engine.takes_instruction());
         let asked = Asked { instruct, max_tokens: self.max_tokens };
         let dims = self.engine.dims();
         let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();

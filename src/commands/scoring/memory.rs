@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
 use crate::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
 use crate::engine::{Embedding, LabelText};
@@ -16,9 +16,12 @@ const PROMPTS: &str = "2";
 pub(in crate::commands) struct Memory {
     cache: Arc<Cache>,
     model: Arc<ModelKey>,
-    /// What went wrong first. The run goes on without the cache from then on.
+    /// What went wrong last, and what becomes of the cache.
     trouble: Mutex<Option<String>>,
-    given_up: AtomicBool,
+    /// True when nothing more is read, nor written: the file is damaged or gone.
+    unread: AtomicBool,
+    /// True when nothing more is written. What a full disk or a read-only file holds can be read all the same.
+    unwritten: AtomicBool,
 }
 
 /// What a score is asked for.
@@ -31,10 +34,11 @@ pub(super) struct Asked<'a> {
 impl Memory {
     /// The results of `model` in `cache`.
     pub(in crate::commands) fn new(cache: Arc<Cache>, model: ModelKey) -> Self {
-        Self { cache, model: Arc::new(model), trouble: Mutex::default(), given_up: AtomicBool::new(false) }
+        let (unread, unwritten) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { cache, model: Arc::new(model), trouble: Mutex::default(), unread, unwritten }
     }
 
-    /// What went wrong, once.
+    /// What went wrong and what becomes of the cache, once.
     pub(in crate::commands) fn trouble(&self) -> Option<String> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -55,17 +59,17 @@ impl Memory {
 
     /// The scores that are known.
     pub(super) fn scores(&self, keys: &[Key]) -> Vec<Option<Score>> {
-        self.tried(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()])
+        self.read(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()])
     }
 
     /// Keeps scores.
     pub(super) fn keep_scores(&self, scores: &[(Key, Score)]) {
-        self.tried(|cache| cache.put_scores(scores));
+        self.write(|cache| cache.put_scores(scores));
     }
 
     /// The vectors that are known.
     pub(super) fn vectors(&self, keys: &[Key]) -> Vec<Option<Embedding>> {
-        let found = self.tried(|cache| cache.vectors(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        let found = self.read(|cache| cache.vectors(keys)).unwrap_or_else(|| vec![None; keys.len()]);
         let embedding = |vector: Vector| Embedding {
             vector: vector.values,
             tokens: vector.tokens as usize,
@@ -82,19 +86,31 @@ impl Memory {
             truncated: embedding.truncated,
         };
         let vectors: Vec<(Key, Vector)> = vectors.into_iter().map(|(key, made)| (key, vector(made))).collect();
-        self.tried(|cache| cache.put_vectors(&vectors));
+        self.write(|cache| cache.put_vectors(&vectors));
     }
 
-    fn tried<T>(&self, action: impl FnOnce(&Cache) -> Result<T>) -> Option<T> {
-        if self.given_up.load(Ordering::Relaxed) {
+    fn read<T>(&self, action: impl FnOnce(&Cache) -> Result<T>) -> Option<T> {
+        if self.unread.load(Ordering::Relaxed) {
             return None;
         }
-        let error = match action(&self.cache) {
-            Ok(done) => return Some(done),
-            Err(error) => error,
+        let failed = |error: &Error| {
+            self.unread.store(true, Ordering::Relaxed);
+            self.complain(error, "the cache is not used from here on");
         };
-        self.given_up.store(true, Ordering::Relaxed);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
-        None
+        action(&self.cache).inspect_err(failed).ok()
+    }
+
+    fn write(&self, action: impl FnOnce(&Cache) -> Result<()>) {
+        if self.unread.load(Ordering::Relaxed) || self.unwritten.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = action(&self.cache) {
+            self.unwritten.store(true, Ordering::Relaxed);
+            self.complain(&error, "nothing more is kept in the cache, and what it holds is still used");
+        }
+    }
+
+    fn complain(&self, error: &Error, so: &str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}; {so}"));
     }
 }

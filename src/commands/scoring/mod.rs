@@ -85,7 +85,7 @@ impl Scoring {
 
     /// What a user should know since this was last asked, though the run goes on.
     pub(super) fn troubles(&self) -> Vec<String> {
-        let cache = self.scorer.trouble().map(|why| format!("{why}; the cache is not used from here on"));
+        let cache = self.scorer.trouble();
         let batch = self.taken_apart.get().filter(|_| !self.said.swap(true, Ordering::Relaxed));
         cache.into_iter().chain(batch.cloned()).collect()
     }

@@ -48,8 +48,11 @@ impl Pairs {
         shortlist: Option<(Vectors, usize)>,
         memory: Option<Memory>,
     ) -> Result<Self> {
+        // What the model does not read makes no other task, nor another key of the cache.
+        let read = |instruct: &Option<String>| instruct.clone().filter(|_| engine.takes_instruction());
+        let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
         let mut tasks: Vec<Asking> = Vec::new();
-        for (at, (set, instruct)) in sets.iter().zip(instructs).enumerate() {
+        for (at, (set, instruct)) in sets.iter().zip(&instructs).enumerate() {
             let known = tasks.iter().position(|known| known.task.instruct == *instruct);
             let known = known.unwrap_or_else(|| {
                 let task = Task { instruct: instruct.clone(), labels: Vec::new() };

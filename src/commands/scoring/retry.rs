@@ -44,7 +44,7 @@ impl Scoring {
 
 /// Runs the model; a panic in it is an error like others.
 fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
-    guard::catch(run).unwrap_or_else(|said| Err(anyhow!("the model panicked, which is a bug: {said}")))
+    guard::catch_bug(run).unwrap_or_else(|said| Err(anyhow!("the model panicked, which is a bug: {said}")))
 }
 
 /// An error in one line: of what drivers and libraries say only the first line is for people, behind it may be a trace.
@@ -143,8 +143,10 @@ mod tests {
         // Alone or among others of its kind, it is the same.
         assert_eq!(outcomes(&scoring, &["some poison"]).unwrap(), [poisoned]);
         assert_eq!(outcomes(&scoring, &["some poison", "more poison"]).unwrap(), [poisoned; 2]);
-        let panicked = "model failed: the model panicked, which is a bug: as the mail says";
-        assert_eq!(outcomes(&scoring, &["one", "panic"]).unwrap()[1], panicked);
+        let panicked =
+            "model failed: the model panicked, which is a bug: as the mail says (src/commands/scoring/retry.rs:";
+        let found = &outcomes(&scoring, &["one", "panic"]).unwrap()[1];
+        assert!(found.starts_with(panicked), "{found}");
         assert_eq!(scoring.troubles().len(), 1, "that it took longer is said");
     }
 

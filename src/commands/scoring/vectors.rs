@@ -38,9 +38,11 @@ impl Vectors {
         memory: Option<Memory>,
     ) -> Result<Self> {
         let embeddings = Embeddings::new(engine, max_tokens, memory);
+        let read = |instruct: &Option<String>| instruct.clone().filter(|_| embeddings.engine.takes_instruction());
+        let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
         let mut distinct: Vec<Option<String>> = Vec::new();
         let mut made = Vec::new();
-        for (set, instruct) in sets.iter().zip(instructs) {
+        for (set, instruct) in sets.iter().zip(&instructs) {
             let known = distinct.iter().position(|known| known == instruct).unwrap_or(distinct.len());
             if known == distinct.len() {
                 embeddings.engine.check(instruct.as_deref())?;

@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let pool = stream::pool(run.threads)?;
     let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?.samples, &report)?;
     let plan = model::plan(engine, &report, &downloads)?;
-    let opened = plan.load_embedding(&report)?;
+    let opened = pool.install(|| plan.load_embedding(&report))?;
     let reads_words = match learning.ngrams {
         NGrams::Auto => !plan.is_slow(),
         NGrams::On => true,
@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let stop = Stop::listen()?;
     let piece = if plan.is_slow() { plan.piece() } else { FAST_PIECE };
     let how = How { instruct: engine.instruct.as_deref(), reads_words, piece, pool: &pool };
+    report.begin();
     let embedded = embedded(&opened, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
         report.stopped("nothing was written");
@@ -136,7 +137,7 @@ fn embedded(
             }
         }
         if let Some(trouble) = embeddings.trouble() {
-            report.warn(format_args!("{trouble}; the cache is not used from here on"));
+            report.warn(trouble);
         }
         report.tick();
     }

@@ -86,6 +86,10 @@ impl Embedder for Builtin {
         2 * self.weights.dims
     }
 
+    fn takes_instruction(&self) -> bool {
+        false
+    }
+
     fn embed(&self, texts: &[String], _: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
         // What all texts of a language share tells nothing about labels, so their mean is taken away.
         let centred = |text: &String| {

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::names::CONFIG;
+
 /// The shape of a Qwen3 trunk. Names follow `config.json` of the released models.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Qwen3Config {
@@ -74,7 +76,7 @@ impl Family {
 /// # Errors
 /// When it is missing or no JSON.
 pub fn read(folder: &Path) -> Result<Value> {
-    let path = folder.join("config.json");
+    let path = folder.join(CONFIG);
     let shown = path.display();
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and .safetensors files")

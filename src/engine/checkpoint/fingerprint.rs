@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rayon::prelude::*;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use super::names::{CONFIG, INDEX, MODULES, OPTIONAL, TOKENIZER};
+use super::weights;
 
 /// Bytes that one thread hashes at a time: a file's fingerprint is the hash of their hashes.
 const CHUNK: u64 = 8 << 20;
@@ -46,29 +50,33 @@ fn hash(file: &Path, start: u64, length: u64) -> Result<[u8; 32]> {
     Ok(Sha256::digest(&bytes).into())
 }
 
-/// The files that a model is read from, by name.
+/// The files that a model is read from, by name. What else lies beside them is none of it, such as a classifier that was
+/// trained on it and written there.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let named = || format!("cannot read the folder {}", path.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(path).with_context(named)? {
-        let file = entry.with_context(named)?.path();
-        if file.is_dir() {
-            // Pooling of encoders is described there.
-            let inner = file.join("config.json");
-            files.extend(inner.is_file().then_some(inner));
-        } else if file.extension().is_some_and(|ending| ending == "safetensors" || ending == "json") {
-            files.push(file);
-        }
-    }
+    let described = [CONFIG, TOKENIZER, INDEX].into_iter().chain(OPTIONAL).map(|name| path.join(name));
+    let described = described.chain(steps(path).map(|step| path.join(step).join(CONFIG)));
+    let mut files = weights::files(path)?;
+    files.extend(described.filter(|file| file.is_file()));
     files.sort();
+    files.dedup();
     Ok(files)
+}
+
+/// The folders of the steps that an encoder was published with, of which one may describe the pooling.
+fn steps(path: &Path) -> impl Iterator<Item = String> + use<> {
+    let modules = std::fs::read(path.join(MODULES)).unwrap_or_default();
+    // A list that does not read is refused where it is followed.
+    let modules: Vec<Value> = serde_json::from_slice(&modules).unwrap_or_default();
+    let inside = |step: &String| !step.is_empty() && !step.contains(['/', '\\']) && step != "..";
+    modules.into_iter().filter_map(|module| module["path"].as_str().map(String::from)).filter(inside)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::{POOLING, WEIGHTS};
     use super::*;
 
     #[test]
@@ -114,5 +122,34 @@ mod tests {
         one[50_001] = 8;
         std::fs::write(&file, one).unwrap();
         assert_ne!(fingerprint(folder.path()).unwrap(), before);
+    }
+
+    #[test]
+    fn only_what_is_opened_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+            fingerprint(folder.path()).unwrap()
+        };
+        let one = write(WEIGHTS, "all");
+        for foreign in ["clf.json", "notes.txt", "openvino/config.json", "other.safetensors", "vocab.json"] {
+            assert_eq!(write(foreign, "{}"), one, "{foreign}");
+        }
+        let mut seen = vec![one];
+        let modules = r#"[{"path": "pool", "type": "a.Pooling"}, {"path": "../x"}]"#;
+        let own =
+            [CONFIG, TOKENIZER, "sentence_bert_config.json", POOLING, "pool/config.json"].map(|name| (name, "{}"));
+        for (name, text) in [(MODULES, modules)].into_iter().chain(own) {
+            let changed = write(name, text);
+            assert!(!seen.contains(&changed), "{name}");
+            seen.push(changed);
+        }
+        // Where an index names shards, those are the weights.
+        write("a.safetensors", "some");
+        let sharded = write(INDEX, r#"{"weight_map": {"w": "a.safetensors"}}"#);
+        assert_eq!(write(WEIGHTS, "others"), sharded);
+        assert_ne!(write("a.safetensors", "more"), sharded);
     }
 }

@@ -5,6 +5,7 @@ pub mod config;
 mod fingerprint;
 pub mod gguf;
 mod map;
+pub(super) mod names;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
 use super::map::Mapped;
+use super::names::{INDEX, WEIGHTS};
 
 /// How the numbers of a tensor are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -234,8 +235,8 @@ impl Weights {
 }
 
 /// The safetensors files of a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let index = folder.join("model.safetensors.index.json");
+pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let index = folder.join(INDEX);
     if index.exists() {
         let present = |name: String| {
             let path = folder.join(name);
@@ -244,10 +245,10 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         };
         return shards(&index)?.into_iter().map(present).collect();
     }
-    let single = folder.join("model.safetensors");
+    let single = folder.join(WEIGHTS);
     ensure!(
         single.exists(),
-        "{} holds no model.safetensors nor model.safetensors.index.json; weights in other formats (.bin, .pt) are never \
+        "{} holds no {WEIGHTS} nor {INDEX}; weights in other formats (.bin, .pt) are never \
          opened",
         folder.display()
     );

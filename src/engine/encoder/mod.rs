@@ -135,6 +135,10 @@ impl Embedder for Encoder {
         self.shape.hidden_size
     }
 
+    fn takes_instruction(&self) -> bool {
+        self.recipe.prompts.has_task
+    }
+
     fn check(&self, instruct: Option<&str>) -> Result<()> {
         self.room(&self.recipe.prompts.asking(instruct)).map(drop)
     }

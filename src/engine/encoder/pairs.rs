@@ -94,11 +94,15 @@ impl Reranker for PairEncoder {
         self.shape.longest()
     }
 
+    /// These models were trained without one.
+    fn takes_instruction(&self) -> bool {
+        false
+    }
+
     fn check(&self, task: &Task) -> Result<()> {
         self.tasks.labels(task, |label| self.label(label)).map(drop)
     }
 
-    /// These models were trained without an instruction, and read none.
     fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
         let labels = self.tasks.labels(task, |label| self.label(label))?;
         let most = max_tokens.min(self.shape.longest());

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::engine::checkpoint::names::{MODULES, POOLING};
+
 /// Which of the last hidden states become the vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pooling {
@@ -115,10 +117,10 @@ fn is_e5(name: &str) -> bool {
 
 /// The folder of the pooling step, after checking that there is no step that mailsort does not have.
 fn pooling_folder(folder: &Path) -> Result<Option<String>> {
-    if !folder.join("modules.json").exists() {
-        return Ok(folder.join("1_Pooling/config.json").exists().then(|| "1_Pooling".to_string()));
+    if !folder.join(MODULES).exists() {
+        return Ok(folder.join(POOLING).exists().then(|| "1_Pooling".to_string()));
     }
-    let modules = read(folder, "modules.json")?;
+    let modules = read(folder, MODULES)?;
     let modules = modules.as_array().context("modules.json is not a list")?;
     let mut found = None;
     for module in modules {

@@ -7,6 +7,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use crate::engine::checkpoint::names::TOKENIZER;
+
 /// Stands before the names of special tokens, so that no text spells them. Unicode promises never to make it a character;
 /// where a text has it all the same, it becomes a space.
 const UNSPELLABLE: char = '\u{FFFF}';
@@ -57,7 +59,7 @@ impl Tokens {
     /// # Errors
     /// When it is missing, damaged, or puts nothing around texts.
     pub(super) fn open(folder: &Path, lower_case: bool) -> Result<Self> {
-        let path = folder.join("tokenizer.json");
+        let path = folder.join(TOKENIZER);
         let shown = path.display();
         let text = std::fs::read(&path).with_context(|| {
             format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and weights")

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde_json::Value;
 
-use super::choose::{CONFIG, INDEX, MODULES, POOLING, TOKENIZER, WEIGHTS};
 use super::names::{is_commit, is_gguf};
+use crate::engine::checkpoint::names::{CONFIG, INDEX, MODULES, POOLING, TOKENIZER, WEIGHTS};
 use crate::engine::checkpoint::shards;
 
 /// The branch that is meant where none is named.

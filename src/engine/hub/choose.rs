@@ -3,26 +3,7 @@
 use anyhow::{Result, bail, ensure};
 
 use super::names::{is_gguf, is_safe};
-
-pub(super) const CONFIG: &str = "config.json";
-pub(super) const TOKENIZER: &str = "tokenizer.json";
-pub(super) const WEIGHTS: &str = "model.safetensors";
-/// Names the files of weights that are in several.
-pub(super) const INDEX: &str = "model.safetensors.index.json";
-/// Says that an encoder was published with its pooling.
-pub(super) const MODULES: &str = "modules.json";
-/// How vectors are pooled, where [`MODULES`] names its folder.
-pub(super) const POOLING: &str = "1_Pooling/config.json";
-/// Files that a model may lack. For encoders they say how the vector is made.
-pub(super) const OPTIONAL: [&str; 7] = [
-    "tokenizer_config.json",
-    MODULES,
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
-    "sentence_roberta_config.json",
-    "sentence_xlm-roberta_config.json",
-    POOLING,
-];
+use crate::engine::checkpoint::names::{CONFIG, INDEX, OPTIONAL, TOKENIZER, WEIGHTS};
 
 /// What to fetch of a repository.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,6 +52,7 @@ fn list(ggufs: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::checkpoint::names::MODULES;
 
     fn chosen(there: &[&str], wanted: Option<&str>) -> Result<Choice> {
         choose(&there.iter().map(|name| name.to_string()).collect::<Vec<_>>(), wanted)

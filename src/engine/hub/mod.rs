@@ -24,6 +24,7 @@ use remote::Remote;
 use settings::Settings;
 use transfer::{Transfer, persist};
 
+use crate::engine::checkpoint::names::INDEX;
 use crate::engine::checkpoint::shards;
 
 /// A model on this machine.
@@ -249,7 +250,7 @@ impl Asked<'_> {
         let transfer = Transfer { remote: &remote, folder: &folder, snapshot: &snapshot, progress };
         for name in &files {
             transfer.get(name)?;
-            if name == choose::INDEX {
+            if name == INDEX {
                 for shard in shards(&snapshot.path.join(name))? {
                     transfer.get(&shard)?;
                 }

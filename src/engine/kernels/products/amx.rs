@@ -5,6 +5,7 @@
 //! TDPBSSD.
 
 mod permission;
+mod tiles;
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -15,6 +16,7 @@ use super::super::scratch::with_scratch;
 use super::tasks::Task;
 
 pub(super) use permission::is_available;
+use tiles::{Bf16, Bytes, Tiles};
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
@@ -36,63 +38,14 @@ const Q8_0_ROWS: usize = 9 * ROWS;
 /// Blocks that are multiplied with all rows before the next are: so much of a panel stays in the nearest cache.
 const CHUNK: usize = 8;
 
-/// Shapes of the eight tiles, as LDTILECFG reads them.
-#[repr(C, align(64))]
-struct Shapes {
-    palette: u8,
-    start: u8,
-    reserved: [u8; 14],
-    /// Bytes of a row of each tile.
-    bytes: [u16; 16],
-    rows: [u8; 16],
-}
-
-/// Sums are tiles 0 to 3, rows 4 and 5, weights 6 and 7.
-const fn shapes(row_bytes: u16, weight_rows: u8) -> Shapes {
-    let (sum, row, weight) = (4 * LANES as u16, row_bytes, 4 * LANES as u16);
-    let rows = ROWS as u8;
-    Shapes {
-        palette: 1,
-        start: 0,
-        reserved: [0; 14],
-        bytes: [sum, sum, sum, sum, row, row, weight, weight, 0, 0, 0, 0, 0, 0, 0, 0],
-        rows: [rows, rows, rows, rows, rows, rows, weight_rows, weight_rows, 0, 0, 0, 0, 0, 0, 0, 0],
-    }
-}
-
-/// A block of 32 inputs: as bf16, and as bytes.
-const BF16: &Shapes = &shapes(64, 16);
-const BYTES: &Shapes = &shapes(32, 8);
-
-/// The tiles of this thread, shaped. Dropped, they are free, and the system has nothing to save.
-struct Tiles;
-
-impl Tiles {
-    /// # Panics
-    /// Without [`is_available`].
-    #[allow(unsafe_code)]
-    fn shaped(shapes: &'static Shapes) -> Self {
-        assert!(is_available());
-        // SAFETY: the processor has tiles and the process may use them; the shapes are ones that palette 1 allows.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) shapes, options(nostack, readonly, preserves_flags)) };
-        Self
-    }
-}
-
-impl Drop for Tiles {
-    #[allow(unsafe_code)]
-    fn drop(&mut self) {
-        // SAFETY: as there are `Tiles`, the processor has the instruction.
-        unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
-    }
-}
-
 /// The products of a task of bf16, of whose rows so many parts are added up.
 ///
 /// # Panics
 /// Without [`is_available`].
+#[allow(unsafe_code)]
 pub(super) fn bf16(task: Task, parts: usize) {
-    let tiles = Tiles::shaped(BF16);
+    // SAFETY: nothing below shapes tiles, and callers of this room have none.
+    let tiles = unsafe { Tiles::<Bf16>::shaped() };
     let Task { panels, panel, rows, tile, mut output } = task;
     let chunks = (panel / BF16_BLOCK).div_ceil(CHUNK);
     with_scratch(output.len().next_multiple_of(SIDE * ROWS) * WIDTH, |sums| {
@@ -148,7 +101,7 @@ fn hand_out(output: &mut [&mut [f32]], sums: &[f32], column: usize) {
     }
 }
 
-impl Tiles {
+impl Tiles<Bf16> {
     /// One tile of rows with the weights of two. Shapes: `weights` [blocks, 16, width], `rows` [blocks or more, parts,
     /// rows, 16], `sums` [side, rows, lanes], which are added to where `go_on` says so.
     #[allow(unsafe_code)]
@@ -255,7 +208,9 @@ impl Tiles {
             );
         }
     }
+}
 
+impl Tiles<Bytes> {
     /// The sums of some blocks of bytes, of sixteen rows and one half of the outputs of a panel.
     ///
     /// Nothing waits for a block's sums before those of the others are on their way.
@@ -321,13 +276,14 @@ type Rows = [[u32; Q8_0_ROWS]; AHEAD];
 /// Without [`is_available`].
 #[allow(unsafe_code)]
 pub(super) fn q8_0(task: Task) {
-    let tiles = Tiles::shaped(BYTES);
+    // SAFETY: nothing below shapes tiles, and callers of this room have none.
+    let tiles = unsafe { Tiles::<Bytes>::shaped() };
     // SAFETY: what has tiles has AVX-512, and `is_available` asked.
     unsafe { q8_0_products(&tiles, task) }
 }
 
 #[target_feature(enable = "avx512f")]
-fn q8_0_products(tiles: &Tiles, task: Task) {
+fn q8_0_products(tiles: &Tiles<Bytes>, task: Task) {
     let Task { panels, panel, rows, tile, mut output } = task;
     let mut sums = [[Sums([[0; LANES]; ROWS]); AHEAD]; 2];
     for (at, panel) in panels.chunks_exact(panel).enumerate() {
@@ -346,7 +302,7 @@ fn q8_0_products(tiles: &Tiles, task: Task) {
 /// Sixteen rows and one half of the outputs of a panel. What is in `sums` is of no matter.
 #[target_feature(enable = "avx512f")]
 fn q8_0_tile(
-    tiles: &Tiles,
+    tiles: &Tiles<Bytes>,
     panel: &[Weights],
     half: usize,
     rows: &[Rows],
