@@ -14,6 +14,7 @@
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
+//! - `integrations`: the mail programs around us, each by a script that skips, saying so, where it is not installed
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
 //! - `models`: every kind of model through the real program, with cascade and cache
@@ -47,6 +48,7 @@ mod formats;
 mod golden;
 mod hostile;
 mod hub;
+mod integrations;
 mod mailboxes;
 mod mailsort;
 mod minilm;

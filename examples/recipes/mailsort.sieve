@@ -1,0 +1,8 @@
+# Pigeonhole with sieve_extprograms: `label` in sieve_filter_bin_dir is a script that runs
+# `mailsort filter --labels /etc/mailsort/labels.txt`.
+require ["vnd.dovecot.filter", "fileinto", "mailbox"];
+
+filter "label";
+if header :matches "X-Mailsort" "invoice;*" {
+    fileinto :create "invoices";
+}

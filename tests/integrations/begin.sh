@@ -1,0 +1,52 @@
+# Read by the scripts beside it: `begin PROGRAM PACKAGE` makes sure that a program is there, installing its package of Debian
+# where MAILSORT_INSTALL is set and we may, and makes a home with mails. Without the program the script ends with 77.
+set -eu
+mailsort=${MAILSORT:?names the program under test}
+here=$(cd "$(dirname "$0")" && pwd)
+recipes=$here/../../examples/recipes
+
+skip() {
+    echo "skipped: $1"
+    exit 77
+}
+
+fail() {
+    echo "FAILED: $1"
+    exit 1
+}
+
+begin() {
+    command -v "$1" > /dev/null || install "$2"
+    command -v "$1" > /dev/null || skip "$1 is not installed"
+    HOME=$(mktemp -d)
+    export HOME
+    trap 'rm -rf "$HOME"' EXIT
+    mkdir "$HOME/bin"
+    ln -s "$mailsort" "$HOME/bin/mailsort"
+    PATH=$HOME/bin:$PATH
+    export PATH
+    printf 'invoice: a bill, please pay the amount due\nmeeting: let us meet and talk, agenda\n' > "$HOME/labels.txt"
+    mail invoice 'Your invoice' 'Please pay the bill, the amount due is 20 Euro.' > "$HOME/invoice.eml"
+    mail meeting 'Our meeting' 'Can we meet on Thursday and talk about the agenda?' > "$HOME/meeting.eml"
+}
+
+install() {
+    [ -n "${MAILSORT_INSTALL:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 0
+    DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y --no-install-recommends \
+        -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o DPkg::Lock::Timeout=120 "$1" > /dev/null 2>&1 || true
+}
+
+# mail ID SUBJECT TEXT
+mail() {
+    printf 'From: a@example.org\nTo: me@example.org\nSubject: %s\nDate: Mon, 01 Jan 2024 10:00:00 +0000\n' "$2"
+    printf 'Message-ID: <%s@example.org>\nX-Mailsort: forged; score=1.0000; model=none\n\n%s\n' "$1" "$3"
+}
+
+# count FILES...: how many of them are there
+count() {
+    found=0
+    for file in "$@"; do
+        [ ! -f "$file" ] || found=$((found + 1))
+    done
+    echo "$found"
+}

@@ -1,0 +1,51 @@
+//! The mail programs around us, by the scripts of `tests/integrations/`: each runs a recipe of `examples/recipes/` with the
+//! real program, or says that it is not installed. With MAILSORT_INSTALL they install what they need from Debian's packages.
+
+use std::fs;
+use std::process::Command;
+
+use crate::mailsort::root;
+
+/// What a script ends with whose program is not there.
+const SKIPPED: i32 = 77;
+
+fn script(name: &str) {
+    let path = root().join("tests/integrations").join(name);
+    let output = Command::new("sh").arg(&path).env("MAILSORT", env!("CARGO_BIN_EXE_mailsort")).output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => return eprintln!("skipped: sh: {error}"),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(0) => {}
+        Some(SKIPPED) => eprintln!("{name}: {said}"),
+        code => panic!("{name} ended with {code:?}: {said}{complained}"),
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident: $file:literal,)*) => {
+        $(#[test] fn $name() { script($file); })*
+
+        #[test]
+        fn every_script_is_run() {
+            let mut found: Vec<String> = fs::read_dir(root().join("tests/integrations")).unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| name.ends_with(".sh") && name != "begin.sh").collect();
+            found.sort();
+            assert_eq!(found, [$($file),*]);
+        }
+    };
+}
+
+scripts! {
+    getmail: "getmail.sh",
+    maildrop: "maildrop.sh",
+    mutt: "mutt.sh",
+    notmuch: "notmuch.sh",
+    parallel: "parallel.sh",
+    pigeonhole: "pigeonhole.sh",
+    procmail: "procmail.sh",
+}
