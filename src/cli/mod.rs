@@ -2,6 +2,7 @@
 
 mod cache;
 mod choosing;
+mod daemon;
 mod eval;
 mod filter;
 mod labelled;
@@ -18,6 +19,7 @@ use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
 pub use choosing::{Choosing, Examples};
+pub use daemon::{Daemon, Serving};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, OrElse, Passing};
 pub use labelled::Samples;
@@ -45,6 +47,7 @@ impl Cli {
             Command::Classify(arguments) => arguments.run.threads,
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
+            Command::Daemon(arguments) => arguments.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }
@@ -106,6 +109,10 @@ pub enum Command {
     /// Put a header with its label into one mail, between stdin and stdout
     #[command(after_help = filter::HELP)]
     Filter(Box<Filter>),
+
+    /// Keep a model loaded for filters that ask about one mail each
+    #[command(after_help = daemon::HELP)]
+    Daemon(Box<Daemon>),
 
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]

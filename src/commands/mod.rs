@@ -5,6 +5,11 @@ mod chosen;
 mod classifier;
 mod classify;
 mod completions;
+#[cfg(unix)]
+mod daemon;
+#[cfg(not(unix))]
+#[path = "without_daemon.rs"]
+mod daemon;
 mod downloads;
 mod eval;
 mod filter;
@@ -39,6 +44,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Train(arguments) => train::run(arguments),
+        Command::Daemon(arguments) => daemon::run(arguments),
         Command::Filter(arguments) => filter::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),

@@ -1,6 +1,8 @@
 //! Labels and a model that are ready to sort mail, for the verbs that act on a verdict.
 
 use anyhow::Result;
+use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use super::chosen::Chosen;
 use super::model::Ready;
@@ -14,6 +16,8 @@ use crate::sorting::Rules;
 
 /// Sorts mail as `classify` does.
 pub(super) struct Sorter {
+    /// Where it works; `None` for one mail, which is not worth starting threads for.
+    pool: Option<ThreadPool>,
     scoring: Scoring,
     reading: Reading,
     sets: Vec<LabelSet>,
@@ -29,13 +33,15 @@ impl Sorter {
         choosing: &Choosing,
         engine: &Engine,
         cleaning: &Cleaning,
+        pool: Option<ThreadPool>,
         report: &Report,
         downloads: &Downloads,
     ) -> Result<Self> {
         let chosen = Chosen::read(choosing, engine, cleaning)?;
         let plan = chosen.plan(report, downloads)?;
         let model = chosen.id(&plan);
-        let Ready { scorer, .. } = chosen.load(&plan, false, report)?;
+        let load = || chosen.load(&plan, false, report);
+        let Ready { scorer, .. } = pool.as_ref().map_or_else(load, |pool| pool.install(load))?;
         let rules = |set: &LabelSet| Rules {
             names: set.labels.iter().map(|label| label.name.clone()).collect(),
             thresholds: (0..set.labels.len()).map(|at| set.threshold(at, choosing.threshold)).collect(),
@@ -44,7 +50,7 @@ impl Sorter {
         };
         let scoring = Scoring::new(scorer, chosen.sets.iter().map(rules).collect());
         let Chosen { sets, reading, .. } = chosen;
-        Ok(Self { scoring, reading, sets, model })
+        Ok(Self { pool, scoring, reading, sets, model })
     }
 
     /// The label sets, in the order of the rankings of a verdict.
@@ -63,6 +69,9 @@ impl Sorter {
     /// When the model cannot run.
     pub(super) fn sort(&self, raws: Vec<Result<Raw, Skip>>) -> Result<Vec<Verdict>> {
         let read = |raw: Result<Raw, Skip>| raw.and_then(|raw| intake::read(raw, &self.reading));
-        self.scoring.verdicts(raws.into_iter().map(read).collect())
+        match &self.pool {
+            Some(pool) => pool.install(|| self.scoring.verdicts(raws.into_par_iter().map(read).collect())),
+            None => self.scoring.verdicts(raws.into_iter().map(read).collect()),
+        }
     }
 }

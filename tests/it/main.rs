@@ -5,6 +5,7 @@
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
+//! - `daemon`: filters that ask a daemon: answers, refusals, and an end that loses nothing
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `eval`: every form of labelled samples and of reports, bars, baselines and comparisons
@@ -39,6 +40,7 @@ mod ci;
 mod classifier;
 mod classify;
 mod corpus;
+mod daemon;
 mod documents;
 mod errors;
 mod eval;

@@ -3,7 +3,7 @@
 //! It stands between a mail server and a mailbox, so whatever goes wrong in here, the mail must not: it comes out as it
 //! came in, or the mail system is told to try again.
 
-mod scored;
+mod answer;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ use crate::delivery::header::{self, Field};
 use crate::guard;
 use crate::output::Target;
 use crate::report::{Level, Progress, Report};
-use scored::{Answer, Found};
+pub(super) use answer::{Answer, Found, raw};
 
 /// EX_TEMPFAIL of sysexits.h: mail systems keep the mail and try again.
 const TRY_AGAIN: u8 = 75;
@@ -79,7 +79,7 @@ fn answer(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
     // Not joined: when it takes too long, the process ends without it.
     thread::Builder::new()
         .spawn(move || {
-            let answer = guard::catch(|| scored::answer(&own, mail));
+            let answer = guard::catch(|| answer::answer(&own, mail));
             drop(sender.send(answer.unwrap_or_else(|said| Err(anyhow!("mailsort has a bug: {said}")))));
         })
         .context("cannot start a thread")?;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::Filter;
+use crate::cli::{Filter, OrElse};
+use crate::commands::daemon::{self, Reply};
 use crate::commands::sorter::Sorter;
 use crate::intake::Raw;
 use crate::intake::sniff::Format;
@@ -67,9 +68,22 @@ pub(in crate::commands) fn raw(mail: Vec<u8>) -> Raw {
 /// # Errors
 /// When labels, model or daemon cannot be used, or the mail holds nothing to score.
 pub(super) fn answer(arguments: &Filter, mail: Vec<u8>) -> Result<Answer> {
+    let Filter { choosing, engine, cleaning, passing } = arguments;
+    if let Some(socket) = &passing.socket {
+        let is_last = passing.or_else == OrElse::Fail;
+        // Half of the time is left for ourselves.
+        let patience = if is_last { passing.timeout } else { passing.timeout / 2 };
+        match daemon::ask(socket, &mail, patience) {
+            Ok(Reply::Answer(answer)) => return Ok(answer),
+            Ok(Reply::Unscored(why)) => bail!("{why}"),
+            Ok(Reply::Refused(why)) if is_last => bail!("{why}"),
+            Err(error) if is_last => return Err(error),
+            Ok(Reply::Refused(_)) | Err(_) => {}
+        }
+    }
     let report = Report::new(Level::Quiet, Progress::Never);
-    let Filter { choosing, engine, cleaning, .. } = arguments;
-    let sorter = Sorter::load(choosing, engine, cleaning, &report, &Downloads::new(Level::Quiet, Progress::Never))?;
+    let sorter =
+        Sorter::load(choosing, engine, cleaning, None, &report, &Downloads::new(Level::Quiet, Progress::Never))?;
     let verdict = sorter.sort(vec![Ok(raw(mail))])?.pop().context("there is no verdict")?;
     Answer::new(&sorter, verdict)
 }

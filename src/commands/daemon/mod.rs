@@ -1,0 +1,120 @@
+//! `mailsort daemon`: a model that stays loaded, for filters that ask it about one mail each.
+//!
+//! One thread takes clients, one reads each of them, and one scores what has come in, several mails together. Nothing is
+//! without a bound: clients, waiting mails, their length, and the time that a client may take.
+
+mod listening;
+mod wire;
+
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use super::filter::{Answer, raw};
+use super::sorter::Sorter;
+use super::stream;
+use crate::cli::{Daemon, Serving};
+use crate::report::{Downloads, Report};
+use listening::Listening;
+
+pub(super) use wire::{Reply, ask};
+
+/// So many mails are scored together at most; those that wait longer wait for as many.
+const PIECE: usize = 16;
+
+/// A mail that waits for its answer.
+struct Waiting {
+    mail: Vec<u8>,
+    answer: Sender<Reply>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When labels, model or socket cannot be used, or the model fails for good.
+pub(super) fn run(arguments: &Daemon) -> Result<ExitCode> {
+    let Daemon { serving, choosing, engine, cleaning, run, talk } = arguments;
+    let (report, downloads) = (Report::new(talk.level(), talk.progress), Downloads::new(talk.level(), talk.progress));
+    // First, so that clients may wait while the model is loaded, and nothing is loaded for a socket that is taken.
+    let listening = Listening::open(serving.socket.as_deref())?;
+    let pool = stream::pool(run.threads)?;
+    let sorter = Sorter::load(choosing, engine, cleaning, Some(pool), &report, &downloads)?;
+    report.note(format_args!("listening on {}, with the model {}", listening.shown(), sorter.model()));
+    listening::ready();
+    let (sender, waiting) = mpsc::sync_channel(serving.queue);
+    thread::scope(|scope| -> Result<()> {
+        let taking = scope.spawn(|| take(&listening, sender, serving));
+        let scored = score(&sorter, &waiting, &report);
+        // Where the model failed, whoever waits or comes is told so.
+        drop(waiting);
+        if scored.is_err() {
+            listening.stop();
+        }
+        scored?;
+        taking.join().map_err(|_| anyhow::anyhow!("the thread that takes clients has died"))?
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes clients until a signal comes, and waits for those that are in hand.
+fn take(listening: &Listening, queue: SyncSender<Waiting>, serving: &Serving) -> Result<()> {
+    let clients = Arc::new(AtomicUsize::new(0));
+    // Each holds a thread and a mail.
+    let most = serving.queue + PIECE;
+    while let Some(stream) = listening.next()? {
+        if clients.fetch_add(1, Ordering::AcqRel) >= most {
+            clients.fetch_sub(1, Ordering::AcqRel);
+            wire::reply(&stream, &Reply::Refused("the daemon is busy".into()));
+            continue;
+        }
+        let (own, queue, most, patience) = (clients.clone(), queue.clone(), serving.max_size, serving.patience);
+        let serve = move || {
+            drop(stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_write_timeout(Some(patience))));
+            wire::reply(&stream, &serve(&stream, most, &queue));
+            drop(queue);
+            own.fetch_sub(1, Ordering::AcqRel);
+        };
+        if thread::Builder::new().spawn(serve).is_err() {
+            clients.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+    Ok(())
+}
+
+/// Reads one mail and waits for its answer.
+fn serve(stream: &UnixStream, most: usize, queue: &SyncSender<Waiting>) -> Reply {
+    let mail = match wire::read(stream, most) {
+        Ok(mail) => mail,
+        Err(error) => return Reply::Unscored(format!("{error:#}")),
+    };
+    let (answer, answered) = mpsc::channel();
+    match queue.try_send(Waiting { mail, answer }) {
+        Ok(()) => answered.recv().unwrap_or_else(|_| Reply::Refused("the daemon ends".into())),
+        Err(TrySendError::Full(_)) => Reply::Refused("the daemon is busy".into()),
+        Err(TrySendError::Disconnected(_)) => Reply::Refused("the daemon ends".into()),
+    }
+}
+
+/// Scores what waits, until nobody can come any more.
+fn score(sorter: &Sorter, waiting: &Receiver<Waiting>, report: &Report) -> Result<()> {
+    while let Ok(first) = waiting.recv() {
+        let piece: Vec<Waiting> = std::iter::once(first).chain(waiting.try_iter().take(PIECE - 1)).collect();
+        let (mails, answers): (Vec<_>, Vec<_>) =
+            piece.into_iter().map(|Waiting { mail, answer }| (Ok(raw(mail)), answer)).unzip();
+        let verdicts = sorter.sort(mails).context("the model failed")?;
+        for (verdict, answer) in verdicts.into_iter().zip(answers) {
+            let reply =
+                Answer::new(sorter, verdict).map_or_else(|why| Reply::Unscored(format!("{why:#}")), Reply::Answer);
+            if let Reply::Unscored(why) = &reply {
+                report.note(format_args!("a mail is not scored: {why}"));
+            }
+            drop(answer.send(reply));
+        }
+    }
+    Ok(())
+}
