@@ -61,3 +61,21 @@ fn run(command: &str) -> String {
         .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
+
+#[test]
+fn recipes_are_those_that_were_run() {
+    let text = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let scripts: String = std::fs::read_dir(root().join("tests/integrations"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    for entry in std::fs::read_dir(root().join("examples/recipes")).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        let recipe = std::fs::read_to_string(entry.path()).unwrap();
+        assert!(text.contains(&format!("```text\n{recipe}```\n")), "README shows another {name}");
+        // What systemd reads is run by the tests of the daemon, by hand.
+        let stem = name.split('.').next().unwrap();
+        let is_unit = name.ends_with(".service") || name.ends_with(".socket");
+        assert!(is_unit || scripts.contains(stem), "{name} is run by no script");
+    }
+}
