@@ -174,6 +174,7 @@ fn odd_samples_are_named() {
     );
     let (stdout, stderr) = trained(train(&samples, &file));
     assert!(stdout.contains("5 samples, 3 labels"), "{stdout}");
+    assert!(stdout.contains("not tested      1  samples with a label that the other parts lack"), "{stdout}");
     for part in ["stand there before", "another label", "\"other\" (1)", "cannot be tested", "few"] {
         assert!(stderr.contains(part), "{stderr:?} does not say {part:?}");
     }

@@ -84,7 +84,9 @@ pub struct Training {
 pub struct Validation {
     /// In how many parts.
     pub folds: usize,
-    /// The share of samples that were right.
+    /// How many samples were tested; the others have a label of which the rest teaches nothing.
+    pub samples: usize,
+    /// The share of them that were right.
     pub accuracy: f64,
     /// The mean F1 of the labels.
     pub macro_f1: f64,

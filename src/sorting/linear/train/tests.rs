@@ -22,7 +22,8 @@ fn settings(link: Link) -> Settings {
 #[test]
 fn every_fold_has_its_share_of_every_label() {
     let samples = samples(100, 4);
-    let dealt = deal(&samples, 4, 5, 3);
+    let dealt = |seed: u64| Dealt::new(&samples, 4, 5, seed, Link::Softmax).part;
+    let (dealt, other) = (dealt(3), dealt(4));
     for fold in 0..5 {
         for label in 0..4 {
             let count = (0..100).filter(|&at| dealt[at] == fold && samples[at].labels == [label]).count();
@@ -30,7 +31,7 @@ fn every_fold_has_its_share_of_every_label() {
             assert!((all / 5..=all / 5 + 1).contains(&count), "{fold} {label}: {count} of {all}");
         }
     }
-    assert_ne!(deal(&samples, 4, 5, 4), dealt);
+    assert_ne!(other, dealt);
 }
 
 #[test]
@@ -79,4 +80,36 @@ fn labels_that_are_questions_of_their_own_do_not_share() {
 #[test]
 fn a_stop_ends_it() {
     assert!(train(&samples(50, 2), 2, settings(Link::Softmax), &|| true).is_err());
+}
+
+#[test]
+fn labels_with_one_sample_do_not_spoil_the_others() {
+    let many = samples(200, 4);
+    let before = train(&many, 4, settings(Link::Softmax), &|| false).unwrap();
+    let mut odd = many.clone();
+    // Each in a place of its own, away from the others.
+    let place = |label: usize| (0..8).map(|dim| if dim < 4 { 0.0 } else { (label * dim % 5) as f32 - 2.0 }).collect();
+    let single = |label: usize| Sample { vector: place(label), labels: vec![label], ..many[0].clone() };
+    odd.extend((4..24).map(single));
+    let with = train(&odd, 24, settings(Link::Softmax), &|| false).unwrap();
+    assert!(with.c <= 30.0 && with.model.temperature < 2.0, "{} {}", with.c, with.model.temperature);
+    let held_out = with.held_out.unwrap();
+    let tested: Vec<bool> = held_out.probabilities.iter().map(|made| !made.is_empty()).collect();
+    assert!(tested[..200].iter().all(|&is| is) && !tested[200..].contains(&true), "{tested:?}");
+    assert!(held_out.loss < 2.0 * before.held_out.unwrap().loss, "{}", held_out.loss);
+}
+
+#[test]
+fn a_question_with_one_answer_is_not_tested() {
+    let mut samples = samples(40, 2);
+    // All but one have the third label, and only one has the fourth.
+    samples.iter_mut().skip(1).for_each(|one| one.labels.push(2));
+    samples[5].labels.push(3);
+    let trained = train(&samples, 4, settings(Link::Sigmoid), &|| false).unwrap();
+    let probabilities = trained.held_out.unwrap().probabilities;
+    let left: Vec<usize> = (0..40).filter(|&at| probabilities[at].is_empty()).collect();
+    assert_eq!(left, [0, 5]);
+    // Nothing can be tested where every label has one sample.
+    let single: Vec<Sample> = (0..4).map(|label| Sample { labels: vec![label], ..samples[label].clone() }).collect();
+    assert!(train(&single, 4, settings(Link::Sigmoid), &|| false).unwrap().held_out.is_none());
 }
