@@ -148,7 +148,7 @@ fn a_damaged_file_is_refused() {
     };
     check(&whole[..whole.len() / 2], "breaks off");
     check(&whole.replace("\"weights\": \"", "\"weights\": \"AAAA"), "damaged");
-    check(&whole.replace("\"mailsort_classifier\": 1", "\"mailsort_classifier\": 2"), "number 2");
+    check(&whole.replace("\"mailsort_classifier\": 2", "\"mailsort_classifier\": 3"), "number 3");
     check("billing: invoices\n", "no classifier");
     check("", "no classifier");
     refused(classify(Path::new("nowhere.json")).stdin(""), &["nowhere.json", "mailsort train"]);
