@@ -1,6 +1,7 @@
 //! Samples are held out in parts, one after the other, and judged by classifiers that learned from the rest.
 
 use anyhow::Result;
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -11,8 +12,12 @@ use super::reduced::Reduced;
 use super::train::Run;
 use super::{Link, temperature};
 
-/// With more samples, some folds say which C is best as well as all do.
+/// With more samples, the folds that hold so many percent of those that are tested say which C is best as well as all do.
 const MANY_SAMPLES: usize = 2500;
+const COMPARED: usize = 40;
+/// So many folds stay in memory while settings are compared; what others need is made anew for each setting. A fold has a
+/// copy of the vectors and a matrix as long and wide as there are samples.
+const KEPT: usize = 5;
 
 /// Which part each sample is held out in.
 pub(super) struct Dealt {
@@ -24,16 +29,23 @@ pub(super) struct Dealt {
     tested: Vec<bool>,
 }
 
-/// One part that is held out, and a classifier of the rest.
+/// One part that is held out.
 pub(super) struct Fold<'a> {
-    held: Vec<usize>,
+    part: usize,
+    /// What its classifier is made from, while that is in memory.
+    rest: Option<Rest<'a>>,
+    /// What was found last, in the reduced space if there is one.
+    found: Option<Parameters>,
+}
+
+/// What a classifier of all other parts is made from, and what it is tested on.
+struct Rest<'a> {
     samples: Vec<&'a Sample>,
     design: Design,
     reduced: Option<Reduced>,
-    unseen: Design,
     label_weights: Vec<f32>,
-    /// What was found last, in the reduced space if there is one.
-    found: Option<Parameters>,
+    held: Vec<usize>,
+    unseen: Design,
 }
 
 /// What the classifiers of folds make of the samples that they have not seen.
@@ -68,9 +80,25 @@ impl Dealt {
         self.tested.contains(&true)
     }
 
-    /// How many folds are enough to compare settings.
+    /// How many folds are enough to compare settings: the first so many.
     pub(super) fn compared(&self) -> usize {
-        if self.part.len() > MANY_SAMPLES { self.folds.min(2) } else { self.folds }
+        if self.part.len() <= MANY_SAMPLES {
+            return self.folds;
+        }
+        let mut sizes = vec![0usize; self.folds];
+        self.part.iter().zip(&self.tested).for_each(|(&part, &tested)| sizes[part] += usize::from(tested));
+        let all: usize = sizes.iter().sum();
+        let mut held = 0;
+        let fewer = sizes.iter().take_while(|&&size| {
+            held += size;
+            held * 100 < all * COMPARED
+        });
+        (fewer.count() + 1).clamp(2, self.folds)
+    }
+
+    /// The parts, of which nothing is in memory yet.
+    pub(super) fn parts<'a>(&self) -> Vec<Fold<'a>> {
+        (0..self.folds).map(|part| Fold { part, rest: None, found: None }).collect()
     }
 }
 
@@ -98,56 +126,57 @@ fn tested(samples: &[Sample], counts: &[usize], part: &[usize], folds: usize, li
 }
 
 impl<'a> Run<'a> {
-    /// The parts of the samples, and what is learned from.
-    pub(super) fn folds(&self, dealt: &Dealt, scale: f32) -> Vec<Fold<'a>> {
-        let fold = |fold: usize| {
-            let is_held = |&at: &usize| dealt.part[at] == fold && dealt.tested[at];
-            let held: Vec<usize> = (0..self.samples.len()).filter(is_held).collect();
-            let seen = |&(at, _): &(usize, &Sample)| dealt.part[at] != fold;
-            let samples: Vec<&Sample> =
-                self.samples.iter().enumerate().filter(seen).map(|(_, sample)| sample).collect();
-            // What is held out must not say which words there are: new mail will not either.
-            let ngrams = self.ngrams(&samples, scale);
-            let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
-            let design = Design::new(&samples, ngrams.as_ref());
-            Fold {
-                reduced: Reduced::new(&design),
-                design,
-                unseen: Design::new(&unseen, ngrams.as_ref()),
-                label_weights: self.label_weights(&samples),
-                held,
-                samples,
-                found: None,
-            }
-        };
-        (0..dealt.folds).into_par_iter().map(fold).collect()
-    }
-
-    /// Fits folds for `c`. Samples that none of them tests have no logits.
-    pub(super) fn held(&self, folds: &mut [Fold<'a>], c: f64) -> Result<Held> {
-        let fitted: Vec<Vec<(usize, Vec<f32>)>> =
-            folds.par_iter_mut().map(|fold| self.held_logits(fold, c)).collect::<Result<_>>()?;
+    /// Fits folds for `c`, words being `scale` long. Samples that none of the folds test have no logits.
+    pub(super) fn held(&self, dealt: &Dealt, folds: &mut [Fold<'a>], scale: f32, c: f64) -> Result<Held> {
         let mut logits = vec![Vec::new(); self.samples.len()];
-        fitted.into_iter().flatten().for_each(|(at, made)| logits[at] = made);
+        // Not all at once, for what is made of a fold takes memory.
+        let together = rayon::current_num_threads().max(KEPT);
+        for folds in folds.chunks_mut(together) {
+            let fitted: Vec<Vec<(usize, Vec<f32>)>> =
+                folds.par_iter_mut().map(|fold| self.held_logits(dealt, fold, scale, c)).collect::<Result<_>>()?;
+            fitted.into_iter().flatten().for_each(|(at, made)| logits[at] = made);
+        }
         let (temperature, loss) = temperature::fit(&logits, self.samples, self.settings.link)?;
         Ok(Held { logits, temperature, loss })
     }
 
-    /// Fits one fold for `c`, and gives the logits of what it holds out.
-    fn held_logits(&self, fold: &mut Fold<'a>, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
-        let design = fold.reduced.as_ref().map_or(&fold.design, |reduced| &reduced.design);
-        let problem = self.problem(&fold.samples, design, &fold.label_weights);
+    /// Fits one fold for `c`, and gives the logits of what it tests.
+    fn held_logits(&self, dealt: &Dealt, fold: &mut Fold<'a>, scale: f32, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
+        let rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold.part, scale));
+        let design = rest.reduced.as_ref().map_or(&rest.design, |reduced| &reduced.design);
+        let problem = self.problem(&rest.samples, design, &rest.label_weights);
         let found = problem.fit(c, fold.found.as_ref(), Precision::COARSE)?;
-        let expanded = fold.reduced.as_ref().map(|reduced| reduced.expand(&fold.design, &found, self.labels));
+        let expanded = rest.reduced.as_ref().map(|reduced| reduced.expand(&rest.design, &found, self.labels));
         let parameters = expanded.as_ref().unwrap_or(&found);
-        let features = fold.design.features();
+        let features = rest.design.features();
         let narrow: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
-        let narrow = ndarray::Array2::from_shape_vec((features + 1, self.labels), narrow)?;
-        let (weights, intercepts) = narrow.view().split_at(ndarray::Axis(0), features);
-        let mut logits = ndarray::Array2::zeros((fold.held.len(), self.labels));
+        let narrow = Array2::from_shape_vec((features + 1, self.labels), narrow)?;
+        let (weights, intercepts) = narrow.view().split_at(Axis(0), features);
+        let mut logits = Array2::zeros((rest.held.len(), self.labels));
         logits.outer_iter_mut().for_each(|mut row| row.assign(&intercepts.row(0)));
-        fold.unseen.add_logits(0, weights, &mut logits);
+        rest.unseen.add_logits(0, weights, &mut logits);
+        let logits = rest.held.iter().copied().zip(logits.outer_iter().map(|row| row.to_vec())).collect();
         fold.found = Some(found);
-        Ok(fold.held.iter().copied().zip(logits.outer_iter().map(|row| row.to_vec())).collect())
+        fold.rest = (fold.part < KEPT).then_some(rest);
+        Ok(logits)
+    }
+
+    fn rest(&self, dealt: &Dealt, part: usize, scale: f32) -> Rest<'a> {
+        let all = || self.samples.iter().zip(&dealt.part).enumerate();
+        let samples: Vec<&Sample> = all().filter(|(_, (_, of))| **of != part).map(|(_, (one, _))| one).collect();
+        let is_held = |(at, (_, of)): &(usize, (&Sample, &usize))| **of == part && dealt.tested[*at];
+        let held: Vec<usize> = all().filter(is_held).map(|(at, _)| at).collect();
+        // What is held out must not say which words there are: new mail will not either.
+        let ngrams = self.ngrams(&samples, scale);
+        let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
+        let design = Design::new(&samples, ngrams.as_ref());
+        Rest {
+            reduced: Reduced::new(&design),
+            design,
+            label_weights: self.label_weights(&samples),
+            samples,
+            unseen: Design::new(&unseen, ngrams.as_ref()),
+            held,
+        }
     }
 }

@@ -148,13 +148,13 @@ impl Run<'_> {
     fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
         let first = self.settings.c.unwrap_or(UNTRIED);
         let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
-        let mut folds = self.folds(dealt, scale);
+        let mut folds = dealt.parts();
         let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
         let mut tried = Vec::new();
         let mut best: Option<(f64, Held)> = None;
         let compared = dealt.compared();
         for c in path {
-            let held = self.held(&mut folds[..compared], c)?;
+            let held = self.held(dealt, &mut folds[..compared], scale, c)?;
             tried.push((c, held.loss));
             match &best {
                 Some((_, least)) if held.loss > least.loss * (1.0 - WORTHWHILE) => break,
@@ -163,7 +163,7 @@ impl Run<'_> {
         }
         let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
         if compared < folds.len() {
-            held = self.held(&mut folds, c)?;
+            held = self.held(dealt, &mut folds, scale, c)?;
         }
         let Held { logits, temperature, loss } = held;
         let calibrated = |logits: Vec<f32>| {
@@ -178,8 +178,7 @@ impl Run<'_> {
     /// their words say.
     fn scale(&self, dealt: &Dealt, c: f64) -> Result<f32> {
         let loss = |scale: f32| -> Result<f64> {
-            let mut folds = self.folds(dealt, scale);
-            Ok(self.held(&mut folds[..dealt.compared()], c)?.loss)
+            Ok(self.held(dealt, &mut dealt.parts()[..dealt.compared()], scale, c)?.loss)
         };
         let (first, mut best) = (loss(SCALE)?, (SCALE, f64::INFINITY));
         for scale in MORE {

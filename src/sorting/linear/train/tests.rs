@@ -113,3 +113,24 @@ fn a_question_with_one_answer_is_not_tested() {
     let single: Vec<Sample> = (0..4).map(|label| Sample { labels: vec![label], ..samples[label].clone() }).collect();
     assert!(train(&single, 4, settings(Link::Sigmoid), &|| false).unwrap().held_out.is_none());
 }
+
+#[test]
+fn folds_that_are_compared_hold_enough_samples() {
+    let compared = |count: usize, folds: usize| Dealt::new(&samples(count, 4), 4, folds, 0, Link::Softmax).compared();
+    assert_eq!([compared(400, 100), compared(2500, 9)], [100, 9]);
+    assert_eq!([compared(3000, 2), compared(3000, 5), compared(3000, 20), compared(3000, 100)], [2, 2, 8, 40]);
+}
+
+#[test]
+fn many_folds_are_not_in_memory_together_and_say_the_same() {
+    let samples = samples(120, 3);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let trained = pool.install(|| train(&samples, 3, Settings { folds: 30, ..settings(Link::Softmax) }, &|| false));
+        let trained = trained.unwrap();
+        (trained.model, trained.held_out.unwrap().probabilities)
+    };
+    let (model, probabilities) = run(1);
+    assert_eq!(run(7), (model, probabilities.clone()));
+    assert!(probabilities.iter().all(|made| made.len() == 3));
+}
