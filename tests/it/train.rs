@@ -187,6 +187,24 @@ fn odd_samples_are_named() {
 }
 
 #[test]
+fn weights_that_would_drown_all_others_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, file) = (folder.path().join("s.jsonl"), folder.path().join("c.json"));
+    let row = |at: usize, weight: &str| {
+        let (label, text) = if at.is_multiple_of(2) { ("billing", "the invoice") } else { ("meeting", "the agenda") };
+        format!("{{\"text\":\"{text} {at}\",\"label\":\"{label}\",\"weight\":{weight}}}\n")
+    };
+    let weights = ["1", "1e-45", "3e38", "1", "1e-6", "1e6", "0", "-1", "1", "2"];
+    fs::write(&samples, weights.iter().enumerate().map(|(at, weight)| row(at, weight)).collect::<String>()).unwrap();
+    let (stdout, stderr) = trained(train(&samples, &file));
+    assert!(stdout.contains("6 samples, 2 labels"), "{stdout}{stderr}");
+    for part in ["s.jsonl [1]: bad row", "s.jsonl [2]: bad row", "s.jsonl [7]: bad row", "from 0.000001 to 1000000"] {
+        assert!(stderr.contains(part), "{stderr:?} does not say {part:?}");
+    }
+    assert!(stderr.contains("left out: ") && stderr.contains("s.jsonl [6]"), "{stderr}");
+}
+
+#[test]
 fn what_is_read_is_not_replaced_and_nothing_is_left_half() {
     let folder = tempfile::tempdir().unwrap();
     let samples = folder.path().join("s.csv");

@@ -43,7 +43,7 @@ struct Rest<'a> {
     samples: Vec<&'a Sample>,
     design: Design,
     reduced: Option<Reduced>,
-    label_weights: Vec<f32>,
+    label_weights: Vec<[f64; 2]>,
     held: Vec<usize>,
     unseen: Design,
 }

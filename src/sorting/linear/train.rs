@@ -198,7 +198,7 @@ impl Run<'_> {
         &'p self,
         samples: &'p [&'p Sample],
         design: &'p Design,
-        label_weights: &'p [f32],
+        label_weights: &'p [[f64; 2]],
     ) -> Problem<'p> {
         Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
     }
@@ -209,18 +209,26 @@ impl Run<'_> {
         self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
     }
 
-    /// How much a sample of each label counts.
-    pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<f32> {
+    /// How much each label counts: of samples that lack it, and of those that have it.
+    pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {
             sample.labels.iter().for_each(|&label| totals[label] += f64::from(sample.weight));
         }
-        let all: f64 = totals.iter().sum();
-        let weight = |&total: &f64| match self.settings.label_weights {
-            LabelWeights::Balanced if total > 0.0 => (all / (self.labels as f64 * total)) as f32,
-            _ => 1.0,
+        let (labels, sum): (f64, f64) = (self.labels as f64, totals.iter().sum());
+        let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
+        let weights = |&having: &f64| {
+            let lacking = all - having;
+            match (self.settings.label_weights, self.settings.link) {
+                (LabelWeights::Balanced, Link::Softmax) if having > 0.0 => [1.0, sum / (labels * having)],
+                // A question has two answers.
+                (LabelWeights::Balanced, Link::Sigmoid) if having > 0.0 && lacking > 0.0 => {
+                    [all / (2.0 * lacking), all / (2.0 * having)]
+                }
+                _ => [1.0; 2],
+            }
         };
-        totals.iter().map(weight).collect()
+        totals.iter().map(weights).collect()
     }
 }
 

@@ -134,3 +134,33 @@ fn many_folds_are_not_in_memory_together_and_say_the_same() {
     assert_eq!(run(7), (model, probabilities.clone()));
     assert!(probabilities.iter().all(|made| made.len() == 3));
 }
+
+#[test]
+fn weights_far_apart_are_no_endless_search() {
+    for (many, few) in [(1.0, 1e-45), (3e38, 1e-38)] {
+        let mut samples = samples(20, 2);
+        samples.iter_mut().for_each(|one| one.weight = if one.labels == [0] { many } else { few });
+        let scores = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap().model;
+        assert!(scores.scores(&samples[1].vector, &Vec::new()).probabilities[1] > 0.5);
+    }
+    let mut samples = samples(20, 2);
+    samples[3].vector[0] = f32::MAX;
+    samples[4].vector[0] = f32::INFINITY;
+    let error = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap_err();
+    assert!(format!("{error:#}").contains("overflow"), "{error:#}");
+}
+
+#[test]
+fn a_rare_label_counts_as_much_as_its_absence() {
+    let mut samples = samples(200, 2);
+    // The third label is that of every tenth sample, and nothing in the vectors tells it.
+    samples.iter_mut().step_by(10).for_each(|one| one.labels.push(2));
+    let probability = |label_weights: LabelWeights| {
+        let settings = Settings { label_weights, c: Some(1e-6), ..settings(Link::Sigmoid) };
+        let model = train(&samples, 3, settings, &|| false).unwrap().model;
+        let logit = model.logits(&samples[1].vector, &Vec::new())[2];
+        1.0 / (1.0 + (-logit).exp())
+    };
+    let (balanced, none) = (probability(LabelWeights::Balanced), probability(LabelWeights::None));
+    assert!((balanced - 0.5).abs() < 0.02 && (none - 0.1).abs() < 0.02, "{balanced} {none}");
+}
