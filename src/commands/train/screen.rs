@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use super::Embedded;
+use super::embed::Embedded;
 use crate::intake::labelled::{Sample, WEIGHTS};
 use crate::report::Report;
 
