@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::matched::Matched;
+use super::matched::{self, Matched};
 use crate::cli::Bars;
 use crate::evaluation::Evaluation;
 use crate::labels::LabelSet;
@@ -69,8 +69,9 @@ fn printed(figure: f64, bar: f64) -> String {
 /// The bars that a baseline sets.
 ///
 /// # Errors
-/// When the baseline is about other samples.
+/// When the baseline is about other samples, or judges them in another way.
 pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated, report: &Report) -> Result<Vec<Bar>> {
+    matched::check(old, new)?;
     let matched = Matched::new(old, new);
     let shared = matched.pairs.len();
     ensure!(shared > 0, "the baseline is about other samples: none of its {} is among these", old.predictions.len());
@@ -87,7 +88,7 @@ pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated, repor
             "{relabelled} samples have other labels than in the baseline; both sides are held against the labels of now"
         ));
     }
-    let (before, now) = matched.evaluations();
+    let (before, now) = matched.evaluations(new.questions);
     let Some(significance) = bars.significance else {
         let within = |name: &str, before: f64, now: f64| Bar {
             name: format!("{name} against the baseline"),

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::evaluation::{Evaluation, LabelScores, Questions, Row};
+use crate::evaluation::{Asked, Cell, Evaluation, LabelScores, Row};
 use crate::output::trained::{Line, Table};
 use crate::report::Report;
+use crate::sorting::LIKELIER_THAN_NOT;
 use crate::sorting::linear::{HeldOut, Learned, Link, Sample, Trained, Validation};
 
 /// Pairs of labels that are confused, of which the table shows so many.
@@ -68,49 +69,39 @@ fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], 
         .filter(|(made, _)| !made.is_empty())
         .map(|(made, sample)| (&sample.labels[..], &made[..]))
         .collect();
-    let (accuracy, ece, scores, confused) = match link {
-        Link::Softmax => exclusive(&tested, labels),
+    let found = match link {
+        Link::Softmax => exclusive(&tested, labels.len()),
         Link::Sigmoid => independent(&tested, labels.len()),
     };
     let figures = |label: &LabelScores| (label.support > 0).then(|| [label.precision(), label.recall(), label.f1()]);
-    let figures: Vec<Option<Figures>> = scores.iter().map(figures).collect();
+    let figures: Vec<Option<Figures>> = found.labels.iter().map(figures).collect();
     let f1: Vec<f64> = figures.iter().flatten().map(|[_, _, f1]| *f1).collect();
     let validation = Validation {
         folds: held_out.folds,
         samples: tested.len(),
-        accuracy: rounded(accuracy),
+        accuracy: rounded(found.accuracy()),
         macro_f1: rounded(f1.iter().sum::<f64>() / f1.len().max(1) as f64),
-        ece: rounded(ece),
+        ece: rounded(found.reliability.error),
         log_loss: rounded(held_out.loss),
     };
-    (validation, figures, confused)
+    let pair = |cell: &Cell| Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count));
+    (validation, figures, found.confusion.mistakes().iter().filter_map(pair).collect())
 }
 
-/// Accuracy, ECE, the counts of each label, and what is confused.
-type Counted = (f64, f64, Vec<LabelScores>, Vec<(Arc<str>, Arc<str>, u64)>);
-
 /// Of labels that exclude each other the likeliest is given.
-fn exclusive(tested: &[(&[usize], &[f32])], labels: &[Arc<str>]) -> Counted {
+fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     let row = |&(truth, probabilities): &(&[usize], &[f32])| {
         let best = (0..probabilities.len())
             .reduce(|best, label| if probabilities[label] > probabilities[best] { label } else { best });
         Row { truth: truth.to_vec(), best: best.map(|best| (best, probabilities[best])), answered: true }
     };
-    let rows: Vec<Row> = tested.iter().map(row).collect();
-    let found = Evaluation::new(&rows, labels.len());
-    let pair = |cell: &crate::evaluation::Cell| {
-        Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count))
-    };
-    let confused = found.confusion.mistakes().iter().filter_map(pair).collect();
-    (found.accuracy(), found.reliability.error, found.labels, confused)
+    Evaluation::new(&tested.iter().map(row).collect::<Vec<_>>(), labels)
 }
 
 /// Of labels that are questions each is given that is likelier than not.
-fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Counted {
-    let (truths, probabilities): (Vec<&[usize]>, Vec<Vec<f32>>) =
-        tested.iter().map(|(truth, made)| (*truth, made.to_vec())).unzip();
-    let found = Questions::new(&truths, &probabilities, labels);
-    (found.exact, found.error, found.labels, Vec::new())
+fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
+    let row = |(truth, made): &(&[usize], &[f32])| Asked { truth: truth.to_vec(), scores: Some(made.to_vec()) };
+    Evaluation::of_questions(&tested.iter().map(row).collect::<Vec<_>>(), &vec![LIKELIER_THAN_NOT; labels])
 }
 
 /// As many decimals as anybody reads.
