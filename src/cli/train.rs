@@ -73,7 +73,7 @@ pub struct Learning {
     #[arg(short = 'C', long, value_name = "C", value_parser = penalty)]
     pub c: Option<f64>,
 
-    /// How much labels count that have few samples
+    /// How much labels count that have few samples; where rows have lists of labels, how much yes and no of each count
     #[arg(long, value_enum, value_name = "HOW", default_value = "balanced")]
     pub label_weights: LabelWeights,
 }
