@@ -34,7 +34,9 @@
 //!    an `error`.
 //! 2. A score does not depend on its neighbours: batch size, threads and the other documents of a run change no line
 //!    of output. On a GPU they change it within the rounding of the type.
-//! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded.
+//! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded. Labelled samples are the
+//!    exception: `train` and `eval` hold their cleaned texts, `train` each until it is embedded and then all vectors and
+//!    counts of words, of which a few copies are made while samples are held out.
 //! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
 //!    reads PDFs runs in a process of its own.
 //! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not wholly in the cache, both in

@@ -19,7 +19,8 @@ Examples:
 
 Samples:
   A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label` or a list of
-  `labels`, any of which is right. Of a folder every sub-folder is a label, of a maildir tree every
+  `labels`, any of which is right. A --classifier that was learned from lists is judged by all of them:
+  each label is a question, given where its score reaches its threshold or else 0.5. Of a folder every sub-folder is a label, of a maildir tree every
   maildir but the inbox. Records of `mailsort classify`, corrected by hand, are samples too: their
   texts are found again through `source` and `index`.
 
@@ -66,12 +67,13 @@ pub struct Judging {
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
     pub label: Vec<String>,
 
-    /// Judge a classifier of `mailsort train`; of a label file beside it only thresholds are read
+    /// Judge a classifier of `mailsort train`; of a label file beside it only thresholds are read. Where it was learned
+    /// from lists of labels, each label of a sample is judged by itself
     #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
     pub classifier: Option<PathBuf>,
 
     /// Give no label when the best score is below this, which counts as wrong; as with `classify`, a label's own
-    /// threshold wins
+    /// threshold wins. Where each label is judged by itself, give those that reach it [default there: 0.5]
     #[arg(short, long, value_name = "SCORE", value_parser = threshold)]
     pub threshold: Option<f32>,
 

@@ -20,7 +20,8 @@ A large model teaches a small one:
 
 Samples:
   A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label`; where rows have
-  lists of `labels`, each label becomes a question of its own. Of a folder every sub-folder is a
+  lists of `labels`, each label becomes a question of its own. A `weight` from 0.000001 to 1000000 says
+  how much a row counts, 1 being usual, and one of 0 leaves it out. Of a folder every sub-folder is a
   label, of a maildir tree every maildir but the inbox. Of records of `mailsort classify` the texts are
   found again through `source` and `index`, and the score says how much a record counts.
 
@@ -72,7 +73,7 @@ pub struct Learning {
     #[arg(short = 'C', long, value_name = "C", value_parser = penalty)]
     pub c: Option<f64>,
 
-    /// How much labels count that have few samples
+    /// How much labels count that have few samples; where rows have lists of labels, how much yes and no of each count
     #[arg(long, value_enum, value_name = "HOW", default_value = "balanced")]
     pub label_weights: LabelWeights,
 }

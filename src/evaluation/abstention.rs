@@ -63,7 +63,8 @@ pub fn thresholds(rows: &[Row], labels: usize, precision: f64) -> Vec<LabelThres
     by_label.into_iter().map(|scores| lowest(scores, precision)).collect()
 }
 
-fn lowest(mut scores: Vec<(f32, bool)>, precision: f64) -> LabelThreshold {
+/// The lowest threshold at which scores, of which some are right, are right often enough.
+pub(super) fn lowest(mut scores: Vec<(f32, bool)>, precision: f64) -> LabelThreshold {
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut kept, mut right) = (0, 0);
     let mut found = None;

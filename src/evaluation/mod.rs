@@ -7,6 +7,9 @@
 //! is right, else the first of the row's true labels. So every row counts once, micro-averages equal the accuracy, and
 //! with one true label a row all figures are those of scikit-learn.
 //!
+//! Where each label is a question of its own ([`Asked`]), a row counts for every true label, and is right when just these are
+//! given.
+//!
 //! A row without a prediction, because the document got no verdict or a threshold left no label, is not right: its truth
 //! counts as missed, and no label as falsely predicted.
 
@@ -22,7 +25,7 @@ pub use abstention::{Abstention, LabelThreshold, abstention, thresholds};
 pub use confusion::{Cell, Confusion};
 pub use labels::LabelScores;
 pub use percentile::percentile;
-pub use questions::Questions;
+pub use questions::{Asked, question_thresholds};
 pub use reliability::{BINS, Bin, Reliability};
 pub use significance::{McNemar, mcnemar};
 

@@ -1,71 +1,114 @@
 //! Rows of several labels, of which each is a question of its own: does it fit, or not?
 
-use super::{BINS, LabelScores, share};
+use super::abstention::lowest;
+use super::{Confusion, Evaluation, LabelScores, LabelThreshold, Reliability};
 
-/// The figures of answers to such questions. A label is given where its probability is a half or more.
+/// One sample and what was said of each label.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Questions {
-    /// One for each label.
-    pub labels: Vec<LabelScores>,
-    /// The share of rows of which all labels are right and no other is given.
-    pub exact: f64,
-    /// The expected calibration error over all questions of all rows, in bins of the probability.
-    pub error: f64,
+pub struct Asked {
+    /// The true labels, as indices into the label set.
+    pub truth: Vec<usize>,
+    /// The score of each label in [0, 1]; `None` without a verdict. Shape: [labels].
+    pub scores: Option<Vec<f32>>,
 }
 
-impl Questions {
-    /// Judges probabilities, shape [rows, labels], by the true labels of each row.
-    pub fn new(truths: &[&[usize]], probabilities: &[Vec<f32>], labels: usize) -> Self {
-        let mut scores = vec![LabelScores::default(); labels];
-        let mut bins = [(0u64, 0.0f64, 0u64); BINS];
-        let mut exact = 0;
-        for (truth, row) in truths.iter().zip(probabilities) {
-            let mut all_right = true;
-            for (label, (&probability, scores)) in row.iter().zip(&mut scores).enumerate() {
-                let (is, said) = (truth.contains(&label), probability >= 0.5);
-                scores.support += u64::from(is);
-                scores.predicted += u64::from(said);
-                scores.right += u64::from(is && said);
-                all_right &= is == said;
-                let probability = f64::from(probability).clamp(0.0, 1.0);
-                let (count, sum, hits) = &mut bins[((probability * BINS as f64) as usize).min(BINS - 1)];
-                *count += 1;
-                *sum += probability;
-                *hits += u64::from(is);
-            }
-            exact += u64::from(all_right);
-        }
-        let questions: u64 = bins.iter().map(|bin| bin.0).sum();
-        let distance: f64 = bins.iter().map(|(_, sum, hits)| (sum - *hits as f64).abs()).sum();
-        Self {
-            labels: scores,
-            exact: share(exact, truths.len() as u64),
-            error: if questions == 0 { 0.0 } else { distance / questions as f64 },
-        }
+impl Asked {
+    /// A row of which only the labels are known that were given, if it has a verdict.
+    pub fn of_given(truth: Vec<usize>, given: Option<Vec<usize>>, labels: usize) -> Self {
+        let score = |given: &[usize], label: usize| if given.contains(&label) { 1.0 } else { 0.0 };
+        let scores = given.map(|given| (0..labels).map(|label| score(&given, label)).collect());
+        Self { truth, scores }
     }
 
-    /// The mean F1 of the labels that are true or given somewhere.
-    pub fn macro_f1(&self) -> f64 {
-        let seen: Vec<f64> = self.labels.iter().filter(|label| label.is_seen()).map(LabelScores::f1).collect();
-        if seen.is_empty() { 0.0 } else { seen.iter().sum::<f64>() / seen.len() as f64 }
+    /// The labels that were given: those whose score reaches their threshold.
+    pub fn given(&self, thresholds: &[f32]) -> Vec<usize> {
+        let scores = self.scores.iter().flatten().zip(thresholds).enumerate();
+        scores.filter(|(_, (score, threshold))| score >= threshold).map(|(label, _)| label).collect()
     }
+}
+
+impl Evaluation {
+    /// Judges rows of which each label is a question: a row is right when all its labels are given and no other, and
+    /// every row counts for each of its labels. A row without a verdict gets no label. There is no confusion, as no label
+    /// is given in place of another; the calibration is over all questions of all rows.
+    pub fn of_questions(rows: &[Asked], thresholds: &[f32]) -> Self {
+        let mut labels = vec![LabelScores::default(); thresholds.len()];
+        let (mut right, mut answered) = (0, 0);
+        for row in rows {
+            let given = row.given(thresholds);
+            row.truth.iter().for_each(|&label| labels[label].support += 1);
+            for &label in &given {
+                labels[label].predicted += 1;
+                labels[label].right += u64::from(row.truth.contains(&label));
+            }
+            let found = row.truth.iter().filter(|label| given.contains(label)).count();
+            right += u64::from(row.scores.is_some() && found == row.truth.len() && found == given.len());
+            answered += u64::from(!given.is_empty());
+        }
+        Self {
+            rows: rows.len() as u64,
+            right,
+            answered,
+            without_verdict: rows.iter().filter(|row| row.scores.is_none()).count() as u64,
+            labels,
+            confusion: Confusion::default(),
+            reliability: Reliability::of(rows.iter().flat_map(answers).map(|(_, score, is_true)| (score, is_true))),
+        }
+    }
+}
+
+/// Label, score and truth of each question of a row.
+fn answers(row: &Asked) -> impl Iterator<Item = (usize, f32, bool)> {
+    let scores = row.scores.iter().flatten().enumerate();
+    scores.map(|(label, &score)| (label, score, row.truth.contains(&label)))
+}
+
+/// For each of so many labels the lowest threshold at which its precision is at least `precision`, over all rows.
+pub fn question_thresholds(rows: &[Asked], labels: usize, precision: f64) -> Vec<LabelThreshold> {
+    let mut by_label: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
+    for (label, score, is_true) in rows.iter().flat_map(answers) {
+        by_label[label].push((score, is_true));
+    }
+    by_label.into_iter().map(|scores| lowest(scores, precision)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn rows() -> Vec<Asked> {
+        let row = |truth: &[usize], scores: &[f32]| Asked { truth: truth.to_vec(), scores: Some(scores.to_vec()) };
+        vec![row(&[0, 1], &[0.9, 0.8, 0.1]), row(&[1], &[0.6, 0.9, 0.1]), row(&[2], &[0.1, 0.1, 0.4])]
+    }
+
+    fn counts(found: &Evaluation) -> Vec<(u64, u64, u64)> {
+        found.labels.iter().map(|one| (one.support, one.predicted, one.right)).collect()
+    }
+
     #[test]
     fn every_label_is_judged() {
-        let truths: [&[usize]; 3] = [&[0, 1], &[1], &[2]];
-        let said = vec![vec![0.9, 0.8, 0.1], vec![0.6, 0.9, 0.1], vec![0.1, 0.1, 0.4]];
-        let found = Questions::new(&truths, &said, 3);
-        assert_eq!(found.exact, 1.0 / 3.0);
-        let counts: Vec<_> = found.labels.iter().map(|one| (one.support, one.predicted, one.right)).collect();
-        assert_eq!(counts, [(1, 2, 1), (2, 2, 2), (1, 0, 0)]);
+        let found = Evaluation::of_questions(&rows(), &[0.5; 3]);
+        assert_eq!((found.right, found.answered, found.accuracy()), (1, 2, 1.0 / 3.0));
+        assert_eq!(counts(&found), [(1, 2, 1), (2, 2, 2), (1, 0, 0)]);
         assert!((found.macro_f1() - (2.0 / 3.0 + 1.0 + 0.0) / 3.0).abs() < 1e-9);
-        assert_eq!(Questions::new(&[], &[], 2).error, 0.0);
-        let sure = Questions::new(&truths[..1], &[vec![1.0, 1.0, 0.0]], 3);
-        assert_eq!((sure.exact, sure.error), (1.0, 0.0));
+        assert!((found.weighted_f1() - (2.0 / 3.0 + 2.0 * 1.0 + 0.0) / 4.0).abs() < 1e-9);
+        assert_eq!(found.reliability.bins.iter().map(|bin| bin.rows).sum::<u64>(), 9);
+        let nothing = Evaluation::of_questions(&[], &[0.5; 2]);
+        assert_eq!((nothing.reliability.error, nothing.accuracy(), nothing.macro_f1()), (0.0, 0.0, 0.0));
+        let sure = Asked { truth: vec![1, 0], scores: Some(vec![1.0, 1.0, 0.0]) };
+        let sure = Evaluation::of_questions(&[sure], &[0.5; 3]);
+        assert_eq!((sure.accuracy(), sure.reliability.error), (1.0, 0.0));
+    }
+
+    #[test]
+    fn thresholds_decide_and_what_has_no_verdict_is_missed() {
+        let mut rows = rows();
+        rows.push(Asked { truth: vec![1], scores: None });
+        let found = Evaluation::of_questions(&rows, &[0.7, 0.85, 0.4]);
+        assert_eq!(counts(&found), [(1, 1, 1), (3, 1, 1), (1, 1, 1)]);
+        assert_eq!((found.right, found.answered, found.without_verdict), (2, 3, 1));
+        let thresholds = question_thresholds(&rows, 3, 0.9);
+        let found: Vec<_> = thresholds.iter().map(|found| (found.threshold, found.kept, found.right)).collect();
+        assert_eq!(found, [(Some(0.9), 1, 1), (Some(0.8), 2, 2), (Some(0.4), 1, 1)]);
     }
 }

@@ -5,7 +5,7 @@ use super::{Row, share};
 /// How many bins there are, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
 pub const BINS: usize = 15;
 
-/// The scores of one range, and how often they were right.
+/// The scores of one range, and how often they were right. Where each label is a question of its own, a row is a question.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bin {
     /// Where it begins; a score on the border of two belongs to the higher one.
@@ -32,14 +32,18 @@ pub struct Reliability {
 impl Reliability {
     /// Sorts rows into bins. Those without a verdict have no score and are left out.
     pub(super) fn new(rows: &[Row]) -> Self {
+        Self::of(rows.iter().filter_map(|row| Some((row.best?.1, row.best_is_right()))))
+    }
+
+    /// Sorts scores, of which some are right, into bins.
+    pub(super) fn of(scores: impl Iterator<Item = (f32, bool)>) -> Self {
         let mut sums = [(0u64, 0.0f64, 0u64); BINS];
-        for row in rows {
-            let Some((_, score)) = row.best else { continue };
+        for (score, is_right) in scores {
             let score = f64::from(score).clamp(0.0, 1.0);
             let (count, confidence, right) = &mut sums[((score * BINS as f64) as usize).min(BINS - 1)];
             *count += 1;
             *confidence += score;
-            *right += u64::from(row.best_is_right());
+            *right += u64::from(is_right);
         }
         let total: u64 = sums.iter().map(|(count, ..)| count).sum();
         let bin = |(at, &(rows, sum, right)): (usize, &(u64, f64, u64))| Bin {

@@ -10,6 +10,9 @@ use crate::record::{DECIMALS, Ranking, Scores};
 pub use linear::Linear;
 pub use zero_shot::ZeroShot;
 
+/// The threshold of a label that is a question of its own, unless another is asked for.
+pub const LIKELIER_THAN_NOT: f32 = 0.5;
+
 /// How scores become a ranking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::mailsort::{Run, mailsort, shared};
+use crate::mailsort::{Run, mailsort, root, shared};
 
 pub const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
 const INVOICE: &str = "Please pay the attached invoice, the amount is due on Friday";
@@ -335,10 +335,21 @@ fn two_reports_side_by_side() {
 
 #[test]
 fn threads_change_no_figure() {
+    // More than are scored one by one, so that most are scored together.
+    let labelled = fs::read_to_string(root().join("samples/labelled.jsonl")).unwrap();
+    let again = |line: &str, turn: usize| {
+        let mut row: Value = serde_json::from_str(line).unwrap();
+        row["text"] = format!("{} {turn}", row["text"].as_str().unwrap()).into();
+        row.to_string() + "\n"
+    };
+    let rows: String = (0..20).flat_map(|turn| labelled.lines().map(move |line| again(line, turn))).collect();
+    let folder = folder(&[("many.jsonl", &rows)]);
+    let labels = root().join("labels/tickets.toml");
     let of = |threads: &str| {
-        let mut report =
-            json(mailsort(["eval", "samples/labelled.jsonl", "-l", "labels/tickets.toml", "--threads", threads]));
-        report.as_object_mut().unwrap().remove("timing");
+        let run = mailsort(["eval", "many.jsonl", "--threads", threads, "--labels"]).args([&labels]);
+        let mut report = json(run.in_folder(folder.path()));
+        let timing = report.as_object_mut().unwrap().remove("timing").unwrap();
+        assert!(timing["timed"].as_u64().unwrap() * 2 < report["samples"].as_u64().unwrap(), "{timing}");
         report
     };
     assert_eq!(of("1"), of("3"));
@@ -346,18 +357,21 @@ fn threads_change_no_figure() {
 
 #[test]
 fn real_sets() {
-    for (name, least) in
-        [("banking77", 0.5), ("newsgroups20", 0.45), ("sib200_train_dev", 0.5), ("thucnews_titles_dev", 0.3)]
-    {
-        let Some(path) = shared(&format!("labelled/{name}.jsonl")) else {
-            continue;
-        };
+    let sets = [("banking77", 0.5), ("newsgroups20", 0.45), ("sib200_train_dev", 0.5), ("thucnews_titles_dev", 0.3)];
+    let found: Vec<_> = sets
+        .iter()
+        .filter_map(|(name, least)| Some((name, least, shared(&format!("labelled/{name}.jsonl"))?)))
+        .collect();
+    eprintln!("{} of {} sets are there", found.len(), sets.len());
+    // None is no fault of ours, but some without the others is a name that changed.
+    assert!(found.is_empty() || found.len() == sets.len());
+    for (name, least, path) in found {
         let folder = tempfile::tempdir().unwrap();
         let text = fs::read_to_string(path).unwrap();
         let some: Vec<&str> = text.lines().step_by(17).collect();
         fs::write(folder.path().join("s.jsonl"), some.join("\n")).unwrap();
         let report = json(mailsort(["eval", "s.jsonl"]).in_folder(folder.path()));
         assert_eq!(report["samples"].as_u64().unwrap() as usize, some.len(), "{name}");
-        assert!(report["accuracy"].as_f64().unwrap() > least, "{name}: {}", report["accuracy"]);
+        assert!(report["accuracy"].as_f64().unwrap() > *least, "{name}: {}", report["accuracy"]);
     }
 }

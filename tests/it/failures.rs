@@ -249,6 +249,40 @@ fn a_word_whose_weights_are_no_numbers() {
     assert_eq!(errors, [false, true, false]);
 }
 
+#[test]
+fn samples_on_which_a_model_fails_teach_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [samples, file] = ["s.jsonl", "c.json"].map(|name| folder.path().join(name));
+    let row = |text: &str, label: &str| format!("{}\n", serde_json::json!({ "text": text, "label": label }));
+    let few = |odd: &str| {
+        let rows = ["please pay", "pay the invoice", "please pay the bill", odd].map(|text| row(text, "invoice"));
+        let others = ["a meeting", "we meet at ten", "meet the team"].map(|text| row(text, "meeting"));
+        fs::write(&samples, rows.concat() + &others.concat()).unwrap();
+    };
+    let run = |path: &Path| {
+        let run = mailsort(["train", "--device", "cpu", "--model"]);
+        said(run.args([path, Path::new("--output"), &file, &samples]))
+    };
+    let broken = copied("tiny-bert");
+    edit(broken.path(), "tokenizer.json", r#""unk_token": "[UNK]""#, r#""unk_token": "[NONE]""#);
+    few("please pay \u{1F9FF} the invoice");
+    let (status, stdout, stderr) = run(broken.path());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("on which the model failed, and left out: ") && stderr.contains("s.jsonl [3]: "),
+        "{stderr}"
+    );
+    assert!(stderr.contains("one by one") && stdout.contains("6 samples, 2 labels"), "{stderr}{stdout}");
+    let spoiled = copied("tiny-embedding");
+    // The first row of the table is the exclamation mark.
+    spoil(spoiled.path(), "embed_tokens.weight", f32::NAN);
+    few("please pay! now");
+    let (status, stdout, stderr) = run(spoiled.path());
+    assert_eq!(status, Some(0), "{stderr}");
+    assert!(stderr.contains("whose vectors are not numbers, and left out: "), "{stderr}");
+    assert!(stdout.contains("6 samples, 2 labels"), "{stdout}");
+}
+
 #[cfg(unix)]
 #[test]
 fn caches_that_cannot_be_used() {

@@ -21,6 +21,7 @@
 //! - `models`: every kind of model through the real program, with cascade and cache
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
+//! - `questions`: rows with lists of labels, each a question of its own: trained, classified and judged
 //! - `readme`: the commands of README print what README shows
 //! - `real_models`: published numbers of released models; skips, saying so, unless `MAILSORT_REAL_MODELS` names them
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
@@ -57,6 +58,7 @@ mod minilm;
 mod models;
 mod notmuch;
 mod properties;
+mod questions;
 mod readme;
 mod real_mail;
 mod real_models;

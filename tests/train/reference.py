@@ -54,7 +54,8 @@ def case(name, labels, c, balanced=False, weighted=False, several=False):
 def main():
     cases = [case('plain', 4, 1.0), case('strong penalty', 4, .05), case('weak penalty, weights', 3, 30.0, weighted=True),
              case('balanced', 4, 1.0, balanced=True), case('two labels', 2, 1.0),
-             case('two labels, balanced, strong', 2, .1, balanced=True), case('several labels a row', 3, 1.0, several=True)]
+             case('two labels, balanced, strong', 2, .1, balanced=True), case('several labels a row', 3, 1.0, several=True),
+             case('several labels a row, balanced', 3, .3, balanced=True, several=True)]
     json.dump({'scikit-learn': sklearn.__version__, 'cases': cases}, sys.stdout)
     print()
 

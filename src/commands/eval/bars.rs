@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::matched::Matched;
+use super::matched::{self, Matched};
 use crate::cli::Bars;
 use crate::evaluation::Evaluation;
 use crate::labels::LabelSet;
@@ -69,8 +69,9 @@ fn printed(figure: f64, bar: f64) -> String {
 /// Holds a baseline against the samples, of which nothing need be predicted yet.
 ///
 /// # Errors
-/// When the baseline is about other samples.
-pub(super) fn check_baseline(old: &Evaluated, new: &[Prediction], report: &Report) -> Result<()> {
+/// When the baseline is about other samples, or judges them in another way.
+pub(super) fn check_baseline(old: &Evaluated, new: &[Prediction], questions: bool, report: &Report) -> Result<()> {
+    matched::check(old.questions, questions)?;
     let old = &old.predictions;
     let matched = Matched::new(old, new);
     let shared = matched.pairs.len();
@@ -94,7 +95,7 @@ pub(super) fn check_baseline(old: &Evaluated, new: &[Prediction], report: &Repor
 /// The bars that a baseline sets.
 pub(super) fn judge_against(bars: &Bars, old: &Evaluated, new: &Evaluated) -> Vec<Bar> {
     let matched = Matched::new(&old.predictions, &new.predictions);
-    let (before, now) = matched.evaluations();
+    let (before, now) = matched.evaluations(new.questions);
     let Some(significance) = bars.significance else {
         let within = |name: &str, before: f64, now: f64| Bar {
             name: format!("{name} against the baseline"),

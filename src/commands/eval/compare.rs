@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
-use super::matched::{Matched, is_right};
+use super::matched::{self, Matched, is_right};
 use super::write;
 use crate::cli::Reports;
 use crate::commands::inputs;
@@ -15,11 +15,12 @@ use crate::output::evaluation::{Changed, Compared, Evaluated, Prediction, Side};
 /// Compares the reports in two files.
 ///
 /// # Errors
-/// When one cannot be read, they share no sample, or the output cannot be written.
+/// When one cannot be read, they share no sample or judge in different ways, or the output cannot be written.
 pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<ExitCode> {
     Compared::check(output.format())?;
     inputs::Output::new(output.output.as_deref()).spare([old, new])?;
     let (before, now) = (Evaluated::read(old)?, Evaluated::read(new)?);
+    matched::check(before.questions, now.questions)?;
     let matched = Matched::new(&before.predictions, &now.predictions);
     ensure!(!matched.pairs.is_empty(), "{} and {} have no sample in common", old.display(), new.display());
     let (lost, won) = matched.lost_and_won();
@@ -35,7 +36,7 @@ pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<Exit
         won,
         p: (matched.test().p * 1e6).round() / 1e6,
         labels: labels(&before, &now),
-        changed: matched.pairs.iter().filter(|(old, new)| old.predicted != new.predicted).map(changed).collect(),
+        changed: matched.pairs.iter().filter(|(old, new)| old.said() != new.said()).map(changed).collect(),
     };
     write(output, |target| compared.write(output.format(), target))?;
     Ok(ExitCode::SUCCESS)
@@ -69,8 +70,8 @@ fn changed(&(old, new): &(&Prediction, &Prediction)) -> Changed {
         index: new.index,
         id: new.id.clone(),
         truth: new.truth.clone(),
-        old: old.predicted.clone(),
-        new: new.predicted.clone(),
+        old: old.said(),
+        new: new.said(),
         verdict: match (is_right(old, new), new.is_right()) {
             (false, true) => "better",
             (true, false) => "worse",

@@ -2,8 +2,9 @@
 
 use sha2::{Digest, Sha256};
 
+use super::rows::Rows;
 use super::truth::Judged;
-use crate::evaluation::{self, Evaluation, Row};
+use crate::evaluation::{Evaluation, LabelThreshold};
 use crate::labels::LabelSet;
 use crate::output::evaluation::{
     AbstentionPoint, ConfusionCell, Evaluated, LabelFigures, Mistake, Prediction, ReliabilityBin, Target,
@@ -18,7 +19,7 @@ const SHOWN: usize = 600;
 /// All but timing, bars, predictions and mistakes.
 pub(super) fn evaluated(
     evaluation: &Evaluation,
-    rows: &[Row],
+    rows: &Rows,
     set: &LabelSet,
     model: &str,
     target: Option<f64>,
@@ -45,7 +46,7 @@ pub(super) fn evaluated(
         accuracy: rounded(bin.accuracy),
     });
     let steps: Vec<f32> = (0..20).map(|step| step as f32 / 20.0).chain([0.99]).collect();
-    let abstention = evaluation::abstention(rows, &steps).into_iter().map(|point| AbstentionPoint {
+    let abstention = rows.abstention(&steps).into_iter().map(|point| AbstentionPoint {
         threshold: decimals(point.threshold),
         coverage: rounded(point.coverage),
         accuracy: point.accuracy.map(rounded),
@@ -57,6 +58,7 @@ pub(super) fn evaluated(
         mailsort,
         model: model.to_string(),
         label_set: set.name.clone(),
+        questions: rows.are_questions(),
         samples: evaluation.rows,
         right: evaluation.right,
         answered: evaluation.answered,
@@ -77,9 +79,9 @@ pub(super) fn evaluated(
     }
 }
 
-fn thresholds(rows: &[Row], set: &LabelSet, precision: f64) -> Target {
-    let found = evaluation::thresholds(rows, set.labels.len(), precision);
-    let threshold = |(label, found): (&crate::labels::Label, evaluation::LabelThreshold)| TargetThreshold {
+fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> Target {
+    let found = rows.thresholds(set.labels.len(), precision);
+    let threshold = |(label, found): (&crate::labels::Label, LabelThreshold)| TargetThreshold {
         label: label.name.to_string(),
         threshold: found.threshold.map(decimals),
         kept: found.kept,
@@ -102,6 +104,7 @@ pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
             text: judged.document.as_ref().ok().map(|document| hash(&document.text())),
             truth: judged.labels.iter().map(ToString::to_string).collect(),
             predicted: None,
+            given: None,
             best: None,
             score: None,
             error: None,
@@ -111,19 +114,25 @@ pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
 }
 
 /// What was said of each sample.
-pub(super) fn predictions(judged: &[Judged], verdicts: &[Verdict]) -> Vec<Prediction> {
-    let prediction = |(unscored, verdict): (Prediction, &Verdict)| {
+pub(super) fn predictions(rows: &Rows, set: &LabelSet, judged: &[Judged], verdicts: &[Verdict]) -> Vec<Prediction> {
+    let prediction = |(at, (unscored, verdict)): (usize, (Prediction, &Verdict))| {
+        let name = |at: usize| set.labels[at].name.to_string();
+        let given = rows.given(at).map(|given| given.into_iter().map(name).collect::<Vec<_>>());
         let ranking = verdict.outcome.as_ref().ok().and_then(|outcome| outcome.rankings.first());
         let best = ranking.and_then(|ranking| ranking.top.first());
         Prediction {
-            predicted: ranking.and_then(|ranking| ranking.label.as_deref()).map(String::from),
+            predicted: match &given {
+                Some(given) => given.first().cloned(),
+                None => ranking.and_then(|ranking| ranking.label.as_deref()).map(String::from),
+            },
+            given,
             best: best.map(|(label, _)| label.to_string()),
             score: best.map(|(_, score)| decimals(*score)),
             error: verdict.outcome.as_ref().err().map(ToString::to_string),
             ..unscored
         }
     };
-    unscored(judged).into_iter().zip(verdicts).map(prediction).collect()
+    unscored(judged).into_iter().zip(verdicts).enumerate().map(prediction).collect()
 }
 
 /// Enough of a hash to tell texts apart.
@@ -134,7 +143,7 @@ fn hash(text: &str) -> String {
 /// The mistakes with the highest scores.
 pub(super) fn mistakes(evaluated: &Evaluated, judged: &[Judged], texts: bool) -> Vec<Mistake> {
     let said = &evaluated.predictions;
-    let is_wrong = |at: &usize| said[*at].predicted.is_some() && !said[*at].is_right();
+    let is_wrong = |at: &usize| said[*at].is_answered() && !said[*at].is_right();
     let mut wrong: Vec<usize> = (0..said.len()).filter(is_wrong).collect();
     let score = |at: usize| said[at].score.unwrap_or(0.0);
     wrong.sort_by(|&a, &b| score(b).total_cmp(&score(a)));

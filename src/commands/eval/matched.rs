@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::evaluation::{Evaluation, McNemar, Row, mcnemar};
+use anyhow::{Result, ensure};
+
+use crate::evaluation::{Asked, Evaluation, McNemar, Row, mcnemar};
 use crate::output::evaluation::Prediction;
 
 /// Pairs of predictions about the same sample, and what they add up to. The truth is that of the new evaluation: a sample
@@ -56,14 +58,27 @@ impl<'e> Matched<'e> {
         mcnemar(lost, won)
     }
 
-    /// Both evaluations, over the shared samples alone.
-    pub(super) fn evaluations(&self) -> (Evaluation, Evaluation) {
+    /// Both evaluations, over the shared samples alone. `questions` says that each label is one.
+    pub(super) fn evaluations(&self, questions: bool) -> (Evaluation, Evaluation) {
         let mut indices: HashMap<&str, usize> = HashMap::new();
-        let names =
-            self.pairs.iter().flat_map(|(old, new)| old.predicted.iter().chain(&new.predicted).chain(&new.truth));
+        let said = |one: &'e Prediction| one.given.iter().flatten().chain(&one.predicted);
+        let names = self.pairs.iter().flat_map(|(old, new)| said(old).chain(said(new)).chain(&new.truth));
         for name in names {
             let next = indices.len();
             indices.entry(name).or_insert(next);
+        }
+        if questions {
+            let asked = |truth: &[String], said: &Prediction| {
+                Asked::of_given(
+                    truth.iter().map(|label| indices[label.as_str()]).collect(),
+                    said.given.as_ref().map(|given| given.iter().map(|label| indices[label.as_str()]).collect()),
+                    indices.len(),
+                )
+            };
+            let old: Vec<Asked> = self.pairs.iter().map(|(old, new)| asked(&new.truth, old)).collect();
+            let new: Vec<Asked> = self.pairs.iter().map(|(_, new)| asked(&new.truth, new)).collect();
+            let thresholds = vec![1.0; indices.len()];
+            return (Evaluation::of_questions(&old, &thresholds), Evaluation::of_questions(&new, &thresholds));
         }
         let row = |truth: &[String], predicted: Option<&String>| Row {
             truth: truth.iter().map(|label| indices[label.as_str()]).collect(),
@@ -76,7 +91,21 @@ impl<'e> Matched<'e> {
     }
 }
 
-/// True when the old label is right as we know it now.
+/// Refuses to hold labels that are questions against labels that exclude each other: what is right differs. True is for
+/// questions.
+///
+/// # Errors
+/// When the reports differ in that.
+pub(super) fn check(old: bool, new: bool) -> Result<()> {
+    ensure!(
+        old == new,
+        "in one of the two reports each label is a question of its own, in the other the labels exclude each other, so \
+         their figures cannot be compared"
+    );
+    Ok(())
+}
+
+/// True when the old label is right, or all old labels are, as we know it now.
 pub(super) fn is_right(old: &Prediction, new: &Prediction) -> bool {
-    old.predicted.as_ref().is_some_and(|label| new.truth.contains(label))
+    old.is_right_by(&new.truth)
 }

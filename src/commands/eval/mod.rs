@@ -4,6 +4,7 @@ mod bars;
 mod compare;
 mod figures;
 mod matched;
+mod rows;
 mod timed;
 mod truth;
 mod tuned;
@@ -19,12 +20,12 @@ use super::model::{self, Ready};
 use super::scoring::Scoring;
 use super::{inputs, samples, stream};
 use crate::cli::{Eval, Judging};
-use crate::evaluation::Evaluation;
 use crate::labels::LabelSet;
 use crate::output::Target;
 use crate::output::evaluation::Evaluated;
 use crate::report::{Downloads, Report};
-use crate::sorting::Rules;
+use crate::sorting::{LIKELIER_THAN_NOT, Rules};
+use rows::Rows;
 
 /// Runs the command.
 ///
@@ -64,8 +65,9 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let gathered = samples::gather(samples, &reading, &pool, &report)?;
     let (set, judged) = truth::resolve(given, gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
+    let questions = classifier.as_ref().is_some_and(Given::is_of_questions);
     if let Some(baseline) = &baseline {
-        bars::check_baseline(baseline, &figures::unscored(&judged), &report)?;
+        bars::check_baseline(baseline, &figures::unscored(&judged), questions, &report)?;
     }
     let plan = match &classifier {
         Some(given) => given.plan(engine, &report, &downloads)?,
@@ -76,14 +78,15 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         Some(classifier) => classifier.load(&plan, &report),
         None => plan.load(slice::from_ref(&set), false, &report),
     })?;
-    let scoring = Scoring::new(scorer, vec![rules(&set, judging)]);
+    let scoring = Scoring::new(scorer, vec![rules(&set, judging, questions)]);
     report.begin();
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
-    let rows = truth::rows(&set, &judged, &scored.verdicts);
-    let evaluation = Evaluation::new(&rows, set.labels.len());
+    let thresholds = questions.then(|| question_thresholds(&set, judging));
+    let rows = Rows::new(&set, &judged, &scored.verdicts, thresholds);
+    let evaluation = rows.evaluation(set.labels.len());
     let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &model, bars.target_precision);
     evaluated.timing = scored.timing();
-    evaluated.predictions = figures::predictions(&judged, &scored.verdicts);
+    evaluated.predictions = figures::predictions(&rows, &set, &judged, &scored.verdicts);
     evaluated.bars = bars::judge(bars, &evaluation, &set);
     evaluated.bars.extend(bars::left_out(gathered.left_out));
     if let Some(baseline) = &baseline {
@@ -112,13 +115,20 @@ fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
     Ok(set)
 }
 
-fn rules(set: &LabelSet, judging: &Judging) -> Rules {
+/// Of labels that are questions all scores are looked at.
+fn rules(set: &LabelSet, judging: &Judging, questions: bool) -> Rules {
     Rules {
         names: set.labels.iter().map(|label| label.name.clone()).collect(),
         thresholds: (0..set.labels.len()).map(|at| set.threshold(at, judging.threshold)).collect(),
-        top_k: 1,
+        top_k: if questions { usize::MAX } else { 1 },
         raw: false,
     }
+}
+
+/// From which score on each label that is a question is given.
+fn question_thresholds(set: &LabelSet, judging: &Judging) -> Vec<f32> {
+    let threshold = |at: usize| set.threshold(at, judging.threshold).unwrap_or(LIKELIER_THAN_NOT);
+    (0..set.labels.len()).map(threshold).collect()
 }
 
 /// Writes a report to where it shall go; a file appears when it is complete.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::evaluation::Row;
 use crate::intake::labelled::Sample;
 use crate::labels::{Label, LabelSet};
-use crate::record::{Intake, Verdict};
+use crate::record::Intake;
 use crate::report::Report;
 
 /// Of labels that nobody knows so many are named.
@@ -92,21 +91,7 @@ fn named_by(samples: &[Sample]) -> Result<LabelSet> {
     })
 }
 
-fn indices(set: &LabelSet) -> HashMap<&str, usize> {
+/// The place of each label in the set.
+pub(super) fn indices(set: &LabelSet) -> HashMap<&str, usize> {
     set.labels.iter().enumerate().map(|(at, label)| (&*label.name, at)).collect()
-}
-
-/// Truth and verdict of every sample.
-pub(super) fn rows(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict]) -> Vec<Row> {
-    let known = indices(set);
-    let row = |(judged, verdict): (&Judged, &Verdict)| {
-        let ranking = verdict.outcome.as_ref().ok().and_then(|outcome| outcome.rankings.first());
-        let best = ranking.and_then(|ranking| ranking.top.first());
-        Row {
-            truth: judged.labels.iter().filter_map(|label| known.get(&**label).copied()).collect(),
-            best: best.and_then(|(label, score)| Some((*known.get(&**label)?, *score))),
-            answered: ranking.is_some_and(|ranking| ranking.label.is_some()),
-        }
-    };
-    judged.iter().zip(verdicts).map(row).collect()
 }

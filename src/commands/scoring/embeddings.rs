@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::memory::{Asked, Memory};
+use super::retry::{self, Tried};
 use crate::engine::{Embedder, Embedding};
 
 /// An embedder, what it is asked, and what it has computed before.
@@ -51,6 +52,19 @@ impl Embeddings {
         memory.keep_vectors(kept.collect());
         missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
         Ok(found)
+    }
+
+    /// One vector for each text, or why there is none. `probe` is what the model must be able to read in any case.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::commands) fn embed_each(
+        &self,
+        texts: &[String],
+        instruct: Option<&str>,
+        probe: &str,
+    ) -> Result<Tried<Embedding>> {
+        retry::each(texts, |texts| self.embed(texts, instruct), || self.probe(&[probe.to_string()], instruct))
     }
 
     /// Embeds texts past the cache, to see whether the model can run.

@@ -8,37 +8,60 @@ use super::{Scored, Scoring};
 use crate::guard;
 use crate::record::Reason;
 
+/// What a model has made of texts.
+pub(in crate::commands) struct Tried<T> {
+    /// One for each text.
+    pub(in crate::commands) outcomes: Vec<Result<T, Reason>>,
+    /// What a user should know of a batch that had to be taken apart.
+    pub(in crate::commands) taken_apart: Option<String>,
+}
+
+/// Runs a model on texts, or says why it makes nothing of one. Whether an error is a text's own does not depend on the
+/// texts beside it: the model must fail on that text alone, and yet run on what `probe` gives it.
+///
+/// # Errors
+/// When the model fails on the probe too, as when its device is lost: before the texts are tried one by one, or after
+/// that, when those that failed may be innocent.
+pub(super) fn each<T>(
+    texts: &[String],
+    run: impl Fn(&[String]) -> Result<Vec<Option<T>>>,
+    probe: impl Fn() -> Result<()>,
+) -> Result<Tried<T>> {
+    let known = |made: Option<T>| made.ok_or(Reason::NoKnownWords);
+    let error = match guarded(|| run(texts)) {
+        Ok(made) => return Ok(Tried { outcomes: made.into_iter().map(known).collect(), taken_apart: None }),
+        Err(error) => error,
+    };
+    if guarded(&probe).is_err() {
+        return Err(error);
+    }
+    let alone = |text: &String| match guarded(|| run(slice::from_ref(text))) {
+        Ok(mut made) => known(made.pop().flatten()),
+        Err(error) => Err(Reason::Model(told(&error))),
+    };
+    if let [_] = texts {
+        return Ok(Tried { outcomes: vec![Err(Reason::Model(told(&error)))], taken_apart: None });
+    }
+    let outcomes: Vec<Result<T, Reason>> = texts.iter().map(alone).collect();
+    let failed = outcomes.iter().any(|one| matches!(one, Err(Reason::Model(_))));
+    if failed {
+        guarded(&probe)?;
+    }
+    let note = "; the documents of this batch were scored one by one, which takes longer";
+    Ok(Tried { outcomes, taken_apart: Some(told(&error) + note) })
+}
+
 impl Scoring {
-    /// Scores texts, or says why one has no scores. Whether an error is a text's own does not depend on the texts beside
-    /// it: the model must fail on that text alone, and yet score the words of a label.
+    /// Scores texts, or says why one has no scores; what the model must be able to read in any case is a label.
     ///
     /// # Errors
-    /// When the model fails on the words of a label too, as when its device is lost: before the texts are tried one by
-    /// one, or after that, when those that failed may be innocent.
+    /// When the model cannot run.
     pub(super) fn scored(&self, texts: &[String]) -> Result<Vec<Result<Scored, Reason>>> {
-        let known = |scored: Option<Scored>| scored.ok_or(Reason::NoKnownWords);
-        let error = match guarded(|| self.scorer.score(texts)) {
-            Ok(scored) => return Ok(scored.into_iter().map(known).collect()),
-            Err(error) => error,
-        };
-        if guarded(|| self.scorer.probe()).is_err() {
-            return Err(error);
+        let tried = each(texts, |texts| self.scorer.score(texts), || self.scorer.probe())?;
+        if let Some(note) = tried.taken_apart {
+            let _ = self.taken_apart.set(note);
         }
-        let alone = |text: &String| match guarded(|| self.scorer.score(slice::from_ref(text))) {
-            Ok(mut scored) => known(scored.pop().flatten()),
-            Err(error) => Err(Reason::Model(told(&error))),
-        };
-        if let [_] = texts {
-            return Ok(vec![Err(Reason::Model(told(&error)))]);
-        }
-        let scored: Vec<Result<Scored, Reason>> = texts.iter().map(alone).collect();
-        let failed = scored.iter().any(|one| matches!(one, Err(Reason::Model(_))));
-        if failed {
-            guarded(|| self.scorer.probe())?;
-        }
-        let note = "; the documents of this batch were scored one by one, which takes longer";
-        let _ = self.taken_apart.set(told(&error) + note);
-        Ok(scored)
+        Ok(tried.outcomes)
     }
 }
 

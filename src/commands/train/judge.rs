@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::evaluation::{Evaluation, Questions, Row};
+use crate::evaluation::{Asked, Cell, Evaluation, LabelScores, Row};
 use crate::output::trained::{Line, Table};
 use crate::report::Report;
+use crate::sorting::LIKELIER_THAN_NOT;
 use crate::sorting::linear::{HeldOut, Learned, Link, Sample, Trained, Validation};
 
 /// Pairs of labels that are confused, of which the table shows so many.
@@ -34,16 +35,15 @@ type Figures = [f64; 3];
 pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Judged {
     let mut counts = vec![0; labels.len()];
     samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-    let (mut validation, mut figures, mut confused) = (None, None, Vec::new());
+    let (mut validation, mut figures, mut confused) = (None, vec![None; labels.len()], Vec::new());
     if let Some(held_out) = &trained.held_out {
-        let (found, by_label, pairs) = match link {
-            Link::Softmax => exclusive(held_out, samples, labels),
-            Link::Sigmoid => independent(held_out, samples, labels.len()),
+        (validation, figures, confused) = {
+            let (found, by_label, pairs) = cross_validated(held_out, samples, labels, link);
+            (Some(found), by_label, pairs)
         };
-        (validation, figures, confused) = (Some(found), Some(by_label), pairs);
     }
     let learned = |(at, name): (usize, &Arc<str>)| {
-        let figure = |which: usize| figures.as_ref().map(|figures| rounded(figures[at][which]));
+        let figure = |which: usize| figures[at].map(|figures| rounded(figures[which]));
         Learned { name: name.clone(), samples: counts[at], precision: figure(0), recall: figure(1), f1: figure(2) }
     };
     Judged {
@@ -58,42 +58,50 @@ pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], 
     }
 }
 
-type Found = (Validation, Vec<Figures>, Vec<(Arc<str>, Arc<str>, u64)>);
+type Found = (Validation, Vec<Option<Figures>>, Vec<(Arc<str>, Arc<str>, u64)>);
 
-/// Of labels that exclude each other the likeliest is given.
-fn exclusive(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>]) -> Found {
-    let row = |(probabilities, sample): (&Vec<f32>, &Sample)| {
-        let best = (0..probabilities.len())
-            .reduce(|best, label| if probabilities[label] > probabilities[best] { label } else { best });
-        Row { truth: sample.labels.clone(), best: best.map(|best| (best, probabilities[best])), answered: true }
+/// The figures of the samples that were tested. A label that none of them has, has none.
+fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Found {
+    let tested: Vec<(&[usize], &[f32])> = held_out
+        .probabilities
+        .iter()
+        .zip(samples)
+        .filter(|(made, _)| !made.is_empty())
+        .map(|(made, sample)| (&sample.labels[..], &made[..]))
+        .collect();
+    let found = match link {
+        Link::Softmax => exclusive(&tested, labels.len()),
+        Link::Sigmoid => independent(&tested, labels.len()),
     };
-    let rows: Vec<Row> = held_out.probabilities.iter().zip(samples).map(row).collect();
-    let found = Evaluation::new(&rows, labels.len());
-    let validation = validation(held_out, found.accuracy(), found.macro_f1(), found.reliability.error);
-    let figures = found.labels.iter().map(|label| [label.precision(), label.recall(), label.f1()]).collect();
-    let pair = |cell: &crate::evaluation::Cell| {
-        Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count))
+    let figures = |label: &LabelScores| (label.support > 0).then(|| [label.precision(), label.recall(), label.f1()]);
+    let figures: Vec<Option<Figures>> = found.labels.iter().map(figures).collect();
+    let f1: Vec<f64> = figures.iter().flatten().map(|[_, _, f1]| *f1).collect();
+    let validation = Validation {
+        folds: held_out.folds,
+        samples: tested.len(),
+        accuracy: rounded(found.accuracy()),
+        macro_f1: rounded(f1.iter().sum::<f64>() / f1.len().max(1) as f64),
+        ece: rounded(found.reliability.error),
+        log_loss: rounded(held_out.loss),
     };
+    let pair = |cell: &Cell| Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count));
     (validation, figures, found.confusion.mistakes().iter().filter_map(pair).collect())
 }
 
-/// Of labels that are questions each is given that is likelier than not.
-fn independent(held_out: &HeldOut, samples: &[Sample], labels: usize) -> Found {
-    let truths: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
-    let found = Questions::new(&truths, &held_out.probabilities, labels);
-    let validation = validation(held_out, found.exact, found.macro_f1(), found.error);
-    let figures = found.labels.iter().map(|label| [label.precision(), label.recall(), label.f1()]).collect();
-    (validation, figures, Vec::new())
+/// Of labels that exclude each other the likeliest is given.
+fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
+    let row = |&(truth, probabilities): &(&[usize], &[f32])| {
+        let best = (0..probabilities.len())
+            .reduce(|best, label| if probabilities[label] > probabilities[best] { label } else { best });
+        Row { truth: truth.to_vec(), best: best.map(|best| (best, probabilities[best])), answered: true }
+    };
+    Evaluation::new(&tested.iter().map(row).collect::<Vec<_>>(), labels)
 }
 
-fn validation(held_out: &HeldOut, accuracy: f64, macro_f1: f64, ece: f64) -> Validation {
-    Validation {
-        folds: held_out.folds,
-        accuracy: rounded(accuracy),
-        macro_f1: rounded(macro_f1),
-        ece: rounded(ece),
-        log_loss: rounded(held_out.loss),
-    }
+/// Of labels that are questions each is given that is likelier than not.
+fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
+    let row = |(truth, made): &(&[usize], &[f32])| Asked { truth: truth.to_vec(), scores: Some(made.to_vec()) };
+    Evaluation::of_questions(&tested.iter().map(row).collect::<Vec<_>>(), &vec![LIKELIER_THAN_NOT; labels])
 }
 
 /// As many decimals as anybody reads.
@@ -106,8 +114,15 @@ impl Judged {
     pub(super) fn table(&self, path: &Path, bytes: usize) -> Table {
         let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
         match &self.validation {
-            Some(Validation { folds, accuracy, macro_f1, ece, log_loss }) => {
+            Some(Validation { folds, samples, accuracy, macro_f1, ece, log_loss }) => {
                 head.push(format!("{folds}-fold cross-validation:"));
+                let left = self.samples - samples;
+                if left > 0 {
+                    head.push(format!(
+                        "  {:<10} {left:>6}  samples with a label that the other parts lack",
+                        "not tested"
+                    ));
+                }
                 let what = if self.questions { "all labels of a sample right" } else { "accuracy" };
                 head.push(format!("  {what:<10} {accuracy:.4}"));
                 head.push(format!("  {:<10} {macro_f1:.4}", "macro F1"));

@@ -1,5 +1,6 @@
 //! `mailsort train`: learns a classifier from labelled samples and writes it to a file.
 
+mod embed;
 mod judge;
 mod screen;
 
@@ -8,8 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use rayon::ThreadPool;
-use rayon::prelude::*;
 
 use super::model::{self, Embedding};
 use super::stop::Stop;
@@ -18,11 +17,8 @@ use crate::cli::{Learning, NGrams, Train};
 use crate::engine::BUILTIN;
 use crate::output::Target;
 use crate::report::{Downloads, Report};
-use crate::sorting::linear::{self, About, Classifier, LabelWeights, Needs, Sample, Settings, Training, ngrams};
-use screen::Kept;
-
-/// How many samples a fast model embeds between two looks at whether to stop, enough for every thread.
-const FAST_PIECE: usize = 512;
+use crate::sorting::linear::{self, About, Classifier, LabelWeights, Needs, Sample, Settings, Training};
+use embed::{Embedded, How};
 
 /// Runs the command.
 ///
@@ -49,10 +45,10 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         NGrams::Off => false,
     };
     let stop = Stop::listen()?;
-    let piece = if plan.is_slow() { plan.piece() } else { FAST_PIECE };
-    let how = How { instruct: engine.instruct.as_deref(), reads_words, piece, pool: &pool };
+    let slow = plan.is_slow().then(|| plan.piece());
+    let how = How { instruct: engine.instruct.as_deref(), reads_words, slow, pool: &pool };
     report.begin();
-    let embedded = embedded(&opened, kept, how, &stop, &mut report)?;
+    let embedded = embed::embedded(&opened.embeddings, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
@@ -85,64 +81,6 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         out.finish().context("cannot write the output")?;
     }
     Ok(ended)
-}
-
-/// A sample with its vector.
-struct Embedded {
-    vector: Vec<f32>,
-    counts: linear::Counts,
-    labels: Vec<Arc<str>>,
-    weight: f32,
-}
-
-/// How samples are embedded.
-struct How<'a> {
-    instruct: Option<&'a str>,
-    reads_words: bool,
-    /// How many together.
-    piece: usize,
-    pool: &'a ThreadPool,
-}
-
-/// Embeds the samples, and counts their words if they are wanted. Those without a known word are left out.
-fn embedded(
-    opened: &Embedding,
-    kept: Vec<Kept>,
-    how: How<'_>,
-    stop: &Stop,
-    report: &mut Report,
-) -> Result<Vec<Embedded>> {
-    let How { instruct, reads_words, piece, pool } = how;
-    let embeddings = &opened.embeddings;
-    let mut made = Vec::with_capacity(kept.len());
-    let mut unknown = Vec::new();
-    let mut kept = kept.into_iter();
-    loop {
-        let taken: Vec<Kept> = kept.by_ref().take(piece).collect();
-        if taken.is_empty() || stop.is_asked() {
-            break;
-        }
-        let texts: Vec<String> = taken.iter().map(|kept| kept.text.clone()).collect();
-        let vectors = pool.install(|| embeddings.embed(&texts, instruct))?;
-        let counted = |text: &String| if reads_words { ngrams::count(text, embeddings.max_tokens) } else { Vec::new() };
-        let counts: Vec<linear::Counts> = pool.install(|| texts.par_iter().map(counted).collect());
-        for ((kept, embedding), counts) in taken.into_iter().zip(vectors).zip(counts) {
-            match embedding {
-                Some(embedding) if embedding.vector.iter().all(|value| value.is_finite()) => {
-                    let Kept { labels, weight, .. } = kept;
-                    made.push(Embedded { vector: embedding.vector, counts, labels, weight });
-                    report.scored();
-                }
-                _ => unknown.push(kept.place),
-            }
-        }
-        if let Some(trouble) = embeddings.trouble() {
-            report.warn(trouble);
-        }
-        report.tick();
-    }
-    screen::say(report, &unknown, "of which the model knows no word, and left out");
-    Ok(made)
 }
 
 /// The samples as the arithmetic takes them. `labels` ascend.

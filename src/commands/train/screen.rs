@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use super::Embedded;
-use crate::intake::labelled::Sample;
+use super::embed::Embedded;
+use crate::intake::labelled::{Sample, WEIGHTS};
 use crate::report::Report;
 
 /// Of what is odd so many are named.
@@ -38,14 +38,16 @@ pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept
         labels.dedup();
         match document {
             Err(skip) => unreadable.push(format!("{}: {}", place(&skip.origin), skip.reason)),
-            Ok(document) if !(weight > 0.0 && weight.is_finite()) => weightless.push(place(&document.origin)),
+            Ok(document) if !WEIGHTS.contains(&weight) => weightless.push(place(&document.origin)),
             Ok(document) => {
                 kept.push(Kept { text: document.text(), labels, weight, place: place(&document.origin) });
             }
         }
     }
     say(report, &unreadable, "that cannot be read, and left out");
-    say(report, &weightless, "whose weight is not above 0 or whose score is a raw one, and left out");
+    let (least, most) = (WEIGHTS.start(), WEIGHTS.end());
+    let what = format!("whose weight is not from {least} to {most} or whose score is a raw one, and left out");
+    say(report, &weightless, &what);
     let kept = each_once(kept, report);
     ensure!(!kept.is_empty(), "no sample is left to learn from");
     Ok(kept)

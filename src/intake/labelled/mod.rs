@@ -27,6 +27,8 @@ use crate::record::{Envelope, Intake, Origin, Skip};
 use found_again::Wanted;
 use row::{Row, What};
 
+pub use row::WEIGHTS;
+
 /// How labelled samples are read.
 #[derive(Clone, Debug)]
 pub struct LabelledOptions {

@@ -1,5 +1,6 @@
 //! One row of a file of samples: its text or where it is, and its labels.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -9,6 +10,9 @@ use crate::intake::rows;
 
 /// The column of a table of `classify` that keeps the model's best label when somebody corrects `label`.
 pub(super) const BEST_LABEL: &str = "label_1";
+
+/// How much a sample may count: beside one of more, one of less would count for nothing.
+pub const WEIGHTS: RangeInclusive<f32> = 1e-6..=1e6;
 
 /// The fields of a row by their names.
 #[derive(Debug)]
@@ -73,9 +77,10 @@ impl Row {
             Some((score, least)) if score < least => return Err(Why::Doubtful),
             _ => {}
         }
-        let weight = self.number("weight").filter(|weight| weight.is_finite() && *weight >= 0.0);
+        let weight = self.number("weight").filter(|weight| *weight == 0.0 || WEIGHTS.contains(weight));
         if self.0.get("weight").is_some_and(|weight| !weight.is_null()) && weight.is_none() {
-            return Err(Why::BadRow("`weight` is no number from 0 on".into()));
+            let (least, most) = (WEIGHTS.start(), WEIGHTS.end());
+            return Err(Why::BadRow(format!("`weight` is neither 0 nor a number from {least} to {most}")));
         }
         let what = if is_record { self.place()? } else { self.text(options)? };
         // A raw score says nothing of how much a sample counts, and NaN nothing at all.

@@ -29,16 +29,15 @@ pub(super) fn report(report: &Evaluated) -> Result<String> {
     let mut page = String::new();
     let (model, set) = (escape(&report.model), escape(&report.label_set));
     page.push_str(&format!("<h1>mailsort eval</h1>\n<p>{} samples, model {model}, labels {set}</p>\n", report.samples));
+    page.push_str(&lines::note(report).map_or(String::new(), |note| format!("<p>{note}</p>\n")));
     page.push_str(&table(&lines::bars(report)));
     page.push_str(&table(&lines::figures_table(report)));
-    page.push_str(&matrix(report)?);
+    // Of questions no label is given in place of another.
+    if !report.questions {
+        page.push_str(&matrix(report)?);
+    }
     page.push_str(&table(&lines::confused(report)));
-    let (reliability, curve) = (pictures::reliability(&report.reliability)?, pictures::abstention(&report.abstention)?);
-    page.push_str(&format!(
-        "<h2>Scores</h2>\n<div class=pair><figure>{reliability}<figcaption>Reliability: on the line, a score is the share \
-         that is right; bars show how many samples have it</figcaption></figure>\n<figure>{curve}<figcaption>Accuracy \
-         against coverage, as a threshold rises from the right to the left</figcaption></figure></div>\n"
-    ));
+    page.push_str(&scores(report)?);
     page.push_str(&mistakes(report));
     for part in [lines::labels(report), lines::reliability(report), lines::abstention(report)] {
         page.push_str(&table(&part));
@@ -92,6 +91,24 @@ fn matrix(report: &Evaluated) -> Result<String> {
     ))
 }
 
+/// The curves.
+fn scores(report: &Evaluated) -> Result<String> {
+    let reliability = pictures::reliability(&report.reliability)?;
+    let count = if report.questions { "questions" } else { "samples" };
+    let mut figures = format!(
+        "<figure>{reliability}<figcaption>Reliability: on the line, a score is the share that is right; bars show how many \
+         {count} have it</figcaption></figure>"
+    );
+    if !report.questions {
+        let curve = pictures::abstention(&report.abstention)?;
+        figures.push_str(&format!(
+            "\n<figure>{curve}<figcaption>Accuracy against coverage, as a threshold rises from the right to the left\
+             </figcaption></figure>"
+        ));
+    }
+    Ok(format!("<h2>Scores</h2>\n<div class=pair>{figures}</div>\n"))
+}
+
 fn mistakes(report: &Evaluated) -> String {
     if report.mistakes.is_empty() {
         return String::new();
@@ -99,14 +116,14 @@ fn mistakes(report: &Evaluated) -> String {
     let mut page = String::from("<h2>Worst mistakes</h2>\n<p class=note>Wrong labels, the highest score first</p>\n");
     for Mistake { at, text } in &report.mistakes {
         let Some(said) = report.predictions.get(*at) else { continue };
-        let given = said.predicted.as_deref().unwrap_or(lines::NONE);
+        let given = said.said().unwrap_or(lines::NONE.into());
         let score = said.score.map_or(String::new(), super::share);
         let text = text.as_deref().map_or(String::new(), |text| format!("<pre>{}</pre>", escape(text)));
         let (place, truth) = (escape(&said.place()), escape(&said.truth.join(", ")));
         page.push_str(&format!(
             "<div class=mistake><p><b>{}</b> {score}, should be <b>{truth}</b> <span class=note>{place}</span></p>{text}\
              </div>\n",
-            escape(given)
+            escape(&given)
         ));
     }
     page

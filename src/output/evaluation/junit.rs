@@ -23,6 +23,9 @@ pub(super) fn report(report: &Evaluated) -> String {
     for [name, figure, _] in lines::figures(report) {
         xml.push_str(&format!("      <property name=\"{}\" value=\"{}\"/>\n", escape(&name), escape(&figure)));
     }
+    if let Some(note) = lines::note(report) {
+        xml.push_str(&format!("      <property name=\"labels\" value=\"{}\"/>\n", escape(note)));
+    }
     xml.push_str("    </properties>\n");
     for (name, failure) in &tests {
         let case = format!("    <testcase classname=\"mailsort.eval\" name=\"{}\"", escape(name));

@@ -19,18 +19,33 @@ const PAIRS: usize = 20;
 /// Stands for the label of samples that got none.
 pub(super) const NONE: &str = "(none)";
 
+/// What a reader has to know of the figures, where each label is a question of its own.
+pub(super) fn note(report: &Evaluated) -> Option<&'static str> {
+    let note = "Each label is a question of its own: it is given where its score reaches its threshold, or 0.5, and judged \
+                over all samples.";
+    report.questions.then_some(note)
+}
+
 /// The figures that stand above all: name, figure and what it is.
 pub(super) fn figures(report: &Evaluated) -> Vec<[String; 3]> {
     let row = |name: &str, figure: String, note: String| [name.to_string(), figure, note];
+    let (right, shares, held) = match report.questions {
+        false => ("", "how far scores are from the share that is right", "below a threshold"),
+        true => (
+            ", with all labels and no other",
+            "how far scores are from the share that is right, over all questions",
+            "all labels below their thresholds",
+        ),
+    };
     let mut rows = vec![
-        row("accuracy", share(report.accuracy), format!("{} of {} right", report.right, report.samples)),
+        row("accuracy", share(report.accuracy), format!("{} of {} right{right}", report.right, report.samples)),
         row("macro F1", share(report.macro_f1), "the mean of the labels".into()),
         row("weighted F1", share(report.weighted_f1), "each label as often as it is true".into()),
-        row("ECE", share(report.ece), "how far scores are from the share that is right".into()),
+        row("ECE", share(report.ece), shares.into()),
     ];
     let held_back = report.samples - report.answered - report.without_verdict;
     if held_back > 0 {
-        rows.push(row("held back", held_back.to_string(), "below a threshold; count as wrong".into()));
+        rows.push(row("held back", held_back.to_string(), format!("{held}; count as wrong")));
     }
     if report.without_verdict > 0 {
         rows.push(row(
@@ -85,7 +100,7 @@ pub(super) fn reliability(report: &Evaluated) -> Table {
     };
     Table {
         title: "Reliability",
-        head: vec!["score", "mean score", "right", "samples"],
+        head: vec!["score", "mean score", "right", if report.questions { "questions" } else { "samples" }],
         texts: 1,
         rows: bins.map(row).collect(),
         more: None,

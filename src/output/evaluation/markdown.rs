@@ -12,6 +12,9 @@ pub(super) fn report(report: &Evaluated) -> String {
         plain(&report.model),
         plain(&report.label_set)
     );
+    if let Some(note) = lines::note(report) {
+        text.push_str(&format!("\n{note}\n"));
+    }
     if missed > 0 {
         text.push_str(&format!("\n**{missed} of {} bars missed**\n", report.bars.len()));
     }

@@ -7,6 +7,7 @@ mod lines;
 mod markdown;
 mod markup;
 mod pictures;
+mod prediction;
 mod text;
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
 
 pub use compared::{Changed, Compared, Side};
+pub use prediction::{Mistake, Prediction};
 
 /// What a report calls itself, so that no other JSON passes for one.
 const FORMAT: &str = "mailsort-evaluation";
@@ -67,6 +69,10 @@ pub struct Evaluated {
     pub model: String,
     /// The label set's name.
     pub label_set: String,
+    /// True where each label is a question of its own: a sample is right when all its labels are given and no other, a
+    /// label's figures are over all samples, and ECE and reliability over all questions.
+    #[serde(default)]
+    pub questions: bool,
     /// How many samples were judged.
     pub samples: u64,
     /// How many of them are right.
@@ -206,51 +212,6 @@ pub struct Bar {
     pub found: String,
     /// Whether it was met.
     pub met: bool,
-}
-
-/// What was said of one sample.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
-    /// Where the document stands.
-    pub source: String,
-    /// Its position there.
-    pub index: u64,
-    /// Its id, if it has one.
-    pub id: Option<String>,
-    /// A hash of what the model saw; `null` where there was nothing to see.
-    pub text: Option<String>,
-    /// The true labels.
-    pub truth: Vec<String>,
-    /// The label that was given.
-    pub predicted: Option<String>,
-    /// The best label, whether its score reaches a threshold or not.
-    pub best: Option<String>,
-    /// Its score.
-    pub score: Option<f64>,
-    /// Why there is no verdict.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-impl Prediction {
-    /// True when the label that was given is one of the true ones.
-    pub fn is_right(&self) -> bool {
-        self.predicted.as_ref().is_some_and(|label| self.truth.contains(label))
-    }
-
-    /// Where it stands, for people.
-    pub fn place(&self) -> String {
-        format!("{} [{}]", self.source, self.index)
-    }
-}
-
-/// A mistake as a page shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Mistake {
-    /// Which of the predictions.
-    pub at: usize,
-    /// How the mail begins, if it may be shown.
-    pub text: Option<String>,
 }
 
 impl Evaluated {

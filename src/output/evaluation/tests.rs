@@ -1,5 +1,7 @@
 //! Reports of a small evaluation whose texts are hostile.
 
+use clap::ValueEnum;
+
 use super::*;
 
 const HOSTILE: &str = "<script>alert(1)</script>|\"'&]]>`\u{202e}";
@@ -21,6 +23,7 @@ fn report() -> Evaluated {
         text: Some("00".into()),
         truth: vec![truth.into()],
         predicted: predicted.map(String::from),
+        given: None,
         best: predicted.map(String::from),
         score: predicted.map(|_| 0.75),
         error: predicted.is_none().then(|| "no text\u{0}".into()),
@@ -31,6 +34,7 @@ fn report() -> Evaluated {
         mailsort,
         model: HOSTILE.into(),
         label_set: HOSTILE.into(),
+        questions: false,
         samples: 3,
         right: 1,
         answered: 2,
@@ -172,4 +176,37 @@ fn text_and_markdown_say_what_is_missed() {
     assert!(
         markdown.lines().filter(|line| line.starts_with('|')).all(|line| line.ends_with(" |") || line.ends_with('|'))
     );
+}
+
+#[test]
+fn every_form_says_that_labels_are_questions() {
+    let mut report = Evaluated { questions: true, confusion: Vec::new(), abstention: Vec::new(), ..report() };
+    report.predictions[1].given = Some(vec![HOSTILE.into(), "会议".into()]);
+    for format in ReportFormat::value_variants() {
+        let mut out = Vec::new();
+        report.write(*format, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let said = if *format == ReportFormat::Json { "\"questions\":true" } else { "a question of its own" };
+        assert!(text.contains(said), "{format:?}: {text}");
+        if *format == ReportFormat::Html {
+            assert_eq!(text.matches("<svg").count(), 1);
+            assert!(text.contains(", 会议</b> 0.75"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_sample_is_right_with_all_its_labels() {
+    let mut said = report().predictions.remove(0);
+    let mut right = |truth: &[&str], given: Option<&[&str]>| {
+        said.truth = truth.iter().map(ToString::to_string).collect();
+        said.given = given.map(|given| given.iter().map(ToString::to_string).collect());
+        said.predicted = said.given.as_ref().map_or(Some("a".into()), |given| given.first().cloned());
+        (said.is_right(), said.said())
+    };
+    assert_eq!(right(&["b", "a"], None), (true, Some("a".into())));
+    assert_eq!(right(&["b", "a"], Some(&["a"])), (false, Some("a".into())));
+    assert_eq!(right(&["b", "a"], Some(&["b", "a"])), (true, Some("a, b".into())));
+    assert!(!right(&["a"], Some(&["b", "a"])).0);
+    assert_eq!(right(&["a"], Some(&[])), (false, None));
 }

@@ -12,6 +12,9 @@ const WIDEST: usize = 40;
 pub(super) fn report(report: &Evaluated) -> String {
     let mut text =
         format!("{} samples, {}, labels {}\n\n", report.samples, escape(&report.model), escape(&report.label_set));
+    if let Some(note) = lines::note(report) {
+        text.push_str(&format!("{note}\n\n"));
+    }
     for [name, figure, note] in lines::figures(report) {
         text.push_str(&format!("{name:<12} {figure:>7}  {note}\n"));
     }

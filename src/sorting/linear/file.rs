@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{Linear, Link, NGrams, ngrams};
 
 /// Another number means a form that older versions cannot read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A classifier and what it was learned from.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,9 @@ pub struct Training {
 pub struct Validation {
     /// In how many parts.
     pub folds: usize,
-    /// The share of samples that were right.
+    /// How many samples were tested; the others have a label of which the rest teaches nothing.
+    pub samples: usize,
+    /// The share of them that were right.
     pub accuracy: f64,
     /// The mean F1 of the labels.
     pub macro_f1: f64,
@@ -164,7 +166,7 @@ impl Classifier {
             weights: floats(weights),
             checksum: String::new(),
         };
-        file.checksum = file.summed();
+        file.checksum = file.summed()?;
         let mut text = serde_json::to_string_pretty(&file)?;
         text.push('\n');
         Ok(text)
@@ -188,7 +190,7 @@ impl Classifier {
             None => bail!("{foreign}"),
         }
         let file: File = serde_json::from_slice(bytes).context("it is damaged")?;
-        ensure!(file.checksum == file.summed(), "it is damaged: its checksum does not fit; copy or train it again");
+        ensure!(file.checksum == file.summed()?, "it is damaged: its checksum does not fit; copy or train it again");
         file.classifier().context("it is damaged")
     }
 
@@ -199,8 +201,9 @@ impl Classifier {
 }
 
 impl File {
-    /// A hash of all numbers in base64, and of what gives them a meaning.
-    fn summed(&self) -> String {
+    /// A hash of all numbers in base64, and of all that gives them a meaning: with other steps of cleaning, or fewer tokens,
+    /// a classifier is another one.
+    fn summed(&self) -> Result<String> {
         let mut hasher = Sha256::new();
         let mut add = |text: &str| {
             hasher.update((text.len() as u64).to_le_bytes());
@@ -213,8 +216,8 @@ impl File {
             let factors = format!("{:?} {:?}", words.scale, words.unknown);
             [&words.scheme, &words.buckets, &words.idf, &factors].into_iter().for_each(|text| add(text));
         }
-        self.about.labels.iter().for_each(|label| add(&label.name));
-        hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        add(&serde_json::to_string(&self.about)?);
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     fn classifier(self) -> Result<Classifier> {
@@ -324,6 +327,12 @@ mod tests {
         let text = classifier.to_json().unwrap();
         assert_eq!(Classifier::from_json(text.as_bytes()).unwrap(), classifier);
         assert_eq!(classifier.to_json().unwrap(), text);
+        // Not every number of so many digits is read as it was written, if one is not careful.
+        for c in [0.1 + 0.2, 1.0 / 3.0, 2.345_678_901_234_567_3, 999_999.999_999_999_9, 1e-6 / 0.7] {
+            let mut fine = classifier.clone();
+            fine.about.training.c = c;
+            assert_eq!(Classifier::from_json(fine.to_json().unwrap().as_bytes()).unwrap(), fine);
+        }
     }
 
     #[test]
@@ -333,9 +342,12 @@ mod tests {
         fails("label: a bill\n", "no classifier");
         fails("{}", "no classifier");
         fails(&text[..text.len() / 2], "breaks off");
-        fails(&text.replace("\"mailsort_classifier\": 1", "\"mailsort_classifier\": 7"), "number 7");
+        fails(&text.replace("\"mailsort_classifier\": 2", "\"mailsort_classifier\": 7"), "number 7");
         fails(&text.replace("\"bill\"", "\"pill\""), "checksum");
         fails(&text.replace("\"temperature\": 0.9", "\"temperature\": 0.5"), "checksum");
+        fails(&text.replace("\"quotes\": true", "\"quotes\": false"), "checksum");
+        fails(&text.replace("\"max_tokens\": 512", "\"max_tokens\": 2"), "checksum");
+        fails(&text.replace("\"min_text\": 8", "\"min_text\": 9"), "checksum");
         fails(&text.replace("\"labels\"", "\"lables\""), "labels");
     }
 

@@ -37,8 +37,8 @@ pub(super) struct Problem<'a> {
     pub(super) design: &'a Design,
     pub(super) labels: usize,
     pub(super) link: Link,
-    /// How much each label counts beside the weights of its samples.
-    pub(super) label_weights: &'a [f32],
+    /// How much each label counts beside the weights of the samples: of those that lack it, and of those that have it.
+    pub(super) label_weights: &'a [[f64; 2]],
     pub(super) stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -49,19 +49,26 @@ impl Problem<'_> {
     /// When the run is stopped, or the numbers overflow.
     pub(super) fn fit(&self, c: f64, start: Option<&Parameters>, precision: Precision) -> Result<Parameters> {
         let targets: Vec<&[usize]> = self.samples.iter().map(|sample| &sample.labels[..]).collect();
+        // In f64: a label whose samples weigh next to nothing counts as much as others.
         let weight = |sample: &&Sample| match (self.link, &sample.labels[..]) {
-            (Link::Softmax, &[label]) => sample.weight * self.label_weights[label],
-            _ => sample.weight,
+            (Link::Softmax, &[label]) => f64::from(sample.weight) * self.label_weights[label][1],
+            _ => f64::from(sample.weight),
         };
-        let mut weights: Vec<f32> = self.samples.iter().map(weight).collect();
-        let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
-        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) / total) as f32);
+        let weights: Vec<f64> = self.samples.iter().map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / total) as f32).collect();
+        let balance = |&[lack, have]: &[f64; 2]| [lack as f32, have as f32];
+        let balance: Vec<[f32; 2]> = match self.link {
+            Link::Softmax => Vec::new(),
+            Link::Sigmoid => self.label_weights.iter().map(balance).collect(),
+        };
         // Two labels are one question, so one vector of weights is penalised and not two halves of it.
         let vectors = if self.labels == 2 && self.link == Link::Softmax { 2.0 } else { 1.0 };
         let objective = Objective {
             design: self.design,
             targets: &targets,
             weights: &weights,
+            balance: &balance,
             labels: self.labels,
             link: self.link,
             penalty: vectors / (c * total),

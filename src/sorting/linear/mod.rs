@@ -6,6 +6,7 @@
 mod design;
 mod file;
 mod fit;
+mod folds;
 mod link;
 pub mod ngrams;
 mod objective;

@@ -29,6 +29,8 @@ pub(super) struct Objective<'a> {
     pub(super) targets: &'a [&'a [usize]],
     /// How much each sample counts; they sum to 1.
     pub(super) weights: &'a [f32],
+    /// How much each label that is a question counts, where it is not true and where it is; empty where all count the same.
+    pub(super) balance: &'a [[f32; 2]],
     pub(super) labels: usize,
     pub(super) link: Link,
     /// Factor of half the squared length of the weights.
@@ -55,6 +57,10 @@ impl Remembered<'_> {
             return Err(Error::msg("stopped"));
         }
         let evaluated = self.objective.evaluate(point);
+        // The line search would look for ever for a value that is less than none.
+        if !evaluated.0.is_finite() || evaluated.1.iter().any(|slope| !slope.is_finite()) {
+            return Err(Error::msg("the numbers overflow"));
+        }
         let taken = take(&evaluated);
         *last = Some((point.clone(), evaluated));
         Ok(taken)
@@ -97,7 +103,7 @@ impl Objective<'_> {
             for (at, mut row) in logits.axis_iter_mut(Axis(0)).enumerate() {
                 let weight = self.weights[first + at];
                 let logits = row.as_slice_mut().unwrap_or_default();
-                loss += f64::from(weight) * self.link.residual(logits, self.targets[first + at]);
+                loss += f64::from(weight) * self.link.residual(logits, self.targets[first + at], self.balance);
                 logits.iter_mut().for_each(|value| *value *= weight);
             }
             to.assign(&logits);

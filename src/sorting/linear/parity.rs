@@ -69,8 +69,9 @@ fn slopes_are_those_of_differences() {
     let targets: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
     for link in [Link::Softmax, Link::Sigmoid] {
         let weights = [0.1, 0.2, 0.3, 0.4];
-        let objective =
-            Objective { design: &design, targets: &targets, weights: &weights, labels: 3, link, penalty: 0.1 };
+        let balance = [[0.5, 2.0], [1.5, 0.7], [1.0, 1.0]];
+        let (design, targets, penalty) = (&design, &targets, 0.1);
+        let objective = Objective { design, targets, weights: &weights, balance: &balance, labels: 3, link, penalty };
         let remembered = Remembered { objective, stop: &|| false, last: RefCell::default() };
         let size = (design.features() + 1) * 3;
         let point = Parameters::from_iter((0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0));

@@ -2,14 +2,12 @@
 //! were held out.
 
 use anyhow::{Result, ensure};
-use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::design::{Design, Sample};
 use super::fit::{Precision, Problem};
-use super::objective::Parameters;
+use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
-use super::{Counts, Linear, Link, NGrams, temperature};
+use super::{Counts, Linear, Link, NGrams};
 
 /// The values of C that are tried, each beginning where the one before ended.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
@@ -24,8 +22,6 @@ const UNTRIED: f64 = 10.0;
 /// Weights of words that a classifier has at most, and words.
 const MOST_WEIGHTS: usize = 256 * 1024;
 const MOST_NGRAMS: usize = 32_768;
-/// With more samples, two folds say which C is best as well as all do.
-const MANY_SAMPLES: usize = 2500;
 
 /// How much each label counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -70,7 +66,8 @@ pub struct Trained {
 pub struct HeldOut {
     /// In how many parts.
     pub folds: usize,
-    /// Calibrated probabilities. Shape: [samples, labels].
+    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample of another part
+    /// has: of that label its classifier knows nothing.
     pub probabilities: Vec<Vec<f32>>,
     /// Mean cross-entropy in nats.
     pub loss: f64,
@@ -78,31 +75,11 @@ pub struct HeldOut {
     pub path: Vec<(f64, f64)>,
 }
 
-/// One part that is held out, and a classifier of the rest.
-struct Fold<'a> {
-    held: Vec<usize>,
-    samples: Vec<&'a Sample>,
-    design: Design,
-    reduced: Option<Reduced>,
-    unseen: Design,
-    label_weights: Vec<f32>,
-    /// What was found last, in the reduced space if there is one.
-    found: Option<Parameters>,
-}
-
 /// What cross-validation has chosen.
 struct Chosen {
     c: f64,
     scale: f32,
     temperature: f64,
-}
-
-/// What the classifiers of all folds make of the samples that they have not seen.
-struct Held {
-    /// Shape: [samples, labels].
-    logits: Vec<Vec<f32>>,
-    temperature: f64,
-    loss: f64,
 }
 
 /// Learns to tell `labels` labels apart.
@@ -117,7 +94,9 @@ pub fn train(
 ) -> Result<Trained> {
     ensure!(!samples.is_empty() && labels > 0, "there are no samples");
     let run = Run { samples, labels, settings, stop };
-    let held_out = if run.can_hold_out() { Some(run.hold_out()?) } else { None };
+    let dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
+    let can_hold_out = run.can_hold_out() && dealt.tests_something();
+    let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
     let (chosen, held_out) = match held_out {
         Some((chosen, held_out)) => (chosen, Some(held_out)),
         None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
@@ -146,14 +125,14 @@ pub fn train(
     Ok(Trained { model, c, held_out })
 }
 
-struct Run<'a> {
-    samples: &'a [Sample],
-    labels: usize,
-    settings: Settings,
+pub(super) struct Run<'a> {
+    pub(super) samples: &'a [Sample],
+    pub(super) labels: usize,
+    pub(super) settings: Settings,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// True when two labels can be held out and learned at the same time.
     fn can_hold_out(&self) -> bool {
         let mut counts = vec![0; self.labels];
@@ -166,16 +145,16 @@ impl<'a> Run<'a> {
     }
 
     /// What does best on samples that it has not seen, and what it makes of them.
-    fn hold_out(&self) -> Result<(Chosen, HeldOut)> {
+    fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
         let first = self.settings.c.unwrap_or(UNTRIED);
-        let scale = if self.settings.ngrams { self.scale(first)? } else { SCALE };
-        let mut folds = self.folds(scale);
+        let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
+        let mut folds = dealt.parts();
         let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
         let mut tried = Vec::new();
         let mut best: Option<(f64, Held)> = None;
-        let compared = self.compared(folds.len());
+        let compared = dealt.compared();
         for c in path {
-            let held = self.held(&mut folds[..compared], c)?;
+            let held = self.held(dealt, &mut folds[..compared], scale, c)?;
             tried.push((c, held.loss));
             match &best {
                 Some((_, least)) if held.loss > least.loss * (1.0 - WORTHWHILE) => break,
@@ -184,7 +163,7 @@ impl<'a> Run<'a> {
         }
         let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
         if compared < folds.len() {
-            held = self.held(&mut folds, c)?;
+            held = self.held(dealt, &mut folds, scale, c)?;
         }
         let Held { logits, temperature, loss } = held;
         let calibrated = |logits: Vec<f32>| {
@@ -197,11 +176,9 @@ impl<'a> Run<'a> {
 
     /// How much words are worth beside the engine's vector: it depends on the samples, how many they are and how much
     /// their words say.
-    fn scale(&self, c: f64) -> Result<f32> {
+    fn scale(&self, dealt: &Dealt, c: f64) -> Result<f32> {
         let loss = |scale: f32| -> Result<f64> {
-            let mut folds = self.folds(scale);
-            let compared = self.compared(folds.len());
-            Ok(self.held(&mut folds[..compared], c)?.loss)
+            Ok(self.held(dealt, &mut dealt.parts()[..dealt.compared()], scale, c)?.loss)
         };
         let (first, mut best) = (loss(SCALE)?, (SCALE, f64::INFINITY));
         for scale in MORE {
@@ -217,103 +194,42 @@ impl<'a> Run<'a> {
         Ok(best.0)
     }
 
-    /// How many folds are enough to compare settings.
-    fn compared(&self, folds: usize) -> usize {
-        if self.samples.len() > MANY_SAMPLES { folds.min(2) } else { folds }
-    }
-
-    /// Fits folds for `c`. Samples that none of them holds out have no logits.
-    fn held(&self, folds: &mut [Fold<'a>], c: f64) -> Result<Held> {
-        let fitted: Vec<Vec<(usize, Vec<f32>)>> =
-            folds.par_iter_mut().map(|fold| self.held_logits(fold, c)).collect::<Result<_>>()?;
-        let mut logits = vec![Vec::new(); self.samples.len()];
-        fitted.into_iter().flatten().for_each(|(at, made)| logits[at] = made);
-        let (temperature, loss) = temperature::fit(&logits, self.samples, self.settings.link)?;
-        Ok(Held { logits, temperature, loss })
-    }
-
-    /// Fits one fold for `c`, and gives the logits of what it holds out.
-    fn held_logits(&self, fold: &mut Fold<'a>, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
-        let design = fold.reduced.as_ref().map_or(&fold.design, |reduced| &reduced.design);
-        let problem = self.problem(&fold.samples, design, &fold.label_weights);
-        let found = problem.fit(c, fold.found.as_ref(), Precision::COARSE)?;
-        let expanded = fold.reduced.as_ref().map(|reduced| reduced.expand(&fold.design, &found, self.labels));
-        let parameters = expanded.as_ref().unwrap_or(&found);
-        let features = fold.design.features();
-        let narrow: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
-        let narrow = ndarray::Array2::from_shape_vec((features + 1, self.labels), narrow)?;
-        let (weights, intercepts) = narrow.view().split_at(ndarray::Axis(0), features);
-        let mut logits = ndarray::Array2::zeros((fold.held.len(), self.labels));
-        logits.outer_iter_mut().for_each(|mut row| row.assign(&intercepts.row(0)));
-        fold.unseen.add_logits(0, weights, &mut logits);
-        fold.found = Some(found);
-        Ok(fold.held.iter().copied().zip(logits.outer_iter().map(|row| row.to_vec())).collect())
-    }
-
-    fn problem<'p>(&'p self, samples: &'p [&'p Sample], design: &'p Design, label_weights: &'p [f32]) -> Problem<'p> {
+    pub(super) fn problem<'p>(
+        &'p self,
+        samples: &'p [&'p Sample],
+        design: &'p Design,
+        label_weights: &'p [[f64; 2]],
+    ) -> Problem<'p> {
         Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
     }
 
-    fn folds(&self, scale: f32) -> Vec<Fold<'a>> {
-        let count = self.settings.folds.clamp(2, self.samples.len());
-        let dealt = deal(self.samples, self.labels, count, self.settings.seed);
-        let fold = |fold: usize| {
-            let held: Vec<usize> = (0..self.samples.len()).filter(|&at| dealt[at] == fold).collect();
-            let seen = |&(at, _): &(usize, &Sample)| dealt[at] != fold;
-            let samples: Vec<&Sample> =
-                self.samples.iter().enumerate().filter(seen).map(|(_, sample)| sample).collect();
-            // What is held out must not say which words there are: new mail will not either.
-            let ngrams = self.ngrams(&samples, scale);
-            let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
-            let design = Design::new(&samples, ngrams.as_ref());
-            Fold {
-                reduced: Reduced::new(&design),
-                design,
-                unseen: Design::new(&unseen, ngrams.as_ref()),
-                label_weights: self.label_weights(&samples),
-                held,
-                samples,
-                found: None,
-            }
-        };
-        (0..count).into_par_iter().map(fold).collect()
-    }
-
-    fn ngrams(&self, samples: &[&Sample], scale: f32) -> Option<NGrams> {
+    pub(super) fn ngrams(&self, samples: &[&Sample], scale: f32) -> Option<NGrams> {
         let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
         let texts = || samples.iter().map(|sample| &sample.counts).collect::<Vec<&Counts>>();
         self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
     }
 
-    /// How much a sample of each label counts.
-    fn label_weights(&self, samples: &[&Sample]) -> Vec<f32> {
+    /// How much each label counts: of samples that lack it, and of those that have it.
+    pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {
             sample.labels.iter().for_each(|&label| totals[label] += f64::from(sample.weight));
         }
-        let all: f64 = totals.iter().sum();
-        let weight = |&total: &f64| match self.settings.label_weights {
-            LabelWeights::Balanced if total > 0.0 => (all / (self.labels as f64 * total)) as f32,
-            _ => 1.0,
+        let (labels, sum): (f64, f64) = (self.labels as f64, totals.iter().sum());
+        let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
+        let weights = |&having: &f64| {
+            let lacking = all - having;
+            match (self.settings.label_weights, self.settings.link) {
+                (LabelWeights::Balanced, Link::Softmax) if having > 0.0 => [1.0, sum / (labels * having)],
+                // A question has two answers.
+                (LabelWeights::Balanced, Link::Sigmoid) if having > 0.0 && lacking > 0.0 => {
+                    [all / (2.0 * lacking), all / (2.0 * having)]
+                }
+                _ => [1.0; 2],
+            }
         };
-        totals.iter().map(weight).collect()
+        totals.iter().map(weights).collect()
     }
-}
-
-/// Deals samples to folds, so that every fold has its share of every label. The rarest label of a sample counts.
-fn deal(samples: &[Sample], labels: usize, folds: usize, seed: u64) -> Vec<usize> {
-    let mut counts = vec![0usize; labels];
-    samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-    let rarest = |sample: &Sample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
-    // A hash is the same on every machine and in every version, which generators of random numbers do not promise.
-    let shuffled = |at: usize| -> [u8; 32] {
-        Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
-    };
-    let mut order: Vec<_> = samples.iter().enumerate().map(|(at, one)| (rarest(one), shuffled(at), at)).collect();
-    order.sort_unstable();
-    let mut dealt = vec![0; samples.len()];
-    order.iter().enumerate().for_each(|(turn, &(_, _, at))| dealt[at] = turn % folds);
-    dealt
 }
 
 #[cfg(test)]

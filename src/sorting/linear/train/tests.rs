@@ -22,7 +22,8 @@ fn settings(link: Link) -> Settings {
 #[test]
 fn every_fold_has_its_share_of_every_label() {
     let samples = samples(100, 4);
-    let dealt = deal(&samples, 4, 5, 3);
+    let dealt = |seed: u64| Dealt::new(&samples, 4, 5, seed, Link::Softmax).part;
+    let (dealt, other) = (dealt(3), dealt(4));
     for fold in 0..5 {
         for label in 0..4 {
             let count = (0..100).filter(|&at| dealt[at] == fold && samples[at].labels == [label]).count();
@@ -30,7 +31,7 @@ fn every_fold_has_its_share_of_every_label() {
             assert!((all / 5..=all / 5 + 1).contains(&count), "{fold} {label}: {count} of {all}");
         }
     }
-    assert_ne!(deal(&samples, 4, 5, 4), dealt);
+    assert_ne!(other, dealt);
 }
 
 #[test]
@@ -79,4 +80,87 @@ fn labels_that_are_questions_of_their_own_do_not_share() {
 #[test]
 fn a_stop_ends_it() {
     assert!(train(&samples(50, 2), 2, settings(Link::Softmax), &|| true).is_err());
+}
+
+#[test]
+fn labels_with_one_sample_do_not_spoil_the_others() {
+    let many = samples(200, 4);
+    let before = train(&many, 4, settings(Link::Softmax), &|| false).unwrap();
+    let mut odd = many.clone();
+    // Each in a place of its own, away from the others.
+    let place = |label: usize| (0..8).map(|dim| if dim < 4 { 0.0 } else { (label * dim % 5) as f32 - 2.0 }).collect();
+    let single = |label: usize| Sample { vector: place(label), labels: vec![label], ..many[0].clone() };
+    odd.extend((4..24).map(single));
+    let with = train(&odd, 24, settings(Link::Softmax), &|| false).unwrap();
+    assert!(with.c <= 30.0 && with.model.temperature < 2.0, "{} {}", with.c, with.model.temperature);
+    let held_out = with.held_out.unwrap();
+    let tested: Vec<bool> = held_out.probabilities.iter().map(|made| !made.is_empty()).collect();
+    assert!(tested[..200].iter().all(|&is| is) && !tested[200..].contains(&true), "{tested:?}");
+    assert!(held_out.loss < 2.0 * before.held_out.unwrap().loss, "{}", held_out.loss);
+}
+
+#[test]
+fn a_question_with_one_answer_is_not_tested() {
+    let mut samples = samples(40, 2);
+    // All but one have the third label, and only one has the fourth.
+    samples.iter_mut().skip(1).for_each(|one| one.labels.push(2));
+    samples[5].labels.push(3);
+    let trained = train(&samples, 4, settings(Link::Sigmoid), &|| false).unwrap();
+    let probabilities = trained.held_out.unwrap().probabilities;
+    let left: Vec<usize> = (0..40).filter(|&at| probabilities[at].is_empty()).collect();
+    assert_eq!(left, [0, 5]);
+    // Nothing can be tested where every label has one sample.
+    let single: Vec<Sample> = (0..4).map(|label| Sample { labels: vec![label], ..samples[label].clone() }).collect();
+    assert!(train(&single, 4, settings(Link::Sigmoid), &|| false).unwrap().held_out.is_none());
+}
+
+#[test]
+fn folds_that_are_compared_hold_enough_samples() {
+    let compared = |count: usize, folds: usize| Dealt::new(&samples(count, 4), 4, folds, 0, Link::Softmax).compared();
+    assert_eq!([compared(400, 100), compared(2500, 9)], [100, 9]);
+    assert_eq!([compared(3000, 2), compared(3000, 5), compared(3000, 20), compared(3000, 100)], [2, 2, 8, 40]);
+}
+
+#[test]
+fn many_folds_are_not_in_memory_together_and_say_the_same() {
+    let samples = samples(120, 3);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let trained = pool.install(|| train(&samples, 3, Settings { folds: 30, ..settings(Link::Softmax) }, &|| false));
+        let trained = trained.unwrap();
+        (trained.model, trained.held_out.unwrap().probabilities)
+    };
+    let (model, probabilities) = run(1);
+    assert_eq!(run(7), (model, probabilities.clone()));
+    assert!(probabilities.iter().all(|made| made.len() == 3));
+}
+
+#[test]
+fn weights_far_apart_are_no_endless_search() {
+    for (many, few) in [(1.0, 1e-45), (3e38, 1e-38)] {
+        let mut samples = samples(20, 2);
+        samples.iter_mut().for_each(|one| one.weight = if one.labels == [0] { many } else { few });
+        let scores = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap().model;
+        assert!(scores.scores(&samples[1].vector, &Vec::new()).probabilities[1] > 0.5);
+    }
+    let mut samples = samples(20, 2);
+    samples[3].vector[0] = f32::MAX;
+    samples[4].vector[0] = f32::INFINITY;
+    let error = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap_err();
+    assert!(format!("{error:#}").contains("overflow"), "{error:#}");
+}
+
+#[test]
+fn a_rare_label_counts_as_much_as_its_absence() {
+    let mut samples = samples(200, 2);
+    // The third label is that of every tenth sample, and nothing in the vectors tells it.
+    samples.iter_mut().step_by(10).for_each(|one| one.labels.push(2));
+    let probability = |label_weights: LabelWeights| {
+        let settings = Settings { label_weights, c: Some(1e-6), ..settings(Link::Sigmoid) };
+        let model = train(&samples, 3, settings, &|| false).unwrap().model;
+        let logit = model.logits(&samples[1].vector, &Vec::new())[2];
+        1.0 / (1.0 + (-logit).exp())
+    };
+    let (balanced, none) = (probability(LabelWeights::Balanced), probability(LabelWeights::None));
+    assert!((balanced - 0.5).abs() < 0.02 && (none - 0.1).abs() < 0.02, "{balanced} {none}");
 }
