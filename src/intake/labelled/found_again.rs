@@ -108,7 +108,7 @@ impl Iterator for Reader {
                 continue;
             }
             let Sought { known, labels, weight, .. } = self.sought.next()?;
-            return Some(Found::Sample(Labelled { raw, labels, weight, known: Some(known) }));
+            return Some(Found::Sample(Labelled { raw, labels, weight, known: Some(Box::new(known)) }));
         }
     }
 }

@@ -69,7 +69,7 @@ pub struct Labelled {
     /// How much it counts; 1 unless a row says otherwise.
     pub weight: f32,
     /// What a document found again by its place must say.
-    known: Option<Known>,
+    known: Option<Box<Known>>,
 }
 
 /// What a record says of a document besides its place.
