@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use mailsort::delivery::header::{Field, marked};
+
 use crate::mailsort::{Run, mailsort, shared};
 
 const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
@@ -152,4 +154,29 @@ fn real_mail_comes_out_as_it_was() {
         assert_eq!((status, stderr.as_str()), (Some(0), ""), "{}", path.display());
         assert!(unmarked(&out).0 == mail, "{}", path.display());
     }
+}
+
+#[test]
+fn every_real_mail_keeps_its_bytes() {
+    let Some(folder) = shared("mail") else {
+        eprintln!("skipped: no real mail");
+        return;
+    };
+    let mut found = Vec::new();
+    mails(folder, &mut found);
+    let field = [Field::verdict("invoice", true, 0.9132, "builtin", None)];
+    let line = b"X-Mailsort: invoice; score=0.9132; model=builtin";
+    let mut looked_at = 0;
+    for path in &found {
+        let with_lf = fs::read(path).unwrap();
+        let with_crlf = with_lf.split(|&byte| byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        for mail in [with_lf, with_crlf] {
+            let marked = marked(&mail, &field).concat();
+            let lines = marked.split_inclusive(|&byte| byte == b'\n');
+            let (ours, others): (Vec<&[u8]>, Vec<&[u8]>) = lines.partition(|one| one.starts_with(line));
+            assert!(ours.len() == 1 && others.concat() == mail, "{}", path.display());
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 100, "{looked_at} mails are too few");
 }
