@@ -111,6 +111,12 @@ impl Given {
         let shown = self.path.display();
         ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
         let is_builtin = needs.id == BUILTIN;
+        let other = given.source.model.as_deref().filter(|model| is_builtin && *model != BUILTIN);
+        ensure!(
+            other.is_none(),
+            "the classifier {shown} was trained on {BUILTIN}, not on {}; leave out --model",
+            other.unwrap_or_default()
+        );
         ensure!(
             given.dims.is_none() || !is_builtin,
             "--dims has no meaning for the built-in model, on which the classifier {shown} was trained"

@@ -1,6 +1,6 @@
 //! Labels and a model that are ready to sort mail, for the verbs that act on a verdict.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
@@ -38,6 +38,10 @@ impl Sorter {
         downloads: &Downloads,
     ) -> Result<Self> {
         let chosen = Chosen::read(choosing, engine, cleaning)?;
+        let own =
+            chosen.sets.iter().flat_map(|set| set.labels.iter().map(|label| label.threshold).chain([set.threshold]));
+        let odd = own.chain([choosing.threshold]).flatten().find(|threshold| !(0.0..=1.0).contains(threshold));
+        ensure!(odd.is_none(), "the threshold {} is no probability, which is 0 to 1", odd.unwrap_or_default());
         let plan = chosen.plan(report, downloads)?;
         let model = chosen.id(&plan);
         let load = || chosen.load(&plan, false, report);

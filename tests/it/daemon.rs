@@ -105,6 +105,8 @@ fn without_a_daemon_the_flags_decide() {
     assert_eq!(ask(&socket, &[], mail), (Some(0), INVOICE.into(), String::new()));
     assert_eq!(ask(&socket, &["--fail-closed"], mail), (Some(75), String::new(), String::new()));
     assert!(ask(&socket, &["-v"], mail).2.contains("nobody listens on"));
+    let (status, _, stderr) = ask(&socket, &["--threshold", "0.9"], mail);
+    assert!(status == Some(2) && stderr.contains("the daemon of --socket has its own"), "{stderr}");
     let flags = [&["--or-else", "score"][..], &LABELS[..]].concat();
     let (status, out, _) = ask(&socket, &flags, mail);
     assert!(status == Some(0) && out.contains("X-Mailsort: invoice"), "{out}");

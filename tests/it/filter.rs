@@ -54,12 +54,13 @@ fn one_line_is_put_in_and_no_byte_changed() {
 #[test]
 fn a_mail_that_cannot_be_scored_passes_or_waits() {
     let long = format!("Subject: pay\nX-Mailsort: forged\n\n{}", "the invoice\n".repeat(200_000));
-    let cases: [(&[&str], &str, &str); 6] = [
+    let cases: [(&[&str], &str, &str); 7] = [
         (&["--labels", "gone.txt"], INVOICE, "gone.txt"),
         (&["--label", "a", "--model", "./gone"], INVOICE, "./gone"),
         (&[&LABELS[..], &["--max-size", "1M"]].concat(), &long, "longer than --max-size"),
         (&[&LABELS[..], &["--timeout", "0.001"]].concat(), &long[..900_000], "--timeout"),
         (&LABELS, "Subject: \n\n", "no text"),
+        (&[&LABELS[..], &["--threshold", "2"]].concat(), INVOICE, "no probability"),
         (&[], INVOICE, "nothing says what to sort into"),
     ];
     for (flags, mail, why) in cases {
@@ -87,6 +88,9 @@ fn answers_by_status_and_by_label() {
     assert_eq!(ask(&["--is", "invoice", "--fail-closed"], "Subject: \n\n"), (75, String::new()));
     assert_eq!(ask(&["--print-label"], INVOICE), (0, "invoice\n".into()));
     assert_eq!(ask(&["--print-label", "--threshold", "1"], INVOICE), (0, "\n".into()));
+    assert_eq!(ask(&["--print-label"], "Subject: \n\n"), (0, "\n".into()));
+    let odd = passed(filter(&LABELS).args(["--is", "invoices"]), INVOICE.as_bytes());
+    assert!(odd.0 == Some(2) && odd.2.contains("no such label"), "{}", odd.2);
 }
 
 #[test]

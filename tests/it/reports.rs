@@ -37,7 +37,9 @@ fn tuned_labels_are_a_label_file() {
     let run = ended(mailsort(["classify", "in.jsonl", "--labels", "t.toml"]).in_folder(folder.path()));
     assert!(run.status == 0 && run.stdout.contains("\"label\":\"invoice\""), "{}{}", run.stdout, run.stderr);
     let run = tune(&["--target-precision", "1", "--label", "never: quantum chromodynamics"]);
-    assert!(run.stderr.contains("have no threshold") && run.status == 0, "{}", run.stderr);
+    assert!(run.stderr.contains("at no threshold and get 1") && run.status == 0, "{}", run.stderr);
+    let twice = tune(&["--target-precision", "1", "--output", "t.toml"]);
+    assert!(twice.status == 2 && twice.stderr.contains("are the same file"), "{}", twice.stderr);
     let over = ended(eval(folder.path(), &["s.jsonl", "--target-precision", "1", "--tuned-labels", "s.jsonl"]));
     assert!(over.status == 2 && over.stderr.contains("is read by this run"), "{}", over.stderr);
 }

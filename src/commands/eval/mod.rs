@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         inputs::Output::new(written.as_deref()).spare(read.clone())?;
     }
     Target::check(output.output.as_deref(), false)?;
+    tuned::check(bars.tuned_labels.as_deref(), output.output.as_deref())?;
     Target::check(bars.tuned_labels.as_deref(), false)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
     let classifier = judging.classifier.as_deref().map(Given::read).transpose()?;
@@ -95,7 +96,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
     write(output, |target| evaluated.write(output.format(), target))?;
     if let Some((path, found)) = bars.tuned_labels.as_deref().zip(evaluated.target.as_ref()) {
-        tuned::write(path, &set, found, &report)?;
+        tuned::write(path, &set, found, &evaluated.model, &report)?;
     }
     for bar in evaluated.bars.iter().filter(|bar| !bar.met) {
         report.missed(format_args!("{} is {}, asked was {}", bar.name, bar.found, bar.asked));

@@ -4,29 +4,52 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::labels::LabelSet;
 use crate::output::Target;
-use crate::output::evaluation::Target as Precision;
+use crate::output::evaluation::{Target as Precision, TargetThreshold};
 use crate::report::Report;
 
-/// Writes `set` with the thresholds that were found; a label for which none will do keeps none.
+/// What a label gets that is right often enough at no threshold: hardly any score reaches it.
+const NEVER: f64 = 1.0;
+
+/// Refuses a name under which the labels would not be read again, or not alone.
+///
+/// # Errors
+/// When the file is the report too, or does not end in `.toml`.
+pub(super) fn check(path: Option<&Path>, output: Option<&Path>) -> Result<()> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    ensure!(Some(path) != output, "--tuned-labels and --output are the same file; name two");
+    let is_toml = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"));
+    ensure!(is_toml, "--tuned-labels {}: label files with thresholds end in .toml", path.display());
+    Ok(())
+}
+
+/// Writes `set` with the thresholds that were found. A label for which none will do gets one that hardly any score reaches:
+/// without any it would be given always. `model` is what the scores came from.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write(path: &Path, set: &LabelSet, found: &Precision, report: &Report) -> Result<()> {
+pub(super) fn write(path: &Path, set: &LabelSet, found: &Precision, model: &str, report: &Report) -> Result<()> {
+    let threshold = |found: &TargetThreshold| found.threshold.unwrap_or(NEVER);
     let thresholds: HashMap<&str, f64> =
-        found.thresholds.iter().filter_map(|found| Some((found.label.as_str(), found.threshold?))).collect();
-    let lacking = set.labels.iter().filter(|label| !thresholds.contains_key(&*label.name)).count();
+        found.thresholds.iter().map(|found| (found.label.as_str(), threshold(found))).collect();
+    let lacking = found.thresholds.iter().filter(|found| found.threshold.is_none()).count();
     if lacking > 0 {
         report.warn(format_args!(
-            "{lacking} labels of {} have no threshold, as none reaches the precision {} for them",
+            "{lacking} labels of {} reach the precision {} at no threshold and get {NEVER}, so that they are hardly given",
             path.display(),
             found.precision
         ));
     }
-    let text = set.to_toml(&thresholds)?;
+    let begin = format!(
+        "# Thresholds for a precision of {} with the model {model:?}; with another they mean nothing.\n",
+        found.precision
+    );
+    let text = begin + &set.to_toml(&thresholds)?;
     let cannot = || format!("cannot write the labels {}", path.display());
     let (mut target, _) = Target::open(Some(path), false, 0).with_context(cannot)?;
     target.write_all(text.as_bytes()).with_context(cannot)?;

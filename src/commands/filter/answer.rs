@@ -17,6 +17,8 @@ use crate::report::{Downloads, Level, Progress, Report};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::commands) struct Answer {
     pub(in crate::commands) model: String,
+    /// All that a mail could have.
+    pub(in crate::commands) labels: Vec<String>,
     /// One for each label set.
     pub(in crate::commands) found: Vec<Found>,
 }
@@ -49,7 +51,8 @@ impl Answer {
             best: ranking.top.first().map(|(label, score)| (label.to_string(), *score)),
             is_sure: ranking.label.is_some(),
         });
-        Ok(Self { model: sorter.model().to_string(), found: found.collect() })
+        let labels = sorter.sets().iter().flat_map(|set| &set.labels).map(|label| label.name.to_string()).collect();
+        Ok(Self { model: sorter.model().to_string(), labels, found: found.collect() })
     }
 }
 

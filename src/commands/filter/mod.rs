@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::cli::{Filter, Passing};
+use crate::cli::{Filter, OrElse, Passing};
 use crate::delivery::header::{self, Field};
 use crate::guard;
 use crate::output::Target;
@@ -28,9 +28,10 @@ const HEADER_ROOM: usize = 1 << 20;
 /// Runs the command. Once the mail is read it fails for no reason of ours.
 ///
 /// # Errors
-/// Never; the type is that of the other commands.
+/// When flags contradict each other, or --is names no label.
 pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     let passing = &arguments.passing;
+    check(arguments)?;
     let report = Report::new(if passing.verbose { Level::Normal } else { Level::Quiet }, Progress::Never);
     let (mut input, mut out) = (io::stdin().lock(), Target::standard_output());
     let mut mail = Vec::new();
@@ -53,6 +54,8 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     }
     let answer = answer.ok();
     if let Some(label) = &passing.is {
+        let is_known = answer.as_ref().is_none_or(|answer| answer.labels.contains(label));
+        ensure!(is_known, "--is {label:?}: there is no such label");
         let is = answer.is_some_and(|answer| answer.found.iter().any(|found| found.label() == Some(label)));
         return Ok(ExitCode::from(u8::from(!is)));
     }
@@ -68,6 +71,26 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
             report.warn(format_args!("cannot write the mail: {error}"));
             Ok(ExitCode::from(TRY_AGAIN))
         }
+    }
+}
+
+/// # Errors
+/// When there are labels or a model of which a daemon would know nothing.
+fn check(arguments: &Filter) -> Result<()> {
+    let Filter { choosing, passing, engine, .. } = arguments;
+    let is_asked = passing.socket.is_some() && passing.or_else == OrElse::Fail;
+    let own = [
+        ("--labels", !choosing.files.is_empty()),
+        ("--label", !choosing.label.is_empty()),
+        ("--classifier", choosing.classifier.is_some()),
+        ("--threshold", choosing.threshold.is_some()),
+        ("--model", engine.source.model.is_some()),
+    ];
+    match own.iter().find(|(_, is_given)| is_asked && *is_given) {
+        Some((flag, _)) => {
+            bail!("{flag}: the daemon of --socket has its own; with --or-else score it would count without it")
+        }
+        None => Ok(()),
     }
 }
 
@@ -92,7 +115,9 @@ fn answer(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
 
 /// One line a label set.
 fn labels(out: &mut Target, answer: Option<&Answer>) -> io::Result<()> {
-    let found = answer.map_or(&[][..], |answer| &answer.found);
+    let Some(Answer { found, .. }) = answer else {
+        return writeln!(out);
+    };
     found.iter().try_for_each(|found| writeln!(out, "{}", found.label().map_or("", String::as_str)))
 }
 

@@ -75,7 +75,8 @@ pub struct Labelled {
 /// What a record says of a document besides its place.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Known {
-    id: Option<String>,
+    /// As `subject`.
+    id: Option<Option<String>>,
     /// `None` where the record says nothing of a subject; `Some(None)` where it says that there is none.
     subject: Option<Option<String>>,
 }
@@ -167,7 +168,8 @@ impl Labelled {
         if let Some(why) = self.known.as_ref().and_then(|known| known.differs(envelope)) {
             return Err(Left { origin: origin.clone(), why: Why::Gone(why) });
         }
-        let by_place_alone = self.known.is_some_and(|known| known.id.is_none() && known.subject.flatten().is_none());
+        let by_place_alone =
+            self.known.is_some_and(|known| known.id.flatten().is_none() && known.subject.flatten().is_none());
         Ok(Sample { document, labels: self.labels, weight: self.weight, by_place_alone })
     }
 }
@@ -177,11 +179,12 @@ impl Known {
     fn differs(&self, now: &Envelope) -> Option<String> {
         let stands = |now: &str, was: &str| Some(format!("{now} stands there now, where {was} was"));
         let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "no id".into());
-        if self.id != now.id {
-            return stands(&id(&now.id), &id(&self.id));
+        if let Some(was) = self.id.as_ref().filter(|was| **was != now.id) {
+            return stands(&id(&now.id), &id(was));
         }
         // An id tells mails apart by itself; without one, the subject may.
-        let subject = self.subject.as_ref().filter(|subject| self.id.is_none() && **subject != now.subject)?;
+        let has_id = self.id.as_ref().is_some_and(Option::is_some);
+        let subject = self.subject.as_ref().filter(|subject| !has_id && **subject != now.subject)?;
         let quoted =
             |subject: &Option<String>| subject.as_ref().map_or("no subject".into(), |text| format!("{text:?}"));
         stands(&quoted(&now.subject), &quoted(subject))

@@ -116,8 +116,8 @@ impl Row {
             _ => None,
         };
         let index = index.ok_or_else(|| bad("`source` without an `index`, and no text"))?;
-        let subject = self.0.get("subject").map(|subject| subject.as_str().map(String::from));
-        let known = Known { id: self.string("id").map(String::from), subject };
+        let said = |name: &str| self.0.get(name).map(|value| value.as_str().map(String::from));
+        let known = Known { id: said("id"), subject: said("subject") };
         Ok(What::Record { source: source.to_string(), index, known })
     }
 
