@@ -60,7 +60,7 @@ pub struct Serving {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "16M")]
     pub max_size: usize,
 
-    /// Give up on a client that sends or takes nothing for SECONDS
+    /// Give up on a client that has not sent its mail within SECONDS, or does not take the answer
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub patience: Duration,
 }

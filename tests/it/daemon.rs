@@ -128,6 +128,13 @@ fn what_is_no_request_harms_nobody() {
         let reply = said(&daemon.socket, request);
         assert!(reply.contains(why), "{:?} {reply}", String::from_utf8_lossy(request));
     }
+    // One that sends a byte now and then is given up on too.
+    let mut slow = UnixStream::connect(&daemon.socket).unwrap();
+    let begun = Instant::now();
+    while slow.write_all(b"m").is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is waited for without end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     // One that says nothing is given up on, and holds up nobody.
     let _silent = UnixStream::connect(&daemon.socket).unwrap();
     assert!(ask(&daemon.socket, &[], INVOICE.as_bytes()).1.contains("X-Mailsort: invoice"));

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender, TrySendError};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -74,8 +75,8 @@ fn take(listening: &Listening, queue: SyncSender<Waiting>, serving: &Serving) ->
         }
         let (own, queue, most, patience) = (clients.clone(), queue.clone(), serving.max_size, serving.patience);
         let serve = move || {
-            drop(stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_write_timeout(Some(patience))));
-            wire::reply(&stream, &serve(&stream, most, &queue));
+            drop(stream.set_write_timeout(Some(patience)));
+            wire::reply(&stream, &serve(&stream, most, patience, &queue));
             drop(queue);
             own.fetch_sub(1, Ordering::AcqRel);
         };
@@ -87,8 +88,8 @@ fn take(listening: &Listening, queue: SyncSender<Waiting>, serving: &Serving) ->
 }
 
 /// Reads one mail and waits for its answer.
-fn serve(stream: &UnixStream, most: usize, queue: &SyncSender<Waiting>) -> Reply {
-    let mail = match wire::read(stream, most) {
+fn serve(stream: &UnixStream, most: usize, patience: Duration, queue: &SyncSender<Waiting>) -> Reply {
+    let mail = match wire::read(stream, most, patience) {
         Ok(mail) => mail,
         Err(error) => return Reply::Unscored(format!("{error:#}")),
     };

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -62,12 +62,29 @@ fn request(stream: &mut UnixStream, mail: &[u8]) -> io::Result<()> {
     stream.write_all(mail)
 }
 
-/// Reads a request of at most `most` bytes.
+/// A client that has so much time for all that it sends: one that sends a byte now and then would else stay for ever.
+struct Until<'s> {
+    stream: &'s UnixStream,
+    end: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client took too long"));
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(buffer)
+    }
+}
+
+/// Reads a request of at most `most` bytes that comes within `patience`.
 ///
 /// # Errors
 /// When it is none, longer, or the client is gone or takes too long.
-pub(super) fn read(stream: &UnixStream, most: usize) -> Result<Vec<u8>> {
-    let mut stream = BufReader::new(stream);
+pub(super) fn read(stream: &UnixStream, most: usize, patience: Duration) -> Result<Vec<u8>> {
+    let mut stream = BufReader::new(Until { stream, end: Instant::now() + patience });
     let mut line = String::new();
     stream.by_ref().take(LONGEST_GREETING).read_line(&mut line)?;
     let length = line.strip_prefix(GREETING).and_then(|length| length.trim_end().parse::<usize>().ok());
