@@ -22,14 +22,14 @@ Headers:
   X-Mailsort: invoice; score=0.9132; model=builtin
       is put at the end of the header block, and `set=NAME` behind it where there are several label
       sets, each with a header of its own. Below the threshold it is X-Mailsort-Unsure instead.
-      Headers whose names begin so are taken out where they come in; no other byte of the mail is touched.
-      A label in another script, or with ; or \" in it, is written as RFC 2047 says (=?UTF-8?B?...?=):
-      choose names in ASCII for rules that look at headers, or use --print-label.
+      Headers whose names begin so are taken out where they come in; no other byte of the mail is
+      touched. A label in another script, or with ; or \" in it, is written as RFC 2047 says
+      (=?UTF-8?B?...?=): choose names in ASCII for rules that look at headers, or use --print-label.
 
 Failure:
-  A mail that cannot be scored goes out without a header of ours, with status 0 and silence; -v says why on
-  stderr. With --fail-closed nothing goes out and the status is 75, which mail systems take as
-  \"try again later\".
+  A mail that cannot be scored goes out without a header of ours, with status 0 and silence; -v says
+  why on stderr. With --fail-closed nothing goes out and the status is 75, which mail systems take
+  as \"try again later\".
 
 Exit status:
   0   the mail was written; with --is, it has the label

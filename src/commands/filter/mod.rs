@@ -53,6 +53,10 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         }
     }
     let answer = answer.ok();
+    if passing.is.is_some() || passing.print_label {
+        // Who hands a mail over may wait for all of it to be read, or take it for a failure if it is not.
+        drop(io::copy(&mut input, &mut io::sink()));
+    }
     if let Some(label) = &passing.is {
         let is_known = answer.as_ref().is_none_or(|answer| answer.labels.contains(label));
         ensure!(is_known, "--is {label:?}: there is no such label");
