@@ -43,6 +43,13 @@ pub struct LabelSet {
     pub labels: Vec<Label>,
 }
 
+impl LabelSet {
+    /// A set of labels of which nothing but the names is known.
+    pub fn named(name: String, labels: impl IntoIterator<Item = Arc<str>>) -> Self {
+        Self { name, instruct: None, threshold: None, labels: labels.into_iter().map(Label::named).collect() }
+    }
+}
+
 /// A TOML label file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +78,11 @@ struct WrittenLabel<'a> {
 }
 
 impl Label {
+    /// A label of which nothing but the name is known.
+    pub fn named(name: Arc<str>) -> Self {
+        Self { name, description: None, threshold: None, examples: Vec::new() }
+    }
+
     /// Parses `name` or `name: description`.
     ///
     /// # Errors
@@ -81,12 +93,8 @@ impl Label {
             Some((name, description)) => (name.trim(), Some(description.trim())),
             None => (line.trim(), None),
         };
-        let label = Label {
-            name: name.into(),
-            description: description.filter(|d| !d.is_empty()).map(String::from),
-            threshold: None,
-            examples: Vec::new(),
-        };
+        let description = description.filter(|text| !text.is_empty()).map(String::from);
+        let label = Label { description, ..Self::named(name.into()) };
         label.check()?;
         Ok(label)
     }

@@ -19,10 +19,11 @@ Examples:
 
 Samples:
   A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label` or a list of
-  `labels`, any of which is right. A --classifier that was learned from lists is judged by all of them:
-  each label is a question, given where its score reaches its threshold or else 0.5. Of a folder every sub-folder is a label, of a maildir tree every
-  maildir but the inbox. Records of `mailsort classify`, corrected by hand, are samples too: their
-  texts are found again through `source` and `index`.
+  `labels`, any of which is right. A --classifier that was learned from lists is judged by all of
+  them: each label is a question, given where its score reaches its threshold or else 0.5. Of a
+  folder every sub-folder is a label, of a maildir tree every maildir but the inbox. Records of
+  `mailsort classify`, corrected by hand, are samples too: their texts are found again through
+  `source` and `index`.
 
 Exit status:
   0  every bar was met

@@ -1,7 +1,7 @@
 //! What mail is sorted into, and what that asks of the model and of reading: label sets as the flags name them, or a
 //! classifier that brings all of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
@@ -26,12 +26,24 @@ impl Chosen {
     /// # Errors
     /// When there are none, one cannot be read, or flags contradict a classifier.
     pub(super) fn read(choosing: &Choosing, engine: &Engine, cleaning: &Cleaning) -> Result<Self> {
-        let Some(path) = &choosing.classifier else {
-            let (sets, reading) = (label_sets(choosing)?, cleaning.reading());
-            return Ok(Self { classifier: None, sets, engine: engine.clone(), reading });
-        };
+        match &choosing.classifier {
+            Some(path) => Self::of_classifier(path, &choosing.files, engine, cleaning),
+            None => Ok(Self::of_sets(label_sets(choosing)?, engine, cleaning)),
+        }
+    }
+
+    /// Label sets that were read elsewhere.
+    pub(super) fn of_sets(sets: Vec<LabelSet>, engine: &Engine, cleaning: &Cleaning) -> Self {
+        Self { classifier: None, sets, engine: engine.clone(), reading: cleaning.reading() }
+    }
+
+    /// A classifier; of `files`, one at most, only thresholds are read.
+    ///
+    /// # Errors
+    /// When it cannot be read, or flags contradict it.
+    pub(super) fn of_classifier(path: &Path, files: &[PathBuf], engine: &Engine, cleaning: &Cleaning) -> Result<Self> {
         let given = Given::read(path)?;
-        let sets = vec![given.set(&choosing.files)?];
+        let sets = vec![given.set(files)?];
         let (engine, reading) = (given.engine(engine)?, given.reading(cleaning)?);
         Ok(Self { classifier: Some(given), sets, engine, reading })
     }
@@ -54,7 +66,12 @@ impl Chosen {
 
     /// True where each label of a set has a probability of its own.
     pub(super) fn is_independent(&self, plan: &Plan<'_>) -> bool {
-        plan.is_of_pairs() || self.classifier.as_ref().is_some_and(Given::is_of_questions)
+        plan.is_of_pairs() || self.are_questions()
+    }
+
+    /// True where the classifier was learned from lists of labels.
+    pub(super) fn are_questions(&self) -> bool {
+        self.classifier.as_ref().is_some_and(Given::is_of_questions)
     }
 
     /// Loads the model. `identified` says whether its fingerprint is wanted.
@@ -71,9 +88,8 @@ impl Chosen {
 
 /// The files that hold labels, classifiers or models, none of which may become an output.
 pub(super) fn files(choosing: &Choosing, engine: &Engine) -> Vec<PathBuf> {
-    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let files = choosing.files.iter().chain(&choosing.classifier).chain(&engine.cache).chain(&model);
-    files.filter(|path| path.exists()).cloned().collect()
+    let files = choosing.files.iter().chain(&choosing.classifier).cloned();
+    files.chain(model::files(engine)).filter(|path| path.exists()).collect()
 }
 
 /// Reads the label files, and the labels of the command line as a set of their own.

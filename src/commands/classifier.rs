@@ -13,7 +13,7 @@ use crate::cli::{Cleaning, Engine};
 use crate::engine::{BUILTIN, hub};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
-use crate::labels::{Label, LabelSet};
+use crate::labels::LabelSet;
 use crate::report::{Downloads, Report};
 use crate::sorting::linear::{Classifier, Link};
 
@@ -47,14 +47,7 @@ impl Given {
     /// # Errors
     /// When that file is not readable, has no threshold, or has one for another label.
     pub(super) fn set(&self, files: &[PathBuf]) -> Result<LabelSet> {
-        let label =
-            |name: &Arc<str>| Label { name: name.clone(), description: None, threshold: None, examples: Vec::new() };
-        let mut set = LabelSet {
-            name: self.stem(),
-            instruct: None,
-            threshold: None,
-            labels: self.classifier.names().map(label).collect(),
-        };
+        let mut set = LabelSet::named(self.stem(), self.classifier.names().cloned());
         let [file] = files else {
             ensure!(files.is_empty(), "with --classifier one label file can say thresholds, not several");
             return Ok(set);

@@ -6,14 +6,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::chosen::{self, Chosen};
 use super::model::Ready;
-use super::scoring::Scoring;
+use super::scoring::{Scoring, rules};
 use super::stream::{Stream, Verb};
 use crate::cli::{Classify, Labels};
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::Verdict;
 use crate::report::{Downloads, Report};
-use crate::sorting::Rules;
 
 /// Runs the command.
 ///
@@ -48,7 +47,8 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let Ready { scorer, fingerprint } = stream.install(load)?;
     let flags = ("classify", sets, labels.top_k, labels.choosing.threshold, labels.raw_scores, &fingerprint, &form);
     let (piece, slow, inexact) = (plan.piece(), plan.is_slow(), (!plan.is_exact()).then(|| layout.clone()));
-    let scoring = Scoring::new(scorer, sets.iter().map(|set| rules(set, labels)).collect());
+    let ranked = |set: &LabelSet| rules(set, labels.choosing.threshold, labels.top_k, labels.raw_scores);
+    let scoring = Scoring::new(scorer, sets.iter().map(ranked).collect());
     let target = stream.target(form.format.check_resumable(), &flags)?;
     let mut records = form.records(target.out(), layout).with_context(|| target.cannot_write())?;
     records.flush().with_context(|| target.cannot_write())?;
@@ -110,13 +110,4 @@ fn check_thresholds(sets: &[LabelSet], labels: &Labels, raw: Raw, independent: b
 
 fn set_layout(set: &LabelSet) -> SetLayout {
     SetLayout { name: set.name.clone(), labels: set.labels.iter().map(|label| label.name.clone()).collect() }
-}
-
-fn rules(set: &LabelSet, labels: &Labels) -> Rules {
-    Rules {
-        names: set.labels.iter().map(|label| label.name.clone()).collect(),
-        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, labels.choosing.threshold)).collect(),
-        top_k: labels.top_k,
-        raw: labels.raw_scores,
-    }
 }

@@ -116,8 +116,9 @@ impl Output {
     ///
     /// # Errors
     /// When the output is, or lies in, one of `paths`.
-    pub(super) fn spare<'p>(&self, paths: impl IntoIterator<Item = &'p PathBuf>) -> Result<()> {
-        match paths.into_iter().find(|path| self.replaces(path)) {
+    pub(super) fn spare(&self, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
+        let replaced = paths.into_iter().find(|path| self.replaces(path.as_ref()));
+        match replaced.as_ref().map(AsRef::as_ref) {
             Some(path) if path.is_dir() => bail!("{}", self.in_folder(path)),
             Some(path) => {
                 bail!("the output {} is read by this run, which would replace it; name another", path.display())

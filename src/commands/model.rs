@@ -1,5 +1,6 @@
 //! From the flags to a model that is ready: first all that can be told without its weights, then the weights.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
@@ -193,6 +194,12 @@ fn check_builtin(flags: &Engine, part: Part, report: &Report) -> Result<()> {
         report.warn("the built-in model is faster than a cache; --cache is not used");
     }
     Ok(())
+}
+
+/// The files of a model that an output must not replace: one that holds the model, and the cache.
+pub(super) fn files(engine: &Engine) -> impl Iterator<Item = PathBuf> + Clone {
+    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    model.into_iter().chain(engine.cache.clone())
 }
 
 impl Plan<'_> {

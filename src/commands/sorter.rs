@@ -6,13 +6,12 @@ use rayon::prelude::*;
 
 use super::chosen::Chosen;
 use super::model::Ready;
-use super::scoring::Scoring;
+use super::scoring::{Scoring, rules};
 use crate::cli::{Choosing, Cleaning, Engine};
 use crate::intake::{self, Raw, Reading};
 use crate::labels::LabelSet;
 use crate::record::{Skip, Verdict};
 use crate::report::{Downloads, Report};
-use crate::sorting::Rules;
 
 /// Sorts mail as `classify` does.
 pub(super) struct Sorter {
@@ -46,13 +45,9 @@ impl Sorter {
         let model = chosen.id(&plan);
         let load = || chosen.load(&plan, false, report);
         let Ready { scorer, .. } = pool.as_ref().map_or_else(load, |pool| pool.install(load))?;
-        let rules = |set: &LabelSet| Rules {
-            names: set.labels.iter().map(|label| label.name.clone()).collect(),
-            thresholds: (0..set.labels.len()).map(|at| set.threshold(at, choosing.threshold)).collect(),
-            top_k: set.labels.len(),
-            raw: false,
-        };
-        let scoring = Scoring::new(scorer, chosen.sets.iter().map(rules).collect());
+        // Nobody looks at more than the best.
+        let rules = chosen.sets.iter().map(|set| rules(set, choosing.threshold, 1, false));
+        let scoring = Scoring::new(scorer, rules.collect());
         let Chosen { sets, reading, .. } = chosen;
         Ok(Self { pool, scoring, reading, sets, model })
     }

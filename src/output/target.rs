@@ -74,6 +74,18 @@ impl Target {
         Self::open_file(path, resume, run).with_context(|| format!("cannot write the output {}", path.display()))
     }
 
+    /// Writes all of an output: to standard output, or to a file that appears when it is complete.
+    ///
+    /// # Errors
+    /// As [`Target::open`], and when it cannot be written to its end.
+    pub fn put(path: Option<&Path>, write: impl FnOnce(Self) -> io::Result<()>) -> Result<()> {
+        let (target, _) = Self::open(path, false, 0)?;
+        write(target.clone()).and_then(|()| target.finish()).with_context(|| match path {
+            Some(path) => format!("cannot write the output {}", path.display()),
+            None => "cannot write the output".to_string(),
+        })
+    }
+
     /// Checks all that can be known before it is opened: what stands there, and that its folder can be written.
     ///
     /// # Errors

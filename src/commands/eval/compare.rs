@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 
 use super::matched::{self, Matched, is_right};
-use super::write;
 use crate::cli::Reports;
 use crate::commands::inputs;
+use crate::output::Target;
 use crate::output::evaluation::{Changed, Compared, Evaluated, Prediction, Side};
 
 /// Compares the reports in two files.
@@ -38,7 +38,7 @@ pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<Exit
         labels: labels(&before, &now),
         changed: matched.pairs.iter().filter(|(old, new)| old.said() != new.said()).map(changed).collect(),
     };
-    write(output, |target| compared.write(output.format(), target))?;
+    Target::put(output.output.as_deref(), |target| compared.write(output.format(), target))?;
     Ok(ExitCode::SUCCESS)
 }
 

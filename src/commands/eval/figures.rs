@@ -113,8 +113,13 @@ pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
     judged.iter().map(unscored).collect()
 }
 
-/// What was said of each sample.
-pub(super) fn predictions(rows: &Rows, set: &LabelSet, judged: &[Judged], verdicts: &[Verdict]) -> Vec<Prediction> {
+/// What was said of each sample of `unscored`.
+pub(super) fn predictions(
+    rows: &Rows,
+    set: &LabelSet,
+    unscored: Vec<Prediction>,
+    verdicts: &[Verdict],
+) -> Vec<Prediction> {
     let prediction = |(at, (unscored, verdict)): (usize, (Prediction, &Verdict))| {
         let name = |at: usize| set.labels[at].name.to_string();
         let given = rows.given(at).map(|given| given.into_iter().map(name).collect::<Vec<_>>());
@@ -132,7 +137,7 @@ pub(super) fn predictions(rows: &Rows, set: &LabelSet, judged: &[Judged], verdic
             ..unscored
         }
     };
-    unscored(judged).into_iter().zip(verdicts).enumerate().map(prediction).collect()
+    unscored.into_iter().zip(verdicts).enumerate().map(prediction).collect()
 }
 
 /// Enough of a hash to tell texts apart.

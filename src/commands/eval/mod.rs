@@ -9,22 +9,20 @@ mod timed;
 mod truth;
 mod tuned;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::slice;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::classifier::Given;
+use super::chosen::Chosen;
 use super::model::{self, Ready};
-use super::scoring::Scoring;
+use super::scoring::{Scoring, rules};
 use super::{inputs, samples, stream};
 use crate::cli::{Eval, Judging};
 use crate::labels::LabelSet;
 use crate::output::Target;
 use crate::output::evaluation::Evaluated;
 use crate::report::{Downloads, Report};
-use crate::sorting::{LIKELIER_THAN_NOT, Rules};
+use crate::sorting::LIKELIER_THAN_NOT;
 use rows::Rows;
 
 /// Runs the command.
@@ -36,67 +34,70 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     if let [old, new] = bars.compare.as_slice() {
         return compare::run(old, new, output);
     }
-    let downloads = Downloads::new(output.talk.level(), output.talk.progress);
-    let mut report = Report::new(output.talk.level(), output.talk.progress);
-    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let read = samples
-        .samples
-        .iter()
-        .chain(&samples.maildirs)
-        .chain(&judging.labels)
-        .chain(&judging.classifier)
-        .chain(&bars.baseline);
-    let read = read.chain(&engine.cache).chain(&model).filter(|path| path.exists());
-    for written in [&output.output, &bars.tuned_labels] {
-        inputs::Output::new(written.as_deref()).spare(read.clone())?;
-    }
-    Target::check(output.output.as_deref(), false)?;
-    tuned::check(bars.tuned_labels.as_deref(), output.output.as_deref())?;
-    Target::check(bars.tuned_labels.as_deref(), false)?;
+    let (level, progress) = (output.talk.level(), output.talk.progress);
+    let (downloads, mut report) = (Downloads::new(level, progress), Report::new(level, progress));
+    check_outputs(arguments)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
-    let classifier = judging.classifier.as_deref().map(Given::read).transpose()?;
-    let given = match &classifier {
-        Some(classifier) => Some(classifier.set(judging.labels.as_slice())?),
-        None => label_set(judging)?,
+    let mut chosen = match &judging.classifier {
+        Some(path) => Chosen::of_classifier(path, judging.labels.as_slice(), engine, cleaning)?,
+        None => Chosen::of_sets(label_set(judging)?.into_iter().collect(), engine, cleaning),
     };
-    let needed = classifier.as_ref().map(|classifier| classifier.engine(engine)).transpose()?;
-    let engine = needed.as_ref().unwrap_or(engine);
-    let reading = classifier.as_ref().map_or_else(|| Ok(cleaning.reading()), |given| given.reading(cleaning))?;
+    let questions = chosen.are_questions();
     let pool = stream::pool(run.threads)?;
-    let gathered = samples::gather(samples, &reading, &pool, &report)?;
-    let (set, judged) = truth::resolve(given, gathered.samples, judging.skip_unknown, &report)?;
+    let gathered = samples::gather(samples, &chosen.reading, &pool, &report)?;
+    let (set, judged) = truth::resolve(chosen.sets.pop(), gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
-    let questions = classifier.as_ref().is_some_and(Given::is_of_questions);
+    let unscored = figures::unscored(&judged);
     if let Some(baseline) = &baseline {
-        bars::check_baseline(baseline, &figures::unscored(&judged), questions, &report)?;
+        bars::check_baseline(baseline, &unscored, questions, &report)?;
     }
-    let plan = match &classifier {
-        Some(given) => given.plan(engine, &report, &downloads)?,
-        None => model::plan(engine, &report, &downloads)?,
-    };
-    let model = classifier.as_ref().map_or_else(|| plan.id().to_string(), |given| given.id(plan.id()));
-    let Ready { scorer, .. } = pool.install(|| match classifier {
-        Some(classifier) => classifier.load(&plan, &report),
-        None => plan.load(slice::from_ref(&set), false, &report),
-    })?;
-    let scoring = Scoring::new(scorer, vec![rules(&set, judging, questions)]);
+    chosen.sets.push(set.clone());
+    let plan = chosen.plan(&report, &downloads)?;
+    let Ready { scorer, .. } = pool.install(|| chosen.load(&plan, false, &report))?;
+    // Of labels that are questions all scores are looked at.
+    let shown = if questions { usize::MAX } else { 1 };
+    let scoring = Scoring::new(scorer, vec![rules(&set, judging.threshold, shown, false)]);
     report.begin();
     let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
     let thresholds = questions.then(|| question_thresholds(&set, judging));
     let rows = Rows::new(&set, &judged, &scored.verdicts, thresholds);
     let evaluation = rows.evaluation(set.labels.len());
-    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &model, bars.target_precision);
+    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &chosen.id(&plan), bars.target_precision);
     evaluated.timing = scored.timing();
-    evaluated.predictions = figures::predictions(&rows, &set, &judged, &scored.verdicts);
+    evaluated.predictions = figures::predictions(&rows, &set, unscored, &scored.verdicts);
     evaluated.bars = bars::judge(bars, &evaluation, &set);
     evaluated.bars.extend(bars::left_out(gathered.left_out));
     if let Some(baseline) = &baseline {
         evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
     }
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
-    write(output, |target| evaluated.write(output.format(), target))?;
+    end(arguments, &set, &evaluated, report)
+}
+
+/// Checks the outputs before the work: that they can be written, and replace nothing that is read.
+///
+/// # Errors
+/// When one of them cannot, or would.
+fn check_outputs(arguments: &Eval) -> Result<()> {
+    let Eval { samples, judging, bars, engine, output, .. } = arguments;
+    let read = samples.samples.iter().chain(&samples.maildirs).chain(&judging.labels).chain(&judging.classifier);
+    let read = read.chain(&bars.baseline).cloned().chain(model::files(engine)).filter(|path| path.exists());
+    for written in [output.output.as_deref(), bars.tuned_labels.as_deref()] {
+        inputs::Output::new(written).spare(read.clone())?;
+        Target::check(written, false)?;
+    }
+    tuned::check(bars.tuned_labels.as_deref(), output.output.as_deref())
+}
+
+/// Writes the report and the tuned labels, and says which bars were missed.
+///
+/// # Errors
+/// When one cannot be written.
+fn end(arguments: &Eval, set: &LabelSet, evaluated: &Evaluated, mut report: Report) -> Result<ExitCode> {
+    let Eval { bars, output, .. } = arguments;
+    Target::put(output.output.as_deref(), |target| evaluated.write(output.format(), target))?;
     if let Some((path, found)) = bars.tuned_labels.as_deref().zip(evaluated.target.as_ref()) {
-        tuned::write(path, &set, found, &evaluated.model, &report)?;
+        tuned::write(path, set, found, &evaluated.model, &report)?;
     }
     for bar in evaluated.bars.iter().filter(|bar| !bar.met) {
         report.missed(format_args!("{} is {}, asked was {}", bar.name, bar.found, bar.asked));
@@ -116,29 +117,8 @@ fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
     Ok(set)
 }
 
-/// Of labels that are questions all scores are looked at.
-fn rules(set: &LabelSet, judging: &Judging, questions: bool) -> Rules {
-    Rules {
-        names: set.labels.iter().map(|label| label.name.clone()).collect(),
-        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, judging.threshold)).collect(),
-        top_k: if questions { usize::MAX } else { 1 },
-        raw: false,
-    }
-}
-
 /// From which score on each label that is a question is given.
 fn question_thresholds(set: &LabelSet, judging: &Judging) -> Vec<f32> {
     let threshold = |at: usize| set.threshold(at, judging.threshold).unwrap_or(LIKELIER_THAN_NOT);
     (0..set.labels.len()).map(threshold).collect()
-}
-
-/// Writes a report to where it shall go; a file appears when it is complete.
-fn write(output: &crate::cli::Reports, write: impl FnOnce(Target) -> std::io::Result<()>) -> Result<()> {
-    let (target, _) = Target::open(output.output.as_deref(), false, 0)?;
-    let cannot = || match &output.output {
-        Some(path) => format!("cannot write the output {}", path.display()),
-        None => "cannot write the output".to_string(),
-    };
-    write(target.clone()).with_context(cannot)?;
-    target.finish().with_context(cannot)
 }

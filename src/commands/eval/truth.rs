@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use crate::intake::labelled::Sample;
-use crate::labels::{Label, LabelSet};
+use crate::labels::LabelSet;
 use crate::record::Intake;
 use crate::report::Report;
 
@@ -70,7 +70,9 @@ pub(super) fn resolve(
         );
     }
     ensure!(!kept.is_empty(), "no sample has a label of the label set {:?}; theirs are {named}", set.name);
-    report.warn(format_args!("{left} samples are left out, whose labels are not in the label set: {named}"));
+    report.warn(format_args!(
+        "{left} samples are left out, none of whose labels is in the label set; not in it are {named}"
+    ));
     Ok((set, kept))
 }
 
@@ -81,14 +83,7 @@ fn named_by(samples: &[Sample]) -> Result<LabelSet> {
         names.len() > 1,
         "all samples have one label, so there is nothing to tell apart; name the others in a label file with --labels"
     );
-    let label =
-        |name: &Arc<str>| Label { name: name.clone(), description: None, threshold: None, examples: Vec::new() };
-    Ok(LabelSet {
-        name: "of the samples".into(),
-        instruct: None,
-        threshold: None,
-        labels: names.into_iter().map(label).collect(),
-    })
+    Ok(LabelSet::named("of the samples".into(), names.into_iter().cloned()))
 }
 
 /// The place of each label in the set.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::labels::LabelSet;
 use crate::output::Target;
@@ -50,8 +50,5 @@ pub(super) fn write(path: &Path, set: &LabelSet, found: &Precision, model: &str,
         found.precision
     );
     let text = begin + &set.to_toml(&thresholds)?;
-    let cannot = || format!("cannot write the labels {}", path.display());
-    let (mut target, _) = Target::open(Some(path), false, 0).with_context(cannot)?;
-    target.write_all(text.as_bytes()).with_context(cannot)?;
-    target.finish().with_context(cannot)
+    Target::put(Some(path), |mut target| target.write_all(text.as_bytes()))
 }

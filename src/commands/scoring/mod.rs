@@ -115,6 +115,16 @@ impl Scoring {
     }
 }
 
+/// How a set is ranked, labels without a threshold of their own counting from `threshold` on.
+pub(super) fn rules(set: &LabelSet, threshold: Option<f32>, top_k: usize, raw: bool) -> Rules {
+    Rules {
+        names: set.labels.iter().map(|label| label.name.clone()).collect(),
+        thresholds: (0..set.labels.len()).map(|at| set.threshold(at, threshold)).collect(),
+        top_k,
+        raw,
+    }
+}
+
 /// The labels of a set as a model reads them.
 pub(super) fn label_texts(set: &LabelSet) -> Vec<LabelText> {
     let text = |label: &crate::labels::Label| LabelText { name: label.words(), description: label.description.clone() };

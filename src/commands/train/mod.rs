@@ -4,7 +4,7 @@ mod embed;
 mod judge;
 mod screen;
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,8 +30,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let mut report = Report::new(output.talk.level(), output.talk.progress);
     ensure!(engine.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
     ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
-    let model = engine.source.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let read = samples.samples.iter().chain(&samples.maildirs).chain(&engine.cache).chain(&model);
+    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(model::files(engine));
     inputs::Output::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
     Target::check(Some(&output.output), false)?;
     let reading = cleaning.reading();
@@ -72,7 +71,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         labels: judged.learned.clone(),
     };
     let file = Classifier { about, model: trained.model }.to_json()?;
-    write(&output.output, &file)?;
+    Target::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
     judge::warn(&judged, &report);
     let ended = report.finish();
     if !output.talk.quiet {
@@ -130,12 +129,4 @@ fn training(trained: &linear::Trained, samples: &[Sample], learning: &Learning) 
         LabelWeights::None => "none",
     };
     Training { samples: samples.len(), seed: learning.seed, c: trained.c, label_weights: label_weights.into() }
-}
-
-/// Writes the file, which appears when it is complete.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let (mut target, _) = Target::open(Some(path), false, 0)?;
-    let cannot = || format!("cannot write the output {}", path.display());
-    std::io::Write::write_all(&mut target, text.as_bytes()).with_context(cannot)?;
-    target.finish().with_context(cannot)
 }
