@@ -9,6 +9,8 @@
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`guard`]: turns a panic into an error
 //! - [`labels`]: label sets, from text or TOML
+//! - [`maildir`]: how the messages of a maildir are named and listed, and found again when others rename them
+//! - [`utf7`]: the names of mail folders as IMAP servers write them
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
 //!   documents of which somebody has said what they are
@@ -60,6 +62,10 @@ pub mod terminal;
 pub mod guard;
 
 pub mod labels;
+
+pub mod maildir;
+
+pub mod utf7;
 
 pub mod intake;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::maildir;
+use crate::maildir;
 
 /// What is said of pipes, sockets and devices.
 pub(super) const NOT_REGULAR: &str = "not a regular file";

@@ -13,7 +13,6 @@ pub mod labelled;
 mod length;
 pub mod lines;
 pub mod mail;
-pub mod maildir;
 pub mod mbox;
 pub mod office;
 mod open;
@@ -29,6 +28,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::guard;
+use crate::maildir;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
 use clean::Switches;
 use sniff::Format;

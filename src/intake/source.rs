@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicU64;
 
 use super::files::{Files, Found, NOT_REGULAR};
 use super::lines::Lines;
-use super::maildir;
 use super::mbox::Mbox;
 use super::open::{self, Stream};
 use super::sniff::Format;
+use crate::maildir;
 use crate::record::{Envelope, Origin, Reason, Skip};
 
 /// Of a longer document only this many bytes are read; the rest of such a mail is attachments.

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::row::clean;
-use super::{Found, Labelled, LabelledOptions, Left, Samples, utf7};
-use crate::intake::{Files, Options, maildir, source};
+use super::{Found, Labelled, LabelledOptions, Left, Samples};
+use crate::intake::{Files, Options, source};
 use crate::record::Origin;
+use crate::{maildir, utf7};
 
 /// Folders lie no deeper in any mailbox.
 const DEEPEST: usize = 32;

@@ -9,7 +9,6 @@ mod folders;
 mod found_again;
 mod row;
 mod tables;
-mod utf7;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

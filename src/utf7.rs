@@ -1,9 +1,33 @@
 //! The names of mail folders, which IMAP servers write in modified UTF-7 (RFC 3501, section 5.1.3).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 /// The name that `name` stands for. What is not quite modified UTF-7 is a name as it stands: programs that keep maildirs
 /// themselves write UTF-8, and then `R&D` is a fine name.
-pub(super) fn decode(name: &str) -> String {
+pub fn decode(name: &str) -> String {
     decode_strictly(name).unwrap_or_else(|| name.to_string())
+}
+
+/// The name as a server writes it.
+pub fn encode(name: &str) -> String {
+    let is_plain = |c: char| matches!(c, ' '..='~');
+    let mut encoded = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_plain(c) != is_plain(first)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at(end);
+        rest = after;
+        if is_plain(first) {
+            encoded.push_str(&run.replace('&', "&-"));
+        } else {
+            let bytes: Vec<u8> = run.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            encoded.push('&');
+            encoded.push_str(&STANDARD_NO_PAD.encode(bytes).replace('/', ","));
+            encoded.push('-');
+        }
+    }
+    encoded
 }
 
 fn decode_strictly(name: &str) -> Option<String> {
@@ -53,7 +77,7 @@ fn utf16(encoded: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, encode};
 
     #[test]
     fn names_of_folders() {
@@ -70,6 +94,24 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(decode(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_written_as_servers_do() {
+        for (name, expected) in [
+            ("~peter/mail/台北/日本語", "~peter/mail/&U,BTFw-/&ZeVnLIqe-"),
+            ("Entwürfe", "Entw&APw-rfe"),
+            ("Q&A", "Q&-A"),
+            ("😉", "&2D3eCQ-"),
+            ("-R & D~", "-R &- D~"),
+            ("\u{7f}", "&AH8-"),
+            ("", ""),
+        ] {
+            assert_eq!(encode(name), expected);
+            if !name.contains('\u{7f}') {
+                assert_eq!(decode(expected), name);
+            }
         }
     }
 }

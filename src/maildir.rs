@@ -4,18 +4,31 @@
 //! they move it from `new` to `cur`, and when they add a field (Dovecot's `,S=1234,W=1250`, mbsync's `,U=12`). What
 //! stays is the unique part. A message that is delivered after its maildir was listed belongs to the next run.
 
+mod name;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub use name::{Name, unique_name};
 
 /// The folders of a maildir that hold messages. `tmp` holds unfinished deliveries. Messages move from the first to the
 /// second, so that none is missed by who lists them in this order.
 const FOLDERS: [&str; 2] = ["new", "cur"];
 
 /// What mail servers keep beside the messages of a maildir, by the beginnings of the names.
-const NOT_MAIL: [&str; 8] =
-    ["dovecot", "courier", "maildirfolder", "maildirsize", "maildirfilter", "subscriptions", "shared-", "sqwebmail"];
+const NOT_MAIL: [&str; 9] = [
+    "dovecot",
+    "courier",
+    "maildirfolder",
+    "maildirsize",
+    "maildirfilter",
+    "mailsort-",
+    "subscriptions",
+    "shared-",
+    "sqwebmail",
+];
 
 /// A listing is repeated until it brings nothing new, but not more often than this.
 const LISTINGS: usize = 9;
@@ -120,6 +133,11 @@ impl Listing {
         }
     }
 
+    /// True when there is a message of this unique name.
+    pub fn holds(&self, unique: &[u8]) -> bool {
+        self.by_name.contains_key(unique)
+    }
+
     /// All messages: those of `cur`, then those of `new`, each by name. Names begin with the time of delivery.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self.by_name.values().chain(&self.others).cloned().collect();
@@ -167,25 +185,6 @@ impl Renamed {
             }
         }
     }
-}
-
-/// The part of a message's name that never changes: without flags and fields.
-fn unique_name(name: &OsStr) -> &[u8] {
-    let mut name = name.as_encoded_bytes();
-    // Where `:` is no character of a file name, programs write `;` or `!`.
-    let info = memchr::memmem::rfind(name, b"2,").filter(|&at| at > 0 && matches!(name[at - 1], b':' | b';' | b'!'));
-    if let Some(at) = info.filter(|at| name[at + 2..].iter().all(|b| b.is_ascii_alphanumeric() || *b == b',')) {
-        name = &name[..at - 1];
-    }
-    while let Some(at) = memchr::memrchr(b',', name).filter(|&at| at > 0 && is_field(&name[at + 1..])) {
-        name = &name[..at];
-    }
-    name
-}
-
-/// True for `S=1234` and the like.
-fn is_field(text: &[u8]) -> bool {
-    matches!(text, [b'A'..=b'Z', b'=', number @ ..] if number.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// True when both are there, and not one file that was renamed while we looked.
@@ -236,27 +235,6 @@ mod tests {
         assert!(find("new/2.b.h").unwrap().ends_with("cur/2.b.h:2,S"));
         assert_eq!(find("new/7.gone"), None);
         assert_eq!(find("cur/3.a.h:2,"), Some(folder.path().join("new/3.a.h")));
-    }
-
-    #[test]
-    fn names_of_mail_programs() {
-        for (name, unique) in [
-            ("1718.M1P1.host:2,S", "1718.M1P1.host"),
-            ("1718.M1P1.host", "1718.M1P1.host"),
-            ("1718.1_2.host,U=123:2,S", "1718.1_2.host"),
-            ("1718.M1P1.host,S=1234,W=1250:2,RSa", "1718.M1P1.host"),
-            ("1718.M1P1.host,S=1234,W=1250", "1718.M1P1.host"),
-            ("1718.M1P1V8I2.host;2,S", "1718.M1P1V8I2.host"),
-            ("1718.M1P1.host!2,FS", "1718.M1P1.host"),
-            ("1718.M1P1.ho:2,st.org:2,S", "1718.M1P1.ho:2,st.org"),
-            ("1718.M1P1.ho:2,st.org", "1718.M1P1.ho:2,st.org"),
-            ("PATCH-1,2-x.txt:2,S", "PATCH-1,2-x.txt"),
-            ("a,b", "a,b"),
-            (":2,S", ""),
-            (",S=1", ",S=1"),
-        ] {
-            assert_eq!(unique_name(OsStr::new(name)).escape_ascii().to_string(), unique, "{name}");
-        }
     }
 
     #[test]
