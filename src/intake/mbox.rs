@@ -96,6 +96,10 @@ impl<R: Read> Mbox<R> {
             reading.take(&self.lines.ahead(length)?.0[..length], end, self.cap, self.kind);
             self.lines.consume(length);
         }
+        // That of the last mail too: it must not be another mail once a next one stands behind it.
+        if self.kind == Kind::From && self.lines.part()?.is_empty() {
+            reading.message.drop_blank_line();
+        }
         self.all_have_lengths &= reading.length != Length::None;
         Ok(Some(reading.message))
     }

@@ -35,7 +35,7 @@ use sniff::Format;
 
 pub use enough::MIN_TEXT;
 pub use files::{Files, Found};
-pub use source::{MAX_DOCUMENT, Options, Raw, Source};
+pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
 
 /// How raw documents are turned into text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -238,7 +238,7 @@ fn origin(path: &Path) -> Origin {
 /// file name can forge lines of a terminal or a table, are written `\xE9`; in such a path a backslash is written `\\`.
 /// Any other path stays as it is, also with a backslash (qmail writes `\057` for a slash), unless it would look like
 /// one that was changed.
-pub(super) fn shown(path: &Path) -> Arc<str> {
+pub fn shown(path: &Path) -> Arc<str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let is_changed = |text: &str| text.contains(breaks_lines) || (!cfg!(windows) && looks_changed(text));
     match str::from_utf8(bytes) {
@@ -273,7 +273,7 @@ fn escaped(bytes: &[u8]) -> String {
 }
 
 /// The path that [`shown`] has made `text` of.
-pub(super) fn unshown(text: &str) -> PathBuf {
+pub fn unshown(text: &str) -> PathBuf {
     if cfg!(windows) || !looks_changed(text) {
         return text.into();
     }

@@ -36,9 +36,7 @@ fn regions_hold(bytes: &[u8], whole: &[Message]) -> Vec<Vec<u8>> {
     let regions: Vec<&[u8]> = borders.windows(2).map(|border| &bytes[border[0]..border[1]]).collect();
     let mut contents = Vec::new();
     for (at, message) in whole.iter().enumerate() {
-        let is_last = at + 1 == whole.len();
-        let stands_there =
-            |content: &Vec<u8>| message.bytes == if is_last { content } else { without_blank_line(content) };
+        let stands_there = |content: &Vec<u8>| message.bytes == without_blank_line(content);
         // An envelope takes one line, or two where a sender's name was broken, or there is none.
         let content = (0..=2).map(|lines| content(regions[at], lines)).find(stands_there);
         contents.push(content.unwrap_or_else(|| panic!("message {at} is not what stands there")));
@@ -69,7 +67,7 @@ fn split(bytes: &[u8], cap: usize, buffer: usize) -> Vec<Message> {
     messages
 }
 
-/// A cut message is a beginning of the whole one; the blank line before a separator may still be there.
+/// A cut message is a beginning of the whole one; the blank line behind it may still be there.
 fn is_beginning(message: &Message, whole: &[u8], content: &[u8], cap: usize) {
     if message.truncated {
         assert!(content.starts_with(&message.bytes), "cap {cap}: {:?}", String::from_utf8_lossy(&message.bytes));

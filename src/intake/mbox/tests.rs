@@ -50,7 +50,15 @@ fn separators_and_offsets() {
     assert_eq!(split(input), [(0, "Subject: 1\n\none\n".into()), (51, "Subject: 2\n\ntwo\n".into())]);
     let broken = "From a@b\" \n <a@b  Sat Jan  3 01:05:34 1996\nSubject: 1\n\none\n\n";
     assert_eq!(split(&broken.repeat(2)).len(), 2);
-    assert_eq!(split(&broken.repeat(2))[1], (broken.len() as u64, "Subject: 1\n\none\n\n".into()));
+    assert_eq!(split(&broken.repeat(2))[1], (broken.len() as u64, "Subject: 1\n\none\n".into()));
+}
+
+#[test]
+fn a_mail_stays_the_same_when_another_comes_behind_it() {
+    for ending in ["\n", "\r\n"] {
+        let mail = |n: u8| format!("From a@b Sat Jan  3 01:05:34 1996\nSubject: {n}\n\nx\n\n").replace('\n', ending);
+        assert_eq!(split(&mail(1))[0], split(&(mail(1) + &mail(2)))[0]);
+    }
 }
 
 #[test]
@@ -77,7 +85,7 @@ fn crlf_empty_and_headless() {
     assert_eq!(split("\n\r\n\nFrom a x\nTo: 1\n\nx\n"), [(4, "To: 1\n\nx\n".into())]);
     assert_eq!(split("\u{feff}\nFrom a x\nTo: 1\n\nx\n"), [(4, "To: 1\n\nx\n".into())]);
     let crlf = "From a@x\r\nTo: 1\r\n\r\none\r\n\r\nFrom b@x\r\nTo: 2\r\n\r\n";
-    assert_eq!(split(crlf), [(0, "To: 1\r\n\r\none\r\n".into()), (26, "To: 2\r\n\r\n".into())]);
+    assert_eq!(split(crlf), [(0, "To: 1\r\n\r\none\r\n".into()), (26, "To: 2\r\n".into())]);
     assert_eq!(split("From \n"), [(0, String::new())]);
     assert_eq!(split("From a\nFrom b\nFrom c\n").len(), 1, "only separators");
     assert_eq!(split("the end of a mail\n\nFrom a@b\nTo: c\n\nx\n").len(), 2);
