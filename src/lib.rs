@@ -21,9 +21,11 @@
 //! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic. `sorting/linear/` learns classifiers from examples
 //!   and is the only place that knows argmin and ndarray
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
-//! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text; the only
-//!   room that knows rusqlite
-//! - [`delivery`]: mail on its way, its bytes kept as they are: our headers in it, and the maildirs it goes to
+//! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text. Only here and
+//!   in `delivery/journal/` is SQLite known
+//! - [`delivery`]: mail on its way, its bytes kept as they are: our headers in it, and the maildirs it goes to. `rules` say
+//!   what is done by label, `tree` where folders lie, `router` does it through the `journal`, which knows what was about to
+//!   be done and what came of it; `files` never replaces anything, `exec` runs commands
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
 //!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
 //! - [`report`]: all of stderr, and the exit status
@@ -52,6 +54,8 @@
 //!    label's own words too, such as when its device is lost, ends the run with 2, and what was written stays.
 //! 9. An output that was stopped anywhere and is resumed holds the bytes of one that was not, but for scores from a GPU;
 //!    what is not of the same kind of run is refused. A last record that says that the model failed is made anew.
+//! 10. A mail that is sorted into a maildir is there once, with the bytes that it had, wherever the process was stopped:
+//!     intent is on the disk before an act, and nothing is deleted without the same bytes being elsewhere.
 //!
 //! `tests/it/tidy.rs` holds the source to what this page states.
 

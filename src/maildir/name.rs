@@ -34,11 +34,11 @@ impl<'n> Name<'n> {
         Self { unique: &base[..end], fields: &base[end..], mark, flags }
     }
 
-    /// The name in another folder: without the `,U=` that mbsync knows it by in this one.
-    pub fn base_elsewhere(&self) -> Vec<u8> {
+    /// The fields that hold in another folder: without the `,U=` that mbsync knows the message by in this one.
+    pub fn fields_elsewhere(&self) -> Vec<u8> {
         let fields = self.fields.split(|&byte| byte == b',').filter(|field| !field.is_empty());
         let kept = fields.filter(|field| !field.starts_with(b"U="));
-        kept.fold(self.unique.to_vec(), |base, field| [&base, b",".as_slice(), field].concat())
+        kept.fold(Vec::new(), |fields, field| [&fields, b",".as_slice(), field].concat())
     }
 
     /// The flags as `:2,FLAGS`, each once and sorted, with `more` among them; nothing where there are none and `always` is
@@ -104,7 +104,8 @@ mod tests {
             ("1.a.h:2,S,x", "R", "1.a.h:2,RS,x"),
         ] {
             let name = Name::new(OsStr::new(name));
-            let elsewhere_now = [name.base_elsewhere(), name.info(more.as_bytes(), false)].concat();
+            let elsewhere_now =
+                [name.unique.to_vec(), name.fields_elsewhere(), name.info(more.as_bytes(), false)].concat();
             assert_eq!(elsewhere_now.escape_ascii().to_string(), elsewhere);
         }
         assert_eq!(Name::new(OsStr::new("1.a.h")).info(b"", true), b":2,");

@@ -1,0 +1,86 @@
+//! What a stopped run has left: by what is at the source and at the destination, it is done or it is not.
+
+use std::fs;
+use std::io;
+
+use anyhow::{Context, Result};
+
+use super::worker::{Worker, tmp};
+use crate::delivery::files;
+use crate::delivery::journal::{Act, Kind, State};
+
+/// What was found out about acts of which nobody knew the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// They had been done.
+    pub done: u64,
+    /// They had not, and are decided anew.
+    pub forgotten: u64,
+}
+
+impl Worker {
+    /// Settles what is unfinished. To be done before anything else, and by nobody else meanwhile.
+    pub(super) fn settle(&mut self) -> Result<Settled> {
+        let mut acts = self.journal.unfinished()?;
+        let mut settled = Settled::default();
+        for act in &mut acts {
+            act.state = self.state_of(act).with_context(|| format!("cannot look into {}", act.folder.display()))?;
+            match act.state {
+                State::Done => settled.done += 1,
+                _ => settled.forgotten += 1,
+            }
+        }
+        self.conclude(&acts)?;
+        self.finder.forget();
+        Ok(settled)
+    }
+
+    fn state_of(&mut self, act: &mut Act) -> io::Result<State> {
+        match act.kind {
+            Kind::Move | Kind::Back => self.state_of_move(act),
+            Kind::Copy | Kind::Link => match self.finder.find(&act.folder, &act.base)? {
+                Some(copy) => {
+                    if act.kind == Kind::Copy {
+                        act.sha = Some(files::sha(&copy)?);
+                    }
+                    Ok(State::Done)
+                }
+                None => clear_tmp(act),
+            },
+            Kind::Remove => Ok(match self.finder.find(&act.source, &act.name)? {
+                Some(_) => State::Forgotten,
+                None => State::Done,
+            }),
+            // Nothing of these can be seen. A tag that is put twice is one; a command that was in the midst runs again.
+            Kind::Tag | Kind::Exec => Ok(State::Forgotten),
+        }
+    }
+
+    fn state_of_move(&mut self, act: &Act) -> io::Result<State> {
+        let source = self.finder.find(&act.source, &act.name)?;
+        let moved = self.finder.find(&act.folder, &act.base)?;
+        match (source, moved) {
+            (None, Some(_)) => Ok(State::Done),
+            (None, None) => clear_tmp(act).map(|_| State::Gone),
+            (Some(_), None) => clear_tmp(act),
+            // It was moved to another file system, but for the last step.
+            (Some(source), Some(moved)) if files::are_same(&source, &moved)? => {
+                if let Some(folder) = moved.parent() {
+                    files::sync(folder)?;
+                }
+                fs::remove_file(source)?;
+                Ok(State::Done)
+            }
+            // Another message has that name.
+            (Some(_), Some(_)) => Ok(State::Forgotten),
+        }
+    }
+}
+
+/// Removes what a copy was to become.
+fn clear_tmp(act: &Act) -> io::Result<State> {
+    match fs::remove_file(tmp(act)) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Err(error),
+        _ => Ok(State::Forgotten),
+    }
+}
