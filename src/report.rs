@@ -236,6 +236,14 @@ impl Report {
         say(&format!("mailsort: {}{share}", self.pace()));
     }
 
+    /// Ends the display, and says what came of a run that writes no records.
+    pub fn close(&self, summary: impl fmt::Display) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        self.say(summary);
+    }
+
     /// Says what came of the run.
     pub fn finish(&self) -> ExitCode {
         if let Some(bar) = &self.bar {

@@ -9,6 +9,7 @@ mod labelled;
 mod model;
 mod models;
 mod reading;
+mod route;
 mod talk;
 mod train;
 mod writing;
@@ -26,6 +27,7 @@ pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
+pub use route::{PlanFormat, Route, Routing, WhichRun};
 pub use talk::Talk;
 pub use train::{Learning, NGrams, Train, Trained};
 pub use writing::{Output, Texts, Writing};
@@ -48,6 +50,7 @@ impl Cli {
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
             Command::Daemon(arguments) => arguments.run.threads,
+            Command::Route(arguments) => arguments.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }
@@ -113,6 +116,10 @@ pub enum Command {
     /// Keep a model loaded for filters that ask about one mail each
     #[command(after_help = daemon::HELP)]
     Daemon(Box<Daemon>),
+
+    /// Sort a maildir or mailbox into folders by rules, each mail exactly once
+    #[command(after_help = route::HELP)]
+    Route(Box<Route>),
 
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]

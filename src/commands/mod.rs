@@ -19,6 +19,11 @@ mod model;
 mod models;
 mod pipeline;
 mod resume;
+#[cfg(unix)]
+mod route;
+#[cfg(not(unix))]
+#[path = "without_route.rs"]
+mod route;
 mod samples;
 mod scoring;
 mod show;
@@ -46,6 +51,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Train(arguments) => train::run(arguments),
         Command::Daemon(arguments) => daemon::run(arguments),
         Command::Filter(arguments) => filter::run(arguments),
+        Command::Route(arguments) => route::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),

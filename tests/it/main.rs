@@ -27,6 +27,7 @@
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
 //! - `reports`: what `eval` writes for other runs: baselines, and label files with thresholds
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
+//! - `route`: maildirs and mailboxes sorted by rules, each mail exactly once, also when killed or with others at work
 //! - `samples`: `samples/` against the clean texts and labels beside them
 //! - `show`: what the model sees, and what was cut
 //! - `shell`: completions complete, and manual pages format without a warning
@@ -64,6 +65,7 @@ mod real_mail;
 mod real_models;
 mod reports;
 mod resume;
+mod route;
 mod samples;
 mod shell;
 mod show;

@@ -1,0 +1,144 @@
+//! What came of a run, in figures.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+
+use crate::delivery::{Counters, Kind, Mail, Outcome, Router, State};
+use crate::output::metrics;
+use crate::record::Skip;
+use crate::report::Report;
+
+/// What came of mails so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    mails: u64,
+    unsure: u64,
+    errors: u64,
+    gone: u64,
+    done: BTreeMap<Kind, u64>,
+    /// Seconds a mail, and of how many mails.
+    pace: Vec<(f64, usize)>,
+}
+
+impl Tally {
+    /// Takes note of the time of a piece.
+    pub(super) fn timed(&mut self, mails: usize, taken: Duration) {
+        self.pace.push((taken.as_secs_f64() / mails.max(1) as f64, mails));
+    }
+
+    /// Counts something that could not even be found.
+    pub(super) fn unread(&mut self, skip: &Skip, report: &Report) {
+        self.mails += 1;
+        self.errors += 1;
+        report.warn(format_args!("{} [{}]: {}", skip.origin.source, skip.origin.index, skip.reason));
+    }
+
+    /// Counts a mail and what came of it.
+    pub(super) fn add(&mut self, mail: &Mail, outcome: &Outcome, report: &Report) {
+        let origin = &mail.verdict.origin;
+        self.mails += 1;
+        self.unsure += u64::from(outcome.unsure);
+        for act in &outcome.acts {
+            match act.state {
+                State::Done => *self.done.entry(act.kind).or_default() += 1,
+                State::Gone => self.gone += 1,
+                _ => {}
+            }
+            let (kind, state) = (act.kind.name(), act.state.name());
+            let label = if act.label.is_empty() { "unsure" } else { &act.label };
+            let to = act.folder.display();
+            report.note(format_args!("{} [{}]: {label}: {kind} {state} {to}", origin.source, origin.index));
+        }
+        if let Some(error) = &outcome.error {
+            self.errors += 1;
+            let message = format!("{} [{}]: {error}", origin.source, origin.index);
+            // A mail without text is nothing to warn of; something that was tried in vain is.
+            match mail.verdict.outcome {
+                Err(_) => report.note(message),
+                Ok(_) => report.warn(message),
+            }
+        }
+    }
+
+    /// True when some mail has an error.
+    pub(super) fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Ends the run in the journal, and writes the figures of all runs. Returns the run's number, if it did anything.
+    ///
+    /// # Errors
+    /// When journal or figures cannot be written.
+    pub(super) fn end(&self, router: &mut Router, is_whole: bool, file: Option<&Path>) -> Result<Option<i64>> {
+        let figure = |name: &str, label: &str, value: f64| ((name.to_string(), label.to_string()), value);
+        let mut set = Counters::new();
+        if self.mails > 0 {
+            let quantiles = [("0.5", 0.5), ("0.95", 0.95)];
+            set.extend(quantiles.map(|(name, share)| figure("mailsort_seconds_per_mail", name, self.quantile(share))));
+        }
+        if is_whole {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            set.extend([figure("mailsort_last_success_timestamp_seconds", "", now as f64)]);
+        }
+        let run = router.end(self.unsure, self.errors, &set)?;
+        if let Some(file) = file {
+            let figures = router.journal().counters()?;
+            metrics::write(file, &figures).with_context(|| format!("cannot write the metrics {}", file.display()))?;
+        }
+        Ok(run)
+    }
+
+    /// The seconds within which this share of the mails was done, each as fast as its piece.
+    fn quantile(&self, share: f64) -> f64 {
+        let mut pace = self.pace.clone();
+        pace.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let total: usize = pace.iter().map(|(_, mails)| mails).sum();
+        let wanted = (total as f64 * share).ceil() as usize;
+        let mut counted = 0;
+        let reached = pace.iter().find(|(_, mails)| {
+            counted += mails;
+            counted >= wanted
+        });
+        reached.map_or(0.0, |(seconds, _)| *seconds)
+    }
+
+    /// What came of the run, in a line.
+    pub(super) fn said(&self, run: Option<i64>) -> String {
+        let past = |kind: &Kind| match kind {
+            Kind::Move => "moved",
+            Kind::Copy => "copied",
+            Kind::Link => "linked",
+            Kind::Tag => "tagged",
+            Kind::Exec => "given to a command",
+            Kind::Back => "moved back",
+            Kind::Remove => "removed",
+        };
+        let mut parts: Vec<String> = self.done.iter().map(|(kind, count)| format!("{count} {}", past(kind))).collect();
+        for (count, what) in [(self.unsure, "unsure"), (self.gone, "gone meanwhile"), (self.errors, "with an error")] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        if parts.is_empty() {
+            parts.push("nothing to do".into());
+        }
+        let mails = if self.mails == 1 { "1 mail".to_string() } else { format!("{} mails", self.mails) };
+        let run = run.map_or(String::new(), |run| format!(" (run {run})"));
+        format!("{mails}: {}{run}", parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_mails_and_not_of_pieces() {
+        let tally = Tally { pace: vec![(0.3, 1), (0.1, 90), (0.2, 9)], ..Tally::default() };
+        assert_eq!((tally.quantile(0.5), tally.quantile(0.95), tally.quantile(1.0)), (0.1, 0.2, 0.3));
+        assert_eq!(Tally::default().quantile(0.5), 0.0);
+    }
+}

@@ -1,0 +1,86 @@
+//! Counters for the textfile collector of Prometheus, whose format is described at
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// All that is written: name, the name of its label, type, and what it means.
+const METRICS: [(&str, &str, &str, &str); 6] = [
+    ("mailsort_mails_total", "label", "counter", "Mails that a rule was carried out for, by label."),
+    ("mailsort_actions_total", "action", "counter", "What was done, by action."),
+    ("mailsort_unsure_total", "", "counter", "Times that no label set was sure of a mail."),
+    ("mailsort_errors_total", "", "counter", "Times that a mail had an error."),
+    ("mailsort_seconds_per_mail", "quantile", "gauge", "Seconds a mail in the last run that had mail."),
+    ("mailsort_last_success_timestamp_seconds", "", "gauge", "When a run last came to its end."),
+];
+
+/// Writes figures, by name and label, to a file that appears when it is complete.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, figures: &BTreeMap<(String, String), f64>) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    // The collector is another user, and reads what ends with `.prom`.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.prefix(".mailsort").suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(text(figures).as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn text(figures: &BTreeMap<(String, String), f64>) -> String {
+    let mut text = String::new();
+    for (name, label, kind, help) in METRICS {
+        let of_name = figures.iter().filter(|((own, _), _)| own == name);
+        let mut lines: Vec<String> = of_name.map(|((_, value), figure)| sample(name, label, value, *figure)).collect();
+        if lines.is_empty() && kind == "counter" && label.is_empty() {
+            lines.push(sample(name, label, "", 0.0));
+        }
+        if !lines.is_empty() {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{}", lines.join("\n"));
+        }
+    }
+    text
+}
+
+fn sample(name: &str, label: &str, value: &str, figure: f64) -> String {
+    if label.is_empty() {
+        return format!("{name} {figure}");
+    }
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    format!("{name}{{{label}=\"{value}\"}} {figure}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_escaped_and_described() {
+        let figure = |name: &str, label: &str, value: f64| ((name.to_string(), label.to_string()), value);
+        let figures = [
+            figure("mailsort_mails_total", "a \"b\"\\\nc", 3.0),
+            figure("mailsort_mails_total", "日本", 1.0),
+            figure("mailsort_seconds_per_mail", "0.5", 0.0125),
+            figure("of_nobody", "", 1.0),
+        ];
+        let written = text(&figures.into());
+        let lines: Vec<&str> = written.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                "mailsort_mails_total{label=\"a \\\"b\\\"\\\\\\nc\"} 3",
+                "mailsort_mails_total{label=\"日本\"} 1",
+                "mailsort_unsure_total 0",
+                "mailsort_errors_total 0",
+                "mailsort_seconds_per_mail{quantile=\"0.5\"} 0.0125",
+            ]
+        );
+        assert!(written.contains("# TYPE mailsort_mails_total counter\n") && written.ends_with('\n'));
+    }
+}

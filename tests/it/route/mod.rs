@@ -1,0 +1,109 @@
+//! `mailsort route` through the real program.
+
+#![cfg(unix)]
+
+mod commands;
+mod hostile;
+mod kill;
+mod others;
+mod sorting;
+mod undo;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::mailsort::{Run, mailsort};
+
+const INVOICE: &str = "Your invoice\n\nPlease pay the bill, the amount due is 20 Euro.\n";
+const MEETING: &str = "Our meeting\n\nLet us meet and talk on Thursday, the agenda is attached.\n";
+
+/// Two labels, and a rule for one of them or both.
+const ONE: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Money/Invoices\"\n";
+const BOTH: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Invoices\"\n\
+    [[rule]]\nlabel = \"meeting\"\nfolder = \"Meetings\"\n";
+
+/// A home with a maildir, labels and rules.
+struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    fn new(rules: &str) -> Self {
+        let home = Self { folder: tempfile::tempdir().unwrap() };
+        for own in ["cur", "new", "tmp"] {
+            fs::create_dir_all(home.path("Maildir").join(own)).unwrap();
+        }
+        let labels = "invoice: a bill, please pay the amount due\nmeeting: let us meet and talk, agenda\n";
+        fs::write(home.path("labels.txt"), labels).unwrap();
+        home.rules(rules);
+        home
+    }
+
+    fn rules(&self, rules: &str) {
+        fs::write(self.path("rules.toml"), rules).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Puts a mail at a place in the maildir.
+    fn put(&self, place: &str, mail: &str) {
+        fs::write(self.path("Maildir").join(place), format!("Message-ID: <{}@x>\nSubject: {mail}", id(place))).unwrap();
+    }
+
+    /// Routes the maildir.
+    fn route(&self, flags: &[&str]) -> Run {
+        mailsort(["route", "Maildir", "--rules", "rules.toml"]).args(flags).in_folder(self.folder.path())
+    }
+
+    /// Routes it, and wants this status; what is said on stderr comes back.
+    fn routed(&self, flags: &[&str], status: i32) -> String {
+        ended(self.route(flags), status)
+    }
+
+    /// The mails of the maildir and its folders, by their paths.
+    fn mails(&self) -> Vec<String> {
+        mails(&self.path("Maildir"))
+    }
+}
+
+fn id(place: &str) -> String {
+    place.bytes().filter(u8::is_ascii_alphanumeric).map(char::from).collect()
+}
+
+/// Runs it to an end with this status, and returns stderr.
+fn ended(run: Run, status: i32) -> String {
+    let output = run.output();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{stderr}");
+    stderr
+}
+
+/// The plan of a dry run, as records.
+fn plan(run: Run) -> Vec<Value> {
+    run.args(["--dry-run", "--format", "jsonl"]).records()
+}
+
+/// All files of a tree in `cur`, `new` and `tmp`, sorted.
+fn mails(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(root, &mut found);
+    let shown = |path: &PathBuf| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+    let is_mail = |path: &&PathBuf| ["cur", "new", "tmp"].iter().any(|own| path.parent().unwrap().ends_with(own));
+    let mut mails: Vec<String> = found.iter().filter(is_mail).map(shown).collect();
+    mails.sort();
+    mails
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => walk(&entry.path(), found),
+            false => found.push(entry.path()),
+        }
+    }
+}
