@@ -28,7 +28,7 @@ pub(super) fn write(
     mut mails: Mails,
     report: &Report,
 ) -> Result<ExitCode> {
-    let journal = if journal.exists() { Some(Journal::open_to_read(journal)?) } else { None };
+    let journal = if Journal::is_at(journal) { Some(Journal::open_to_read(journal)?) } else { None };
     let sets = names(sorter);
     let mut dry_run = DryRun::new(journal, tree, rules, sets.clone())?;
     let mut plans = Plans::new(arguments.routing.format == PlanFormat::Table);

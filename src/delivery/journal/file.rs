@@ -42,39 +42,55 @@ const TABLES: &str = "
 /// # Errors
 /// When it cannot be opened, or is none of ours.
 pub(super) fn open(path: &Path) -> Result<Connection> {
-    let cannot = || format!("cannot open the journal {}", path.display());
-    drop(open_own(path).with_context(cannot)?);
-    connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).with_context(cannot)
+    let open = || {
+        drop(open_own(path)?);
+        let mut database = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // No write-ahead log: the journal is one file, also on file systems that share no memory.
+        database.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
+        // What is in it is on the disk before anything is done.
+        database.pragma_update(None, "synchronous", "FULL")?;
+        if is_new(&database)? {
+            make_tables(&mut database)?;
+        }
+        check(&database)?;
+        anyhow::Ok(database)
+    };
+    open().with_context(|| format!("cannot open the journal {}", path.display()))
 }
 
-/// Opens it for reading.
+/// Opens it for reading; nothing is changed.
 ///
 /// # Errors
 /// As [`open`], and when there is none.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
-    ensure!(path.is_file(), "there is no journal {}: nothing was sorted here yet", path.display());
-    // Written only to put right what a killed process has left half written.
-    let connected = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE);
-    connected.with_context(|| format!("cannot read the journal {}", path.display()))
+    ensure!(holds_runs(path), "there is no journal {}: nothing was sorted here yet", path.display());
+    let open = |flags| {
+        let database = connect(path, flags)?;
+        check(&database)?;
+        anyhow::Ok(database)
+    };
+    // What a killed process has left half written has to be put right before it can be read.
+    let opened = open(OpenFlags::SQLITE_OPEN_READ_ONLY).or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_WRITE));
+    opened.with_context(|| format!("cannot read the journal {}", path.display()))
+}
+
+/// True where something was written.
+pub(super) fn holds_runs(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0)
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     // SQLite reads names that begin with `file:` or `:` in its own way; a whole path has no such beginning.
-    let whole = std::path::absolute(path)?;
-    let mut database = Connection::open_with_flags(&whole, flags)?;
+    let database = Connection::open_with_flags(std::path::absolute(path)?, flags)?;
     database.busy_timeout(PATIENCE)?;
     database.pragma_update(None, "trusted_schema", false)?;
-    if is_new(&database)? {
-        // No write-ahead log: the journal is one file, also on file systems that share no memory.
-        database.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
-        make_tables(&mut database)?;
-    }
-    database.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
-    // What is in it is on the disk before anything is done.
-    database.pragma_update(None, "synchronous", "FULL")?;
+    Ok(database)
+}
+
+fn check(database: &Connection) -> Result<()> {
     let header = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     match (header("application_id")?, header("user_version")?) {
-        (APPLICATION, VERSION) => Ok(database),
+        (APPLICATION, VERSION) => Ok(()),
         (APPLICATION, newer) if newer > VERSION => bail!("it was made by a newer mailsort, whose format is {newer}"),
         _ => bail!("it is a database of another program; name another file"),
     }

@@ -75,6 +75,11 @@ impl Journal {
         Ok(Self { path: path.to_path_buf(), database: file::open_to_read(path)? })
     }
 
+    /// True where there is one that runs have written to.
+    pub fn is_at(path: &Path) -> bool {
+        file::holds_runs(path)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -160,7 +160,10 @@ fn a_dry_run_writes_nothing() {
     // What was done before is known.
     home.rules(&format!("action = \"copy\"\n{ONE}"));
     home.routed(&[], 0);
+    let (before, journal) = (everything(&home), fs::read(home.path("Maildir/mailsort-journal.sqlite")).unwrap());
     assert_eq!(plan(home.route(&[]))[0]["action"], "done");
+    assert_eq!(everything(&home), before);
+    assert!(fs::read(home.path("Maildir/mailsort-journal.sqlite")).unwrap() == journal);
 }
 
 #[test]
