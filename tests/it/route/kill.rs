@@ -26,8 +26,9 @@ impl Random {
 
 fn fill(home: &Home) {
     for at in 0..MAILS {
-        let text = format!("{}number {at}\n{}", if at % 2 == 0 { INVOICE } else { MEETING }, "word ".repeat(at % 90));
-        let place = if at % 3 == 0 { format!("new/{at}.a.h") } else { format!("cur/{at}.a.h:2,S") };
+        let text =
+            format!("{}number {at}\n{}", if at.is_multiple_of(2) { INVOICE } else { MEETING }, "word ".repeat(at % 90));
+        let place = if at.is_multiple_of(3) { format!("new/{at}.a.h") } else { format!("cur/{at}.a.h:2,S") };
         home.put(&place, &text);
     }
 }

@@ -11,7 +11,7 @@ use super::*;
 const MANY: usize = 300;
 
 fn body(at: usize) -> String {
-    format!("{}number {at}\n", if at % 2 == 0 { INVOICE } else { MEETING })
+    format!("{}number {at}\n", if at.is_multiple_of(2) { INVOICE } else { MEETING })
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn mail_programs_may_rename_delete_and_deliver_meanwhile() {
     for path in &mails {
         let text = fs::read_to_string(home.path("Maildir").join(path)).unwrap();
         assert!(text.ends_with(&body(number(path))), "{path}");
-        let folder = if number(path) % 2 == 0 { ".Invoices/" } else { ".Meetings/" };
+        let folder = if number(path).is_multiple_of(2) { ".Invoices/" } else { ".Meetings/" };
         assert!(path.starts_with(folder), "{path}");
     }
 }
@@ -104,10 +104,7 @@ fn a_signal_ends_it_after_what_is_in_hand() {
     );
     (0..20).for_each(|at| home.put(&format!("new/{at}.a.h"), INVOICE));
     let child = home.route(&[]).start();
-    while !home.path("Maildir/.Done/new").exists()
-        && home.mails().len() == 20
-        && !home.path("Maildir/mailsort-journal.sqlite").exists()
-    {
+    while !home.path("Maildir/mailsort-journal.sqlite").exists() {
         thread::sleep(Duration::from_millis(10));
     }
     thread::sleep(Duration::from_millis(1500));
