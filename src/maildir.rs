@@ -15,7 +15,7 @@ pub use name::{Name, unique_name};
 
 /// The folders of a maildir that hold messages. `tmp` holds unfinished deliveries. Messages move from the first to the
 /// second, so that none is missed by who lists them in this order.
-const FOLDERS: [&str; 2] = ["new", "cur"];
+pub const FOLDERS: [&str; 2] = ["new", "cur"];
 
 /// What mail servers keep beside the messages of a maildir, by the beginnings of the names.
 const NOT_MAIL: [&str; 9] = [
