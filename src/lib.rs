@@ -11,7 +11,7 @@
 //! - [`labels`]: label sets, from text or TOML
 //! - [`maildir`]: how the messages of a maildir are named and listed, and found again when others rename them
 //! - [`utf7`]: the names of mail folders as IMAP servers write them
-//! - `arrivals`: which messages come into maildirs; the only room that knows notify
+//! - [`arrivals`]: which messages come into maildirs; the only room that knows notify
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
 //!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
 //!   documents of which somebody has said what they are

@@ -8,6 +8,7 @@ mod pending;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -100,12 +101,14 @@ impl Arrivals {
         let taken = self.pending.take((Instant::now() + patience).min(self.next));
         let is_time = Instant::now() >= self.next;
         let lists_all = taken.is_lost || is_time;
-        let has_changed = if lists_all || taken.has_moved { self.look() } else { vec![false; self.maildirs.len()] };
+        let has_changed = self.look(lists_all, &taken.moved);
         let mut arrived = Vec::new();
         for (at, watched) in self.maildirs.iter().enumerate() {
             if has_changed[at] || (lists_all && watched.known.is_some()) {
                 let listing = Listing::new(&watched.path);
-                arrived.push(Arrived { maildir: at, is_all: listing.failed.is_empty(), paths: listing.paths() });
+                let mut paths = listing.paths();
+                paths.retain(|path| !self.pending.is_unfinished(path));
+                arrived.push(Arrived { maildir: at, is_all: listing.failed.is_empty(), paths });
                 let failed = listing.failed.into_iter();
                 self.notes.extend(failed.map(|(path, error)| Note::Unlisted(path, error.to_string())));
                 continue;
@@ -122,12 +125,14 @@ impl Arrivals {
         News { arrived, notes: std::mem::take(&mut self.notes) }
     }
 
-    /// Listens to the folders that bear the names now. True for each maildir that is another than before, and there.
-    fn look(&mut self) -> Vec<bool> {
+    /// Listens to the folders that bear the names now, of all maildirs or of those of which something was renamed. True for
+    /// each maildir that is there and may be another than before.
+    fn look(&mut self, at_all: bool, moved: &BTreeSet<usize>) -> Vec<bool> {
         let mut has_changed = vec![false; self.maildirs.len()];
-        for (watched, has_changed) in self.maildirs.iter_mut().zip(&mut has_changed) {
+        for (at, watched) in self.maildirs.iter_mut().enumerate().filter(|(at, _)| at_all || moved.contains(at)) {
             let found = identity(&watched.path);
-            if found == watched.known {
+            // What was renamed and is the same was away for a moment, and is not listened to any more.
+            if found == watched.known && !moved.contains(&at) {
                 continue;
             }
             let folders = FOLDERS.map(|folder| watched.path.join(folder));
@@ -149,7 +154,7 @@ impl Arrivals {
             }
             watched.was_there |= found.is_some();
             watched.known = found;
-            *has_changed = found.is_some();
+            has_changed[at] = found.is_some();
         }
         has_changed
     }

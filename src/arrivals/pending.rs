@@ -1,6 +1,6 @@
 //! What the system has told and nobody has looked at yet.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,8 +20,8 @@ const MOST: usize = 65_536;
 pub(super) struct Pending {
     /// The folders that messages come into.
     folders: HashSet<PathBuf>,
-    /// What would be others if they were renamed.
-    fixed: HashSet<PathBuf>,
+    /// What must not be renamed without our knowing, and the maildir that it is of.
+    fixed: HashMap<PathBuf, usize>,
     told: Mutex<Told>,
     changed: Condvar,
 }
@@ -30,7 +30,7 @@ pub(super) struct Pending {
 struct Told {
     /// Messages, and when they may be read.
     due: HashMap<PathBuf, Instant>,
-    has_moved: bool,
+    moved: BTreeSet<usize>,
     is_lost: bool,
 }
 
@@ -39,17 +39,19 @@ struct Told {
 pub(super) struct Taken {
     /// Where messages may have come in, in the order of their names.
     pub(super) paths: Vec<PathBuf>,
-    /// True when a folder may be another.
-    pub(super) has_moved: bool,
+    /// Maildirs of which a folder was renamed, made or removed.
+    pub(super) moved: BTreeSet<usize>,
     /// True when more has happened than was told.
     pub(super) is_lost: bool,
 }
 
 impl Pending {
     pub(super) fn new(maildirs: &[PathBuf]) -> Self {
-        let folders: HashSet<PathBuf> =
-            maildirs.iter().flat_map(|maildir| FOLDERS.map(|folder| maildir.join(folder))).collect();
-        let fixed = folders.iter().chain(maildirs).cloned().collect();
+        let of = |(at, maildir): (usize, &PathBuf)| FOLDERS.map(|folder| (maildir.join(folder), at));
+        let folders: HashMap<PathBuf, usize> = maildirs.iter().enumerate().flat_map(of).collect();
+        let own = maildirs.iter().enumerate().map(|(at, maildir)| (maildir.clone(), at));
+        let fixed = folders.clone().into_iter().chain(own).collect();
+        let folders = folders.into_keys().collect();
         Self { folders, fixed, told: Mutex::default(), changed: Condvar::new() }
     }
 
@@ -65,8 +67,8 @@ impl Pending {
             return;
         };
         for path in event.paths {
-            if self.fixed.contains(&path) {
-                self.change(|told| told.has_moved = true);
+            if let Some(&at) = self.fixed.get(&path) {
+                self.change(|told| drop(told.moved.insert(at)));
             } else if self.is_message(&path)
                 && let Some(delay) = delay
             {
@@ -89,12 +91,17 @@ impl Pending {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True for a message that may still be written to.
+    pub(super) fn is_unfinished(&self, path: &Path) -> bool {
+        self.told().due.get(path).is_some_and(|due| *due > Instant::now())
+    }
+
     /// What was told, as soon as there is something that may be looked at, or nothing at `until`.
     pub(super) fn take(&self, until: Instant) -> Taken {
         let mut told = self.told();
         loop {
             let now = Instant::now();
-            if told.has_moved || told.is_lost || told.due.values().any(|due| *due <= now) {
+            if !told.moved.is_empty() || told.is_lost || told.due.values().any(|due| *due <= now) {
                 return told.take(now);
             }
             if now >= until {
@@ -123,8 +130,7 @@ impl Told {
         let is_due = |_: &PathBuf, due: &mut Instant| *due <= now;
         let mut paths: Vec<PathBuf> = self.due.extract_if(is_due).map(|(path, _)| path).collect();
         paths.sort();
-        let (has_moved, is_lost) = (std::mem::take(&mut self.has_moved), std::mem::take(&mut self.is_lost));
-        Taken { paths, has_moved, is_lost }
+        Taken { paths, moved: std::mem::take(&mut self.moved), is_lost: std::mem::take(&mut self.is_lost) }
     }
 }
 

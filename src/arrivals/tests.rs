@@ -1,3 +1,5 @@
+//! Folders that change, and what is told of them.
+
 use std::fs;
 
 use super::*;
@@ -95,6 +97,29 @@ fn folders_that_are_renamed_are_followed_by_name() {
         assert!(names(&mut arrivals, 1).contains(&format!("{round}.b")));
         fs::remove_file(path.join(format!("new/{round}.b"))).unwrap();
     }
+}
+
+#[test]
+fn a_folder_that_was_away_for_a_moment_is_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, away) = (folder.path().join("m"), folder.path().join("away"));
+    maildir(&path);
+    let mut arrivals = Arrivals::new(std::slice::from_ref(&path), NEVER).unwrap();
+    arrivals.wait(SOON);
+    for name in ["1.a", "2.b", "3.c"] {
+        fs::rename(&path, &away).unwrap();
+        deliver(&away, name);
+        // Nobody has looked meanwhile.
+        fs::rename(&away, &path).unwrap();
+        assert!(until(&mut arrivals, |news| holds(news, name)).notes.is_empty());
+        until(&mut arrivals, |news| *news == News::default());
+    }
+    deliver(&path, "4.d");
+    assert!(holds(&until(&mut arrivals, |news| holds(news, "4.d")), "4.d"));
+}
+
+fn holds(news: &News, name: &str) -> bool {
+    news.arrived.iter().flat_map(|arrived| &arrived.paths).any(|path| path.ends_with(name))
 }
 
 fn until(arrivals: &mut Arrivals, wanted: impl Fn(&News) -> bool) -> News {

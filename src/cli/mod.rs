@@ -5,6 +5,7 @@ mod choosing;
 mod daemon;
 mod eval;
 mod filter;
+mod handling;
 mod labelled;
 mod model;
 mod models;
@@ -12,6 +13,7 @@ mod reading;
 mod route;
 mod talk;
 mod train;
+mod watch;
 mod writing;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +25,7 @@ pub use choosing::{Choosing, Examples};
 pub use daemon::{Daemon, Serving};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, OrElse, Passing};
+pub use handling::{Handling, Ruling};
 pub use labelled::Samples;
 pub use model::Engine;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
@@ -30,6 +33,7 @@ pub use reading::{Cleaning, Input, InputFormat};
 pub use route::{PlanFormat, Route, Routing, WhichRun};
 pub use talk::Talk;
 pub use train::{Learning, NGrams, Train, Trained};
+pub use watch::{Watch, Watching};
 pub use writing::{Output, Texts, Writing};
 
 /// Classifies mail and documents against labels in plain words, on this machine.
@@ -50,7 +54,8 @@ impl Cli {
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
             Command::Daemon(arguments) => arguments.run.threads,
-            Command::Route(arguments) => arguments.run.threads,
+            Command::Route(arguments) => arguments.handling.run.threads,
+            Command::Watch(arguments) => arguments.handling.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }
@@ -118,8 +123,13 @@ pub enum Command {
     Daemon(Box<Daemon>),
 
     /// Sort a maildir or mailbox into folders by rules, each mail exactly once
-    #[command(after_help = route::HELP)]
+    #[command(after_help = route::help())]
+    #[command(mut_arg("rules", |flag| flag.required_unless_present_any(["undo", "runs", "exec"])))]
     Route(Box<Route>),
+
+    /// Stay, and sort mail as it arrives in maildirs
+    #[command(after_help = watch::help())]
+    Watch(Box<Watch>),
 
     /// Print what a model would see of every mail, and what was cut
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]

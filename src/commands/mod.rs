@@ -24,6 +24,8 @@ mod route;
 #[cfg(not(unix))]
 #[path = "without_route.rs"]
 mod route;
+#[cfg(unix)]
+mod routing;
 mod samples;
 mod scoring;
 mod show;
@@ -32,6 +34,11 @@ mod sorter;
 mod stop;
 mod stream;
 mod train;
+#[cfg(unix)]
+mod watch;
+#[cfg(not(unix))]
+#[path = "without_watch.rs"]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -52,6 +59,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Daemon(arguments) => daemon::run(arguments),
         Command::Filter(arguments) => filter::run(arguments),
         Command::Route(arguments) => route::run(arguments),
+        Command::Watch(arguments) => watch::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),

@@ -1,5 +1,6 @@
 //! Files that get their names so that nothing is ever replaced, and that are on the disk when they have them.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -45,6 +46,8 @@ pub(super) enum Content<'c> {
     File(&'c Path),
     /// A message of a mailbox.
     Bytes(&'c [u8]),
+    /// A message that is written anew, with permissions and times of the file.
+    Pieces(&'c [Cow<'c, [u8]>], &'c File),
 }
 
 /// Writes `tmp`, makes sure that it is on the disk, and gives it the name `to`. Returns the hash of what was written.
@@ -54,7 +57,7 @@ pub(super) enum Content<'c> {
 pub(super) fn copy(content: Content<'_>, tmp: &Path, to: &Path) -> io::Result<Sha> {
     let source = match content {
         Content::File(path) => Some(File::open(path)?),
-        Content::Bytes(_) => None,
+        Content::Bytes(_) | Content::Pieces(..) => None,
     };
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(tmp)?;
     let written = fill(&file, source.as_ref(), content).and_then(|sha| rename(tmp, to).map(|()| sha));
@@ -72,20 +75,31 @@ fn fill(mut file: &File, source: Option<&File>, content: Content<'_>) -> io::Res
             file.write_all(bytes)?;
             sha.update(bytes);
         }
+        (Content::Pieces(pieces, like), _) => {
+            for piece in pieces {
+                file.write_all(piece)?;
+                sha.update(piece);
+            }
+            make_alike(file, like)?;
+        }
         (Content::File(_), Some(mut source)) => {
-            let metadata = source.metadata()?;
             for_each_piece(&mut source, |piece| {
                 sha.update(piece);
                 file.write_all(piece)
             })?;
-            file.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
-            // Servers show the file's time as the time at which the mail came in.
-            file.set_modified(metadata.modified().unwrap_or_else(|_| SystemTime::now()))?;
+            make_alike(file, source)?;
         }
         (Content::File(_), None) => {}
     }
     file.sync_all()?;
     Ok(sha.finalize().into())
+}
+
+fn make_alike(file: &File, other: &File) -> io::Result<()> {
+    let metadata = other.metadata()?;
+    file.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
+    // Servers show the file's time as the time at which the mail came in.
+    file.set_modified(metadata.modified().unwrap_or_else(|_| SystemTime::now()))
 }
 
 fn for_each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -113,8 +127,16 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn sha(path: &Path) -> io::Result<Sha> {
+    sha_of(File::open(path)?)
+}
+
+/// The hash of an open file, from where it is read next.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn sha_of(mut file: File) -> io::Result<Sha> {
     let mut sha = Sha256::new();
-    for_each_piece(&mut File::open(path)?, |piece| {
+    for_each_piece(&mut file, |piece| {
         sha.update(piece);
         Ok(())
     })?;

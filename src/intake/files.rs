@@ -42,8 +42,8 @@ impl Files {
     }
 
     /// What was found already.
-    pub(super) fn only(found: Found) -> Self {
-        Self { walker: None, found: VecDeque::from([found]) }
+    pub(super) fn only(found: impl Iterator<Item = Found>) -> Self {
+        Self { walker: None, found: found.collect() }
     }
 
     fn list_maildir(&mut self, path: &Path) {

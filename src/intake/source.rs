@@ -167,11 +167,17 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
 }
 
 impl Source<Empty<PathBuf>> {
+    /// Reads messages of maildirs, which may be renamed meanwhile.
+    pub fn messages(paths: Vec<PathBuf>) -> Self {
+        let files = Files::only(paths.into_iter().map(Found::Message));
+        Self { files: Some(files), ..Source::new(std::iter::empty(), Options::default()) }
+    }
+
     /// Reads the file at `path`, which is a message that may be renamed where it lies in a maildir.
     pub(super) fn at(path: &Path) -> Self {
         let found = if is_message(path) { Found::Message } else { Found::File };
         Self {
-            files: Some(Files::only(found(path.to_path_buf()))),
+            files: Some(Files::only(std::iter::once(found(path.to_path_buf())))),
             ..Source::new(std::iter::empty(), Options::default())
         }
     }

@@ -71,3 +71,4 @@ mod shell;
 mod show;
 mod tidy;
 mod train;
+mod watch;

@@ -28,6 +28,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ),
     ("listenfd", &["src/commands/daemon/listening.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
+    ("notify::", &["src/arrivals/"]),
     ("flate2", &["src/intake/open.rs"]),
     ("safetensors", &["src/engine/"]),
     ("candle", &["src/engine/"]),

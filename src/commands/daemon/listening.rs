@@ -132,7 +132,7 @@ fn signals() -> Result<(UnixStream, UnixStream)> {
 }
 
 /// Tells systemd that mails can come, if it wants to know.
-pub(super) fn ready() {
+pub(in crate::commands) fn ready() {
     if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
         && let Ok(socket) = UnixDatagram::unbound()
     {

@@ -23,6 +23,7 @@ use crate::cli::{Daemon, Serving};
 use crate::report::{Downloads, Report};
 use listening::Listening;
 
+pub(super) use listening::ready;
 pub(super) use wire::{Reply, ask};
 
 /// So many mails are scored together at most; those that wait longer wait for as many.
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &Daemon) -> Result<ExitCode> {
     let pool = stream::pool(run.threads)?;
     let sorter = Sorter::load(choosing, engine, cleaning, Some(pool), &report, &downloads)?;
     report.note(format_args!("listening on {}, with the model {}", listening.shown(), sorter.model()));
-    listening::ready();
+    ready();
     let (sender, waiting) = mpsc::sync_channel(serving.queue);
     thread::scope(|scope| -> Result<()> {
         let taking = scope.spawn(|| take(&listening, sender, serving));

@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::mails::Mails;
-use super::names;
-use crate::cli::{PlanFormat, Route};
+use crate::cli::PlanFormat;
+use crate::commands::routing::{Mails, names};
 use crate::commands::sorter::Sorter;
 use crate::delivery::{DryRun, Journal, Mail, Outcome, Rules, Tree};
 use crate::intake::shown;
@@ -20,7 +19,7 @@ use crate::report::Report;
 /// # Errors
 /// When the model, a mailbox, the journal or the output cannot be used.
 pub(super) fn write(
-    arguments: &Route,
+    format: PlanFormat,
     rules: Rules,
     tree: &Tree,
     journal: &Path,
@@ -31,7 +30,7 @@ pub(super) fn write(
     let journal = if Journal::is_at(journal) { Some(Journal::open_to_read(journal)?) } else { None };
     let sets = names(sorter);
     let mut dry_run = DryRun::new(journal, tree, rules, sets.clone())?;
-    let mut plans = Plans::new(arguments.routing.format == PlanFormat::Table);
+    let mut plans = Plans::new(format == PlanFormat::Table);
     let mut has_errors = false;
     loop {
         let (piece, _) = mails.next_piece(sorter)?;

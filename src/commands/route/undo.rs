@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{TRY_AGAIN, locked, mails, root};
 use crate::cli::{PlanFormat, Route, WhichRun};
+use crate::commands::routing::{self, TRY_AGAIN, hashes, root};
 use crate::commands::stop::Stop;
 use crate::delivery::{Journal, Router, Rules, RunRow, Tree, Undone};
 use crate::output::runs::{self, RunLine};
@@ -17,19 +17,24 @@ use crate::report::Report;
 /// # Errors
 /// When there is no such run, or the journal cannot be used.
 pub(super) fn undo(arguments: &Route, which: WhichRun) -> Result<ExitCode> {
-    let report = Report::new(arguments.talk.level(), arguments.talk.progress);
+    let Route { routing, handling } = arguments;
+    let report = Report::new(handling.talk.level(), handling.talk.progress);
     let stop = Stop::listen()?;
-    let root = root(arguments)?;
+    let root = root(handling, &routing.sources)?;
     let path = journal(arguments)?;
     drop(Journal::open_to_read(&path)?);
-    let Some(_lock) = locked(&path, arguments.routing.wait, &report)? else {
-        return Ok(ExitCode::from(TRY_AGAIN));
+    let _lock = match routing::lock(&path, arguments.routing.wait)? {
+        Ok(lock) => lock,
+        Err(holder) => {
+            report.say(format_args!("{holder}; try again later"));
+            return Ok(ExitCode::from(TRY_AGAIN));
+        }
     };
     let tree = Tree::new(&root, None)?;
     let mut router = Router::new(Journal::open(&path)?, tree, Rules::default(), Vec::new(), String::new())?;
     router.settle()?;
     let run = number(which, router.journal())?;
-    let undone = router.undo(run, &mut |mailbox| mails::hashes(mailbox), &|| stop.is_asked())?;
+    let undone = router.undo(run, &mut |mailbox| hashes(mailbox), &|| stop.is_asked())?;
     for kept in &undone.kept {
         report.warn(kept);
     }
@@ -97,10 +102,10 @@ fn line(row: RunRow) -> RunLine {
 }
 
 fn journal(arguments: &Route) -> Result<PathBuf> {
-    match &arguments.routing.journal {
+    match &arguments.handling.ruling.journal {
         Some(path) => Ok(path.clone()),
         None => {
-            let root = root(arguments)?;
+            let root = root(&arguments.handling, &arguments.routing.sources)?;
             ensure!(root.is_dir(), "there is no folder {}", root.display());
             Ok(Journal::path_of(&root, None))
         }

@@ -18,6 +18,8 @@ pub enum Kind {
     Copy,
     /// A message gets another name in a maildir.
     Link,
+    /// A message is written anew with headers of ours, or without them where it undoes that.
+    Header,
     /// notmuch is told of it.
     Tag,
     /// A command gets it.
@@ -45,10 +47,11 @@ pub enum State {
     Undone,
 }
 
-const KINDS: [(Kind, &str); 7] = [
+const KINDS: [(Kind, &str); 8] = [
     (Kind::Move, "move"),
     (Kind::Copy, "copy"),
     (Kind::Link, "link"),
+    (Kind::Header, "header"),
     (Kind::Tag, "tag"),
     (Kind::Exec, "exec"),
     (Kind::Back, "back"),
@@ -127,6 +130,8 @@ pub struct Act {
     pub key: Option<Sha>,
     /// Of a copy, the hash of its bytes.
     pub sha: Option<Sha>,
+    /// And of the bytes before, where they were others.
+    pub sha_before: Option<Sha>,
     /// The label by which it was decided; empty for none.
     pub label: String,
     /// The label's score.
@@ -142,8 +147,7 @@ pub struct Act {
 }
 
 /// The columns of an act, in the order of [`Act::read`].
-pub(super) const COLUMNS: &str =
-    "id, run, kind, state, source, name, folder, base, done_key, sha, label, score, last, undoes, status, detail";
+pub(super) const COLUMNS: &str = "id, run, kind, state, source, name, folder, base, done_key, sha, sha_before, label, score, last, undoes, status, detail";
 
 impl Act {
     /// # Errors
@@ -161,12 +165,13 @@ impl Act {
             base: row.get(7)?,
             key: row.get(8)?,
             sha: row.get(9)?,
-            label: row.get(10)?,
-            score: row.get(11)?,
-            last: row.get(12)?,
-            undoes: row.get(13)?,
-            status: row.get(14)?,
-            detail: row.get(15)?,
+            sha_before: row.get(10)?,
+            label: row.get(11)?,
+            score: row.get(12)?,
+            last: row.get(13)?,
+            undoes: row.get(14)?,
+            status: row.get(15)?,
+            detail: row.get(16)?,
         })
     }
 
@@ -183,6 +188,7 @@ impl Act {
             base: Vec::new(),
             key: None,
             sha: None,
+            sha_before: None,
             label: String::new(),
             score: 0.0,
             last: true,

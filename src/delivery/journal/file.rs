@@ -27,12 +27,13 @@ const TABLES: &str = "
     CREATE TABLE acts (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
         source BLOB NOT NULL, name BLOB NOT NULL, folder BLOB NOT NULL, base BLOB NOT NULL,
-        done_key BLOB, sha BLOB, label TEXT NOT NULL, score REAL NOT NULL, last INTEGER NOT NULL,
+        done_key BLOB, sha BLOB, sha_before BLOB, label TEXT NOT NULL, score REAL NOT NULL, last INTEGER NOT NULL,
         undoes INTEGER, status INTEGER, detail TEXT
     );
     CREATE INDEX acts_run ON acts (run);
     CREATE INDEX acts_open ON acts (id) WHERE state = 'intended';
     CREATE TABLE done (key BLOB PRIMARY KEY, act INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE seen (maildir BLOB NOT NULL, name BLOB NOT NULL, PRIMARY KEY (maildir, name)) WITHOUT ROWID;
     CREATE TABLE counters (
         name TEXT NOT NULL, label TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, label)
     ) WITHOUT ROWID;";

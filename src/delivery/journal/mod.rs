@@ -2,6 +2,7 @@
 
 mod act;
 mod file;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -95,13 +96,13 @@ impl Journal {
         Ok(self.database.last_insert_rowid())
     }
 
-    /// Ends a run.
+    /// Ends a run, or a part of it.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn end(&self, run: i64, unsure: u64, errors: u64) -> Result<()> {
         let ended = self.database.execute(
-            "UPDATE runs SET ended = ?2, unsure = ?3, errors = ?4 WHERE id = ?1",
+            "UPDATE runs SET ended = ?2, unsure = unsure + ?3, errors = errors + ?4 WHERE id = ?1",
             params![run, now(), unsure as i64, errors as i64],
         );
         ended.map(drop).with_context(|| self.cannot_write())
@@ -115,15 +116,27 @@ impl Journal {
         let cannot = self.cannot_write();
         self.write(|transaction| {
             let mut add = transaction.prepare_cached(
-                "INSERT INTO acts (run, kind, state, source, name, folder, base, done_key, sha, label, score,
-                 last, undoes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "INSERT INTO acts (run, kind, state, source, name, folder, base, done_key, sha, sha_before,
+                 label, score, last, undoes)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?;
             for act in acts {
                 let (source, folder) = (Act::bytes(&act.source), Act::bytes(&act.folder));
                 act.id = add.insert(params![
-                    act.run, act.kind, act.state, source, act.name, folder, act.base, act.key, act.sha, act.label,
-                    act.score, act.last, act.undoes
+                    act.run,
+                    act.kind,
+                    act.state,
+                    source,
+                    act.name,
+                    folder,
+                    act.base,
+                    act.key,
+                    act.sha,
+                    act.sha_before,
+                    act.label,
+                    act.score,
+                    act.last,
+                    act.undoes
                 ])?;
             }
             Ok(())
@@ -189,7 +202,7 @@ impl Journal {
     /// When the journal cannot be read.
     pub fn last_run(&self) -> Result<Option<i64>> {
         let last = "SELECT max(runs.id) FROM runs JOIN acts ON acts.run = runs.id
-                    WHERE runs.undoes IS NULL AND acts.state = 'done' AND acts.kind IN ('move', 'copy', 'link')";
+                    WHERE runs.undoes IS NULL AND acts.state = 'done' AND acts.kind IN ('move', 'copy', 'link', 'header')";
         self.database.query_row(last, [], |row| row.get(0)).with_context(|| self.cannot_read())
     }
 
@@ -278,6 +291,9 @@ fn conclude(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Result<()> {
     transaction.prepare_cached(update)?.execute(params![act.id, act.state, act.sha, act.status, act.detail])?;
     if act.state != State::Done {
         return Ok(());
+    }
+    if matches!(act.kind, Kind::Back | Kind::Header) {
+        seen::see_own(transaction, act)?;
     }
     if let Some(key) = act.key {
         let done = "INSERT INTO done VALUES (?1, ?2) ON CONFLICT DO NOTHING";

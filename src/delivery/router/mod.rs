@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::files::Sha;
+use super::files::{self, Sha};
 use super::finder::Taken;
 use super::folder::Folder;
+use super::header::Field;
 use super::journal::{Act, Counters, Journal, Kind, State};
 use super::rules::{By, Deed, Rules};
 use super::tree::Tree;
-use crate::record::Verdict;
+use crate::record::{Ranking, Verdict};
 use plan::Planner;
 use worker::{Details, Worker};
 
@@ -149,6 +150,9 @@ impl Router {
             deeds.push(planned.deed.cloned());
             outcomes.push(planned.outcome);
         }
+        for (mail, outcome) in mails.iter().zip(&mut outcomes) {
+            self.note_before(mail, &mut outcome.acts);
+        }
         let mut acts: Vec<Act> = outcomes.iter().flat_map(|outcome| outcome.acts.iter().cloned()).collect();
         if acts.is_empty() {
             return Ok(outcomes);
@@ -179,9 +183,10 @@ impl Router {
         stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let seen = deed.and_then(|deed| deed.filing.as_ref()).is_some_and(|filing| !filing.keep_unread);
+        let fields = self.fields(&mail.verdict, outcome);
         let details = match &mail.home {
-            Home::Message { listed, .. } => Details { listed: Some(listed), bytes: None, seen },
-            Home::Mailbox { bytes, .. } => Details { listed: None, bytes: Some(bytes), seen },
+            Home::Message { listed, .. } => Details { listed: Some(listed), bytes: None, seen, fields: &fields },
+            Home::Mailbox { bytes, .. } => Details { listed: None, bytes: Some(bytes), seen, fields: &fields },
         };
         let mut goes_on = true;
         for act in &mut outcome.acts {
@@ -198,6 +203,32 @@ impl Router {
             }
         }
         Ok(())
+    }
+
+    /// The headers that `filter` would write; of the set that decided, as the rule saw it.
+    fn fields(&self, verdict: &Verdict, outcome: &Outcome) -> Vec<Field> {
+        if !outcome.acts.iter().any(|act| act.kind == Kind::Header) {
+            return Vec::new();
+        }
+        let rankings = verdict.outcome.iter().flat_map(|scored| &scored.rankings).enumerate();
+        let field = |(set, ranking): (usize, &Ranking)| {
+            let (label, score) = ranking.top.first()?;
+            let decided = outcome.by.as_ref().is_some_and(|by| by.set == set);
+            let is_sure = if decided { !outcome.unsure } else { ranking.label.is_some() };
+            let name = self.sets.get(set).filter(|_| self.sets.len() > 1);
+            Some(Field::verdict(label, is_sure, *score, &self.model, name.map(String::as_str)))
+        };
+        rankings.filter_map(field).collect()
+    }
+
+    /// Notes what a message is before it is written anew, for an undo.
+    fn note_before(&mut self, mail: &Mail, acts: &mut [Act]) {
+        if let Home::Message { listed, .. } = &mail.home {
+            for act in acts.iter_mut().filter(|act| act.kind == Kind::Header) {
+                let opened = worker::open(&mut self.worker.finder, act, listed);
+                act.sha_before = opened.ok().flatten().and_then(|file| files::sha_of(file).ok());
+            }
+        }
     }
 
     /// Runs the command of a deed. What came of it is written down at once, for it cannot be seen.
@@ -255,6 +286,11 @@ impl Router {
             self.worker.journal.end(run, unsure, errors)?;
         }
         Ok(self.run.take())
+    }
+
+    /// Goes on with a run that [`Router::end`] has ended.
+    pub fn go_on(&mut self, run: i64) {
+        self.run = Some(run);
     }
 }
 

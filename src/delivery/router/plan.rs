@@ -68,13 +68,13 @@ impl<'p> Planner<'p> {
         let mut acts = Vec::new();
         let mut before = false;
         if let Some(exec) = &deed.exec {
-            let act = Act { key: Some(self.key(mail, by, &command(exec))), ..act(Kind::Exec, mail) };
-            self.add(act, &mut acts, &mut before)?;
+            let key = self.key(mail, by, &command(exec));
+            self.add(Act { key: Some(key), ..act(Kind::Exec, mail) }, Some(key), &mut acts, &mut before)?;
         }
         if let Some(filing) = &deed.filing
-            && let Some(act) = self.filed(mail, by, filing)
+            && let Some((act, key)) = self.filed(mail, by, filing)
         {
-            self.add(act, &mut acts, &mut before)?;
+            self.add(act, key, &mut acts, &mut before)?;
         }
         let count = acts.len();
         for (at, act) in acts.iter_mut().enumerate() {
@@ -88,9 +88,9 @@ impl<'p> Planner<'p> {
         Ok(())
     }
 
-    /// Adds what was not done before.
-    fn add(&self, act: Act, acts: &mut Vec<Act>, before: &mut bool) -> Result<()> {
-        let is_done = match (self.journal, &act.key) {
+    /// Adds what was not done before, which the journal would know by `key`.
+    fn add(&self, act: Act, key: Option<Sha>, acts: &mut Vec<Act>, before: &mut bool) -> Result<()> {
+        let is_done = match (self.journal, &key) {
             (Some(journal), Some(key)) => journal.is_done(key)?,
             _ => false,
         };
@@ -102,26 +102,42 @@ impl<'p> Planner<'p> {
         Ok(())
     }
 
-    /// `None` where the mail is where it shall be.
-    fn filed(&mut self, mail: &Mail, by: Option<&By>, filing: &Filing) -> Option<Act> {
-        let folder = filing.folder.as_ref().and_then(|folder| self.places.get(folder)).cloned().unwrap_or_default();
+    /// What is done, and by what it would be known that it was done before. `None` where the mail is where it shall be.
+    fn filed(&mut self, mail: &Mail, by: Option<&By>, filing: &Filing) -> Option<(Act, Option<Sha>)> {
         let kind = match (filing.action, &mail.home) {
             (Action::Tag, _) => Kind::Tag,
+            (Action::Header, _) => Kind::Header,
             // Nothing is taken out of a mailbox, and there is no file to link to.
             (_, Home::Mailbox { .. }) | (Action::Copy, _) => Kind::Copy,
             (Action::Link, _) => Kind::Link,
             (Action::Move, _) => Kind::Move,
         };
         let act = act(kind, mail);
-        if kind != Kind::Tag && act.source == folder {
-            return None;
+        let folder = match filing.folder.as_ref().and_then(|folder| self.places.get(folder)) {
+            Some(folder) => folder.clone(),
+            None if kind == Kind::Header => act.source.clone(),
+            None => PathBuf::new(),
+        };
+        let action = filing.action.name().to_string();
+        let name = filing.folder.as_ref().map(|folder| format!("{folder:?}")).unwrap_or_default();
+        match kind {
+            // It is another message from then on, of another length, and known as that.
+            Kind::Header => {
+                let base = unique::name();
+                let key = self.key_of(self.message(&folder, &base), by, std::slice::from_ref(&action));
+                Some((Act { folder, base, key: Some(key), ..act }, Some(self.key(mail, by, &[action]))))
+            }
+            Kind::Tag => {
+                let key = Some(self.key(mail, by, &[action, name]));
+                Some((Act { key, ..act }, key))
+            }
+            _ if act.source == folder => None,
+            _ => {
+                let key = (kind != Kind::Move).then(|| self.key(mail, by, &[action, name]));
+                let base = self.base(mail, kind, &folder);
+                Some((Act { folder, base, key, ..act }, key))
+            }
         }
-        let key = (kind != Kind::Move).then(|| {
-            let name = filing.folder.as_ref().map(|folder| format!("{folder:?}")).unwrap_or_default();
-            self.key(mail, by, &[filing.action.name().to_string(), name])
-        });
-        let base = if kind == Kind::Tag { Vec::new() } else { self.base(mail, kind, &folder) };
-        Some(Act { folder, base, key, ..act })
     }
 
     /// The name in the new folder, without flags.
@@ -141,29 +157,36 @@ impl<'p> Planner<'p> {
 
     /// By what it is known that a rule did something with a mail.
     fn key(&self, mail: &Mail, by: Option<&By>, what: &[String]) -> Sha {
-        let mut key = Sha256::new();
-        let mut add = |part: &[u8]| {
-            key.update((part.len() as u64).to_le_bytes());
-            key.update(part);
-        };
-        let source = |path: &Path| path.strip_prefix(self.root).unwrap_or(path).as_os_str().as_bytes().to_vec();
-        match &mail.home {
+        let whose = match &mail.home {
             Home::Message { maildir, listed } => {
-                add(b"message");
-                add(&source(maildir));
-                add(Name::new(listed.file_name().unwrap_or_default()).unique);
+                self.message(maildir, Name::new(listed.file_name().unwrap_or_default()).unique)
             }
             Home::Mailbox { mailbox, sha, equal, .. } => {
-                add(b"mailbox");
-                add(&source(mailbox));
-                add(sha);
-                add(&equal.to_le_bytes());
+                vec![b"mailbox".to_vec(), self.seen_from_root(mailbox), sha.to_vec(), equal.to_le_bytes().to_vec()]
             }
-        }
+        };
+        self.key_of(whose, by, what)
+    }
+
+    /// What tells a message from all others.
+    fn message(&self, maildir: &Path, unique: &[u8]) -> Vec<Vec<u8>> {
+        vec![b"message".to_vec(), self.seen_from_root(maildir), unique.to_vec()]
+    }
+
+    /// The tree may be moved as a whole.
+    fn seen_from_root(&self, path: &Path) -> Vec<u8> {
+        path.strip_prefix(self.root).unwrap_or(path).as_os_str().as_bytes().to_vec()
+    }
+
+    fn key_of(&self, whose: Vec<Vec<u8>>, by: Option<&By>, what: &[String]) -> Sha {
         let set = by.and_then(|by| self.sets.get(by.set)).map_or("", String::as_str);
-        add(set.as_bytes());
-        add(by.map_or("", |by| &by.label).as_bytes());
-        what.iter().for_each(|word| add(word.as_bytes()));
+        let label = by.map_or("", |by| &by.label);
+        let words = [set, label].into_iter().chain(what.iter().map(String::as_str)).map(str::as_bytes);
+        let mut key = Sha256::new();
+        for part in whose.iter().map(Vec::as_slice).chain(words) {
+            key.update((part.len() as u64).to_le_bytes());
+            key.update(part);
+        }
         key.finalize().into()
     }
 }

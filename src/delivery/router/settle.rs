@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -38,6 +39,7 @@ impl Worker {
     fn state_of(&mut self, act: &mut Act) -> io::Result<State> {
         match act.kind {
             Kind::Move | Kind::Back => self.state_of_move(act),
+            Kind::Header => self.state_of_rewriting(act),
             Kind::Copy | Kind::Link => match self.finder.find(&act.folder, &act.base)? {
                 Some(copy) => {
                     if act.kind == Kind::Copy {
@@ -65,16 +67,39 @@ impl Worker {
             (Some(_), None) => clear_tmp(act),
             // It was moved to another file system, but for the last step.
             (Some(source), Some(moved)) if files::are_same(&source, &moved)? => {
-                if let Some(folder) = moved.parent() {
-                    files::sync(folder)?;
-                }
-                fs::remove_file(source)?;
+                leave(&moved, &source)?;
                 Ok(State::Done)
             }
             // Another message has that name.
             (Some(_), Some(_)) => Ok(State::Forgotten),
         }
     }
+
+    /// A message that was written anew has its name once it is whole.
+    fn state_of_rewriting(&mut self, act: &mut Act) -> io::Result<State> {
+        let source = self.finder.find(&act.source, &act.name)?;
+        let Some(written) = self.finder.find(&act.folder, &act.base)? else {
+            return clear_tmp(act).map(|state| if source.is_none() { State::Gone } else { state });
+        };
+        let sha = files::sha(&written)?;
+        // What undoes has the name that the message had before, which another may have by now.
+        if act.sha.is_some_and(|expected| expected != sha) {
+            return clear_tmp(act);
+        }
+        act.sha = Some(sha);
+        if let Some(source) = source {
+            leave(&written, &source)?;
+        }
+        Ok(State::Done)
+    }
+}
+
+/// Removes what stands elsewhere under `written`, once that is on the disk.
+fn leave(written: &Path, source: &Path) -> io::Result<()> {
+    if let Some(folder) = written.parent() {
+        files::sync(folder)?;
+    }
+    fs::remove_file(source)
 }
 
 /// Removes what a copy was to become.

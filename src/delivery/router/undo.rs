@@ -52,7 +52,7 @@ impl Router {
     ) -> Result<Undone> {
         let acts = self.worker.journal.done_by(run)?;
         let (files, left): (Vec<Act>, Vec<Act>) =
-            acts.into_iter().partition(|act| matches!(act.kind, Kind::Move | Kind::Copy | Kind::Link));
+            acts.into_iter().partition(|act| matches!(act.kind, Kind::Move | Kind::Copy | Kind::Link | Kind::Header));
         let mut undone = Undone { left: counted(&left), ..Undone::default() };
         if files.is_empty() {
             return Ok(undone);
@@ -107,7 +107,8 @@ impl Undoing<'_> {
         let mut acts = Vec::new();
         for done in piece {
             match done.kind {
-                Kind::Move => acts.push(self.back(done)),
+                Kind::Move => acts.push(self.back(Kind::Back, done)),
+                Kind::Header => acts.push(Act { sha: done.sha_before, ..self.back(Kind::Header, done) }),
                 _ => match self.keeps(done) {
                     Ok(None) => acts.push(self.undoing(Kind::Remove, done)),
                     Ok(Some("")) => self.undone.gone += 1,
@@ -120,7 +121,7 @@ impl Undoing<'_> {
         for act in &mut acts {
             self.worker.act(act, Details::default());
             match (act.state, act.kind) {
-                (State::Done, Kind::Back) => self.undone.back += 1,
+                (State::Done, Kind::Back | Kind::Header) => self.undone.back += 1,
                 (State::Done, _) => self.undone.removed += 1,
                 (State::Gone, _) => self.undone.gone += 1,
                 _ => {
@@ -141,10 +142,10 @@ impl Undoing<'_> {
         Act { run: self.undone.run, label: done.label.clone(), undoes: Some(done.id), ..new }
     }
 
-    fn back(&mut self, done: &Act) -> Act {
+    fn back(&mut self, kind: Kind, done: &Act) -> Act {
         let unique = if self.taken.take(&done.source, &done.name) { done.name.clone() } else { unique::name() };
         let base = [unique, Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere()].concat();
-        Act { folder: done.source.clone(), base, ..self.undoing(Kind::Back, done) }
+        Act { folder: done.source.clone(), base, ..self.undoing(kind, done) }
     }
 
     /// Why a copy or link is kept, if it is; nothing is said of one that is gone.

@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use sha2::{Digest, Sha256};
 
-use crate::delivery::files::{self, Content};
+use crate::delivery::files::{self, Content, Sha};
 use crate::delivery::finder::Finder;
+use crate::delivery::header::{self, Field};
 use crate::delivery::journal::{Act, Journal, Kind, State};
 use crate::delivery::tree::Tree;
 use crate::maildir::Name;
 
 /// How often a message is looked for that is renamed again and again.
 const TRIES: usize = 20;
+
+/// A longer message gets no header: all of it is held while it is written.
+const LONGEST_MARKED: u64 = 256 << 20;
 
 /// A journal, and the hands that do what it says.
 pub(super) struct Worker {
@@ -36,6 +41,8 @@ pub(super) struct Details<'d> {
     pub(super) bytes: Option<&'d [u8]>,
     /// True where it counts as seen from then on.
     pub(super) seen: bool,
+    /// The headers that it gets, if it gets any.
+    pub(super) fields: &'d [Field],
 }
 
 impl Worker {
@@ -67,7 +74,7 @@ impl Worker {
                 return Ok(State::Gone);
             };
             let to = act.folder.join(destination(&from, &act.base, details.seen));
-            match self.transfer_from(&from, &to, act, details.seen) {
+            match self.transfer_from(&from, &to, act, details) {
                 Ok(()) => {
                     self.touched.extend(from.parent().into_iter().chain(to.parent()).map(Path::to_path_buf));
                     return Ok(State::Done);
@@ -84,24 +91,31 @@ impl Worker {
         Err(io::Error::other("it is renamed all the time"))
     }
 
-    fn transfer_from(&mut self, from: &Path, to: &Path, act: &mut Act, seen: bool) -> io::Result<()> {
+    fn transfer_from(&mut self, from: &Path, to: &Path, act: &mut Act, details: Details<'_>) -> io::Result<()> {
         if !from.symlink_metadata()?.is_file() {
             return Err(io::Error::other("it is a link or a folder and no message"));
         }
         match act.kind {
             Kind::Copy => act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?),
             Kind::Link => fs::hard_link(from, to)?,
+            Kind::Header => {
+                act.sha = Some(rewrite(from, to, act, details.fields)?);
+                self.leave(from, to, act, details.seen)?;
+            }
             _ => match files::rename(from, to) {
-                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.across(from, to, act, seen)?,
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    // It is there, on the disk and under its name, before it goes here.
+                    act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?);
+                    self.leave(from, to, act, details.seen)?;
+                }
                 renamed => renamed?,
             },
         }
         Ok(())
     }
 
-    /// Moves a message to another file system: it is there, on the disk and under its name, before it goes here.
-    fn across(&mut self, from: &Path, to: &Path, act: &mut Act, seen: bool) -> io::Result<()> {
-        act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?);
+    /// Removes a message that was written elsewhere, where its flags follow it.
+    fn leave(&mut self, from: &Path, to: &Path, act: &Act, seen: bool) -> io::Result<()> {
         if let Some(folder) = to.parent() {
             files::sync(folder)?;
         }
@@ -186,6 +200,26 @@ fn destination(from: &Path, base: &[u8], seen: bool) -> PathBuf {
         (_, seen) => ("cur", name.info(if seen { b"S" } else { b"" }, true)),
     };
     Path::new(folder).join(OsStr::from_bytes(&[base, &info].concat()))
+}
+
+/// Writes a message anew, with headers of ours or without them. Returns the hash of what was written.
+fn rewrite(from: &Path, to: &Path, act: &Act, fields: &[Field]) -> io::Result<Sha> {
+    let file = File::open(from)?;
+    let mut bytes = Vec::new();
+    (&file).take(LONGEST_MARKED + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_MARKED {
+        return Err(io::Error::other(format!("it is longer than {} MiB, so it gets no header", LONGEST_MARKED >> 20)));
+    }
+    let pieces = header::marked(&bytes, fields);
+    if act.undoes.is_some() {
+        let mut sha = Sha256::new();
+        pieces.iter().for_each(|piece| sha.update(piece));
+        if act.sha != Some(sha.finalize().into()) {
+            let why = "it was changed, or had headers of our name before, so it is kept";
+            return Err(io::Error::other(why));
+        }
+    }
+    files::copy(Content::Pieces(&pieces, &file), &tmp(act), to)
 }
 
 /// Where a copy grows.

@@ -22,6 +22,8 @@ pub enum Action {
     Link,
     /// It stays, and notmuch is told the label.
     Tag,
+    /// It is written anew with headers of ours, where it is or in the folder.
+    Header,
 }
 
 /// Where a mail goes.
@@ -29,7 +31,7 @@ pub enum Action {
 pub struct Filing {
     /// In which way.
     pub action: Action,
-    /// Where to; none for a tag.
+    /// Where to; none where it stays.
     pub folder: Option<Folder>,
     /// False where it counts as seen from then on.
     pub keep_unread: bool,
@@ -109,17 +111,22 @@ pub struct By {
 }
 
 impl Rules {
-    /// One rule for each label of `sets`, without a file.
+    /// A command for each label of `sets`, without a file.
     pub fn for_all(sets: &[Set<'_>], exec: &Exec) -> Self {
-        let rule = |set: &str, label: &str| Rule {
-            line: 0,
-            label: label.into(),
-            set: Some(set.into()),
-            threshold: None,
-            deed: Deed { exec: Some(exec.clone()), filing: None },
-        };
-        let rules = sets.iter().flat_map(|(set, labels)| labels.iter().map(move |label| rule(set, label))).collect();
-        Self { rules, ..Self::default() }
+        let deed = Deed { exec: Some(exec.clone()), filing: None };
+        Self { rules: one_for_each(sets, &deed), ..Self::default() }
+    }
+
+    /// Headers for each mail, sure or not, without a file.
+    pub fn headers_for_all(sets: &[Set<'_>]) -> Self {
+        let filing = Filing { action: Action::Header, folder: None, keep_unread: true };
+        let deed = Deed { exec: None, filing: Some(filing) };
+        Self { rules: one_for_each(sets, &deed), unsure: Some(Unsure { deed, errors: false }), ..Self::default() }
+    }
+
+    /// True where a mail may get headers.
+    pub fn write_headers(&self) -> bool {
+        self.deeds().any(|(_, deed)| deed.filing.as_ref().is_some_and(|filing| filing.action == Action::Header))
     }
 
     /// Gives a command to all rules that have none.
@@ -203,6 +210,18 @@ impl Rules {
     }
 }
 
+/// A rule for each label of `sets`.
+fn one_for_each(sets: &[Set<'_>], deed: &Deed) -> Vec<Rule> {
+    let rule = |set: &str, label: &str| Rule {
+        line: 0,
+        label: label.into(),
+        set: Some(set.into()),
+        threshold: None,
+        deed: deed.clone(),
+    };
+    sets.iter().flat_map(|(set, labels)| labels.iter().map(move |label| rule(set, label))).collect()
+}
+
 impl Rule {
     fn is_of(&self, set: &str) -> bool {
         self.set.as_deref().is_none_or(|own| own == set)
@@ -217,6 +236,7 @@ impl Action {
             Self::Copy => "copy",
             Self::Link => "link",
             Self::Tag => "tag",
+            Self::Header => "header",
         }
     }
 }

@@ -60,7 +60,7 @@ struct WrittenRule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct WrittenUnsure {
-    folder: String,
+    folder: Option<String>,
     action: Option<Action>,
     keep_unread: Option<bool>,
     #[serde(default)]
@@ -177,9 +177,9 @@ impl WrittenRule {
 fn filing(action: Action, folder: Option<&str>, keep_unread: bool) -> Result<Filing> {
     let folder = match (action, folder) {
         (Action::Tag, Some(_)) => bail!("mail that gets a tag stays, so there can be no `folder`"),
-        (Action::Tag, None) => None,
+        (Action::Tag | Action::Header, None) => None,
         (_, Some(name)) => Some(Folder::parse(name)?),
-        (_, None) => bail!("the rule says neither `folder` nor `exec`"),
+        (_, None) => bail!("it says neither `folder` nor `exec`"),
     };
     Ok(Filing { action, folder, keep_unread })
 }
@@ -192,7 +192,7 @@ fn unsure_of(value: toml::Value, defaults: &Defaults) -> Result<Option<Unsure>> 
     let WrittenUnsure { folder, action, keep_unread, errors } = value.try_into()?;
     let action = action.unwrap_or(if defaults.action == Action::Tag { Action::Move } else { defaults.action });
     ensure!(action != Action::Tag, "a mail without a label gets no tag");
-    let filing = filing(action, Some(&folder), keep_unread.unwrap_or(defaults.keep_unread))?;
+    let filing = filing(action, folder.as_deref(), keep_unread.unwrap_or(defaults.keep_unread))?;
     Ok(Some(Unsure { deed: Deed { exec: None, filing: Some(filing) }, errors }))
 }
 

@@ -23,6 +23,18 @@ const TWO: &str = "threshold = 0.5\non-unsure = { folder = \"Look\", errors = tr
     [[rule]]\nlabel = \"meeting\"\nset = \"kind\"\nfolder = \"Meetings\"\nthreshold = 0.9\naction = \"copy\"\nkeep-unread = false\n";
 
 #[test]
+fn headers_need_no_folder() {
+    let rules =
+        rules("action = \"header\"\non-unsure = {}\n[[rule]]\nlabel = \"a\"\n[[rule]]\nlabel = \"b\"\nfolder = \"B\"")
+            .unwrap();
+    let filings: Vec<_> = rules.deeds().map(|(_, deed)| deed.filing.clone().unwrap()).collect();
+    assert!(filings.iter().all(|filing| filing.action == Action::Header) && rules.write_headers());
+    let has_folder: Vec<bool> = filings.iter().map(|filing| filing.folder.is_some()).collect();
+    assert_eq!(has_folder, [false, true, false]);
+    assert!(said("on-unsure = {}\n").contains("on-unsure"), "a move needs a folder");
+}
+
+#[test]
 fn everything_is_read() {
     let rules = rules(TWO).unwrap();
     let deeds: Vec<_> = rules.deeds().map(|(place, deed)| (place, deed.filing.clone().unwrap())).collect();
@@ -89,7 +101,7 @@ fn what_is_wrong_is_named_with_its_line() {
         ("threshold = 2", "line 1: the threshold 2 is not a score"),
         (&format!("\n{rule}{rule}"), "line 5: there is a rule for \"a\" on line 2 already"),
         ("[[rule]]\nfolder = \"A\"", "label"),
-        ("[[rule]]\nlabel = \"a\"", "line 1: the rule says neither `folder` nor `exec`"),
+        ("[[rule]]\nlabel = \"a\"", "line 1: it says neither `folder` nor `exec`"),
         (&format!("{rule}action = \"tag\""), "there can be no `folder`"),
         (&format!("{rule}timeout = 3"), "there is no `exec`"),
         (&format!("{rule}exec = []"), "line 1: `exec` names no command"),

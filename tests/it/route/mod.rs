@@ -17,21 +17,21 @@ use tempfile::TempDir;
 
 use crate::mailsort::{Run, mailsort};
 
-const INVOICE: &str = "Your invoice\n\nPlease pay the bill, the amount due is 20 Euro.\n";
-const MEETING: &str = "Our meeting\n\nLet us meet and talk on Thursday, the agenda is attached.\n";
+pub(crate) const INVOICE: &str = "Your invoice\n\nPlease pay the bill, the amount due is 20 Euro.\n";
+pub(crate) const MEETING: &str = "Our meeting\n\nLet us meet and talk on Thursday, the agenda is attached.\n";
 
 /// Two labels, and a rule for one of them or both.
 const ONE: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Money/Invoices\"\n";
-const BOTH: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Invoices\"\n\
+pub(crate) const BOTH: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Invoices\"\n\
     [[rule]]\nlabel = \"meeting\"\nfolder = \"Meetings\"\n";
 
 /// A home with a maildir, labels and rules.
-struct Home {
-    folder: TempDir,
+pub(crate) struct Home {
+    pub(crate) folder: TempDir,
 }
 
 impl Home {
-    fn new(rules: &str) -> Self {
+    pub(crate) fn new(rules: &str) -> Self {
         let home = Self { folder: tempfile::tempdir().unwrap() };
         for own in ["cur", "new", "tmp"] {
             fs::create_dir_all(home.path("Maildir").join(own)).unwrap();
@@ -46,12 +46,12 @@ impl Home {
         fs::write(self.path("rules.toml"), rules).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Puts a mail at a place in the maildir.
-    fn put(&self, place: &str, mail: &str) {
+    pub(crate) fn put(&self, place: &str, mail: &str) {
         fs::write(self.path("Maildir").join(place), format!("Message-ID: <{}@x>\nSubject: {mail}", id(place))).unwrap();
     }
 
@@ -66,7 +66,7 @@ impl Home {
     }
 
     /// The mails of the maildir and its folders, by their paths.
-    fn mails(&self) -> Vec<String> {
+    pub(crate) fn mails(&self) -> Vec<String> {
         mails(&self.path("Maildir"))
     }
 }
@@ -76,7 +76,7 @@ fn id(place: &str) -> String {
 }
 
 /// Runs it to an end with this status, and returns stderr.
-fn ended(run: Run, status: i32) -> String {
+pub(crate) fn ended(run: Run, status: i32) -> String {
     let output = run.output();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(status), "{stderr}");
@@ -89,7 +89,7 @@ fn plan(run: Run) -> Vec<Value> {
 }
 
 /// All files of a tree in `cur`, `new` and `tmp`, sorted.
-fn mails(root: &Path) -> Vec<String> {
+pub(crate) fn mails(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     walk(root, &mut found);
     let shown = |path: &PathBuf| path.strip_prefix(root).unwrap().to_string_lossy().into_owned();

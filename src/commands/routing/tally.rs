@@ -11,9 +11,9 @@ use crate::output::metrics;
 use crate::record::Skip;
 use crate::report::Report;
 
-/// What came of mails so far.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
+/// What came of mails so far, and where it is told.
+pub(in crate::commands) struct Tally<'r> {
+    report: &'r Report,
     mails: u64,
     unsure: u64,
     errors: u64,
@@ -23,21 +23,26 @@ pub(super) struct Tally {
     pace: Vec<(f64, usize)>,
 }
 
-impl Tally {
+impl<'r> Tally<'r> {
+    /// Nothing so far.
+    pub(in crate::commands) fn new(report: &'r Report) -> Self {
+        Self { report, mails: 0, unsure: 0, errors: 0, gone: 0, done: BTreeMap::new(), pace: Vec::new() }
+    }
+
     /// Takes note of the time of a piece.
     pub(super) fn timed(&mut self, mails: usize, taken: Duration) {
         self.pace.push((taken.as_secs_f64() / mails.max(1) as f64, mails));
     }
 
     /// Counts something that could not even be found.
-    pub(super) fn unread(&mut self, skip: &Skip, report: &Report) {
+    pub(super) fn unread(&mut self, skip: &Skip) {
         self.mails += 1;
         self.errors += 1;
-        report.warn(format_args!("{} [{}]: {}", skip.origin.source, skip.origin.index, skip.reason));
+        self.report.warn(format_args!("{} [{}]: {}", skip.origin.source, skip.origin.index, skip.reason));
     }
 
     /// Counts a mail and what came of it.
-    pub(super) fn add(&mut self, mail: &Mail, outcome: &Outcome, report: &Report) {
+    pub(super) fn add(&mut self, mail: &Mail, outcome: &Outcome) {
         let origin = &mail.verdict.origin;
         self.mails += 1;
         self.unsure += u64::from(outcome.unsure);
@@ -50,21 +55,26 @@ impl Tally {
             let (kind, state) = (act.kind.name(), act.state.name());
             let label = if act.label.is_empty() { "unsure" } else { &act.label };
             let to = act.folder.display();
-            report.note(format_args!("{} [{}]: {label}: {kind} {state} {to}", origin.source, origin.index));
+            self.report.note(format_args!("{} [{}]: {label}: {kind} {state} {to}", origin.source, origin.index));
         }
         if let Some(error) = &outcome.error {
             self.errors += 1;
             let message = format!("{} [{}]: {error}", origin.source, origin.index);
             // A mail without text is nothing to warn of; something that was tried in vain is.
             match mail.verdict.outcome {
-                Err(_) => report.note(message),
-                Ok(_) => report.warn(message),
+                Err(_) => self.report.note(message),
+                Ok(_) => self.report.warn(message),
             }
         }
     }
 
+    /// True when there was no mail.
+    pub(in crate::commands) fn is_empty(&self) -> bool {
+        self.mails == 0
+    }
+
     /// True when some mail has an error.
-    pub(super) fn has_errors(&self) -> bool {
+    pub(in crate::commands) fn has_errors(&self) -> bool {
         self.errors > 0
     }
 
@@ -72,12 +82,19 @@ impl Tally {
     ///
     /// # Errors
     /// When journal or figures cannot be written.
-    pub(super) fn end(&self, router: &mut Router, is_whole: bool, file: Option<&Path>) -> Result<Option<i64>> {
+    pub(in crate::commands) fn end(
+        &self,
+        router: &mut Router,
+        is_whole: bool,
+        file: Option<&Path>,
+    ) -> Result<Option<i64>> {
         let figure = |name: &str, label: &str, value: f64| ((name.to_string(), label.to_string()), value);
         let mut set = Counters::new();
         if self.mails > 0 {
             let quantiles = [("0.5", 0.5), ("0.95", 0.95)];
-            set.extend(quantiles.map(|(name, share)| figure("mailsort_seconds_per_mail", name, self.quantile(share))));
+            set.extend(
+                quantiles.map(|(name, share)| figure("mailsort_seconds_per_mail", name, quantile(&self.pace, share))),
+            );
         }
         if is_whole {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -91,26 +108,13 @@ impl Tally {
         Ok(run)
     }
 
-    /// The seconds within which this share of the mails was done, each as fast as its piece.
-    fn quantile(&self, share: f64) -> f64 {
-        let mut pace = self.pace.clone();
-        pace.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let total: usize = pace.iter().map(|(_, mails)| mails).sum();
-        let wanted = (total as f64 * share).ceil() as usize;
-        let mut counted = 0;
-        let reached = pace.iter().find(|(_, mails)| {
-            counted += mails;
-            counted >= wanted
-        });
-        reached.map_or(0.0, |(seconds, _)| *seconds)
-    }
-
     /// What came of the run, in a line.
-    pub(super) fn said(&self, run: Option<i64>) -> String {
+    pub(in crate::commands) fn said(&self, run: Option<i64>) -> String {
         let past = |kind: &Kind| match kind {
             Kind::Move => "moved",
             Kind::Copy => "copied",
             Kind::Link => "linked",
+            Kind::Header => "given a header",
             Kind::Tag => "tagged",
             Kind::Exec => "given to a command",
             Kind::Back => "moved back",
@@ -131,14 +135,28 @@ impl Tally {
     }
 }
 
+/// The seconds within which this share of the mails was done, each as fast as its piece.
+fn quantile(pace: &[(f64, usize)], share: f64) -> f64 {
+    let mut pace = pace.to_vec();
+    pace.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: usize = pace.iter().map(|(_, mails)| mails).sum();
+    let wanted = (total as f64 * share).ceil() as usize;
+    let mut counted = 0;
+    let reached = pace.iter().find(|(_, mails)| {
+        counted += mails;
+        counted >= wanted
+    });
+    reached.map_or(0.0, |(seconds, _)| *seconds)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn quantiles_are_of_mails_and_not_of_pieces() {
-        let tally = Tally { pace: vec![(0.3, 1), (0.1, 90), (0.2, 9)], ..Tally::default() };
-        assert_eq!((tally.quantile(0.5), tally.quantile(0.95), tally.quantile(1.0)), (0.1, 0.2, 0.3));
-        assert_eq!(Tally::default().quantile(0.5), 0.0);
+        let pace = [(0.3, 1), (0.1, 90), (0.2, 9)];
+        assert_eq!([0.5, 0.95, 1.0].map(|share| quantile(&pace, share)), [0.1, 0.2, 0.3]);
+        assert_eq!(quantile(&[], 0.5), 0.0);
     }
 }

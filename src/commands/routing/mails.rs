@@ -20,16 +20,27 @@ const LEAST: usize = 4;
 const QUICK: Duration = Duration::from_millis(500);
 
 /// A mail, or why there is none: a folder that cannot be listed, a mailbox that breaks off.
-pub(super) type Found = Result<Mail, Skip>;
+pub(in crate::commands) type Found = Result<Mail, Skip>;
+
+/// What is in a place.
+type Raws = Box<dyn Iterator<Item = Result<Raw, Skip>>>;
 
 /// One source of mail.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(in crate::commands) struct Place {
     /// As it was given.
     path: PathBuf,
     /// Without links.
     whole: PathBuf,
-    is_maildir: bool,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Mailbox,
+    Maildir,
+    /// Of a maildir these messages only.
+    Messages(Vec<PathBuf>),
 }
 
 impl Place {
@@ -37,28 +48,58 @@ impl Place {
     ///
     /// # Errors
     /// When one is not there, or neither maildir nor file.
-    pub(super) fn all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+    pub(in crate::commands) fn all(paths: &[PathBuf]) -> Result<Vec<Self>> {
         let mut places: Vec<Self> = Vec::new();
         for path in paths {
             ensure!(path.as_os_str() != "-", "stdin cannot be sorted into maildirs; name a maildir or a mailbox");
             intake::check(path, &Options::default())?;
-            let is_maildir = maildir::is_maildir(path);
-            if path.is_dir() && !is_maildir {
+            let what = if maildir::is_maildir(path) { What::Maildir } else { What::Mailbox };
+            if path.is_dir() && matches!(what, What::Mailbox) {
                 bail!("{} is no maildir: it has no `cur` and `new`", path.display());
             }
             let whole = whole(path).with_context(|| format!("cannot read {}", path.display()))?;
             if !places.iter().any(|place| place.whole == whole) {
-                places.push(Self { path: path.clone(), whole, is_maildir });
+                places.push(Self { path: path.clone(), whole, what });
             }
         }
         Ok(places)
     }
+
+    /// Messages of a maildir, by the paths at which they were seen last.
+    ///
+    /// # Errors
+    /// When the maildir is not there.
+    pub(in crate::commands) fn messages(maildir: &Path, paths: Vec<PathBuf>) -> Result<Self> {
+        let whole = whole(maildir).with_context(|| format!("cannot read {}", maildir.display()))?;
+        Ok(Self { path: maildir.to_path_buf(), whole, what: What::Messages(paths) })
+    }
+
+    /// As it was given.
+    pub(in crate::commands) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// False for a mailbox.
+    pub(in crate::commands) fn is_maildir(&self) -> bool {
+        !matches!(self.what, What::Mailbox)
+    }
+
+    /// Its mails, which it forgets.
+    fn open(&mut self) -> Raws {
+        match std::mem::replace(&mut self.what, What::Maildir) {
+            What::Messages(paths) => Box::new(Source::messages(paths)),
+            what => {
+                self.what = what;
+                Box::new(Source::new(std::iter::once(self.path.clone()), Options::default()))
+            }
+        }
+    }
 }
 
 /// Reads mails.
-pub(super) struct Mails {
+pub(in crate::commands) struct Mails {
     places: std::vec::IntoIter<Place>,
-    current: Option<(Place, Source<std::iter::Once<PathBuf>>)>,
+    current: Option<(Place, Raws)>,
     /// How often mails of these bytes stood in the mailbox.
     equals: HashMap<[u8; 32], u64>,
     /// How many are taken together.
@@ -66,7 +107,7 @@ pub(super) struct Mails {
 }
 
 impl Mails {
-    pub(super) fn new(places: Vec<Place>) -> Self {
+    pub(in crate::commands) fn new(places: Vec<Place>) -> Self {
         Self { places: places.into_iter(), current: None, equals: HashMap::new(), piece: LEAST }
     }
 
@@ -77,9 +118,10 @@ impl Mails {
             {
                 return Some((place.clone(), raw));
             }
-            let place = self.places.next()?;
+            let mut place = self.places.next()?;
             self.equals.clear();
-            self.current = Some((place.clone(), Source::new(std::iter::once(place.path), Options::default())));
+            let source = place.open();
+            self.current = Some((place, source));
         }
     }
 
@@ -87,7 +129,7 @@ impl Mails {
     ///
     /// # Errors
     /// When the model cannot run.
-    pub(super) fn next_piece(&mut self, sorter: &Sorter) -> Result<(Vec<Found>, Duration)> {
+    pub(in crate::commands) fn next_piece(&mut self, sorter: &Sorter) -> Result<(Vec<Found>, Duration)> {
         let started = Instant::now();
         let (mut homes, mut raws, mut room) = (Vec::new(), Vec::new(), MAX_DOCUMENT);
         while homes.len() < self.piece && room > 0 {
@@ -116,7 +158,7 @@ impl Mails {
 
     /// Where a mail is; `None` for what is none.
     fn home(&mut self, place: &Place, raw: &Result<Raw, Skip>) -> Option<Home> {
-        if !place.is_maildir {
+        if !place.is_maildir() {
             let raw = raw.as_ref().ok().filter(|raw| raw.format == Format::Mail)?;
             let sha: [u8; 32] = Sha256::digest(&raw.bytes).into();
             let before = self.equals.entry(sha).or_default();
@@ -138,7 +180,7 @@ fn no_mail(origin: Origin) -> Skip {
 }
 
 /// The hashes of all mails of a mailbox; none where it cannot be read.
-pub(super) fn hashes(mailbox: &Path) -> HashSet<[u8; 32]> {
+pub(in crate::commands) fn hashes(mailbox: &Path) -> HashSet<[u8; 32]> {
     let mails = Source::new(std::iter::once(mailbox.to_path_buf()), Options::default());
     mails.flatten().map(|raw| Sha256::digest(&raw.bytes).into()).collect()
 }

@@ -1,0 +1,167 @@
+//! What the verbs share that act on mail by rules.
+
+mod mails;
+mod tags;
+mod tally;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::sorter::Sorter;
+use super::stop::Stop;
+use super::stream;
+use crate::cli::Handling;
+use crate::delivery::{By, Exec, Journal, Limits, Lock, Mail, Outcome, Router, Rules, Set, Tree, Words};
+use crate::output::Target;
+use crate::record::Verdict;
+use crate::report::{Downloads, Report};
+pub(super) use mails::{Mails, Place, hashes};
+pub(super) use tally::Tally;
+
+/// EX_TEMPFAIL of sysexits.h: another run is at work.
+pub(super) const TRY_AGAIN: u8 = 75;
+
+/// The rules of the flags, and the tree that they are about.
+///
+/// # Errors
+/// When the rules cannot be used, or nothing says where the tree is.
+pub(super) fn rules_and_tree(handling: &Handling, sources: &[PathBuf]) -> Result<(Rules, Tree)> {
+    let rules = match &handling.ruling.rules {
+        Some(file) => Rules::read(file, limits(handling))?,
+        None => Rules::default(),
+    };
+    let tree = Tree::new(&root(handling, sources)?, rules.layout)?;
+    Router::check(&rules, &tree)?;
+    Ok((rules, tree))
+}
+
+/// Loads labels and model, as the flags say or else the rules, and makes rules of the flags where there is no file of them.
+///
+/// # Errors
+/// When labels, flags or the model cannot be used, or rules are about other labels.
+pub(super) fn sorter(handling: &Handling, rules: &mut Rules, report: &Report) -> Result<Sorter> {
+    let Handling { ruling, choosing, engine, cleaning, run, talk } = handling;
+    let mut choosing = choosing.clone();
+    if choosing.files.is_empty() && choosing.label.is_empty() && choosing.classifier.is_none() {
+        choosing.files.clone_from(&rules.labels);
+        choosing.classifier.clone_from(&rules.classifier);
+    }
+    choosing.threshold = choosing.threshold.or(rules.threshold);
+    let downloads = Downloads::new(talk.level(), talk.progress);
+    let sorter = Sorter::load(&choosing, engine, cleaning, Some(stream::pool(run.threads)?), report, &downloads)?;
+    let labels = |set: &'_ crate::labels::LabelSet| set.labels.iter().map(|label| label.name.to_string()).collect();
+    let named: Vec<(String, Vec<String>)> = sorter.sets().iter().map(|set| (set.name.clone(), labels(set))).collect();
+    let sets: Vec<Set<'_>> =
+        named.iter().map(|(name, labels)| (name.as_str(), labels.iter().map(String::as_str).collect())).collect();
+    let exec = ruling.exec.as_ref().map(|line| Exec::new(Words::Shell(line.clone()), limits(handling)));
+    match (ruling.rules.is_some(), exec.transpose().context("--exec")?) {
+        (true, Some(exec)) => rules.run_for_all(&exec),
+        (true, None) => {}
+        (false, Some(exec)) => *rules = Rules::for_all(&sets, &exec),
+        (false, None) => *rules = Rules::headers_for_all(&sets),
+    }
+    rules.check(&sets)?;
+    tags::check(rules.tags(), sorter.sets(), sorter.model())?;
+    Ok(sorter)
+}
+
+/// The names of the label sets.
+pub(super) fn names(sorter: &Sorter) -> Vec<String> {
+    sorter.sets().iter().map(|set| set.name.clone()).collect()
+}
+
+fn limits(handling: &Handling) -> Limits {
+    let ruling = &handling.ruling;
+    Limits { timeout: ruling.exec_timeout, retries: ruling.exec_retries, wait: ruling.exec_wait }
+}
+
+/// The root of the tree.
+///
+/// # Errors
+/// When nothing says where it is.
+pub(super) fn root(handling: &Handling, sources: &[PathBuf]) -> Result<PathBuf> {
+    if let Some(root) = &handling.ruling.into {
+        return Ok(root.clone());
+    }
+    match sources.first() {
+        Some(first) if crate::maildir::is_maildir(first) => Ok(first.clone()),
+        Some(first) if !first.exists() => bail!("cannot read {}: there is no such file or folder", first.display()),
+        _ => bail!("nothing says in which tree folders are: give a maildir first, or --into ROOT"),
+    }
+}
+
+/// Takes the journal's lock. Inside is who holds it, where that is not to be had in time.
+///
+/// # Errors
+/// When there can be no lock.
+pub(super) fn lock(journal: &Path, wait: Duration) -> Result<Result<Lock, String>> {
+    let holder = Lock::take(&Journal::lock_path(journal), wait)?;
+    Ok(holder.map_err(|holder| format!("{holder} works with the journal {}", journal.display())))
+}
+
+/// Settles what a stopped run has left, and says so.
+///
+/// # Errors
+/// When a maildir or the journal cannot be used.
+pub(super) fn settle(router: &mut Router, report: &Report) -> Result<()> {
+    let settled = router.settle()?;
+    if settled.done + settled.forgotten > 0 {
+        let (done, anew) = (settled.done, settled.forgotten);
+        report
+            .say(format_args!("a run was stopped: {done} of its acts were done, {anew} were not and are decided anew"));
+    }
+    Ok(())
+}
+
+/// Refuses what can be done with no mail of a mailbox.
+///
+/// # Errors
+/// When there are both.
+pub(super) fn check_headers(rules: &Rules, places: &[Place]) -> Result<()> {
+    let mailbox = places.iter().find(|place| !place.is_maildir() && rules.write_headers());
+    mailbox.map_or(Ok(()), |mailbox| {
+        let shown = mailbox.path().display();
+        bail!("{shown} is a mailbox, and `action = \"header\"` is for mail of maildirs; split it with rules that copy first")
+    })
+}
+
+/// Is told what came of mails.
+pub(super) type Seen<'s> = dyn FnMut(&mut Router, &[Mail], &[Outcome]) -> Result<()> + 's;
+
+/// Routes all mails, and hands each with its outcome to `seen`.
+///
+/// # Errors
+/// When the model cannot run, or journal or output cannot be written.
+pub(super) fn route(
+    router: &mut Router,
+    mut mails: Mails,
+    sorter: &Sorter,
+    stop: &Stop,
+    seen: &mut Seen<'_>,
+    tally: &mut Tally<'_>,
+) -> Result<()> {
+    let mut out = Target::standard_output();
+    let mut tagger = |verdict: &Verdict, by: &By| tags::write(&mut out, verdict, by);
+    while !stop.is_asked() {
+        let (piece, taken) = mails.next_piece(sorter)?;
+        if piece.is_empty() {
+            break;
+        }
+        tally.timed(piece.len(), taken);
+        let mut found: Vec<Mail> = Vec::with_capacity(piece.len());
+        for mail in piece {
+            match mail {
+                Ok(mail) => found.push(mail),
+                Err(skip) => tally.unread(&skip),
+            }
+        }
+        let outcomes = router.route(&found, &mut tagger, &|| stop.is_asked())?;
+        for (mail, outcome) in found.iter().zip(&outcomes) {
+            tally.add(mail, outcome);
+        }
+        seen(router, &found, &outcomes)?;
+    }
+    Ok(())
+}

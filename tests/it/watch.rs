@@ -1,0 +1,273 @@
+//! `mailsort watch` through the real program.
+
+#![cfg(unix)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::mailsort::{Run, mailsort};
+use crate::route::{BOTH, Home, INVOICE, MEETING, ended, mails};
+
+/// Longer than anything here takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A home whose maildir is watched.
+struct Watched {
+    home: Home,
+    child: Option<Child>,
+}
+
+impl Watched {
+    fn new(rules: &str, flags: &[&str]) -> Self {
+        let mut watched = Self { home: Home::new(rules), child: None };
+        watched.start(flags);
+        watched
+    }
+
+    /// Starts it, and waits until it has looked at what is there, as systemd does.
+    fn start(&mut self, flags: &[&str]) {
+        let path = self.home.path("notify.sock");
+        drop(fs::remove_file(&path));
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.child = Some(self.run(flags).env("NOTIFY_SOCKET", path.to_str().unwrap()).start());
+        let mut told = [0; 16];
+        let length = socket.recv(&mut told).expect("it is not ready");
+        assert_eq!(&told[..length], b"READY=1");
+    }
+
+    fn run(&self, flags: &[&str]) -> Run {
+        mailsort(["watch", "Maildir", "--rescan", "3600"]).args(flags).in_folder(self.home.folder.path())
+    }
+
+    fn signal(&mut self, signal: Signal) -> (Option<i32>, String) {
+        let child = self.child.take().unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// Ends it as systemd does, and returns what was said.
+    fn stop(&mut self) -> String {
+        let (status, said) = self.signal(Signal::TERM);
+        assert_eq!(status, Some(0), "{said}");
+        said
+    }
+
+    /// Delivers a mail as a server does.
+    fn deliver(&self, name: &str, mail: &str) {
+        let tmp = format!("tmp/{name}");
+        self.home.put(&tmp, mail);
+        fs::rename(self.home.path("Maildir").join(&tmp), self.home.path("Maildir/new").join(name)).unwrap();
+    }
+
+    /// Waits until the mails of the maildir and its folders are these.
+    fn expect(&self, wanted: &[&str]) {
+        let mut wanted: Vec<String> = wanted.iter().map(|path| path.to_string()).collect();
+        wanted.sort();
+        until(|| self.home.mails() == wanted, || format!("{:?} instead of {wanted:?}", self.home.mails()));
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+fn until(is_so: impl Fn() -> bool, why: impl Fn() -> String) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "{}", why());
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+const RULES: &[&str] = &["--rules", "rules.toml"];
+const LABELS: &[&str] = &["--labels", "labels.txt"];
+
+#[test]
+fn mail_is_sorted_as_it_arrives_and_after_a_restart() {
+    let mut watched = Watched::new(&format!("threshold = 0.9\n{BOTH}"), RULES);
+    watched.deliver("1.a.h", INVOICE);
+    watched.expect(&[".Invoices/new/1.a.h"]);
+    watched.deliver("2.a.h", MEETING);
+    // Neither the one nor the other.
+    watched.deliver("3.a.h", "Hello\n\nThe weather was fine.\n");
+    watched.expect(&[".Invoices/new/1.a.h", ".Meetings/new/2.a.h", "new/3.a.h"]);
+    let said = watched.stop();
+    assert!(said.contains("1 moved"), "{said}");
+    watched.deliver("4.a.h", INVOICE);
+    watched.start(&[RULES, &["-v"]].concat());
+    watched.expect(&[".Invoices/new/1.a.h", ".Invoices/new/4.a.h", ".Meetings/new/2.a.h", "new/3.a.h"]);
+    let said = watched.stop();
+    assert!(said.contains("1 mail: 1 moved") && !said.contains("unsure"), "3.a.h is not looked at again: {said}");
+    // All of it was one run, or two, and can be put back.
+    let undo =
+        |run: &str| ended(mailsort(["route", "Maildir", "--undo", run]).in_folder(watched.home.folder.path()), 0);
+    undo("2");
+    undo("1");
+    watched.expect(&["new/1.a.h", "new/2.a.h", "new/3.a.h", "new/4.a.h"]);
+    // And is left alone from then on.
+    watched.start(RULES);
+    watched.deliver("5.a.h", INVOICE);
+    watched.expect(&["new/1.a.h", "new/2.a.h", "new/3.a.h", "new/4.a.h", ".Invoices/new/5.a.h"]);
+}
+
+#[test]
+fn what_is_there_stays_if_only_new_mail_is_wanted() {
+    let mut watched = Watched { home: Home::new(BOTH), child: None };
+    watched.home.put("cur/1.a.h:2,S", INVOICE);
+    watched.home.put("new/2.a.h", INVOICE);
+    let flags = [RULES, &["--new-only"]].concat();
+    watched.start(&flags);
+    watched.deliver("3.a.h", INVOICE);
+    until(|| !watched.home.mails().contains(&"new/3.a.h".into()), || "3.a.h is left".into());
+    watched.stop();
+    watched.deliver("4.a.h", INVOICE);
+    watched.start(&flags);
+    watched.expect(&["cur/1.a.h:2,S", "new/2.a.h", ".Invoices/new/3.a.h", ".Invoices/new/4.a.h"]);
+}
+
+#[test]
+fn without_rules_mail_gets_headers_in_its_place() {
+    let mut watched = Watched { home: Home::new(BOTH), child: None };
+    let maildir = watched.home.path("Maildir");
+    watched.home.put("cur/1.a.h,S=123,U=7:2,FS", INVOICE);
+    let first = maildir.join("cur/1.a.h,S=123,U=7:2,FS");
+    let bytes = fs::read(&first).unwrap();
+    fs::set_permissions(&first, fs::Permissions::from_mode(0o640)).unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    fs::File::options().write(true).open(&first).unwrap().set_modified(then).unwrap();
+    watched.start(LABELS);
+    let has_header = |folder: &str| {
+        let of = |path: &String| path.starts_with(folder) && is_marked(&maildir.join(path));
+        watched.home.mails().iter().filter(|path| of(path)).count()
+    };
+    until(|| has_header("cur/") == 1, || format!("{:?}", watched.home.mails()));
+    watched.deliver("2.a.h", &format!("Forged\nX-Mailsort: meeting; score=1.0000; model=mine\n\n{INVOICE}"));
+    until(|| has_header("new/") == 1, || format!("{:?}", watched.home.mails()));
+    let [kept, forged] = &watched.home.mails()[..] else { panic!("{:?}", watched.home.mails()) };
+    assert!(kept.ends_with(":2,FS") && !kept.contains("U=7") && !kept.contains("S=123"), "{kept}");
+    let metadata = fs::metadata(maildir.join(kept)).unwrap();
+    assert_eq!((metadata.mode() & 0o777, metadata.modified().unwrap()), (0o640, then));
+    let text = fs::read_to_string(maildir.join(kept)).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("X-Mailsort")).collect();
+    assert_eq!((lines.concat().into_bytes(), text.matches("X-Mailsort: invoice; score=").count()), (bytes.clone(), 1));
+    let text = fs::read_to_string(maildir.join(forged)).unwrap();
+    assert!(!text.contains("model=mine") && text.contains("; model=builtin\n"), "{text}");
+    // It is done once.
+    let before = watched.home.mails();
+    watched.stop();
+    watched.start(LABELS);
+    watched.deliver("3.a.h", "x\n\n\n");
+    thread::sleep(Duration::from_millis(300));
+    watched.stop();
+    let after = watched.home.mails();
+    assert!(before.iter().all(|path| after.contains(path)), "{before:?} {after:?}");
+    // What it was is there again, but where what was taken out is gone for good.
+    let undo = mailsort(["route", "Maildir", "--undo", "1"]).in_folder(watched.home.folder.path());
+    let said = ended(undo, 1);
+    assert!(said.contains("1 moved back") && said.contains("had headers of our name before"), "{said}");
+    assert_eq!(fs::read(maildir.join("cur/1.a.h:2,FS")).unwrap(), bytes);
+    assert!(maildir.join(forged).exists());
+}
+
+fn is_marked(path: &Path) -> bool {
+    fs::read_to_string(path).is_ok_and(|text| text.contains("; model=builtin\n"))
+}
+
+#[test]
+fn folders_may_be_renamed() {
+    let watched = Watched::new(BOTH, RULES);
+    let (maildir, away) = (watched.home.path("Maildir"), watched.home.path("away"));
+    watched.deliver("1.a.h", INVOICE);
+    watched.expect(&[".Invoices/new/1.a.h"]);
+    // The folder that mail goes to.
+    fs::rename(maildir.join(".Invoices"), maildir.join(".Bills")).unwrap();
+    watched.deliver("2.a.h", INVOICE);
+    watched.expect(&[".Bills/new/1.a.h", ".Invoices/new/2.a.h"]);
+    // The maildir itself, away and back, with mail that came in meanwhile.
+    fs::rename(&maildir, &away).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    fs::write(away.join("new/3.a.h"), format!("Subject: {INVOICE}")).unwrap();
+    fs::rename(&away, &maildir).unwrap();
+    watched.expect(&[".Bills/new/1.a.h", ".Invoices/new/2.a.h", ".Invoices/new/3.a.h"]);
+    // Its folder of new mail.
+    fs::rename(maildir.join("new"), maildir.join("old")).unwrap();
+    fs::create_dir(maildir.join("new")).unwrap();
+    watched.deliver("4.a.h", INVOICE);
+    until(|| maildir.join(".Invoices/new/4.a.h").exists(), || format!("{:?}", watched.home.mails()));
+}
+
+/// So many mails come in at once.
+const BURST: usize = 10_000;
+
+#[test]
+fn a_burst_is_sorted_whole() {
+    let watched = Watched::new(BOTH, RULES);
+    let name = |at: usize| format!("{at}.a.h");
+    for at in 0..BURST {
+        watched.deliver(&name(at), if at.is_multiple_of(2) { INVOICE } else { MEETING });
+    }
+    let maildir = watched.home.path("Maildir");
+    let count = |folder: &str| fs::read_dir(maildir.join(folder)).map_or(0, Iterator::count);
+    until(|| count("new") == 0, || format!("{} are left", count("new")));
+    until(|| count(".Invoices/new") + count(".Meetings/new") == BURST, || "some are nowhere".into());
+    assert_eq!(count(".Invoices/new"), BURST / 2);
+    let found = (0..BURST).filter(|at| {
+        let folder = if at.is_multiple_of(2) { ".Invoices/new" } else { ".Meetings/new" };
+        maildir.join(folder).join(name(*at)).exists()
+    });
+    assert_eq!(found.count(), BURST);
+}
+
+#[test]
+fn killed_and_started_again_it_does_each_mail_once() {
+    for rules in [BOTH.to_string(), format!("action = \"header\"\n{BOTH}")] {
+        let mut watched = Watched::new(&rules, RULES);
+        let mut before = BTreeMap::new();
+        for at in 0..300_u32 {
+            let mail = format!("{}number {at}\n", if at.is_multiple_of(2) { INVOICE } else { MEETING });
+            watched.deliver(&format!("{at}.a.h"), &mail);
+            before.insert(format!("Message-ID: <tmp{at}ah@x>\nSubject: {mail}"), 1);
+            if at % 40 == 39 {
+                thread::sleep(Duration::from_millis(u64::from(at * 7 % 40)));
+                watched.signal(Signal::KILL);
+                watched.start(RULES);
+            }
+        }
+        let filed = || mails(&watched.home.path("Maildir")).iter().filter(|path| path.starts_with('.')).count();
+        until(|| filed() == 300, || format!("{} are filed", filed()));
+        watched.stop();
+        let mut after = BTreeMap::new();
+        for path in watched.home.mails() {
+            let text = fs::read_to_string(watched.home.path("Maildir").join(path)).unwrap();
+            let lines: Vec<&str> = text.split_inclusive('\n').filter(|line| !line.starts_with("X-Mailsort")).collect();
+            *after.entry(lines.concat()).or_insert(0) += 1;
+        }
+        assert!(after == before, "{} texts, {} before", after.len(), before.len());
+    }
+}
+
+#[test]
+fn what_cannot_be_watched_is_refused() {
+    let home = Home::new(BOTH);
+    fs::write(home.path("inbox.mbox"), "From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\nx\n").unwrap();
+    for (source, said) in [("inbox.mbox", "is no maildir"), ("nowhere", "No such file"), (".", "is no maildir")] {
+        let run = mailsort(["watch", source, "--into", "Maildir"]).args(RULES).in_folder(home.folder.path());
+        let stderr = ended(run, 2);
+        assert!(stderr.contains(said), "{stderr}");
+    }
+}
