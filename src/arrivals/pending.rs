@@ -68,7 +68,7 @@ impl Pending {
         };
         for path in event.paths {
             if let Some(&at) = self.fixed.get(&path) {
-                self.change(|told| drop(told.moved.insert(at)));
+                self.change(|told| told.moved.extend([at]));
             } else if self.is_message(&path)
                 && let Some(delay) = delay
             {
