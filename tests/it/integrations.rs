@@ -41,6 +41,8 @@ macro_rules! scripts {
 }
 
 scripts! {
+    cron: "cron.sh",
+    dovecot: "dovecot.sh",
     getmail: "getmail.sh",
     maildrop: "maildrop.sh",
     mutt: "mutt.sh",
@@ -48,4 +50,5 @@ scripts! {
     parallel: "parallel.sh",
     pigeonhole: "pigeonhole.sh",
     procmail: "procmail.sh",
+    systemd: "systemd.sh",
 }
