@@ -138,6 +138,13 @@ impl Listing {
         self.by_name.contains_key(unique)
     }
 
+    /// All messages of this unique name: one, unless something went wrong.
+    pub fn named<'l>(&'l self, unique: &'l [u8]) -> impl Iterator<Item = &'l Path> {
+        let others =
+            self.others.iter().filter(move |path| path.file_name().is_some_and(|name| unique_name(name) == unique));
+        self.by_name.get(unique).into_iter().chain(others).map(PathBuf::as_path)
+    }
+
     /// All messages: those of `cur`, then those of `new`, each by name. Names begin with the time of delivery.
     pub fn paths(&self) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = self.by_name.values().chain(&self.others).cloned().collect();

@@ -16,13 +16,16 @@ const HEARD: u64 = 4096;
 /// The longest value of a variable; systems have a limit for all of them together.
 const LONGEST_VALUE: usize = 2000;
 
+/// So long a stop waits at most for a wait to end.
+const LOOK_UP: Duration = Duration::from_millis(50);
+
 /// No wait before another try is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a command may take, and how often it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// After this it is killed, with all that it has started.
+    /// After this it is killed, with its process group.
     pub timeout: Duration,
     /// How often it is tried again.
     pub retries: u32,
@@ -74,30 +77,25 @@ impl Exec {
         Ok(Self { words, limits })
     }
 
-    /// What tells it from others.
-    pub fn words(&self) -> &Words {
-        &self.words
-    }
-
-    /// The command in short, for people.
+    /// The program, for people; what follows it may be a secret.
     pub fn name(&self) -> &str {
         match &self.words {
             Words::Program(words) => words.first().map_or("", String::as_str),
-            Words::Shell(line) => line,
+            Words::Shell(line) => line.split_whitespace().next().unwrap_or_default(),
         }
     }
 
-    /// Runs it with the mail on stdin, again where it fails, unless `stop` says that nobody waits any more.
-    pub fn run(&self, mail: &File, variables: &[(&str, String)], stop: &dyn Fn() -> bool) -> Ended {
+    /// Runs it with the mail on stdin, and where `again` is true again if it fails, unless `stop` says that nobody waits any
+    /// more.
+    pub fn run(&self, mail: &File, variables: &[(&str, String)], again: bool, stop: &dyn Fn() -> bool) -> Ended {
         let mut wait = self.limits.wait;
-        let mut tries = 0;
+        let mut left = if again { self.limits.retries } else { 0 };
         loop {
             let ended = self.once(mail, variables);
-            if ended.failure.is_none() || tries >= self.limits.retries || stop() {
+            if ended.failure.is_none() || left == 0 || !slept(wait, stop) {
                 return ended;
             }
-            tries += 1;
-            thread::sleep(wait);
+            left -= 1;
             wait = (2 * wait).min(LONGEST_WAIT);
         }
     }
@@ -171,6 +169,19 @@ impl Exec {
     }
 }
 
+/// False when it was stopped before its time.
+fn slept(time: Duration, stop: &dyn Fn() -> bool) -> bool {
+    let started = Instant::now();
+    while !stop() {
+        let left = time.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return true;
+        }
+        thread::sleep(left.min(LOOK_UP));
+    }
+    false
+}
+
 /// The last line that a command has said, behind a colon.
 fn last_words(said: Option<File>) -> String {
     let mut bytes = Vec::new();
@@ -203,7 +214,7 @@ mod tests {
         mail.write_all(&b"Subject: x\n\nbody\n".repeat(20_000)).unwrap();
         let limits = Limits { timeout: Duration::from_secs_f64(timeout), retries, wait: Duration::from_millis(1) };
         let exec = Exec::new(Words::Shell(line.into()), limits).unwrap();
-        exec.run(&mail, &[("MAILSORT_SUBJECT", "$(touch x)\n\0\u{1b}'\"".into())], &|| false)
+        exec.run(&mail, &[("MAILSORT_SUBJECT", "$(touch x)\n\0\u{1b}'\"".into())], true, &|| false)
     }
 
     #[test]
@@ -216,7 +227,7 @@ mod tests {
         let said = run("echo out; echo one >&2; echo two >&2; kill -9 $$", 9.0, 0);
         assert_eq!(said, Ended { status: Some(137), failure: Some("it was ended by signal 9: two".into()) });
         let exec = Exec::new(Words::Program(vec!["/gone/away".into()]), Limits { retries: 0, ..Limits::default() });
-        let ended = exec.unwrap().run(&tempfile::tempfile().unwrap(), &[], &|| false);
+        let ended = exec.unwrap().run(&tempfile::tempfile().unwrap(), &[], true, &|| false);
         assert!(ended.failure.unwrap().starts_with("it cannot be run"));
     }
 

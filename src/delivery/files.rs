@@ -9,6 +9,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::journal::FileId;
+
 /// A SHA-256.
 pub(super) type Sha = [u8; 32];
 
@@ -33,10 +35,30 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     link_and_remove(from, to)
 }
 
-/// Stopped between the two steps it leaves one file with two names, which the journal settles.
+/// Stopped between the two steps it leaves one file with two names, which the journal settles. Where the second fails, the
+/// first is taken back: somebody has renamed or deleted the file meanwhile, or it may not be removed.
 fn link_and_remove(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
-    fs::remove_file(from)
+    fs::remove_file(from).inspect_err(|_| drop(fs::remove_file(to)))
+}
+
+/// Which file a path leads to, if it is no link.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub(super) fn id(path: &Path) -> io::Result<FileId> {
+    path.symlink_metadata().map(|found| (found.dev(), found.ino()))
+}
+
+/// Removes a file, if it is still that one; `NotFound` if another has its name.
+///
+/// # Errors
+/// When it cannot be removed.
+pub(super) fn remove(path: &Path, file: FileId) -> io::Result<()> {
+    if id(path)? != file {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    fs::remove_file(path)
 }
 
 /// Where the bytes of a new file come from.
@@ -175,6 +197,23 @@ mod tests {
         let refused = copy(Content::File(&path("a")), &path("t"), &path("b")).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert!(!path("t").exists() && fs::read(path("b")).unwrap() == b"2");
+    }
+
+    #[test]
+    fn what_is_renamed_or_deleted_meanwhile_has_no_second_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("a"), "1").unwrap();
+        fs::hard_link(path("a"), path("b")).unwrap();
+        // As after the first step, when somebody has renamed it.
+        fs::rename(path("a"), path("a:2,S")).unwrap();
+        fs::remove_file(path("b")).unwrap();
+        assert_eq!(link_and_remove(&path("a"), &path("b")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!path("b").exists() && path("a:2,S").exists());
+        let file = id(&path("a:2,S")).unwrap();
+        fs::write(path("c"), "2").unwrap();
+        assert_eq!(remove(&path("c"), file).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(path("c").exists() && remove(&path("a:2,S"), file).is_ok() && !path("a:2,S").exists());
     }
 
     #[test]

@@ -6,12 +6,15 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::files;
+use super::journal::FileId;
 use crate::maildir::{Listing, Renamed};
 
 /// What is known of maildirs. It may be out of date, and is looked up anew when something is not where it was.
 #[derive(Default)]
 pub(super) struct Finder {
     renamed: HashMap<PathBuf, Renamed>,
+    listings: HashMap<PathBuf, Listing>,
 }
 
 impl Finder {
@@ -32,9 +35,34 @@ impl Finder {
         renamed.find(&maildir.join("cur").join(OsStr::from_bytes(unique)), missing)
     }
 
+    /// Where the message is at this moment.
+    ///
+    /// # Errors
+    /// When the maildir cannot be listed.
+    pub(super) fn find_now(&mut self, maildir: &Path, unique: &[u8]) -> io::Result<Option<PathBuf>> {
+        match self.find(maildir, unique)? {
+            Some(path) if path.symlink_metadata().is_err() => self.again(maildir, unique, &path),
+            found => Ok(found),
+        }
+    }
+
+    /// Where a message is, by its file where that is known: another may have its name. Maildirs are listed once for all
+    /// questions.
+    ///
+    /// # Errors
+    /// When the maildir cannot be listed.
+    pub(super) fn file(&mut self, maildir: &Path, unique: &[u8], file: Option<FileId>) -> io::Result<Option<PathBuf>> {
+        let listing = self.listings.entry(maildir.to_path_buf()).or_insert_with(|| Listing::new(maildir));
+        if let Some((_, error)) = listing.failed.first() {
+            return Err(io::Error::new(error.kind(), error.to_string()));
+        }
+        let is_it = |path: &&Path| file.is_none_or(|file| files::id(path).is_ok_and(|found| found == file));
+        Ok(listing.named(unique).find(is_it).map(Path::to_path_buf))
+    }
+
     /// Forgets all, because time has passed.
     pub(super) fn forget(&mut self) {
-        self.renamed.clear();
+        (self.renamed, self.listings) = Default::default();
     }
 }
 

@@ -56,12 +56,17 @@ impl Folder {
         Ok(Self { parts })
     }
 
+    /// Its name, as a rule writes it.
+    pub fn name(&self) -> String {
+        self.parts.join("/")
+    }
+
     /// Where the folder lies, seen from the tree's root.
     ///
     /// # Errors
     /// When the layout cannot hold the name.
     pub fn path(&self, layout: Layout) -> Result<PathBuf> {
-        let shown = self.parts.join("/");
+        let shown = self.name();
         match layout {
             Layout::Plain => {
                 for part in &self.parts {

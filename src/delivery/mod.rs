@@ -19,6 +19,8 @@ mod journal;
 #[cfg(unix)]
 mod lock;
 #[cfg(unix)]
+pub mod mailbox;
+#[cfg(unix)]
 mod router;
 #[cfg(unix)]
 mod rules;
@@ -31,7 +33,7 @@ mod unique;
 pub use self::{
     exec::{Exec, Limits, Words},
     folder::{Folder, Layout},
-    journal::{Act, Counters, Journal, Kind, RunRow, State},
+    journal::{Act, Counters, FileId, Journal, Kind, RunRow, State},
     lock::Lock,
     router::{DryRun, Home, Mail, Outcome, Router, Settled, Tagger, Undone},
     rules::{Action, By, Decision, Deed, Filing, Rules, Set, Unsure},

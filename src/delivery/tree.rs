@@ -45,11 +45,17 @@ impl Tree {
     /// When the layout cannot hold its name, or a link on the way leads out of the tree.
     pub fn path(&self, folder: &Folder) -> Result<PathBuf> {
         let path = self.root.join(folder.path(self.layout)?);
-        self.check(&path)?;
-        for own in OWN {
-            self.check(&path.join(own))?;
-        }
+        self.check_maildir(&path)?;
         Ok(path)
+    }
+
+    /// Refuses a maildir of which a link leads out of the tree.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub(super) fn check_maildir(&self, path: &Path) -> Result<()> {
+        self.check(path)?;
+        OWN.iter().try_for_each(|own| self.check(&path.join(own)))
     }
 
     fn check(&self, path: &Path) -> Result<()> {

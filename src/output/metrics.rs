@@ -6,14 +6,32 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// All that is written: name, the name of its label, type, and what it means.
-const METRICS: [(&str, &str, &str, &str); 6] = [
+const METRICS: [(&str, &str, &str, &str); 7] = [
     ("mailsort_mails_total", "label", "counter", "Mails that a rule was carried out for, by label."),
     ("mailsort_actions_total", "action", "counter", "What was done, by action."),
-    ("mailsort_unsure_total", "", "counter", "Times that no label set was sure of a mail."),
-    ("mailsort_errors_total", "", "counter", "Times that a mail had an error."),
-    ("mailsort_seconds_per_mail", "quantile", "gauge", "Seconds a mail in the last run that had mail."),
-    ("mailsort_last_success_timestamp_seconds", "", "gauge", "When a run last came to its end."),
+    (
+        "mailsort_unsure_total",
+        "",
+        "counter",
+        "Times that no label set was sure of a mail; one that stays counts in each run.",
+    ),
+    ("mailsort_errors_total", "", "counter", "Times that a mail had an error; one that stays counts in each run."),
+    ("mailsort_last_run_mails", "outcome", "gauge", "Mails that the last run has looked at, and what came of them."),
+    (
+        "mailsort_seconds_per_mail",
+        "quantile",
+        "summary",
+        "Seconds from reading to filing; quantiles of the last run that had mail.",
+    ),
+    (
+        "mailsort_last_success_timestamp_seconds",
+        "",
+        "gauge",
+        "When a run last came to its end and nothing that it did failed.",
+    ),
 ];
 
 /// Writes figures, by name and label, to a file that appears when it is complete.
@@ -21,16 +39,31 @@ const METRICS: [(&str, &str, &str, &str); 6] = [
 /// # Errors
 /// When it cannot be written.
 pub fn write(path: &Path, figures: &BTreeMap<(String, String), f64>) -> io::Result<()> {
+    let mut file = begin(path)?;
+    file.write_all(text(figures).as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Finds out whether such a file could be written.
+///
+/// # Errors
+/// When it could not.
+pub fn check(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    begin(path).map(drop)
+}
+
+fn begin(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // The collector is another user, and reads what ends with `.prom`.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".mailsort").suffix(".tmp").tempfile_in(folder)?;
-    file.write_all(text(figures).as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    builder.prefix(".mailsort").suffix(".tmp").tempfile_in(folder)
 }
 
 fn text(figures: &BTreeMap<(String, String), f64>) -> String {
@@ -38,6 +71,14 @@ fn text(figures: &BTreeMap<(String, String), f64>) -> String {
     for (name, label, kind, help) in METRICS {
         let of_name = figures.iter().filter(|((own, _), _)| own == name);
         let mut lines: Vec<String> = of_name.map(|((_, value), figure)| sample(name, label, value, *figure)).collect();
+        if kind == "summary" {
+            let parts = ["_sum", "_count"].map(|part| format!("{name}{part}"));
+            let part = |part: String| {
+                let value = figures.get(&(part.clone(), String::new()))?;
+                Some(sample(&part, "", "", *value))
+            };
+            lines.extend(parts.into_iter().filter_map(part));
+        }
         if lines.is_empty() && kind == "counter" && label.is_empty() {
             lines.push(sample(name, label, "", 0.0));
         }
@@ -67,6 +108,8 @@ mod tests {
             figure("mailsort_mails_total", "a \"b\"\\\nc", 3.0),
             figure("mailsort_mails_total", "日本", 1.0),
             figure("mailsort_seconds_per_mail", "0.5", 0.0125),
+            figure("mailsort_seconds_per_mail_sum", "", 2.5),
+            figure("mailsort_seconds_per_mail_count", "", 200.0),
             figure("of_nobody", "", 1.0),
         ];
         let written = text(&figures.into());
@@ -79,6 +122,8 @@ mod tests {
                 "mailsort_unsure_total 0",
                 "mailsort_errors_total 0",
                 "mailsort_seconds_per_mail{quantile=\"0.5\"} 0.0125",
+                "mailsort_seconds_per_mail_sum 2.5",
+                "mailsort_seconds_per_mail_count 200",
             ]
         );
         assert!(written.contains("# TYPE mailsort_mails_total counter\n") && written.ends_with('\n'));

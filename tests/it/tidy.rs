@@ -22,6 +22,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/commands/daemon/listening.rs",
             "src/delivery/exec.rs",
             "src/delivery/files.rs",
+            "src/delivery/mailbox.rs",
             "src/delivery/tree.rs",
             "src/delivery/unique.rs",
         ],

@@ -34,6 +34,9 @@ fn route(arguments: &Route) -> Result<ExitCode> {
     let (mut rules, tree) = routing::rules_and_tree(handling, &routing.sources)?;
     routing::check_headers(&rules, &places)?;
     let journal = Journal::path_of(tree.root(), ruling.journal.as_deref());
+    if let Some(file) = &ruling.metrics {
+        routing::check_metrics(file)?;
+    }
     if routing.dry_run {
         let sorter = routing::sorter(handling, &mut rules, &report)?;
         return plan::write(routing.format, rules, &tree, &journal, &sorter, Mails::new(places), &report);
@@ -47,11 +50,11 @@ fn route(arguments: &Route) -> Result<ExitCode> {
         }
     };
     let stop = Stop::listen()?;
-    let journal = Journal::open(&journal)?;
+    let journal = Journal::open(&journal, tree.root())?;
     let sorter = routing::sorter(handling, &mut rules, &report)?;
     let mut router = Router::new(journal, tree, rules, routing::names(&sorter), sorter.model().to_string())?;
-    routing::settle(&mut router, &report)?;
     let mut tally = Tally::new(&report);
+    tally.left(routing::settle(&mut router, &report)?);
     let routed = routing::route(&mut router, Mails::new(places), &sorter, &stop, &mut |_, _, _| Ok(()), &mut tally);
     // What was done is done, and is counted even where the run cannot go on.
     let run = tally.end(&mut router, routed.is_ok() && !stop.is_asked(), ruling.metrics.as_deref());

@@ -20,8 +20,11 @@ pub(super) fn undo(arguments: &Route, which: WhichRun) -> Result<ExitCode> {
     let Route { routing, handling } = arguments;
     let report = Report::new(handling.talk.level(), handling.talk.progress);
     let stop = Stop::listen()?;
-    let root = root(handling, &routing.sources)?;
     let path = journal(arguments)?;
+    let root = match (&handling.ruling.into, routing.sources.first()) {
+        (None, None) => Journal::open_to_read(&path)?.root().to_path_buf(),
+        _ => root(handling, &routing.sources)?,
+    };
     drop(Journal::open_to_read(&path)?);
     let _lock = match routing::lock(&path, arguments.routing.wait)? {
         Ok(lock) => lock,
@@ -31,8 +34,9 @@ pub(super) fn undo(arguments: &Route, which: WhichRun) -> Result<ExitCode> {
         }
     };
     let tree = Tree::new(&root, None)?;
-    let mut router = Router::new(Journal::open(&path)?, tree, Rules::default(), Vec::new(), String::new())?;
-    router.settle()?;
+    let journal = Journal::open(&path, tree.root())?;
+    let mut router = Router::new(journal, tree, Rules::default(), Vec::new(), String::new())?;
+    routing::settle(&mut router, &report)?;
     let run = number(which, router.journal())?;
     let undone = router.undo(run, &mut |mailbox| hashes(mailbox), &|| stop.is_asked())?;
     for kept in &undone.kept {
@@ -70,8 +74,13 @@ fn said(run: i64, undone: &Undone) -> String {
     if *gone > 0 {
         said += &format!("; {gone} no longer where they were put");
     }
-    for (kind, count) in &undone.left {
-        said += &format!("; {count} {kind} cannot be undone");
+    if undone.tags > 0 {
+        let tags = if undone.tags == 1 { "tag is" } else { "tags are" };
+        said += &format!("; {} {tags} written again by the next run", undone.tags);
+    }
+    if undone.left > 0 {
+        let commands = if undone.left == 1 { "command" } else { "commands" };
+        said += &format!("; {} {commands} cannot be undone", undone.left);
     }
     said
 }

@@ -1,14 +1,14 @@
 //! The mails of maildirs and mailboxes, piece by piece.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 
 use crate::commands::sorter::Sorter;
-use crate::delivery::{Home, Mail, whole};
+use crate::delivery::{Home, Mail, mailbox, whole};
 use crate::intake::sniff::Format;
 use crate::intake::{self, MAX_DOCUMENT, Options, Raw, Source, unshown};
 use crate::maildir;
@@ -17,6 +17,8 @@ use crate::record::{Envelope, Origin, Reason, Skip};
 /// So many mails are scored and moved together, as long as that is quick: a stop waits for it.
 const MOST: usize = 64;
 const LEAST: usize = 4;
+/// A program that writes a mailbox is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 const QUICK: Duration = Duration::from_millis(500);
 
 /// A mail, or why there is none: a folder that cannot be listed, a mailbox that breaks off.
@@ -85,14 +87,37 @@ impl Place {
     }
 
     /// Its mails, which it forgets.
+    /// A mailbox is locked meanwhile; one that another program holds is left to the next run.
     fn open(&mut self) -> Raws {
+        let whole = || Source::new(std::iter::once(self.path.clone()), Options::default());
         match std::mem::replace(&mut self.what, What::Maildir) {
             What::Messages(paths) => Box::new(Source::messages(paths)),
-            what => {
-                self.what = what;
-                Box::new(Source::new(std::iter::once(self.path.clone()), Options::default()))
+            What::Maildir => Box::new(whole()),
+            What::Mailbox => {
+                self.what = What::Mailbox;
+                match mailbox::lock(&self.path, PATIENCE) {
+                    Ok(lock) => Box::new(Locked { mails: whole(), _lock: lock }),
+                    Err(error) => {
+                        let origin = Origin { source: intake::shown(&self.path), index: 0, offset: 0 };
+                        Box::new(std::iter::once(Err(no_mail(origin, &format!("{error:#}")))))
+                    }
+                }
             }
         }
+    }
+}
+
+/// A mailbox that nobody writes meanwhile.
+struct Locked<I> {
+    mails: I,
+    _lock: File,
+}
+
+impl<I: Iterator> Iterator for Locked<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        self.mails.next()
     }
 }
 
@@ -137,7 +162,7 @@ impl Mails {
             room = room.saturating_sub(raw.as_ref().map_or(0, Raw::weight));
             homes.push(self.home(&place, &raw));
             raws.push(match raw {
-                Ok(raw) if raw.format != Format::Mail => Err(no_mail(raw.origin)),
+                Ok(raw) if raw.format != Format::Mail => Err(no_mail(raw.origin, "neither a mailbox nor a mail")),
                 raw => raw,
             });
         }
@@ -160,7 +185,7 @@ impl Mails {
     fn home(&mut self, place: &Place, raw: &Result<Raw, Skip>) -> Option<Home> {
         if !place.is_maildir() {
             let raw = raw.as_ref().ok().filter(|raw| raw.format == Format::Mail)?;
-            let sha: [u8; 32] = Sha256::digest(&raw.bytes).into();
+            let sha = mailbox::identity(&raw.bytes);
             let before = self.equals.entry(sha).or_default();
             *before += 1;
             let (equal, bytes, truncated) = (*before - 1, raw.bytes.clone(), raw.truncated);
@@ -174,13 +199,13 @@ impl Mails {
     }
 }
 
-fn no_mail(origin: Origin) -> Skip {
-    let reason = Reason::Unreadable("neither a mailbox nor a mail".into());
+fn no_mail(origin: Origin, why: &str) -> Skip {
+    let reason = Reason::Unreadable(why.into());
     Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason }
 }
 
 /// The hashes of all mails of a mailbox; none where it cannot be read.
 pub(in crate::commands) fn hashes(mailbox: &Path) -> HashSet<[u8; 32]> {
     let mails = Source::new(std::iter::once(mailbox.to_path_buf()), Options::default());
-    mails.flatten().map(|raw| Sha256::digest(&raw.bytes).into()).collect()
+    mails.flatten().map(|raw| mailbox::identity(&raw.bytes)).collect()
 }

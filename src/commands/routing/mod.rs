@@ -14,7 +14,7 @@ use super::stop::Stop;
 use super::stream;
 use crate::cli::Handling;
 use crate::delivery::{By, Exec, Journal, Limits, Lock, Mail, Outcome, Router, Rules, Set, Tree, Words};
-use crate::output::Target;
+use crate::output::{Target, metrics};
 use crate::record::Verdict;
 use crate::report::{Downloads, Report};
 pub(super) use mails::{Mails, Place, hashes};
@@ -101,18 +101,27 @@ pub(super) fn lock(journal: &Path, wait: Duration) -> Result<Result<Lock, String
     Ok(holder.map_err(|holder| format!("{holder} works with the journal {}", journal.display())))
 }
 
-/// Settles what a stopped run has left, and says so.
+/// Settles what a stopped run has left, and says so. Returns how much of it cannot be settled.
 ///
 /// # Errors
-/// When a maildir or the journal cannot be used.
-pub(super) fn settle(router: &mut Router, report: &Report) -> Result<()> {
+/// When the journal cannot be used.
+pub(super) fn settle(router: &mut Router, report: &Report) -> Result<u64> {
     let settled = router.settle()?;
+    settled.left.iter().for_each(|left| report.warn(left));
     if settled.done + settled.forgotten > 0 {
         let (done, anew) = (settled.done, settled.forgotten);
         report
             .say(format_args!("a run was stopped: {done} of its acts were done, {anew} were not and are decided anew"));
     }
-    Ok(())
+    Ok(settled.left.len() as u64)
+}
+
+/// Refuses a file for figures that could not be written in the end.
+///
+/// # Errors
+/// When it is such a file.
+pub(super) fn check_metrics(file: &Path) -> Result<()> {
+    metrics::check(file).with_context(|| format!("cannot write the metrics {}", file.display()))
 }
 
 /// Refuses what can be done with no mail of a mailbox.
@@ -149,7 +158,7 @@ pub(super) fn route(
         if piece.is_empty() {
             break;
         }
-        tally.timed(piece.len(), taken);
+        let each = taken / u32::try_from(piece.len()).unwrap_or(u32::MAX);
         let mut found: Vec<Mail> = Vec::with_capacity(piece.len());
         for mail in piece {
             match mail {
@@ -159,7 +168,7 @@ pub(super) fn route(
         }
         let outcomes = router.route(&found, &mut tagger, &|| stop.is_asked())?;
         for (mail, outcome) in found.iter().zip(&outcomes) {
-            tally.add(mail, outcome);
+            tally.add(mail, outcome, each + outcome.taken);
         }
         seen(router, &found, &outcomes)?;
     }

@@ -19,19 +19,22 @@ pub(in crate::commands) struct Tally<'r> {
     errors: u64,
     gone: u64,
     done: BTreeMap<Kind, u64>,
-    /// Seconds a mail, and of how many mails.
-    pace: Vec<(f64, usize)>,
+    /// Acts that failed, and what could not be settled.
+    failed: u64,
+    /// Seconds of each mail.
+    seconds: Vec<f64>,
 }
 
 impl<'r> Tally<'r> {
     /// Nothing so far.
     pub(in crate::commands) fn new(report: &'r Report) -> Self {
-        Self { report, mails: 0, unsure: 0, errors: 0, gone: 0, done: BTreeMap::new(), pace: Vec::new() }
+        Self { report, mails: 0, unsure: 0, errors: 0, gone: 0, done: BTreeMap::new(), failed: 0, seconds: Vec::new() }
     }
 
-    /// Takes note of the time of a piece.
-    pub(super) fn timed(&mut self, mails: usize, taken: Duration) {
-        self.pace.push((taken.as_secs_f64() / mails.max(1) as f64, mails));
+    /// Counts what an earlier run has left and cannot be settled.
+    pub(in crate::commands) fn left(&mut self, count: u64) {
+        self.failed += count;
+        self.errors += count;
     }
 
     /// Counts something that could not even be found.
@@ -41,15 +44,17 @@ impl<'r> Tally<'r> {
         self.report.warn(format_args!("{} [{}]: {}", skip.origin.source, skip.origin.index, skip.reason));
     }
 
-    /// Counts a mail and what came of it.
-    pub(super) fn add(&mut self, mail: &Mail, outcome: &Outcome) {
+    /// Counts a mail, what came of it and the time that it took.
+    pub(super) fn add(&mut self, mail: &Mail, outcome: &Outcome, taken: Duration) {
         let origin = &mail.verdict.origin;
         self.mails += 1;
         self.unsure += u64::from(outcome.unsure);
+        self.seconds.push(taken.as_secs_f64());
         for act in &outcome.acts {
             match act.state {
                 State::Done => *self.done.entry(act.kind).or_default() += 1,
                 State::Gone => self.gone += 1,
+                State::Failed | State::Intended => self.failed += 1,
                 _ => {}
             }
             let (kind, state) = (act.kind.name(), act.state.name());
@@ -89,18 +94,28 @@ impl<'r> Tally<'r> {
         file: Option<&Path>,
     ) -> Result<Option<i64>> {
         let figure = |name: &str, label: &str, value: f64| ((name.to_string(), label.to_string()), value);
-        let mut set = Counters::new();
-        if self.mails > 0 {
+        let (mails, sum) = (self.seconds.len() as f64, self.seconds.iter().sum());
+        let more = [
+            figure("mailsort_unsure_total", "", self.unsure as f64),
+            figure("mailsort_errors_total", "", self.errors as f64),
+            figure("mailsort_seconds_per_mail_sum", "", sum),
+            figure("mailsort_seconds_per_mail_count", "", mails),
+        ];
+        let of_run = [("all", self.mails), ("unsure", self.unsure), ("error", self.errors)];
+        let mut set = Counters::from(of_run.map(|(name, count)| figure("mailsort_last_run_mails", name, count as f64)));
+        if !self.seconds.is_empty() {
             let quantiles = [("0.5", 0.5), ("0.95", 0.95)];
             set.extend(
-                quantiles.map(|(name, share)| figure("mailsort_seconds_per_mail", name, quantile(&self.pace, share))),
+                quantiles
+                    .map(|(name, share)| figure("mailsort_seconds_per_mail", name, quantile(&self.seconds, share))),
             );
         }
-        if is_whole {
+        // A mail without text is no failure of a run.
+        if is_whole && self.failed == 0 {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             set.extend([figure("mailsort_last_success_timestamp_seconds", "", now as f64)]);
         }
-        let run = router.end(self.unsure, self.errors, &set)?;
+        let run = router.end((self.unsure, self.errors), &more.into(), &set)?;
         if let Some(file) = file {
             let figures = router.journal().counters()?;
             metrics::write(file, &figures).with_context(|| format!("cannot write the metrics {}", file.display()))?;
@@ -117,8 +132,8 @@ impl<'r> Tally<'r> {
             Kind::Header => "given a header",
             Kind::Tag => "tagged",
             Kind::Exec => "given to a command",
-            Kind::Back => "moved back",
-            Kind::Remove => "removed",
+            // Of an undo, which has figures of its own.
+            Kind::Back | Kind::Remove => "undone",
         };
         let mut parts: Vec<String> = self.done.iter().map(|(kind, count)| format!("{count} {}", past(kind))).collect();
         for (count, what) in [(self.unsure, "unsure"), (self.gone, "gone meanwhile"), (self.errors, "with an error")] {
@@ -135,18 +150,12 @@ impl<'r> Tally<'r> {
     }
 }
 
-/// The seconds within which this share of the mails was done, each as fast as its piece.
-fn quantile(pace: &[(f64, usize)], share: f64) -> f64 {
-    let mut pace = pace.to_vec();
-    pace.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: usize = pace.iter().map(|(_, mails)| mails).sum();
-    let wanted = (total as f64 * share).ceil() as usize;
-    let mut counted = 0;
-    let reached = pace.iter().find(|(_, mails)| {
-        counted += mails;
-        counted >= wanted
-    });
-    reached.map_or(0.0, |(seconds, _)| *seconds)
+/// The seconds within which this share of the mails was done.
+fn quantile(seconds: &[f64], share: f64) -> f64 {
+    let mut seconds = seconds.to_vec();
+    seconds.sort_by(f64::total_cmp);
+    let rank = (seconds.len() as f64 * share).ceil() as usize;
+    seconds.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,9 +163,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_of_mails_and_not_of_pieces() {
-        let pace = [(0.3, 1), (0.1, 90), (0.2, 9)];
-        assert_eq!([0.5, 0.95, 1.0].map(|share| quantile(&pace, share)), [0.1, 0.2, 0.3]);
-        assert_eq!(quantile(&[], 0.5), 0.0);
+    fn quantiles_are_those_of_the_sorted() {
+        let seconds: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!([0.5, 0.95, 1.0].map(|share| quantile(&seconds, share)), [50.0, 95.0, 100.0]);
+        assert_eq!((quantile(&[7.0], 0.5), quantile(&[], 0.5)), (7.0, 0.0));
     }
 }

@@ -41,7 +41,10 @@ pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
     tree.make_root().with_context(|| format!("cannot make the folder {}", tree.root().display()))?;
     let journal = Journal::path_of(tree.root(), ruling.journal.as_deref());
     // Before the model is loaded, which may take long.
-    drop(Journal::open(&journal)?);
+    drop(Journal::open(&journal, tree.root())?);
+    if let Some(file) = &ruling.metrics {
+        routing::check_metrics(file)?;
+    }
     let stop = Stop::listen()?;
     let sorter = routing::sorter(handling, &mut rules, &report)?;
     let maildirs = places.iter().map(|place| std::path::absolute(place.path())).collect::<Result<Vec<_>, _>>()?;
@@ -109,15 +112,15 @@ impl Handler<'_> {
         let Some(_lock) = self.lock()? else {
             return Ok(());
         };
-        let journal = Journal::open(&self.journal)?;
+        let journal = Journal::open(&self.journal, self.tree.root())?;
         let (rules, sets) = (self.rules.clone(), routing::names(self.sorter));
         let mut router = Router::new(journal, self.tree.clone(), rules, sets, self.sorter.model().to_string())?;
-        routing::settle(&mut router, self.report)?;
         if let Some((run, began)) = self.run.filter(|(_, began)| began.elapsed() < LONGEST_RUN) {
-            router.go_on(run);
+            router.go_on(run)?;
             self.run = Some((run, began));
         }
         let mut tally = Tally::new(self.report);
+        tally.left(routing::settle(&mut router, self.report)?);
         let routed = arrived.into_iter().try_for_each(|arrived| self.route(&mut router, arrived, &mut tally));
         let ended = tally.end(&mut router, routed.is_ok() && !self.stop.is_asked(), self.metrics);
         routed?;

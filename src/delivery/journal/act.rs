@@ -1,12 +1,11 @@
 //! What is done with one mail, as the journal keeps it.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Row, ToSql};
 
+use super::place;
 use crate::delivery::files::Sha;
 
 /// Kinds of acts.
@@ -144,25 +143,36 @@ pub struct Act {
     pub status: Option<i32>,
     /// Why it failed.
     pub detail: Option<String>,
+    /// The file itself, by device and number, for another may get its name.
+    pub file: Option<FileId>,
 }
 
+/// A file by its device and its number there.
+pub type FileId = (u64, u64);
+
 /// The columns of an act, in the order of [`Act::read`].
-pub(super) const COLUMNS: &str = "id, run, kind, state, source, name, folder, base, done_key, sha, sha_before, label, score, last, undoes, status, detail";
+pub(super) const COLUMNS: &str = "id, run, kind, state, source, name, folder, base, done_key, sha, sha_before, label, score, last, undoes, status, \
+     detail, device, inode";
 
 impl Act {
     /// # Errors
     /// When the row holds what we never write.
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let path = |at: usize| row.get::<_, Vec<u8>>(at).map(|bytes| PathBuf::from(OsString::from_vec(bytes)));
+    pub(super) fn read(row: &Row<'_>, root: &Path) -> rusqlite::Result<Self> {
+        let never =
+            |at: usize| rusqlite::Error::FromSqlConversionFailure(at, Type::Blob, "no path or name of ours".into());
+        let path = |at: usize| place::read(root, &row.get::<_, Vec<u8>>(at)?).ok_or_else(|| never(at));
+        let name =
+            |at: usize| Some(row.get::<_, Vec<u8>>(at)?).filter(|name| place::is_name(name)).ok_or_else(|| never(at));
+        let number = |at: usize| row.get::<_, Option<i64>>(at).map(|number| number.map(|number| number as u64));
         Ok(Self {
             id: row.get(0)?,
             run: row.get(1)?,
             kind: row.get(2)?,
             state: row.get(3)?,
             source: path(4)?,
-            name: row.get(5)?,
+            name: name(5)?,
             folder: path(6)?,
-            base: row.get(7)?,
+            base: name(7)?,
             key: row.get(8)?,
             sha: row.get(9)?,
             sha_before: row.get(10)?,
@@ -172,6 +182,7 @@ impl Act {
             undoes: row.get(14)?,
             status: row.get(15)?,
             detail: row.get(16)?,
+            file: number(17)?.zip(number(18)?),
         })
     }
 
@@ -195,11 +206,7 @@ impl Act {
             undoes: None,
             status: None,
             detail: None,
+            file: None,
         }
-    }
-
-    /// The bytes of a path.
-    pub(super) fn bytes(path: &std::path::Path) -> &[u8] {
-        path.as_os_str().as_bytes()
     }
 }

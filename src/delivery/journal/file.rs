@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::delivery::tree::open_own;
 
@@ -20,6 +22,7 @@ const VERSION: i64 = 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const TABLES: &str = "
+    CREATE TABLE tree (root BLOB NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL);
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, started INTEGER NOT NULL, ended INTEGER, undoes INTEGER,
         unsure INTEGER NOT NULL DEFAULT 0, errors INTEGER NOT NULL DEFAULT 0
@@ -28,7 +31,7 @@ const TABLES: &str = "
         id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
         source BLOB NOT NULL, name BLOB NOT NULL, folder BLOB NOT NULL, base BLOB NOT NULL,
         done_key BLOB, sha BLOB, sha_before BLOB, label TEXT NOT NULL, score REAL NOT NULL, last INTEGER NOT NULL,
-        undoes INTEGER, status INTEGER, detail TEXT
+        undoes INTEGER, status INTEGER, detail TEXT, device INTEGER, inode INTEGER
     );
     CREATE INDEX acts_run ON acts (run);
     CREATE INDEX acts_open ON acts (id) WHERE state = 'intended';
@@ -38,13 +41,18 @@ const TABLES: &str = "
         name TEXT NOT NULL, label TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, label)
     ) WITHOUT ROWID;";
 
-/// Opens the journal at `path`, and makes one of a missing or empty file, for its owner alone.
+/// Opens the journal at `path` for the tree at `root`, and makes one of a missing or empty file, for its owner alone.
 ///
 /// # Errors
-/// When it cannot be opened, or is none of ours.
-pub(super) fn open(path: &Path) -> Result<Connection> {
+/// When it cannot be opened, or is none of ours, or of another tree.
+pub(super) fn open(path: &Path, root: &Path) -> Result<Connection> {
     let open = || {
+        ensure!(!path.is_symlink(), "it is a link; name the file that it leads to");
         drop(open_own(path)?);
+        if holds_runs(path) {
+            // A database of others is looked at and no more.
+            drop(read(path)?);
+        }
         let mut database = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // No write-ahead log: the journal is one file, also on file systems that share no memory.
         database.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
@@ -54,9 +62,72 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
             make_tables(&mut database)?;
         }
         check(&database)?;
+        bind(&mut database, root)?;
         anyhow::Ok(database)
     };
-    open().with_context(|| format!("cannot open the journal {}", path.display()))
+    open().map_err(|error| advised(error, path))
+}
+
+/// Sees to it that the journal is of the tree at `root`. One that came along with a tree from elsewhere is taken over, and
+/// forgets what it says of places outside.
+fn bind(database: &mut Connection, root: &Path) -> Result<()> {
+    let now = root.metadata().with_context(|| format!("cannot use the folder {}", root.display()))?;
+    let (device, inode) = (now.dev() as i64, now.ino() as i64);
+    let written = "SELECT root, device, inode FROM tree";
+    let row = |row: &Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let before = database.query_row(written, [], row).optional()?;
+    let bytes = root.as_os_str().as_bytes();
+    if before.as_ref().is_some_and(|before| (&before.0[..], before.1, before.2) == (bytes, device, inode)) {
+        return Ok(());
+    }
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut is_own = false;
+    if let Some((before, its_device, its_inode)) = before {
+        let elsewhere = PathBuf::from(OsString::from_vec(before));
+        let is_there = elsewhere.metadata().is_ok_and(|found| found.ino() as i64 == its_inode);
+        // A device may have another number after each start of the system.
+        is_own = its_inode == inode && (its_device == device || elsewhere == root);
+        ensure!(
+            is_own || !is_there || elsewhere == root,
+            "it is of the tree {}; name another --journal, or remove it if it was copied along with the tree",
+            elsewhere.display()
+        );
+    }
+    if !is_own {
+        forget_elsewhere(&transaction)?;
+    }
+    transaction.execute("DELETE FROM tree", [])?;
+    transaction.execute("INSERT INTO tree VALUES (?1, ?2, ?3)", params![bytes, device, inode])?;
+    transaction.commit().map_err(Into::into)
+}
+
+fn forget_elsewhere(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let outside = "(substr(source, 1, 1) = x'2f' OR substr(folder, 1, 1) = x'2f')";
+    transaction.execute(&format!("UPDATE acts SET state = 'forgotten' WHERE state = 'intended' AND {outside}"), [])?;
+    transaction.execute(&format!("UPDATE acts SET state = 'gone' WHERE state = 'done' AND {outside}"), [])?;
+    Ok(())
+}
+
+/// The root of the tree that a journal is of.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub(super) fn root(path: &Path) -> Result<PathBuf> {
+    let root = open_to_read(path)?.query_row("SELECT root FROM tree", [], |row| row.get::<_, Vec<u8>>(0));
+    root.map(|root| OsString::from_vec(root).into())
+        .with_context(|| format!("cannot read the journal {}", path.display()))
+}
+
+fn advised(error: anyhow::Error, path: &Path) -> anyhow::Error {
+    let is_damaged = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let advice = match is_damaged {
+        Some(ErrorCode::DatabaseCorrupt) => {
+            "; it is damaged: move it away. All mail is where it is, and what was copied, tagged or given to a command may \
+             be so again"
+        }
+        _ => "",
+    };
+    error.context(format!("cannot open the journal {}{advice}", path.display()))
 }
 
 /// Opens it for reading; nothing is changed.
@@ -65,14 +136,17 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// As [`open`], and when there is none.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     ensure!(holds_runs(path), "there is no journal {}: nothing was sorted here yet", path.display());
+    read(path).map_err(|error| advised(error, path))
+}
+
+fn read(path: &Path) -> Result<Connection> {
     let open = |flags| {
         let database = connect(path, flags)?;
         check(&database)?;
         anyhow::Ok(database)
     };
     // What a killed process has left half written has to be put right before it can be read.
-    let opened = open(OpenFlags::SQLITE_OPEN_READ_ONLY).or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_WRITE));
-    opened.with_context(|| format!("cannot read the journal {}", path.display()))
+    open(OpenFlags::SQLITE_OPEN_READ_ONLY).or_else(|_| open(OpenFlags::SQLITE_OPEN_READ_WRITE))
 }
 
 /// True where something was written.

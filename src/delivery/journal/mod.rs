@@ -1,7 +1,9 @@
 //! What was about to be done with mails, and what came of it, in a SQLite file.
 
 mod act;
+mod acts;
 mod file;
+mod place;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -14,11 +16,14 @@ use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::files::Sha;
-use act::COLUMNS;
-pub use act::{Act, Kind, State};
+pub use act::{Act, FileId, Kind, State};
+use acts::add;
 
 /// The name of a tree's journal.
 const NAME: &str = "mailsort-journal.sqlite";
+
+/// Runs can be undone for half a year.
+const KEPT_SECONDS: i64 = 183 * 24 * 3600;
 
 /// Figures that grow from run to run, by name and label.
 pub type Counters = BTreeMap<(String, String), f64>;
@@ -45,6 +50,8 @@ pub struct RunRow {
 /// The journal, open.
 pub struct Journal {
     path: PathBuf,
+    /// The root of its tree.
+    root: PathBuf,
     database: Connection,
 }
 
@@ -59,13 +66,13 @@ impl Journal {
         file::beside(path, ".lock")
     }
 
-    /// Opens or makes the journal at `path`.
+    /// Opens or makes the journal at `path` for the tree at `root`, which must be there and hold no link in its path.
     ///
     /// # Errors
-    /// When it cannot be opened, or is no journal.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// When it cannot be opened, is no journal, or is one of another tree.
+    pub fn open(path: &Path, root: &Path) -> Result<Self> {
         ensure!(file::may_be_journal(path), "the journal {} is no file", path.display());
-        Ok(Self { path: path.to_path_buf(), database: file::open(path)? })
+        Ok(Self { path: path.to_path_buf(), root: root.to_path_buf(), database: file::open(path, root)? })
     }
 
     /// Opens one that must be there, for reading.
@@ -73,7 +80,13 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`], and when there is none.
     pub fn open_to_read(path: &Path) -> Result<Self> {
-        Ok(Self { path: path.to_path_buf(), database: file::open_to_read(path)? })
+        let (database, root) = (file::open_to_read(path)?, file::root(path)?);
+        Ok(Self { path: path.to_path_buf(), root, database })
+    }
+
+    /// The root of the tree that it is of.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// True where there is one that runs have written to.
@@ -86,105 +99,58 @@ impl Journal {
         &self.path
     }
 
-    /// Begins a run.
+    /// Begins a run. What is too old to be undone is forgotten; that it is not to be done again is not.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(&self, undoes: Option<i64>) -> Result<i64> {
-        let added = self.database.execute("INSERT INTO runs (started, undoes) VALUES (?1, ?2)", params![now(), undoes]);
-        added.with_context(|| self.cannot_write())?;
-        Ok(self.database.last_insert_rowid())
+    pub fn begin(&mut self, undoes: Option<i64>) -> Result<i64> {
+        let (cannot, mut run) = (self.cannot_write(), 0);
+        let written = self.write(|transaction| {
+            let old = "DELETE FROM acts WHERE state != 'intended' AND run IN (SELECT id FROM runs WHERE started < ?1)";
+            transaction.execute(old, [now() - KEPT_SECONDS])?;
+            let empty = "DELETE FROM runs WHERE started < ?1 AND id NOT IN (SELECT run FROM acts)";
+            transaction.execute(empty, [now() - KEPT_SECONDS])?;
+            let values = params![now(), undoes];
+            transaction.execute("INSERT INTO runs (started, undoes) VALUES (?1, ?2)", values)?;
+            run = transaction.last_insert_rowid();
+            Ok(())
+        });
+        written.context(cannot).map(|()| run)
     }
 
-    /// Ends a run, or a part of it.
+    /// Ends a run, or a part of it. False for one that has done nothing, which is forgotten: what fails for weeks shall not
+    /// fill the journal.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn end(&self, run: i64, unsure: u64, errors: u64) -> Result<()> {
-        let ended = self.database.execute(
-            "UPDATE runs SET ended = ?2, unsure = unsure + ?3, errors = errors + ?4 WHERE id = ?1",
-            params![run, now(), unsure as i64, errors as i64],
-        );
-        ended.map(drop).with_context(|| self.cannot_write())
+    pub fn end(&mut self, run: i64, unsure: u64, errors: u64) -> Result<bool> {
+        let (cannot, mut is_kept) = (self.cannot_write(), true);
+        let written = self.write(|transaction| {
+            let end = "UPDATE runs SET ended = ?2, unsure = unsure + ?3, errors = errors + ?4 WHERE id = ?1";
+            transaction.execute(end, params![run, now(), unsure as i64, errors as i64])?;
+            let vain = "DELETE FROM acts WHERE run = ?1 AND state NOT IN ('intended', 'done', 'undone')
+                        AND NOT EXISTS (SELECT 1 FROM acts WHERE run = ?1 AND state IN ('intended', 'done', 'undone'))";
+            transaction.execute(vain, [run])?;
+            let empty = "DELETE FROM runs WHERE id = ?1 AND undoes IS NULL AND id NOT IN (SELECT run FROM acts)";
+            is_kept = transaction.execute(empty, [run])? == 0;
+            Ok(())
+        });
+        written.context(cannot).map(|()| is_kept)
     }
 
-    /// Writes down what is about to be done, and gives each act its number. When this returns it is on the disk.
+    /// True for a run that another has undone.
     ///
     /// # Errors
-    /// When it cannot be written; then nothing of it is.
-    pub(super) fn intend(&mut self, acts: &mut [Act]) -> Result<()> {
-        let cannot = self.cannot_write();
-        self.write(|transaction| {
-            let mut add = transaction.prepare_cached(
-                "INSERT INTO acts (run, kind, state, source, name, folder, base, done_key, sha, sha_before,
-                 label, score, last, undoes)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            )?;
-            for act in acts {
-                let (source, folder) = (Act::bytes(&act.source), Act::bytes(&act.folder));
-                act.id = add.insert(params![
-                    act.run,
-                    act.kind,
-                    act.state,
-                    source,
-                    act.name,
-                    folder,
-                    act.base,
-                    act.key,
-                    act.sha,
-                    act.sha_before,
-                    act.label,
-                    act.score,
-                    act.last,
-                    act.undoes
-                ])?;
-            }
-            Ok(())
-        })
-        .context(cannot)
-    }
-
-    /// Writes down what came of acts, and counts what was done.
-    ///
-    /// # Errors
-    /// When it cannot be written; then nothing of it is.
-    pub(super) fn conclude(&mut self, acts: &[Act]) -> Result<()> {
-        let cannot = self.cannot_write();
-        self.write(|transaction| {
-            for act in acts {
-                conclude(transaction, act)?;
-            }
-            Ok(())
-        })
-        .context(cannot)
+    /// When the journal cannot be read.
+    pub fn is_undone(&self, run: i64) -> Result<bool> {
+        let mut query = self.database.prepare_cached("SELECT 1 FROM runs WHERE undoes = ?1")?;
+        query.exists([run]).with_context(|| self.cannot_read())
     }
 
     fn write(&mut self, write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
         let transaction = self.database.transaction()?;
         write(&transaction)?;
         transaction.commit()
-    }
-
-    /// What nobody knows the end of.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub(super) fn unfinished(&self) -> Result<Vec<Act>> {
-        self.acts("WHERE state = 'intended' ORDER BY id", [])
-    }
-
-    /// What a run has done that is not undone, the newest first.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub(super) fn done_by(&self, run: i64) -> Result<Vec<Act>> {
-        self.acts("WHERE run = ?1 AND state = 'done' ORDER BY id DESC", [run])
-    }
-
-    fn acts(&self, which: &str, values: impl rusqlite::Params) -> Result<Vec<Act>> {
-        let mut query = self.database.prepare(&format!("SELECT {COLUMNS} FROM acts {which}"))?;
-        let rows = query.query_map(values, Act::read)?;
-        rows.collect::<rusqlite::Result<_>>().with_context(|| self.cannot_read())
     }
 
     /// True where the act of this key was done before.
@@ -196,13 +162,15 @@ impl Journal {
         query.exists([key]).with_context(|| self.cannot_read())
     }
 
-    /// The last run that did something which is not undone.
+    /// The last run that did something which was not undone, as far as it could be.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn last_run(&self) -> Result<Option<i64>> {
         let last = "SELECT max(runs.id) FROM runs JOIN acts ON acts.run = runs.id
-                    WHERE runs.undoes IS NULL AND acts.state = 'done' AND acts.kind IN ('move', 'copy', 'link', 'header')";
+                    WHERE runs.undoes IS NULL AND acts.state = 'done'
+                        AND acts.kind IN ('move', 'copy', 'link', 'header', 'tag')
+                        AND NOT EXISTS (SELECT 1 FROM runs AS undos WHERE undos.undoes = runs.id AND undos.ended NOT NULL)";
         self.database.query_row(last, [], |row| row.get(0)).with_context(|| self.cannot_read())
     }
 
@@ -284,36 +252,6 @@ impl Journal {
     fn cannot_read(&self) -> String {
         format!("cannot read the journal {}", self.path.display())
     }
-}
-
-fn conclude(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Result<()> {
-    let update = "UPDATE acts SET state = ?2, sha = ?3, status = ?4, detail = ?5 WHERE id = ?1";
-    transaction.prepare_cached(update)?.execute(params![act.id, act.state, act.sha, act.status, act.detail])?;
-    if act.state != State::Done {
-        return Ok(());
-    }
-    if matches!(act.kind, Kind::Back | Kind::Header) {
-        seen::see_own(transaction, act)?;
-    }
-    if let Some(key) = act.key {
-        let done = "INSERT INTO done VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-        transaction.prepare_cached(done)?.execute(params![key, act.id])?;
-    }
-    add(transaction, "mailsort_actions_total", act.kind.name(), 1.0)?;
-    match act.undoes {
-        None if act.last && !act.label.is_empty() => add(transaction, "mailsort_mails_total", &act.label, 1.0),
-        None => Ok(()),
-        Some(undone) => {
-            transaction.prepare_cached("UPDATE acts SET state = 'undone' WHERE id = ?1")?.execute([undone])?;
-            transaction.prepare_cached("DELETE FROM done WHERE act = ?1")?.execute([undone])?;
-            Ok(())
-        }
-    }
-}
-
-fn add(transaction: &Transaction<'_>, name: &str, label: &str, more: f64) -> rusqlite::Result<()> {
-    let add = "INSERT INTO counters VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = value + excluded.value";
-    transaction.prepare_cached(add)?.execute(params![name, label, more]).map(drop)
 }
 
 /// Seconds since 1970.

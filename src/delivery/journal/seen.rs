@@ -10,6 +10,7 @@ use rusqlite::{Transaction, params};
 
 use super::Journal;
 use super::act::Act;
+use super::place::stored;
 use crate::maildir::unique_name;
 
 /// Stands for a maildir that was watched before; no message has such a name.
@@ -19,11 +20,11 @@ const WATCHED: &[u8] = b"";
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn see_own(transaction: &Transaction<'_>, act: &Act) -> rusqlite::Result<()> {
+pub(super) fn see_own(transaction: &Transaction<'_>, root: &Path, act: &Act) -> rusqlite::Result<()> {
     let see = "INSERT INTO seen SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM seen WHERE maildir = ?1 AND name = ?3)
                ON CONFLICT DO NOTHING";
     let unique = unique_name(OsStr::from_bytes(&act.base));
-    transaction.prepare_cached(see)?.execute(params![Act::bytes(&act.folder), unique, WATCHED]).map(drop)
+    transaction.prepare_cached(see)?.execute(params![stored(root, &act.folder), unique, WATCHED]).map(drop)
 }
 
 impl Journal {
@@ -41,7 +42,7 @@ impl Journal {
     /// When the journal cannot be read.
     pub fn is_seen(&self, maildir: &Path, unique: &[u8]) -> Result<bool> {
         let mut query = self.database.prepare_cached("SELECT 1 FROM seen WHERE maildir = ?1 AND name = ?2")?;
-        query.exists(params![Act::bytes(maildir), unique]).with_context(|| self.cannot_read())
+        query.exists(params![stored(&self.root, maildir), unique]).with_context(|| self.cannot_read())
     }
 
     /// Remembers messages as looked at, and where `is_watched` that their maildir is watched.
@@ -54,11 +55,11 @@ impl Journal {
         messages: impl Iterator<Item = &'m [u8]>,
         is_watched: bool,
     ) -> Result<()> {
-        let cannot = self.cannot_write();
+        let (cannot, maildir) = (self.cannot_write(), stored(&self.root, maildir));
         let written = self.write(|transaction| {
             let mut add = transaction.prepare_cached("INSERT INTO seen VALUES (?1, ?2) ON CONFLICT DO NOTHING")?;
             for message in messages.chain(is_watched.then_some(WATCHED)) {
-                add.execute(params![Act::bytes(maildir), message])?;
+                add.execute(params![maildir, message])?;
             }
             Ok(())
         });
@@ -70,14 +71,14 @@ impl Journal {
     /// # Errors
     /// When it cannot be read or written.
     pub fn forget_all_but(&mut self, maildir: &Path, held: &HashSet<&[u8]>) -> Result<()> {
-        let cannot = self.cannot_write();
+        let (cannot, maildir) = (self.cannot_write(), stored(&self.root, maildir));
         let written = self.write(|transaction| {
             let mut query = transaction.prepare_cached("SELECT name FROM seen WHERE maildir = ?1")?;
-            let names = query.query_map([Act::bytes(maildir)], |row| row.get::<_, Vec<u8>>(0))?;
+            let names = query.query_map([&maildir], |row| row.get::<_, Vec<u8>>(0))?;
             let names: Vec<Vec<u8>> = names.collect::<rusqlite::Result<_>>()?;
             let mut forget = transaction.prepare_cached("DELETE FROM seen WHERE maildir = ?1 AND name = ?2")?;
             for name in names.iter().filter(|name| **name != WATCHED && !held.contains(&name[..])) {
-                forget.execute(params![Act::bytes(maildir), name])?;
+                forget.execute(params![maildir, name])?;
             }
             Ok(())
         });

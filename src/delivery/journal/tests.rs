@@ -7,19 +7,25 @@ use super::*;
 
 fn act(run: i64) -> Act {
     let source = Path::new(OsStr::from_bytes(b"/m\xff\n")).to_path_buf();
-    Act { run, label: "a".into(), score: 0.5, ..Act::new(Kind::Copy, source, b"1.\xfe".to_vec()) }
+    Act {
+        run,
+        label: "a".into(),
+        score: 0.5,
+        file: Some((1 << 63, 7)),
+        ..Act::new(Kind::Copy, source, b"1.\xfe".to_vec())
+    }
 }
 
 #[test]
 fn acts_come_back_as_they_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file:j?mode=memory");
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = Journal::open(&path, folder.path()).unwrap();
     let run = journal.begin(None).unwrap();
     let mut acts = [act(run), Act { key: Some([1; 32]), last: false, ..act(run) }];
     journal.intend(&mut acts).unwrap();
     drop(journal);
-    let mut journal = Journal::open(&path).unwrap();
+    let mut journal = Journal::open(&path, folder.path()).unwrap();
     assert_eq!(journal.unfinished().unwrap(), acts);
     assert!(!journal.is_done(&[1; 32]).unwrap());
     for act in &mut acts {
@@ -38,7 +44,7 @@ fn acts_come_back_as_they_went_in() {
 #[test]
 fn undoing_marks_what_was_undone() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(&folder.path().join("j")).unwrap();
+    let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
     let run = journal.begin(None).unwrap();
     let mut acts = [Act { key: Some([1; 32]), ..act(run) }];
     journal.intend(&mut acts).unwrap();
@@ -62,12 +68,111 @@ fn databases_of_others_are_refused() {
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE mine (x)").unwrap();
     drop(other);
-    let said = |path: &Path| format!("{:#}", Journal::open(path).err().unwrap());
+    let said = |path: &Path| format!("{:#}", Journal::open(path, folder.path()).err().unwrap());
     assert!(said(&path).contains("of another program"), "{}", said(&path));
     let path = folder.path().join("newer");
-    drop(Journal::open(&path).unwrap());
+    drop(Journal::open(&path, folder.path()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     assert!(said(&path).contains("made by a newer mailsort"), "{}", said(&path));
     assert!(said(folder.path()).contains("is no file"));
     assert!(Journal::open_to_read(&folder.path().join("gone")).is_err());
+}
+
+#[test]
+fn a_database_of_others_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE mine (x); INSERT INTO mine VALUES (1)").unwrap();
+    drop(other);
+    let before = std::fs::read(&path).unwrap();
+    assert!(Journal::open(&path, folder.path()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!folder.path().join("other.db-journal").exists());
+}
+
+/// A journal with one act that is done and one that is begun, of a mail outside of the tree.
+fn with_acts(root: &Path) -> (PathBuf, i64) {
+    let path = root.join("j");
+    let mut journal = Journal::open(&path, root).unwrap();
+    let run = journal.begin(None).unwrap();
+    let inside = |kind: Kind| Act {
+        folder: root.join("in"),
+        base: b"2.b".to_vec(),
+        source: root.to_path_buf(),
+        kind,
+        ..act(run)
+    };
+    let mut acts = [inside(Kind::Move), act(run), act(run)];
+    journal.intend(&mut acts).unwrap();
+    acts[1].state = State::Done;
+    journal.conclude(&acts[1..2]).unwrap();
+    (path, run)
+}
+
+#[test]
+fn a_journal_moves_with_its_tree_and_serves_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, moved) = (folder.path().join("a"), folder.path().join("b"));
+    std::fs::create_dir(&root).unwrap();
+    let (_, run) = with_acts(&root);
+    std::fs::rename(&root, &moved).unwrap();
+    let journal = Journal::open(&moved.join("j"), &moved).unwrap();
+    let unfinished = journal.unfinished().unwrap();
+    assert_eq!((&unfinished[0].folder, &unfinished[0].source), (&moved.join("in"), &moved));
+    assert_eq!((unfinished.len(), journal.done_by(run).unwrap().len()), (2, 1));
+    drop(journal);
+    // A copy knows that it is one while the other is there, and of no place outside when that is gone.
+    let copy = folder.path().join("c");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::copy(moved.join("j"), copy.join("j")).unwrap();
+    let said = format!("{:#}", Journal::open(&copy.join("j"), &copy).err().unwrap());
+    assert!(said.contains("it is of the tree") && said.contains("/b"), "{said}");
+    std::fs::remove_dir_all(&moved).unwrap();
+    let journal = Journal::open(&copy.join("j"), &copy).unwrap();
+    let unfinished = journal.unfinished().unwrap();
+    assert_eq!((unfinished.len(), &unfinished[0].folder), (1, &copy.join("in")));
+    assert_eq!(journal.done_by(run).unwrap(), []);
+}
+
+#[test]
+fn what_leads_elsewhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (column, value) in [("base", "/etc/passwd"), ("name", "../x"), ("folder", "../../x"), ("source", "a/../../b")] {
+        let root = folder.path().join(column);
+        std::fs::create_dir(&root).unwrap();
+        let (path, _) = with_acts(&root);
+        let database = Connection::open(&path).unwrap();
+        database.execute(&format!("UPDATE acts SET {column} = ?1"), [value.as_bytes()]).unwrap();
+        let said = format!("{:#}", Journal::open(&path, &root).unwrap().unfinished().unwrap_err());
+        assert!(said.contains("move it away"), "{said}");
+    }
+}
+
+#[test]
+fn a_run_in_vain_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
+    for state in [State::Failed, State::Gone, State::Forgotten, State::Done] {
+        let run = journal.begin(None).unwrap();
+        let mut acts = [act(run)];
+        journal.intend(&mut acts).unwrap();
+        acts[0].state = state;
+        journal.conclude(&acts).unwrap();
+        assert_eq!(journal.end(run, 0, 1).unwrap(), state == State::Done);
+    }
+    assert_eq!(journal.runs().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_concluded_twice_is_counted_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
+    let run = journal.begin(None).unwrap();
+    let mut acts = [act(run)];
+    journal.intend(&mut acts).unwrap();
+    acts[0].state = State::Done;
+    journal.conclude(&acts).unwrap();
+    journal.conclude(&acts).unwrap();
+    assert_eq!(journal.counters().unwrap().values().copied().collect::<Vec<_>>(), [1.0, 1.0]);
 }

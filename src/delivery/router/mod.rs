@@ -1,5 +1,7 @@
 //! Does with mails what rules say, exactly once.
 
+mod commands;
+mod dry_run;
 mod plan;
 mod settle;
 #[cfg(test)]
@@ -7,13 +9,15 @@ mod tests;
 mod undo;
 mod worker;
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::exec::Exec;
 use super::files::{self, Sha};
 use super::finder::Taken;
 use super::folder::Folder;
@@ -25,6 +29,7 @@ use crate::record::{Ranking, Verdict};
 use plan::Planner;
 use worker::{Details, Worker};
 
+pub use dry_run::DryRun;
 pub use settle::Settled;
 pub use undo::Undone;
 
@@ -75,6 +80,8 @@ pub struct Outcome {
     pub before: bool,
     /// Why something went wrong, or the mail has no verdict.
     pub error: Option<String>,
+    /// How long it took to do it.
+    pub taken: Duration,
 }
 
 /// Writes the tag of a verdict, by the label of one set. Inside is why there can be none.
@@ -93,6 +100,10 @@ pub struct Router {
     /// Where folders are.
     places: HashMap<Folder, PathBuf>,
     taken: Taken,
+    /// Messages with which something was begun that cannot be settled.
+    open: HashSet<(PathBuf, Vec<u8>)>,
+    /// How often in a row a command has failed.
+    failures: HashMap<Exec, u32>,
     /// The run in hand, once it has done something.
     run: Option<i64>,
 }
@@ -105,7 +116,8 @@ impl Router {
     pub fn new(journal: Journal, tree: Tree, rules: Rules, sets: Vec<String>, model: String) -> Result<Self> {
         let places = places(&rules, &tree)?;
         let worker = Worker::new(journal, tree);
-        Ok(Self { worker, rules, sets, model, places, taken: Taken::default(), run: None })
+        let (taken, open, failures) = Default::default();
+        Ok(Self { worker, rules, sets, model, places, taken, open, failures, run: None })
     }
 
     /// Refuses rules whose folders the tree cannot hold, before anything is loaded or made.
@@ -121,7 +133,10 @@ impl Router {
     /// # Errors
     /// When a maildir or the journal cannot be read or written.
     pub fn settle(&mut self) -> Result<Settled> {
-        self.worker.settle()
+        let settled = self.worker.settle()?;
+        let unfinished = self.worker.journal.unfinished()?;
+        self.open = unfinished.into_iter().map(|act| (act.source, act.name)).collect();
+        Ok(settled)
     }
 
     /// The journal.
@@ -135,7 +150,6 @@ impl Router {
     /// # Errors
     /// When the journal or the output cannot be written. What was done until then is done.
     pub fn route(&mut self, mails: &[Mail], tagger: &mut Tagger<'_>, stop: &dyn Fn() -> bool) -> Result<Vec<Outcome>> {
-        self.worker.finder.forget();
         let (mut outcomes, mut deeds) = (Vec::with_capacity(mails.len()), Vec::with_capacity(mails.len()));
         let mut planner = Planner {
             rules: &self.rules,
@@ -144,6 +158,7 @@ impl Router {
             root: self.worker.tree.root(),
             journal: Some(&self.worker.journal),
             taken: &mut self.taken,
+            open: &self.open,
         };
         for mail in mails {
             let planned = planner.plan(mail)?;
@@ -151,7 +166,7 @@ impl Router {
             outcomes.push(planned.outcome);
         }
         for (mail, outcome) in mails.iter().zip(&mut outcomes) {
-            self.note_before(mail, &mut outcome.acts);
+            self.note_file(mail, &mut outcome.acts);
         }
         let mut acts: Vec<Act> = outcomes.iter().flat_map(|outcome| outcome.acts.iter().cloned()).collect();
         if acts.is_empty() {
@@ -166,7 +181,9 @@ impl Router {
         let mut intended = acts.into_iter();
         for ((mail, outcome), deed) in mails.iter().zip(&mut outcomes).zip(&deeds) {
             outcome.acts = intended.by_ref().take(outcome.acts.len()).collect();
+            let started = Instant::now();
             self.act(mail, outcome, deed.as_ref(), tagger, stop)?;
+            outcome.taken = started.elapsed();
         }
         let acts: Vec<Act> = outcomes.iter().flat_map(|outcome| outcome.acts.iter().cloned()).collect();
         self.worker.conclude(&acts)?;
@@ -194,12 +211,15 @@ impl Router {
                 _ if !goes_on => act.state = State::Forgotten,
                 Kind::Exec if stop() => act.state = State::Forgotten,
                 Kind::Exec => self.exec(mail, outcome.by.as_ref(), deed, act, stop)?,
-                Kind::Tag => tag(mail, outcome.by.as_ref(), act, tagger)?,
+                Kind::Tag => commands::tag(mail, outcome.by.as_ref(), act, tagger)?,
                 _ => self.worker.act(act, details),
             }
             goes_on &= act.state == State::Done;
-            if act.state == State::Failed {
+            if matches!(act.state, State::Failed | State::Intended) {
                 outcome.error = act.detail.clone();
+            }
+            if act.state == State::Intended {
+                self.open.insert((act.source.clone(), act.name.clone()));
             }
         }
         Ok(())
@@ -221,95 +241,44 @@ impl Router {
         rankings.filter_map(field).collect()
     }
 
-    /// Notes what a message is before it is written anew, for an undo.
-    fn note_before(&mut self, mail: &Mail, acts: &mut [Act]) {
-        if let Home::Message { listed, .. } = &mail.home {
-            for act in acts.iter_mut().filter(|act| act.kind == Kind::Header) {
-                let opened = worker::open(&mut self.worker.finder, act, listed);
-                act.sha_before = opened.ok().flatten().and_then(|file| files::sha_of(file).ok());
-            }
+    /// Notes which file a message is, and its bytes where it is written anew, for an undo.
+    fn note_file(&mut self, mail: &Mail, acts: &mut [Act]) {
+        let (Home::Message { listed, .. }, Some(first)) = (&mail.home, acts.first()) else { return };
+        let Ok(Some(file)) = worker::open(&mut self.worker.finder, first, listed) else { return };
+        let id = file.metadata().map(|found| (found.dev(), found.ino())).ok();
+        let is_rewritten = acts.iter().any(|act| act.kind == Kind::Header);
+        let sha = if is_rewritten { files::sha_of(file).ok() } else { None };
+        for act in acts {
+            act.file = id;
+            act.sha_before = sha.filter(|_| act.kind == Kind::Header);
         }
     }
 
-    /// Runs the command of a deed. What came of it is written down at once, for it cannot be seen.
-    fn exec(
-        &mut self,
-        mail: &Mail,
-        by: Option<&By>,
-        deed: Option<&Deed>,
-        act: &mut Act,
-        stop: &dyn Fn() -> bool,
-    ) -> Result<()> {
-        let opened = match &mail.home {
-            Home::Message { listed, .. } => worker::open(&mut self.worker.finder, act, listed),
-            Home::Mailbox { bytes, .. } => in_file(bytes).map(Some),
-        };
-        match (opened, deed.and_then(|deed| deed.exec.as_ref())) {
-            (Ok(Some(file)), Some(exec)) => {
-                let ended = exec.run(&file, &self.variables(mail, by), stop);
-                act.status = ended.status;
-                act.state = if ended.failure.is_none() { State::Done } else { State::Failed };
-                act.detail = ended.failure.map(|failure| format!("the command {:?}: {failure}", exec.name()));
-            }
-            (Ok(_), _) => act.state = State::Gone,
-            (Err(error), _) => (act.state, act.detail) = (State::Failed, Some(error.to_string())),
-        }
-        self.worker.journal.conclude(std::slice::from_ref(act))
-    }
-
-    /// What a command is told.
-    fn variables(&self, mail: &Mail, by: Option<&By>) -> Vec<(&'static str, String)> {
-        let Verdict { origin, envelope, .. } = &mail.verdict;
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![
-            ("MAILSORT_LABEL", by.map_or(String::new(), |by| by.label.to_string())),
-            ("MAILSORT_SCORE", by.map_or(String::new(), |by| format!("{:.4}", by.score))),
-            ("MAILSORT_MODEL", self.model.clone()),
-            ("MAILSORT_SET", by.and_then(|by| self.sets.get(by.set)).cloned().unwrap_or_default()),
-            ("MAILSORT_ID", text(&envelope.id)),
-            ("MAILSORT_SUBJECT", text(&envelope.subject)),
-            ("MAILSORT_FROM", text(&envelope.from)),
-            ("MAILSORT_SOURCE", origin.source.to_string()),
-            ("MAILSORT_INDEX", origin.index.to_string()),
-        ]
-    }
-
-    /// Ends the run, if it has done anything, and adds its figures to those of all runs. Returns its number.
+    /// Ends the run, of which so many mails were unsure and had errors, and adds `more` to the figures of all runs, or sets
+    /// them. Returns its number, if it has done anything.
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn end(&mut self, unsure: u64, errors: u64, set: &Counters) -> Result<Option<i64>> {
-        let name = |name: &str| (name.to_string(), String::new());
-        let more = [(name("mailsort_unsure_total"), unsure as f64), (name("mailsort_errors_total"), errors as f64)];
-        self.worker.journal.count(&more.into(), set)?;
+    pub fn end(&mut self, (unsure, errors): (u64, u64), more: &Counters, set: &Counters) -> Result<Option<i64>> {
+        self.worker.journal.count(more, set)?;
         if let Some(run) = self.run {
-            self.worker.journal.end(run, unsure, errors)?;
+            if !self.worker.journal.end(run, unsure, errors)? {
+                self.run = None;
+            }
         }
         Ok(self.run.take())
     }
 
-    /// Goes on with a run that [`Router::end`] has ended.
-    pub fn go_on(&mut self, run: i64) {
-        self.run = Some(run);
+    /// Goes on with a run that [`Router::end`] has ended, unless it was undone since.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn go_on(&mut self, run: i64) -> Result<()> {
+        if !self.worker.journal.is_undone(run)? {
+            self.run = Some(run);
+        }
+        Ok(())
     }
-}
-
-/// Puts the tag of a mail.
-fn tag(mail: &Mail, by: Option<&By>, act: &mut Act, tagger: &mut Tagger<'_>) -> Result<()> {
-    let tagged = match by {
-        Some(by) => tagger(&mail.verdict, by).context("cannot write the output")?,
-        None => Err("it has no label".into()),
-    };
-    act.state = if tagged.is_ok() { State::Done } else { State::Failed };
-    act.detail = tagged.err();
-    Ok(())
-}
-
-/// A mail as a file that nobody else can open.
-fn in_file(bytes: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(bytes)?;
-    Ok(file)
 }
 
 /// Where the folders of the rules are.
@@ -321,36 +290,4 @@ fn places(rules: &Rules, tree: &Tree) -> Result<HashMap<Folder, PathBuf>> {
         }
     }
     Ok(places)
-}
-
-/// Says what would be done, without a journal where there is none yet.
-pub struct DryRun {
-    rules: Rules,
-    sets: Vec<String>,
-    places: HashMap<Folder, PathBuf>,
-    root: PathBuf,
-    journal: Option<Journal>,
-    taken: Taken,
-}
-
-impl DryRun {
-    /// Puts together what planning needs.
-    ///
-    /// # Errors
-    /// When the tree cannot hold a folder of the rules; the message names the rule.
-    pub fn new(journal: Option<Journal>, tree: &Tree, rules: Rules, sets: Vec<String>) -> Result<Self> {
-        let places = places(&rules, tree)?;
-        Ok(Self { rules, sets, places, root: tree.root().to_path_buf(), journal, taken: Taken::default() })
-    }
-
-    /// What would come of a mail.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub fn plan(&mut self, mail: &Mail) -> Result<Outcome> {
-        let root: &Path = &self.root;
-        let (rules, sets, places) = (&self.rules, &self.sets, &self.places);
-        let journal = self.journal.as_ref();
-        Planner { rules, sets, places, root, journal, taken: &mut self.taken }.plan(mail).map(|planned| planned.outcome)
-    }
 }

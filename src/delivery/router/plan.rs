@@ -1,6 +1,6 @@
 //! What is to be done with a mail, before anything is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,6 @@ use anyhow::Result;
 use sha2::{Digest, Sha256};
 
 use super::{Home, Mail, Outcome};
-use crate::delivery::exec::{Exec, Words};
 use crate::delivery::files::Sha;
 use crate::delivery::finder::Taken;
 use crate::delivery::folder::Folder;
@@ -29,6 +28,8 @@ pub(super) struct Planner<'p> {
     pub(super) root: &'p Path,
     pub(super) journal: Option<&'p Journal>,
     pub(super) taken: &'p mut Taken,
+    /// Messages with which something was begun that could not be settled.
+    pub(super) open: &'p HashSet<(PathBuf, Vec<u8>)>,
 }
 
 /// A plan and what it follows.
@@ -59,16 +60,17 @@ impl<'p> Planner<'p> {
     }
 
     fn steps(&mut self, mail: &Mail, deed: &Deed, outcome: &mut Outcome) -> Result<()> {
-        if matches!(mail.home, Home::Mailbox { truncated: true, .. }) {
-            outcome.error = Some("it is too long to be taken out of a mailbox".into());
+        if let Some(why) = self.refused(mail) {
+            outcome.error = Some(why.into());
             return Ok(());
         }
         // What is unsure is no mail of the label that comes nearest.
         let by = outcome.by.as_ref().filter(|_| !outcome.unsure);
         let mut acts = Vec::new();
         let mut before = false;
-        if let Some(exec) = &deed.exec {
-            let key = self.key(mail, by, &command(exec));
+        if deed.exec.is_some() {
+            // By its label alone: who mends the command does not want it to run for all mail again.
+            let key = self.key(mail, by, &[Kind::Exec.name().to_string()]);
             self.add(Act { key: Some(key), ..act(Kind::Exec, mail) }, Some(key), &mut acts, &mut before)?;
         }
         if let Some(filing) = &deed.filing
@@ -86,6 +88,21 @@ impl<'p> Planner<'p> {
         outcome.before = before && acts.is_empty();
         outcome.acts = acts;
         Ok(())
+    }
+
+    /// Why nothing can be done with a mail, if that is so.
+    fn refused(&self, mail: &Mail) -> Option<&'static str> {
+        match &mail.home {
+            Home::Mailbox { truncated: true, .. } => Some("it is too long to be taken out of a mailbox"),
+            Home::Mailbox { .. } => None,
+            Home::Message { maildir, listed } => match Name::new(listed.file_name().unwrap_or_default()).unique {
+                b"" => Some("its file has no name but flags, by which it could not be found again"),
+                unique if self.open.contains(&(maildir.clone(), unique.to_vec())) => {
+                    Some("what a stopped run has begun with it is not settled")
+                }
+                _ => None,
+            },
+        }
     }
 
     /// Adds what was not done before, which the journal would know by `key`.
@@ -119,7 +136,7 @@ impl<'p> Planner<'p> {
             None => PathBuf::new(),
         };
         let action = filing.action.name().to_string();
-        let name = filing.folder.as_ref().map(|folder| format!("{folder:?}")).unwrap_or_default();
+        let name = filing.folder.as_ref().map(Folder::name).unwrap_or_default();
         match kind {
             // It is another message from then on, of another length, and known as that.
             Kind::Header => {
@@ -179,7 +196,7 @@ impl<'p> Planner<'p> {
     }
 
     fn key_of(&self, whose: Vec<Vec<u8>>, by: Option<&By>, what: &[String]) -> Sha {
-        let set = by.and_then(|by| self.sets.get(by.set)).map_or("", String::as_str);
+        let set = by.filter(|_| self.sets.len() > 1).and_then(|by| self.sets.get(by.set)).map_or("", String::as_str);
         let label = by.map_or("", |by| &by.label);
         let words = [set, label].into_iter().chain(what.iter().map(String::as_str)).map(str::as_bytes);
         let mut key = Sha256::new();
@@ -199,13 +216,4 @@ fn act(kind: Kind, mail: &Mail) -> Act {
         }
         Home::Mailbox { mailbox, .. } => Act::new(kind, mailbox.clone(), Vec::new()),
     }
-}
-
-/// What tells a command from others.
-fn command(exec: &Exec) -> Vec<String> {
-    let (how, words) = match exec.words() {
-        Words::Program(words) => ("exec", words.clone()),
-        Words::Shell(line) => ("shell", vec![line.clone()]),
-    };
-    std::iter::once(how.to_string()).chain(words).collect()
 }

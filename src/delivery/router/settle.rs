@@ -1,22 +1,27 @@
 //! What a stopped run has left: by what is at the source and at the destination, it is done or it is not.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::worker::{Worker, tmp};
 use crate::delivery::files;
 use crate::delivery::journal::{Act, Kind, State};
+use crate::maildir::unique_name;
 
 /// What was found out about acts of which nobody knew the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// They had been done.
     pub done: u64,
     /// They had not, and are decided anew.
     pub forgotten: u64,
+    /// Those of which that cannot be found out, and why. Their mails are left alone until it can.
+    pub left: Vec<String>,
 }
 
 impl Worker {
@@ -25,12 +30,19 @@ impl Worker {
         let mut acts = self.journal.unfinished()?;
         let mut settled = Settled::default();
         for act in &mut acts {
-            act.state = self.state_of(act).with_context(|| format!("cannot look into {}", act.folder.display()))?;
-            match act.state {
-                State::Done => settled.done += 1,
-                _ => settled.forgotten += 1,
+            match self.check(&act.folder).and_then(|()| self.state_of(act)) {
+                Ok(State::Done) => (act.state, settled.done) = (State::Done, settled.done + 1),
+                Ok(state) => (act.state, settled.forgotten) = (state, settled.forgotten + 1),
+                Err(error) => {
+                    let name = String::from_utf8_lossy(&act.name).into_owned();
+                    settled.left.push(format!(
+                        "{name} in {}: what a stopped run has left cannot be settled: {error}",
+                        act.source.display()
+                    ));
+                }
             }
         }
+        acts.retain(|act| act.state != State::Intended);
         self.conclude(&acts)?;
         self.finder.forget();
         Ok(settled)
@@ -40,7 +52,7 @@ impl Worker {
         match act.kind {
             Kind::Move | Kind::Back => self.state_of_move(act),
             Kind::Header => self.state_of_rewriting(act),
-            Kind::Copy | Kind::Link => match self.finder.find(&act.folder, &act.base)? {
+            Kind::Copy | Kind::Link => match self.written(act)? {
                 Some(copy) => {
                     if act.kind == Kind::Copy {
                         act.sha = Some(files::sha(&copy)?);
@@ -49,7 +61,7 @@ impl Worker {
                 }
                 None => clear_tmp(act),
             },
-            Kind::Remove => Ok(match self.finder.find(&act.source, &act.name)? {
+            Kind::Remove => Ok(match self.source(act)? {
                 Some(_) => State::Forgotten,
                 None => State::Done,
             }),
@@ -58,10 +70,18 @@ impl Worker {
         }
     }
 
+    /// The message where it was.
+    fn source(&mut self, act: &Act) -> io::Result<Option<PathBuf>> {
+        self.finder.file(&act.source, unique_name(OsStr::from_bytes(&act.name)), act.file)
+    }
+
+    /// The message where it goes, whatever file it is.
+    fn written(&mut self, act: &Act) -> io::Result<Option<PathBuf>> {
+        self.finder.file(&act.folder, unique_name(OsStr::from_bytes(&act.base)), None)
+    }
+
     fn state_of_move(&mut self, act: &Act) -> io::Result<State> {
-        let source = self.finder.find(&act.source, &act.name)?;
-        let moved = self.finder.find(&act.folder, &act.base)?;
-        match (source, moved) {
+        match (self.source(act)?, self.written(act)?) {
             (None, Some(_)) => Ok(State::Done),
             (None, None) => clear_tmp(act).map(|_| State::Gone),
             (Some(_), None) => clear_tmp(act),
@@ -77,8 +97,8 @@ impl Worker {
 
     /// A message that was written anew has its name once it is whole.
     fn state_of_rewriting(&mut self, act: &mut Act) -> io::Result<State> {
-        let source = self.finder.find(&act.source, &act.name)?;
-        let Some(written) = self.finder.find(&act.folder, &act.base)? else {
+        let source = self.source(act)?;
+        let Some(written) = self.written(act)? else {
             return clear_tmp(act).map(|state| if source.is_none() { State::Gone } else { state });
         };
         let sha = files::sha(&written)?;

@@ -4,16 +4,18 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::delivery::journal::FileId;
 
 /// A source and a destination, a journal, and one act whose end nobody knows.
 struct Stopped {
     folder: tempfile::TempDir,
     kind: Kind,
+    file: Option<FileId>,
 }
 
 impl Stopped {
     fn new(kind: Kind, files: &[(&str, &str)]) -> Self {
-        let stopped = Self { folder: tempfile::tempdir().unwrap(), kind };
+        let stopped = Self { folder: tempfile::tempdir().unwrap(), kind, file: None };
         for maildir in ["a", "b"] {
             for own in ["cur", "new", "tmp"] {
                 fs::create_dir_all(stopped.folder.path().join(maildir).join(own)).unwrap();
@@ -27,18 +29,22 @@ impl Stopped {
 
     fn worker(&self) -> Worker {
         let root = self.folder.path();
-        let journal = Journal::open(&root.join("journal")).unwrap();
+        let journal = Journal::open(&root.join("journal"), root).unwrap();
         Worker::new(journal, Tree::new(root, None).unwrap())
+    }
+
+    fn act(&self, run: i64) -> Act {
+        let at = |name: &str| self.folder.path().join(name);
+        let new = Act::new(self.kind, at("a"), b"1.x".to_vec());
+        let (key, file) = (Some([7; 32]), self.file);
+        Act { run, folder: at("b"), base: b"1.x,S=3".to_vec(), key, file, label: "l".into(), ..new }
     }
 
     /// Settles it: what came of it, and the files that are there then.
     fn settled(&self) -> (State, Vec<String>) {
         let mut worker = self.worker();
         let run = worker.journal.begin(None).unwrap();
-        let at = |name: &str| self.folder.path().join(name);
-        let new = Act::new(self.kind, at("a"), b"1.x".to_vec());
-        let act = Act { run, folder: at("b"), base: b"1.x,S=3".to_vec(), key: Some([7; 32]), label: "l".into(), ..new };
-        worker.journal.intend(&mut [act]).unwrap();
+        worker.journal.intend(&mut [self.act(run)]).unwrap();
         // Another process does it.
         drop(worker);
         let mut worker = self.worker();
@@ -48,11 +54,11 @@ impl Stopped {
         assert_eq!(worker.settle().unwrap(), Settled::default(), "a second time there is nothing");
         let state = worker.journal.runs().unwrap()[0].acts.keys().next().map(|(_, state)| state.to_string()).unwrap();
         let states = [State::Done, State::Forgotten, State::Gone];
-        (states.into_iter().find(|known| known.name() == state).unwrap(), files(self.folder.path()))
+        (states.into_iter().find(|known| known.name() == state).unwrap(), found(self.folder.path()))
     }
 }
 
-fn files(root: &Path) -> Vec<String> {
+fn found(root: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for maildir in ["a", "b"] {
         for own in ["cur", "new", "tmp"] {
@@ -90,6 +96,35 @@ fn one_file_with_two_names_is_moved_to_the_end() {
     let at = |name: &str| stopped.folder.path().join(name);
     fs::hard_link(at("a/new/1.x"), at("b/new/1.x,S=3")).unwrap();
     assert_eq!(stopped.settled(), (State::Done, vec!["b/new/1.x,S=3".into()]));
+}
+
+#[test]
+fn another_message_of_the_same_name_is_left_alone() {
+    // The rename was done, and what still has the name is another message, of the same bytes.
+    let mut stopped = Stopped::new(Kind::Move, &[("a/new/1.x", "1"), ("a/cur/1.x:2,S", "1")]);
+    let at = |stopped: &Stopped, name: &str| stopped.folder.path().join(name);
+    stopped.file = Some(files::id(&at(&stopped, "a/new/1.x")).unwrap());
+    fs::rename(at(&stopped, "a/new/1.x"), at(&stopped, "b/new/1.x,S=3")).unwrap();
+    assert_eq!(stopped.settled(), (State::Done, vec!["a/cur/1.x:2,S".into(), "b/new/1.x,S=3".into()]));
+    // Nothing was done, and both are there.
+    let mut stopped = Stopped::new(Kind::Move, &[("a/new/1.x", "1"), ("a/cur/1.x:2,S", "1")]);
+    stopped.file = Some(files::id(&at(&stopped, "a/new/1.x")).unwrap());
+    assert_eq!(stopped.settled(), (State::Forgotten, vec!["a/cur/1.x:2,S".into(), "a/new/1.x".into()]));
+}
+
+#[test]
+fn what_is_deleted_meanwhile_is_not_taken_for_its_twin() {
+    let mut stopped = Stopped::new(Kind::Move, &[("a/new/1.x", "1"), ("a/cur/1.x:2,S", "twin")]);
+    let new = stopped.folder.path().join("a/new/1.x");
+    stopped.file = Some(files::id(&new).unwrap());
+    let mut act = stopped.act(1);
+    fs::remove_file(&new).unwrap();
+    stopped.worker().act(&mut act, Details { listed: Some(&new), ..Details::default() });
+    assert_eq!((act.state, files_of(&stopped)), (State::Gone, vec!["a/cur/1.x:2,S".into()]));
+}
+
+fn files_of(stopped: &Stopped) -> Vec<String> {
+    found(stopped.folder.path())
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Puts back what a run has done, the newest first.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::worker::{Details, Worker};
 use crate::delivery::files::{self, Sha};
 use crate::delivery::finder::Taken;
 use crate::delivery::journal::{Act, Kind, State};
-use crate::delivery::unique;
+use crate::delivery::{mailbox, unique};
 use crate::maildir::Name;
 
 /// So many acts are undone together.
@@ -30,8 +31,10 @@ pub struct Undone {
     pub removed: u64,
     /// Mails that are no longer where they were put.
     pub gone: u64,
-    /// What cannot be undone, by kind.
-    pub left: Vec<(&'static str, u64)>,
+    /// Tags that were forgotten, so that they are written again.
+    pub tags: u64,
+    /// Commands, which cannot be undone.
+    pub left: u64,
     /// What was kept and why, and what failed.
     pub kept: Vec<String>,
     /// True when it was stopped before its end.
@@ -51,13 +54,15 @@ impl Router {
         stop: &dyn Fn() -> bool,
     ) -> Result<Undone> {
         let acts = self.worker.journal.done_by(run)?;
-        let (files, left): (Vec<Act>, Vec<Act>) =
-            acts.into_iter().partition(|act| matches!(act.kind, Kind::Move | Kind::Copy | Kind::Link | Kind::Header));
-        let mut undone = Undone { left: counted(&left), ..Undone::default() };
-        if files.is_empty() {
+        let (acts, left): (Vec<Act>, Vec<Act>) = acts.into_iter().partition(|act| act.kind != Kind::Exec);
+        let mut undone = Undone { left: left.len() as u64, ..Undone::default() };
+        if acts.is_empty() {
             return Ok(undone);
         }
         undone.run = self.worker.journal.begin(Some(run))?;
+        let (tags, files): (Vec<Act>, Vec<Act>) = acts.into_iter().partition(|act| act.kind == Kind::Tag);
+        self.worker.journal.forget(&tags)?;
+        undone.tags = tags.len() as u64;
         let mut undoing = Undoing {
             worker: &mut self.worker,
             taken: Taken::default(),
@@ -67,19 +72,13 @@ impl Router {
         for piece in files.chunks(PIECE) {
             if stop() {
                 undoing.undone.stopped = true;
-                break;
+                return Ok(undone);
             }
             undoing.piece(piece)?;
         }
-        let failed = undone.kept.len() as u64;
-        self.worker.journal.end(undone.run, 0, failed)?;
+        self.worker.journal.end(undone.run, 0, undone.kept.len() as u64)?;
         Ok(undone)
     }
-}
-
-fn counted(acts: &[Act]) -> Vec<(&'static str, u64)> {
-    let kinds: BTreeSet<Kind> = acts.iter().map(|act| act.kind).collect();
-    kinds.into_iter().map(|kind| (kind.name(), acts.iter().filter(|act| act.kind == kind).count() as u64)).collect()
 }
 
 /// The hashes of the mails of mailboxes, each read once.
@@ -89,9 +88,9 @@ struct Mailboxes<'m> {
 }
 
 impl Mailboxes<'_> {
-    fn holds(&mut self, mailbox: &Path, sha: &Sha) -> bool {
+    fn holds(&mut self, mailbox: &Path, copy: &Path) -> io::Result<bool> {
         let hashes = self.known.entry(mailbox.to_path_buf()).or_insert_with(|| (self.originals)(mailbox));
-        hashes.contains(sha)
+        Ok(hashes.contains(&mailbox::identity(&fs::read(copy)?)))
     }
 }
 
@@ -104,25 +103,29 @@ struct Undoing<'u> {
 
 impl Undoing<'_> {
     fn piece(&mut self, piece: &[Act]) -> Result<()> {
-        let mut acts = Vec::new();
+        let mut acts = Vec::with_capacity(piece.len());
         for done in piece {
-            match done.kind {
-                Kind::Move => acts.push(self.back(Kind::Back, done)),
-                Kind::Header => acts.push(Act { sha: done.sha_before, ..self.back(Kind::Header, done) }),
-                _ => match self.keeps(done) {
-                    Ok(None) => acts.push(self.undoing(Kind::Remove, done)),
-                    Ok(Some("")) => self.undone.gone += 1,
-                    Ok(Some(why)) => self.keep(done, why),
-                    Err(error) => self.keep(done, &error.to_string()),
-                },
-            }
+            acts.push(match done.kind {
+                Kind::Move => self.back(Kind::Back, done)?,
+                Kind::Header => Act { sha: done.sha_before, ..self.back(Kind::Header, done)? },
+                _ => self.undoing(Kind::Remove, done),
+            });
         }
         self.worker.journal.intend(&mut acts)?;
-        for act in &mut acts {
-            self.worker.act(act, Details::default());
+        for (act, done) in acts.iter_mut().zip(piece) {
+            match act.kind {
+                // Looked at now and not before: mail programs are at work meanwhile.
+                Kind::Remove => match self.keeps(done) {
+                    Ok(Keeps::Nothing) => self.worker.act(act, Details::default()),
+                    Ok(Keeps::Gone) => act.state = State::Gone,
+                    Ok(Keeps::For(why)) => (act.state, act.detail) = (State::Failed, Some(why.into())),
+                    Err(error) => (act.state, act.detail) = (State::Failed, Some(error.to_string())),
+                },
+                _ => self.worker.act(act, Details::default()),
+            }
             match (act.state, act.kind) {
-                (State::Done, Kind::Back | Kind::Header) => self.undone.back += 1,
-                (State::Done, _) => self.undone.removed += 1,
+                (State::Done, Kind::Remove) => self.undone.removed += 1,
+                (State::Done, _) => self.undone.back += 1,
                 (State::Gone, _) => self.undone.gone += 1,
                 _ => {
                     let why = act.detail.clone().unwrap_or_default();
@@ -133,40 +136,51 @@ impl Undoing<'_> {
         self.worker.conclude(&acts)
     }
 
-    fn keep(&mut self, done: &Act, why: &str) {
-        self.undone.kept.push(format!("{} in {}: {why}", name(&done.base), done.folder.display()));
-    }
-
     fn undoing(&self, kind: Kind, done: &Act) -> Act {
         let new = Act::new(kind, done.folder.clone(), done.base.clone());
         Act { run: self.undone.run, label: done.label.clone(), undoes: Some(done.id), ..new }
     }
 
-    fn back(&mut self, kind: Kind, done: &Act) -> Act {
+    fn back(&mut self, kind: Kind, done: &Act) -> Result<Act> {
         let unique = if self.taken.take(&done.source, &done.name) { done.name.clone() } else { unique::name() };
         let base = [unique, Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere()].concat();
-        Act { folder: done.source.clone(), base, ..self.undoing(kind, done) }
+        // Where it cannot be found now it is looked for again, by its name.
+        let found = self.worker.finder.find(&done.folder, &done.base).ok().flatten();
+        let file = found.and_then(|path| files::id(&path).ok());
+        Ok(Act { folder: done.source.clone(), base, file, ..self.undoing(kind, done) })
     }
 
-    /// Why a copy or link is kept, if it is; nothing is said of one that is gone.
-    fn keeps(&mut self, done: &Act) -> io::Result<Option<&'static str>> {
+    /// What keeps a copy or link from being taken away.
+    fn keeps(&mut self, done: &Act) -> io::Result<Keeps> {
         let finder = &mut self.worker.finder;
-        let Some(copy) = finder.find(&done.folder, &done.base)? else {
-            return Ok(Some(""));
+        let Some(copy) = finder.find_now(&done.folder, &done.base)? else {
+            return Ok(Keeps::Gone);
         };
         if done.name.is_empty() {
             let sha = files::sha(&copy)?;
             return Ok(match done.sha {
-                Some(written) if written != sha => Some("it was changed, so it is kept"),
-                _ if !self.mailboxes.holds(&done.source, &sha) => Some("the mailbox does not hold it, so it is kept"),
-                _ => None,
+                Some(written) if written != sha => Keeps::For("it was changed, so it is kept"),
+                _ if !self.mailboxes.holds(&done.source, &copy)? => {
+                    Keeps::For("the mailbox does not hold it, so it is kept")
+                }
+                _ => Keeps::Nothing,
             });
         }
-        let Some(original) = finder.find(&done.source, &done.name)? else {
-            return Ok(Some("the mail that it was made of is no longer there, so it is kept"));
+        let Some(original) = finder.find_now(&done.source, &done.name)? else {
+            return Ok(Keeps::For("the mail that it was made of is no longer there, so it is kept"));
         };
-        Ok((!files::are_same(&original, &copy)?).then_some("it was changed, so it is kept"))
+        Ok(match files::are_same(&original, &copy)? {
+            true => Keeps::Nothing,
+            false => Keeps::For("it was changed, so it is kept"),
+        })
     }
+}
+
+enum Keeps {
+    Nothing,
+    For(&'static str),
+    /// It is gone already.
+    Gone,
 }
 
 fn name(unique: &[u8]) -> String {

@@ -13,12 +13,14 @@ use sha2::{Digest, Sha256};
 use crate::delivery::files::{self, Content, Sha};
 use crate::delivery::finder::Finder;
 use crate::delivery::header::{self, Field};
-use crate::delivery::journal::{Act, Journal, Kind, State};
+use crate::delivery::journal::{Act, FileId, Journal, Kind, State};
+use crate::delivery::mailbox;
 use crate::delivery::tree::Tree;
 use crate::maildir::Name;
 
 /// How often a message is looked for that is renamed again and again.
 const TRIES: usize = 20;
+const RESTLESS: &str = "it is renamed all the time";
 
 /// A longer message gets no header: all of it is held while it is written.
 const LONGEST_MARKED: u64 = 256 << 20;
@@ -30,6 +32,8 @@ pub(super) struct Worker {
     pub(super) finder: Finder,
     /// Folders in which names have changed.
     touched: BTreeSet<PathBuf>,
+    /// Folders of the tree that are on the disk.
+    synced: BTreeSet<PathBuf>,
 }
 
 /// What an act needs to know beside the journal.
@@ -47,25 +51,40 @@ pub(super) struct Details<'d> {
 
 impl Worker {
     pub(super) fn new(journal: Journal, tree: Tree) -> Self {
-        Self { journal, tree, finder: Finder::default(), touched: BTreeSet::new() }
+        Self { journal, tree, finder: Finder::default(), touched: BTreeSet::new(), synced: BTreeSet::new() }
     }
 
-    /// Does an act that is about files, and notes what came of it.
+    /// Does an act that is about files, and notes what came of it. What is neither done nor as it was before stays intended,
+    /// for the next run to settle.
     pub(super) fn act(&mut self, act: &mut Act, details: Details<'_>) {
-        let done = match act.kind {
+        let done = self.check(&act.folder).and_then(|()| match act.kind {
             Kind::Copy if details.bytes.is_some() => self.write(act, details),
-            Kind::Remove => self.remove(act),
-            _ => self.transfer(act, details),
-        };
+            Kind::Remove => self.with_message(act, None, |_, _, found| fs::remove_file(found).map(|()| State::Done)),
+            _ => self.with_message(act, details.listed, |worker, act, from| worker.transfer(act, from, details)),
+        });
         act.state = done.unwrap_or_else(|error| {
-            act.detail = Some(why(&error, act.kind));
+            act.detail = Some(why(&error, act));
             State::Failed
         });
     }
 
-    /// Moves, copies or links a message of a maildir, wherever it is now.
-    fn transfer(&mut self, act: &mut Act, details: Details<'_>) -> io::Result<State> {
-        let mut path = match details.listed {
+    /// Refuses a folder of the tree that somebody has made a link out of it.
+    pub(super) fn check(&self, folder: &Path) -> io::Result<()> {
+        if folder.starts_with(self.tree.root()) {
+            self.tree.check_maildir(folder).map_err(io::Error::other)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Does something with the message of an act, wherever it is now: at `listed`, or where it was renamed to.
+    fn with_message(
+        &mut self,
+        act: &mut Act,
+        listed: Option<&Path>,
+        mut attempt: impl FnMut(&mut Self, &mut Act, &Path) -> io::Result<State>,
+    ) -> io::Result<State> {
+        let mut path = match listed {
             Some(listed) => Some(listed.to_path_buf()),
             None => self.finder.find(&act.source, &act.name)?,
         };
@@ -73,76 +92,102 @@ impl Worker {
             let Some(from) = path else {
                 return Ok(State::Gone);
             };
-            let to = act.folder.join(destination(&from, &act.base, details.seen));
-            match self.transfer_from(&from, &to, act, details) {
-                Ok(()) => {
-                    self.touched.extend(from.parent().into_iter().chain(to.parent()).map(Path::to_path_buf));
-                    return Ok(State::Done);
+            match attempt(self, act, &from) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => path = again(&mut self.finder, act, &from)?,
+                done => {
+                    self.touched.extend(from.parent().map(Path::to_path_buf));
+                    return done;
                 }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) if from.symlink_metadata().is_ok() => {
-                    // It is there, so its folder is not.
-                    self.tree.make(&act.folder).map_err(io::Error::other)?;
-                    path = Some(from);
-                }
-                Err(_) => path = self.finder.again(&act.source, &act.name, &from)?,
             }
         }
-        Err(io::Error::other("it is renamed all the time"))
+        Err(io::Error::other(RESTLESS))
     }
 
-    fn transfer_from(&mut self, from: &Path, to: &Path, act: &mut Act, details: Details<'_>) -> io::Result<()> {
+    /// Moves, copies, links or rewrites the message at `from`.
+    fn transfer(&mut self, act: &mut Act, from: &Path, details: Details<'_>) -> io::Result<State> {
         if !from.symlink_metadata()?.is_file() {
             return Err(io::Error::other("it is a link or a folder and no message"));
         }
+        let to = act.folder.join(destination(from, &act.base, details.seen));
+        self.touched.extend(to.parent().map(Path::to_path_buf));
+        match self.transfer_to(act, from, &to, details) {
+            // It is there, so its folder is not.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && from.symlink_metadata().is_ok() => {
+                self.tree.make(&act.folder).map_err(io::Error::other)?;
+                self.transfer_to(act, from, &to, details)
+            }
+            done => done,
+        }
+    }
+
+    fn transfer_to(&mut self, act: &mut Act, from: &Path, to: &Path, details: Details<'_>) -> io::Result<State> {
         match act.kind {
             Kind::Copy => act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?),
             Kind::Link => fs::hard_link(from, to)?,
             Kind::Header => {
+                let file = files::id(from)?;
                 act.sha = Some(rewrite(from, to, act, details.fields)?);
-                self.leave(from, to, act, details.seen)?;
+                return self.leave(act, (from, file), to, details.seen);
             }
             _ => match files::rename(from, to) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     // It is there, on the disk and under its name, before it goes here.
+                    let file = files::id(from)?;
                     act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?);
-                    self.leave(from, to, act, details.seen)?;
+                    return self.leave(act, (from, file), to, details.seen);
                 }
                 renamed => renamed?,
             },
         }
-        Ok(())
+        Ok(State::Done)
     }
 
-    /// Removes a message that was written elsewhere, where its flags follow it.
-    fn leave(&mut self, from: &Path, to: &Path, act: &Act, seen: bool) -> io::Result<()> {
-        if let Some(folder) = to.parent() {
-            files::sync(folder)?;
-        }
+    /// Removes a message that was written elsewhere, where its flags follow it. Where it cannot be removed, what was written
+    /// is.
+    fn leave(&mut self, act: &mut Act, source: (&Path, FileId), to: &Path, seen: bool) -> io::Result<State> {
+        let (from, file) = source;
         let (mut from, mut to) = (from.to_path_buf(), to.to_path_buf());
-        loop {
-            match fs::remove_file(&from) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => return removed,
+        let mut left = self.sync(to.parent().unwrap_or(&to));
+        for _ in 0..TRIES {
+            left = left.and_then(|()| files::remove(&from, file));
+            match &left {
+                Ok(()) => return Ok(State::Done),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => break,
+                Err(_) => {}
             }
-            // Its flags were changed meanwhile, and so its name.
-            let Some(now) = self.finder.again(&act.source, &act.name, &from)? else {
-                return Ok(());
+            // Its flags were changed meanwhile, and so its name; or it was deleted, by who did not know where it goes.
+            let known = Act { file: Some(file), ..act.clone() };
+            let Some(now) = again(&mut self.finder, &known, &from)? else {
+                return Ok(State::Done);
             };
             let renamed = act.folder.join(destination(&now, &act.base, seen));
             if renamed != to && files::rename(&to, &renamed).is_ok() {
                 to = renamed;
             }
-            from = now;
+            (from, left) = (now, Ok(()));
+        }
+        let error = left.err().unwrap_or_else(|| io::Error::other(RESTLESS));
+        match fs::remove_file(&to) {
+            Ok(()) => Err(io::Error::other(format!("it cannot be taken away from where it is: {error}"))),
+            Err(_) => {
+                act.detail =
+                    Some(format!("it is in {} too, and can be taken away from neither: {error}", act.folder.display()));
+                Ok(State::Intended)
+            }
         }
     }
 
-    /// Writes a mail of a mailbox to a maildir.
+    /// Writes a mail of a mailbox to a maildir, with the flags that it has there.
     fn write(&mut self, act: &mut Act, details: Details<'_>) -> io::Result<State> {
         let bytes = details.bytes.unwrap_or_default();
-        let to = act.folder.join(if details.seen { "cur" } else { "new" });
-        let flags: &[u8] = if details.seen { b":2,S" } else { b"" };
-        let name = [&act.base, flags].concat();
+        let mut flags = mailbox::flags(bytes);
+        if details.seen && !flags.contains(&b'S') {
+            flags.push(b'S');
+            flags.sort_unstable();
+        }
+        let info = if flags.is_empty() { Vec::new() } else { [b":2,".as_slice(), &flags].concat() };
+        let to = act.folder.join(if flags.is_empty() { "new" } else { "cur" });
+        let name = [&act.base[..], &info].concat();
         let copy = || files::copy(Content::Bytes(bytes), &tmp(act), &to.join(OsStr::from_bytes(&name)));
         let written = match copy() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -156,29 +201,10 @@ impl Worker {
         Ok(State::Done)
     }
 
-    /// Takes a copy or link away.
-    fn remove(&mut self, act: &Act) -> io::Result<State> {
-        let mut path = self.finder.find(&act.source, &act.name)?;
-        for _ in 0..TRIES {
-            let Some(found) = path else {
-                return Ok(State::Gone);
-            };
-            match fs::remove_file(&found) {
-                Ok(()) => {
-                    self.touched.extend(found.parent().map(Path::to_path_buf));
-                    return Ok(State::Done);
-                }
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Err(_) => path = self.finder.again(&act.source, &act.name, &found)?,
-            }
-        }
-        Err(io::Error::other("it is renamed all the time"))
-    }
-
     /// Makes sure that names are on the disk, and writes down what came of the acts.
     pub(super) fn conclude(&mut self, acts: &[Act]) -> Result<()> {
         for folder in std::mem::take(&mut self.touched) {
-            match files::sync(&folder) {
+            match self.sync(&folder) {
                 // A folder may be gone by now, with all that was in it.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     let shown = folder.display();
@@ -189,6 +215,29 @@ impl Worker {
         }
         self.journal.conclude(acts)
     }
+
+    /// Makes sure that the names in a folder are on the disk, and once that those of the folders above it are.
+    fn sync(&mut self, folder: &Path) -> io::Result<()> {
+        files::sync(folder)?;
+        for above in folder.ancestors().skip(1) {
+            if !above.starts_with(self.tree.root()) || !self.synced.insert(above.to_path_buf()) {
+                break;
+            }
+            files::sync(above)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the message of an act is that is not at `missing` any more; another of the same name is none.
+fn again(finder: &mut Finder, act: &Act, missing: &Path) -> io::Result<Option<PathBuf>> {
+    let found = finder.again(&act.source, &act.name, missing)?;
+    // What is gone again is looked for again.
+    let is_it = |path: &PathBuf| match (act.file, files::id(path)) {
+        (Some(file), Ok(found)) => found == file,
+        _ => true,
+    };
+    Ok(found.filter(is_it))
 }
 
 /// The name of a message in its new maildir, below that. New mail stays new, unless it shall count as seen.
@@ -235,21 +284,28 @@ pub(super) fn open(finder: &mut Finder, act: &Act, listed: &Path) -> io::Result<
             return Ok(None);
         };
         match File::open(&now) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                path = finder.again(&act.source, &act.name, &now)?;
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path = again(finder, act, &now)?,
             opened => return opened.map(Some),
         }
     }
-    Err(io::Error::other("it is renamed all the time"))
+    Err(io::Error::other(RESTLESS))
 }
 
-fn why(error: &io::Error, kind: Kind) -> String {
-    match error.kind() {
-        io::ErrorKind::CrossesDevices if kind == Kind::Link => {
+fn why(error: &io::Error, act: &Act) -> String {
+    let what = match act.kind {
+        Kind::Remove => return format!("it cannot be removed from {}: {error}", act.source.display()),
+        Kind::Link => "linked to",
+        Kind::Copy => "copied to",
+        Kind::Header => "written anew in",
+        Kind::Back => "moved back to",
+        _ => "moved to",
+    };
+    let error = match error.kind() {
+        io::ErrorKind::CrossesDevices if act.kind == Kind::Link => {
             "a link cannot lead to another file system; let the rule copy".into()
         }
         io::ErrorKind::AlreadyExists => "another message has its name there".into(),
         _ => error.to_string(),
-    }
+    };
+    format!("it cannot be {what} {}: {error}", act.folder.display())
 }

@@ -169,6 +169,8 @@ impl Rules {
             let names: Vec<&str> = sets.iter().map(|(name, _)| *name).collect();
             bail!("there is no label set {set:?}; there are: {}", names.join(", "));
         }
+        let is_empty = rule.deed.exec.is_none() && rule.deed.filing.is_none();
+        ensure!(!is_empty, "it says neither `folder` nor `exec`");
         ensure!(
             named.iter().any(|(_, labels)| labels.contains(&&*rule.label)),
             "there is no label {:?}; there are: {}",

@@ -166,8 +166,10 @@ impl WrittenRule {
             Exec::new(Words::Program(words), Limits { timeout, retries, ..defaults.limits })
         });
         let exec = exec.transpose()?;
-        // A mail that a command gets stays, unless the rule names a folder.
-        let action = self.action.or((exec.is_none() || self.folder.is_some()).then_some(defaults.action));
+        // A mail that a command gets stays, unless the rule says what is done with it, or all rules do.
+        let needs_folder = !matches!(defaults.action, Action::Tag | Action::Header);
+        let is_said = self.folder.is_some() || (exec.is_none() && !needs_folder);
+        let action = self.action.or(is_said.then_some(defaults.action));
         let keep_unread = self.keep_unread.unwrap_or(defaults.keep_unread);
         let filing = action.map(|action| filing(action, self.folder.as_deref(), keep_unread)).transpose()?;
         Ok(Rule { line, label: self.label, set: self.set, threshold: self.threshold, deed: Deed { exec, filing } })

@@ -101,7 +101,6 @@ fn what_is_wrong_is_named_with_its_line() {
         ("threshold = 2", "line 1: the threshold 2 is not a score"),
         (&format!("\n{rule}{rule}"), "line 5: there is a rule for \"a\" on line 2 already"),
         ("[[rule]]\nfolder = \"A\"", "label"),
-        ("[[rule]]\nlabel = \"a\"", "line 1: it says neither `folder` nor `exec`"),
         (&format!("{rule}action = \"tag\""), "there can be no `folder`"),
         (&format!("{rule}timeout = 3"), "there is no `exec`"),
         (&format!("{rule}exec = []"), "line 1: `exec` names no command"),
@@ -129,4 +128,9 @@ fn rules_about_what_is_not_there_are_refused() {
         check(&[("what", vec!["invoice", "meeting"])]),
         ": line 6: there is no label set \"kind\"; there are: what"
     );
+    let mut empty = self::rules("[[rule]]\nlabel = \"a\"").unwrap();
+    let sets = [("kind", vec!["a"])];
+    assert!(format!("{:#}", empty.check(&sets).unwrap_err()).contains("line 1: it says neither `folder` nor `exec`"));
+    empty.run_for_all(&Exec::new(crate::delivery::Words::Shell("true".into()), Limits::default()).unwrap());
+    empty.check(&sets).unwrap();
 }

@@ -85,7 +85,8 @@ struct Case<'c> {
 
 /// Kills runs at random points until one has ended by itself, again and again, a quarter of the kills in all.
 fn killed(case: &Case<'_>) {
-    let kills = std::env::var("MAILSORT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(16) / CASES;
+    let kills =
+        std::env::var("MAILSORT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(24).max(2 * CASES) / CASES;
     let mut random = Random(case.seed);
     let (mut done, mut midway) = (0, 0);
     // How long a run takes is found out by the first, which is not killed.
@@ -122,6 +123,7 @@ fn killed(case: &Case<'_>) {
         assert!(other.is_none() || home.mails().is_empty());
         assert_eq!((journal(&home, tree), filed()), ((0, MAILS as i64), MAILS), "the journal is clean");
     }
+    assert!(midway > 0 || done < 6, "none of {done} kills was midway");
     eprintln!("{done} kills, of which {midway} were midway, and each time all was there once");
 }
 
@@ -157,10 +159,20 @@ fn undoing_is_done_once() {
     let undo = || mailsort(["route", "Maildir", "--undo", "1"]).in_folder(home.folder.path());
     home.routed(&[], 0);
     let mut random = Random(4);
-    for _ in 0..6 {
-        kill(undo().start(), Duration::from_micros(random.below(150_000)));
-    }
+    // How long it takes is found out once, with a run that is done again.
+    let started = Instant::now();
     ended(undo(), 0);
-    assert_eq!(home.mails(), before);
+    let longest = started.elapsed().as_micros() as u64;
+    let mut midway = 0;
+    for run in 2..10 {
+        home.routed(&[], 0);
+        let undo = || mailsort(["route", "Maildir", "--undo", "last"]).in_folder(home.folder.path());
+        while kill(undo().start(), Duration::from_micros(random.below(longest))) {
+            midway +=
+                usize::from((1..MAILS).contains(&home.mails().iter().filter(|path| !path.starts_with('.')).count()));
+        }
+        assert_eq!(home.mails(), before, "{run}");
+    }
+    assert!(midway > 0, "no undo was killed midway");
     assert_eq!(journal(&home, "Maildir").0, 0);
 }

@@ -3,9 +3,11 @@
 #![cfg(unix)]
 
 mod commands;
+mod figures;
 mod hostile;
 mod kill;
 mod others;
+mod safety;
 mod sorting;
 mod undo;
 

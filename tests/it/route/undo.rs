@@ -23,12 +23,13 @@ fn moves_go_back_with_the_flags_of_now() {
     assert_eq!(home.mails(), ["cur/1.a.h:2,S", "cur/2.b.h,S=5:2,F"]);
     // Again: what was put back stays, and nothing is said to be back twice.
     assert!(ended(undo(&home, "1"), 0).contains("0 moved back"));
+    assert!(ended(undo(&home, "last"), 2).contains("no run in"));
     assert_eq!(home.mails(), ["cur/1.a.h:2,S", "cur/2.b.h,S=5:2,F"]);
     // And it can be routed again.
     assert!(home.routed(&[], 0).contains("2 moved"));
     let runs = mailsort(["route", "Maildir", "--runs"]).in_folder(home.folder.path()).output();
     let runs = String::from_utf8(runs.stdout).unwrap();
-    assert!(runs.contains("move 3, undone 2") && runs.contains("back 2 (undid run 1)"), "{runs}");
+    assert!(runs.contains("move 2, undone 2") && runs.contains("back 2 (undid run 1)"), "{runs}");
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn what_cannot_be_undone_is_named() {
     home.put("new/1.a.h", INVOICE);
     home.routed(&[], 0);
     assert!(ended(undo(&home, "last"), 2).contains("that can be undone"));
-    assert!(ended(undo(&home, "1"), 0).contains("1 exec cannot be undone"));
+    assert!(ended(undo(&home, "1"), 0).contains("1 command cannot be undone"));
     assert!(ended(undo(&home, "7"), 2).contains("there is no run 7"));
     home.rules(ONE);
     home.routed(&[], 0);
