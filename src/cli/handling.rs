@@ -37,7 +37,10 @@ Rules:
 pub(super) const COMMANDS: &str = "\
 Commands:
   get the mail on stdin, and in the environment MAILSORT_LABEL, _SCORE, _MODEL, _SET, _ID, _SUBJECT,
-  _FROM, _SOURCE and _INDEX, without control characters. A mail whose command fails stays.";
+  _FROM, _SOURCE and _INDEX, without control characters. A mail whose command fails stays. One that
+  takes too long is killed with its process group. After three mails in a row for which a command
+  has failed, each further mail of the run is given to it once. SIGTERM waits for the command that
+  runs, and for no further try.";
 
 /// By what mail is handled, and how.
 #[derive(Debug, Args)]

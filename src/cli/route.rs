@@ -20,8 +20,18 @@ const REST: &str = "\
 Exactly once:
   What is about to be done is written to a journal first, and what came of it afterwards. A run
   that was killed is settled by the next one; nothing is lost, doubled or written over. What was
-  copied, linked, tagged or given to a command is not done again by the same rule; only a command
-  that was running when mailsort was killed runs again. One run at a time works on a journal.
+  copied, linked, tagged or given to a command is not done again for that mail and label, also not
+  by another command; only one that was running when mailsort was killed runs again. One run at a
+  time works on a journal. It belongs to its tree and moves with it; a copy of the tree needs
+  another, or none.
+
+Undo:
+  puts back what a run of the last half year has done, mail with the flags that it has by then.
+  Copies go while their original is there and tags are written again; commands cannot be undone.
+  The next run does it all again unless the rules are others by then.
+
+Mailboxes:
+  are locked while they are read, and their mails are known again when they were read meanwhile.
 
 Exit status:
   0   done

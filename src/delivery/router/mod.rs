@@ -261,10 +261,10 @@ impl Router {
     /// When the journal cannot be written.
     pub fn end(&mut self, (unsure, errors): (u64, u64), more: &Counters, set: &Counters) -> Result<Option<i64>> {
         self.worker.journal.count(more, set)?;
-        if let Some(run) = self.run {
-            if !self.worker.journal.end(run, unsure, errors)? {
-                self.run = None;
-            }
+        if let Some(run) = self.run
+            && !self.worker.journal.end(run, unsure, errors)?
+        {
+            self.run = None;
         }
         Ok(self.run.take())
     }
