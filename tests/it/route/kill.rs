@@ -1,6 +1,6 @@
 //! Killed at points that nobody has chosen, and run to the end: every message exactly once, and its bytes.
 //!
-//! `MAILSORT_KILLS=800 cargo test --test it -- route::kill --nocapture` is the long form: 200 kills for each of moves, copies, headers and moves to
+//! `sh tests/kills.sh` is the long form: 200 kills for each of moves, copies, headers and moves to
 //! another file system.
 
 use std::collections::BTreeMap;
