@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 pub use name::{Name, unique_name};
 
@@ -151,6 +152,28 @@ impl Listing {
         paths.sort();
         paths
     }
+}
+
+/// A message that was written in its place, and so lately, may be written to again.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// How long it takes until a message counts as whole that may be written to at this moment; nothing for one that came to
+/// its name by a rename or a link, which changes the file after it was written.
+pub fn unfinished(path: &Path) -> Option<Duration> {
+    let found = path.symlink_metadata().ok().filter(|found| !was_linked(found))?;
+    let age = SystemTime::now().duration_since(found.modified().ok()?).unwrap_or_default();
+    FRESH.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+#[cfg(unix)]
+fn was_linked(found: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    found.nlink() > 1 || (found.mtime(), found.mtime_nsec()) != (found.ctime(), found.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn was_linked(_: &std::fs::Metadata) -> bool {
+    true
 }
 
 /// Finds messages of one maildir again whose files were renamed since they were listed.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::maildir::{FOLDERS, Listing, is_maildir};
+use crate::maildir::{FOLDERS, Listing, is_maildir, unfinished};
 use pending::Pending;
 
 /// Messages of one maildir that may be new.
@@ -26,8 +26,10 @@ pub struct Arrived {
     pub maildir: usize,
     /// Where they were seen last.
     pub paths: Vec<PathBuf>,
-    /// True when these are all that the maildir holds.
+    /// True when these are all that the maildir holds, but for `unfinished`.
     pub is_all: bool,
+    /// What may be written to at this moment, and comes later.
+    pub unfinished: Vec<PathBuf>,
 }
 
 /// What happened.
@@ -96,6 +98,11 @@ impl Arrivals {
         Ok(Self { watcher, pending, maildirs, every, next: Instant::now(), notes })
     }
 
+    /// Lists everything again after this time: what was told of could not be dealt with.
+    pub fn list_again(&mut self, after: Duration) {
+        self.next = Instant::now() + after;
+    }
+
     /// Waits for messages, but not longer than `patience`. A message may be told of more than once.
     pub fn wait(&mut self, patience: Duration) -> News {
         let taken = self.pending.take((Instant::now() + patience).min(self.next));
@@ -106,9 +113,8 @@ impl Arrivals {
         for (at, watched) in self.maildirs.iter().enumerate() {
             if has_changed[at] || (lists_all && watched.known.is_some()) {
                 let listing = Listing::new(&watched.path);
-                let mut paths = listing.paths();
-                paths.retain(|path| !self.pending.is_unfinished(path));
-                arrived.push(Arrived { maildir: at, is_all: listing.failed.is_empty(), paths });
+                let (unfinished, paths) = listing.paths().into_iter().partition(|path| self.is_unfinished(path));
+                arrived.push(Arrived { maildir: at, is_all: listing.failed.is_empty(), paths, unfinished });
                 let failed = listing.failed.into_iter();
                 self.notes.extend(failed.map(|(path, error)| Note::Unlisted(path, error.to_string())));
                 continue;
@@ -116,13 +122,26 @@ impl Arrivals {
             let is_here = |path: &&PathBuf| path.parent().and_then(Path::parent) == Some(&watched.path);
             let paths: Vec<PathBuf> = taken.paths.iter().filter(is_here).cloned().collect();
             if !paths.is_empty() {
-                arrived.push(Arrived { maildir: at, paths, is_all: false });
+                arrived.push(Arrived { maildir: at, paths, is_all: false, unfinished: Vec::new() });
             }
         }
         if is_time {
             self.next = Instant::now() + self.every;
         }
         News { arrived, notes: std::mem::take(&mut self.notes) }
+    }
+
+    /// True for a message that may be written to at this moment; it comes with later news.
+    fn is_unfinished(&self, path: &Path) -> bool {
+        if self.pending.is_unfinished(path) {
+            return true;
+        }
+        let is_new = path.parent().is_some_and(|folder| folder.ends_with("new"));
+        let Some(left) = Some(path).filter(|_| is_new).and_then(unfinished) else {
+            return false;
+        };
+        self.pending.postpone(path.to_path_buf(), Instant::now() + left);
+        true
     }
 
     /// Listens to the folders that bear the names now, of all maildirs or of those of which something was renamed. True for
@@ -135,6 +154,7 @@ impl Arrivals {
             if found == watched.known && !moved.contains(&at) {
                 continue;
             }
+            self.pending.forget(&watched.path);
             let folders = FOLDERS.map(|folder| watched.path.join(folder));
             let own = folders.iter().chain([&watched.path]);
             if let Some(watcher) = &mut self.watcher {

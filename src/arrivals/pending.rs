@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 
-use crate::maildir::{FOLDERS, is_hidden};
+use crate::maildir::{FOLDERS, is_hidden, unfinished};
 
-/// A message comes into its folder by a rename or a link, and is whole then. Who writes it there instead is given so much
-/// time from one piece to the next.
-const UNFINISHED: Duration = Duration::from_millis(200);
+/// A message comes into its folder by a rename or a link, and is whole then. Who writes it there instead closes it in the
+/// end, which the system tells; where it does not, so long nothing must have been written.
+const UNFINISHED: Duration = Duration::from_secs(60);
 
 /// More than this are not remembered one by one.
 const MOST: usize = 65_536;
@@ -70,11 +70,25 @@ impl Pending {
             if let Some(&at) = self.fixed.get(&path) {
                 self.change(|told| told.moved.extend([at]));
             } else if self.is_message(&path)
-                && let Some(delay) = delay
+                && let Some(mut delay) = delay
             {
+                // A link is made when all is written.
+                if unfinished(&path).is_none() {
+                    delay = Duration::ZERO;
+                }
                 self.change(|told| told.add(path, Instant::now() + delay));
             }
         }
+    }
+
+    /// Takes note of a message that may be unfinished, found without being told of.
+    pub(super) fn postpone(&self, path: PathBuf, until: Instant) {
+        self.change(|told| told.add(path, until));
+    }
+
+    /// Forgets the messages of a maildir: what was told of them was told of another, or there was a time when nothing was.
+    pub(super) fn forget(&self, maildir: &Path) {
+        self.told().due.retain(|path, _| path.parent().and_then(Path::parent) != Some(maildir));
     }
 
     fn is_message(&self, path: &Path) -> bool {

@@ -1,6 +1,7 @@
 //! Folders that change, and what is told of them.
 
 use std::fs;
+use std::time::SystemTime;
 
 use super::*;
 
@@ -17,6 +18,10 @@ fn maildir(path: &Path) {
 fn deliver(maildir: &Path, name: &str) {
     fs::write(maildir.join("tmp").join(name), "x").unwrap();
     fs::rename(maildir.join("tmp").join(name), maildir.join("new").join(name)).unwrap();
+}
+
+fn arrived(path: &Path, is_all: bool) -> Arrived {
+    Arrived { maildir: 0, paths: vec![path.to_path_buf()], is_all, unfinished: Vec::new() }
 }
 
 /// The names that arrive until there are `count` of them.
@@ -38,13 +43,16 @@ fn what_is_there_comes_first_and_then_what_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m");
     maildir(&path);
-    deliver(&path, "1.old");
+    // As old as a mail that was not written a moment ago.
+    fs::write(path.join("new/1.old"), "x").unwrap();
+    let then = SystemTime::now() - Duration::from_secs(3600);
+    fs::File::options().write(true).open(path.join("new/1.old")).unwrap().set_modified(then).unwrap();
     let mut arrivals = Arrivals::new(std::slice::from_ref(&path), NEVER).unwrap();
     let first = arrivals.wait(SOON);
-    assert_eq!(first.arrived, [Arrived { maildir: 0, paths: vec![path.join("new/1.old")], is_all: true }]);
+    assert_eq!(first.arrived, [arrived(&path.join("new/1.old"), true)]);
     deliver(&path, "2.new");
     let second = arrivals.wait(SOON);
-    assert_eq!(second.arrived, [Arrived { maildir: 0, paths: vec![path.join("new/2.new")], is_all: false }]);
+    assert_eq!(second.arrived, [arrived(&path.join("new/2.new"), false)]);
     assert_eq!((first.notes, second.notes), (vec![], vec![]));
     assert_eq!(arrivals.wait(Duration::from_millis(300)), News::default(), "reading is no arrival");
 }
@@ -62,9 +70,15 @@ fn what_is_written_in_place_is_told_of_when_it_is_whole() {
         file.write_all(b"more").unwrap();
         assert_eq!(arrivals.wait(Duration::from_millis(50)), News::default());
     }
+    // However long it takes: nobody has closed it.
+    std::thread::sleep(Duration::from_millis(400));
+    arrivals.pending.note(Ok(notify::Event::new(notify::EventKind::Other).set_flag(notify::event::Flag::Rescan)));
+    let listed = until(&mut arrivals, |news| !news.arrived.is_empty());
+    assert_eq!((&listed.arrived[0].paths, &listed.arrived[0].unfinished), (&vec![], &vec![path.clone()]));
+    file.write_all(b"rest").unwrap();
     drop(file);
     let arrived = arrivals.wait(SOON).arrived;
-    assert_eq!(arrived, [Arrived { maildir: 0, paths: vec![path], is_all: false }]);
+    assert_eq!(arrived, [self::arrived(&path, false)]);
     // A link says nothing when it is done; that is waited for a little.
     fs::write(folder.path().join("tmp/2.link"), "x").unwrap();
     fs::hard_link(folder.path().join("tmp/2.link"), folder.path().join("new/2.link")).unwrap();

@@ -98,6 +98,14 @@ Steps:
   html for what a page hides; data for encrypted blocks, uuencoded files and base64, which are never
   read as text.";
 
+/// Of verbs that print no scores of models.
+const SHARE_THRESHOLD: &str = "Give no label when the best score is below this, from 0 to 1. A label's own threshold in a \
+    TOML file wins over this, and this over the set's";
+
+/// Of verbs that have rules beside.
+const ACTED_THRESHOLD: &str = "A mail is unsure when its best score is below this, from 0 to 1. A rule's own threshold wins \
+    over a label's own in a TOML file, that over this, this over the threshold at the top of the rules, and that over the set's";
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -115,20 +123,21 @@ pub enum Command {
     Eval(Box<Eval>),
 
     /// Put a header with its label into one mail, between stdin and stdout
-    #[command(after_help = filter::HELP)]
+    #[command(after_help = filter::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD)))]
     Filter(Box<Filter>),
 
     /// Keep a model loaded for filters that ask about one mail each
-    #[command(after_help = daemon::HELP)]
+    #[command(after_help = daemon::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD)))]
     Daemon(Box<Daemon>),
 
     /// Sort a maildir or mailbox into folders by rules, each mail exactly once
     #[command(after_help = route::help())]
     #[command(mut_arg("rules", |flag| flag.required_unless_present_any(["undo", "runs", "exec"])))]
+    #[command(mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD)))]
     Route(Box<Route>),
 
     /// Stay, and sort mail as it arrives in maildirs
-    #[command(after_help = watch::help())]
+    #[command(after_help = watch::help(), mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD)))]
     Watch(Box<Watch>),
 
     /// Print what a model would see of every mail, and what was cut

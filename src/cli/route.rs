@@ -27,8 +27,9 @@ Exactly once:
 
 Undo:
   puts back what a run of the last half year has done, mail with the flags that it has by then.
-  Copies go while their original is there and tags are written again; commands cannot be undone.
-  The next run does it all again unless the rules are others by then.
+  Copies go while their original is there. What a command has done stays. The next run does it all
+  again, tags and commands too, unless the rules are others by then. Where headers of our name had
+  come with a mail, they are gone, and the mail is kept as it is.
 
 Mailboxes:
   are locked while they are read, and their mails are known again when they were read meanwhile.

@@ -1,12 +1,14 @@
 //! Files that get their names so that nothing is ever replaced, and that are on the disk when they have them.
 
 use std::borrow::Cow;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::SystemTime;
 
+use rustix::fs::fchown;
+use rustix::process::{Gid, Uid, geteuid};
 use sha2::{Digest, Sha256};
 
 use super::journal::FileId;
@@ -50,13 +52,17 @@ pub(super) fn id(path: &Path) -> io::Result<FileId> {
     path.symlink_metadata().map(|found| (found.dev(), found.ino()))
 }
 
-/// Removes a file, if it is still that one; `NotFound` if another has its name.
+/// Removes a file, if it is what it was; `NotFound` if another has its name.
 ///
 /// # Errors
-/// When it cannot be removed.
-pub(super) fn remove(path: &Path, file: FileId) -> io::Result<()> {
-    if id(path)? != file {
+/// When it cannot be removed, or was written to since.
+pub(super) fn remove(path: &Path, before: &Metadata) -> io::Result<()> {
+    let now = path.symlink_metadata()?;
+    if (now.dev(), now.ino()) != (before.dev(), before.ino()) {
         return Err(io::ErrorKind::NotFound.into());
+    }
+    if (now.len(), now.mtime(), now.mtime_nsec()) != (before.len(), before.mtime(), before.mtime_nsec()) {
+        return Err(io::Error::other("it was written to meanwhile"));
     }
     fs::remove_file(path)
 }
@@ -82,7 +88,8 @@ pub(super) fn copy(content: Content<'_>, tmp: &Path, to: &Path) -> io::Result<Sh
         Content::Bytes(_) | Content::Pieces(..) => None,
     };
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(tmp)?;
-    let written = fill(&file, source.as_ref(), content).and_then(|sha| rename(tmp, to).map(|()| sha));
+    let written = fill(&file, tmp.parent().unwrap_or(tmp), source.as_ref(), content)
+        .and_then(|sha| rename(tmp, to).map(|()| sha));
     if written.is_err() {
         // It holds nothing that is not elsewhere; where it stays, the journal knows of it.
         let _ = fs::remove_file(tmp);
@@ -90,12 +97,13 @@ pub(super) fn copy(content: Content<'_>, tmp: &Path, to: &Path) -> io::Result<Sh
     written
 }
 
-fn fill(mut file: &File, source: Option<&File>, content: Content<'_>) -> io::Result<Sha> {
+fn fill(mut file: &File, folder: &Path, source: Option<&File>, content: Content<'_>) -> io::Result<Sha> {
     let mut sha = Sha256::new();
     match (content, source) {
         (Content::Bytes(bytes), _) => {
             file.write_all(bytes)?;
             sha.update(bytes);
+            give(file, &folder.metadata()?)?;
         }
         (Content::Pieces(pieces, like), _) => {
             for piece in pieces {
@@ -120,8 +128,21 @@ fn fill(mut file: &File, source: Option<&File>, content: Content<'_>) -> io::Res
 fn make_alike(file: &File, other: &File) -> io::Result<()> {
     let metadata = other.metadata()?;
     file.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
+    give(file, &metadata)?;
     // Servers show the file's time as the time at which the mail came in.
     file.set_modified(metadata.modified().unwrap_or_else(|_| SystemTime::now()))
+}
+
+/// Gives what we have made to the owner of something beside it, which only root can: what is another user's stays theirs.
+///
+/// # Errors
+/// When the system does not let us.
+pub(super) fn give(file: &File, like: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    if !geteuid().is_root() || (own.uid(), own.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    Ok(fchown(file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())))?)
 }
 
 fn for_each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
@@ -210,10 +231,10 @@ mod tests {
         fs::remove_file(path("b")).unwrap();
         assert_eq!(link_and_remove(&path("a"), &path("b")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!path("b").exists() && path("a:2,S").exists());
-        let file = id(&path("a:2,S")).unwrap();
+        let file = fs::metadata(path("a:2,S")).unwrap();
         fs::write(path("c"), "2").unwrap();
-        assert_eq!(remove(&path("c"), file).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert!(path("c").exists() && remove(&path("a:2,S"), file).is_ok() && !path("a:2,S").exists());
+        assert_eq!(remove(&path("c"), &file).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(path("c").exists() && remove(&path("a:2,S"), &file).is_ok() && !path("a:2,S").exists());
     }
 
     #[test]

@@ -43,6 +43,10 @@ impl Folder {
         for part in &parts {
             match &**part {
                 "" => bail!("the folder {name:?} has a part without a name"),
+                blank if blank.trim().is_empty() => bail!("the folder {name:?} has a part of blanks alone"),
+                "~" => {
+                    bail!("the folder {name:?} is one of the tree, in which `~` means nothing; --into names the tree")
+                }
                 "." | ".." => bail!("the folder {name:?} leads elsewhere: `{part}` is no name"),
                 own if OWN.contains(&own) => {
                     bail!("the folder {name:?} would lie in a maildir's own folder `{own}`")
@@ -160,6 +164,8 @@ mod tests {
             "a//b",
             "a/",
             "/a",
+            " ",
+            "~/Mail",
             ".",
             "..",
             "../a",

@@ -82,8 +82,9 @@ impl Tree {
         if self.layout == Layout::MaildirPlus && path != self.root {
             let mark = OpenOptions::new().write(true).create_new(true).mode(mode & 0o666).open(path.join(MARK));
             match mark {
+                Ok(mark) => files::give(&mark, &path.metadata()?)?,
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+                Err(_) => {}
             }
         }
         if made {
@@ -107,7 +108,14 @@ fn make_folders(path: &Path, mode: u32) -> io::Result<bool> {
     if path.is_dir() {
         return Ok(false);
     }
-    DirBuilder::new().recursive(true).mode(mode).create(path).map(|()| true)
+    let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
+    DirBuilder::new().recursive(true).mode(mode).create(path)?;
+    // What is made for somebody else belongs to them.
+    if let Some(there) = missing.last().and_then(|highest| highest.parent()) {
+        let like = there.metadata()?;
+        missing.iter().try_for_each(|folder| files::give(&File::open(folder)?, &like))?;
+    }
+    Ok(true)
 }
 
 /// A path without links, as far as it is there.
@@ -135,14 +143,18 @@ pub fn whole(path: &Path) -> Result<PathBuf> {
 /// When it cannot be opened, or is a link.
 pub(super) fn open_own(path: &Path) -> io::Result<File> {
     let flags = rustix::fs::OFlags::NOFOLLOW.bits();
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags as i32)
-        .open(path)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                files::give(&file, &folder.metadata()?)?;
+            }
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

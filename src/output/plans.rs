@@ -37,7 +37,9 @@ pub struct Plan<'p> {
     pub score: Option<f32>,
     /// What would be done.
     pub action: &'p str,
-    /// The maildir that it would go to.
+    /// The folder that it would go to, as people call it.
+    pub folder: Option<&'p str>,
+    /// The maildir that this is.
     pub destination: Option<&'p str>,
     /// Why it has no verdict.
     pub error: Option<&'p str>,
@@ -54,6 +56,7 @@ struct Line<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<&'p str>,
     action: &'p str,
+    folder: Option<&'p str>,
     destination: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'p str>,
@@ -81,15 +84,15 @@ impl Plans {
     /// When the output cannot be written.
     pub fn write(&mut self, plan: &Plan<'_>) -> io::Result<()> {
         let Some(width) = self.width else {
-            let Plan { source, index, id, subject, label, set, action, destination, error, .. } = *plan;
+            let Plan { source, index, id, subject, label, set, action, folder, destination, error, .. } = *plan;
             let score = plan.score.map(number).transpose()?;
-            let line = Line { source, index, id, subject, label, score, set, action, destination, error };
+            let line = Line { source, index, id, subject, label, score, set, action, folder, destination, error };
             serde_json::to_writer(&mut self.out, &line)?;
             return self.out.write_all(b"\n");
         };
         if !std::mem::replace(&mut self.has_begun, true) {
             let head = COLUMNS.map(|(name, _)| name);
-            self.row(width, &head.map(String::from), "destination", "subject")?;
+            self.row(width, &head.map(String::from), "folder", "subject")?;
         }
         let name = plan.source.rsplit('/').next().unwrap_or_default();
         let index = format!("[{}]", plan.index);
@@ -98,10 +101,10 @@ impl Plans {
         let cells = [fit(name, room).text + &index, plan.label.unwrap_or("–").into(), score, plan.action.into()];
         let error = plan.error.map(|error| format!("error: {error}"));
         let last = error.as_deref().or(plan.subject).unwrap_or_default();
-        self.row(width, &cells, plan.destination.unwrap_or_default(), last)
+        self.row(width, &cells, plan.folder.unwrap_or_default(), last)
     }
 
-    fn row(&mut self, width: usize, cells: &[String], destination: &str, subject: &str) -> io::Result<()> {
+    fn row(&mut self, width: usize, cells: &[String], folder: &str, subject: &str) -> io::Result<()> {
         let mut line = String::new();
         let mut cell = |text: &str, width: usize| {
             let fitted = fit(text, width);
@@ -114,9 +117,8 @@ impl Plans {
         let taken: usize = COLUMNS.iter().map(|(_, width)| width + GAP).sum();
         let left = width.saturating_sub(taken + GAP);
         let half = (left / 2).max(NARROWEST);
-        // The end of a path says more than its beginning.
-        let fitted =
-            if fit(destination, usize::MAX).width > half { tail(destination, half) } else { destination.into() };
+        // The end of a name says more than its beginning.
+        let fitted = if fit(folder, usize::MAX).width > half { tail(folder, half) } else { folder.into() };
         cell(&fitted, half);
         cell(subject, left.saturating_sub(half));
         writeln!(self.out, "{}", line.trim_end())

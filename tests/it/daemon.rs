@@ -104,7 +104,7 @@ fn without_a_daemon_the_flags_decide() {
     let mail = INVOICE.as_bytes();
     assert_eq!(ask(&socket, &[], mail), (Some(0), INVOICE.into(), String::new()));
     assert_eq!(ask(&socket, &["--fail-closed"], mail), (Some(75), String::new(), String::new()));
-    assert!(ask(&socket, &["-v"], mail).2.contains("nobody listens on"));
+    assert!(ask(&socket, &["-v"], mail).2.contains("nobody can be asked on"));
     let (status, _, stderr) = ask(&socket, &["--threshold", "0.9"], mail);
     assert!(status == Some(2) && stderr.contains("the daemon of --socket has its own"), "{stderr}");
     let flags = [&["--or-else", "score"][..], &LABELS[..]].concat();

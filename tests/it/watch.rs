@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -158,6 +159,8 @@ fn without_rules_mail_gets_headers_in_its_place() {
     until(|| has_header("cur/") == 1, || format!("{:?}", watched.home.mails()));
     watched.deliver("2.a.h", &format!("Forged\nX-Mailsort: meeting; score=1.0000; model=mine\n\n{INVOICE}"));
     until(|| has_header("new/") == 1, || format!("{:?}", watched.home.mails()));
+    // The old file goes last.
+    until(|| watched.home.mails().len() == 2, || format!("{:?}", watched.home.mails()));
     let [kept, forged] = &watched.home.mails()[..] else { panic!("{:?}", watched.home.mails()) };
     assert!(kept.ends_with(":2,FS") && !kept.contains("U=7") && !kept.contains("S=123"), "{kept}");
     let metadata = fs::metadata(maildir.join(kept)).unwrap();
@@ -186,6 +189,28 @@ fn without_rules_mail_gets_headers_in_its_place() {
 
 fn is_marked(path: &Path) -> bool {
     fs::read_to_string(path).is_ok_and(|text| text.contains("; model=builtin\n"))
+}
+
+#[test]
+fn a_mail_that_is_written_slowly_is_waited_for() {
+    for (flags, rules) in [(LABELS, BOTH.to_string()), (RULES, format!("action = \"copy\"\n{BOTH}"))] {
+        let watched = Watched::new(&rules, flags);
+        let path = watched.home.path("Maildir/new/1.a.h");
+        let mut file = fs::File::create(&path).unwrap();
+        let mail = format!("Message-ID: <1@x>\nSubject: {INVOICE}");
+        for piece in mail.as_bytes().chunks(mail.len().div_ceil(3)) {
+            file.write_all(piece).unwrap();
+            thread::sleep(Duration::from_millis(900));
+        }
+        drop(file);
+        let texts = || -> Vec<String> {
+            let maildir = watched.home.path("Maildir");
+            watched.home.mails().iter().filter_map(|path| fs::read_to_string(maildir.join(path)).ok()).collect()
+        };
+        let is_done = || !path.exists() || texts().len() == 2;
+        until(is_done, || format!("{:?}", texts()));
+        assert!(texts().iter().all(|text| text.ends_with("20 Euro.\n")), "{:?}", texts());
+    }
 }
 
 #[test]

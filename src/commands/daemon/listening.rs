@@ -14,7 +14,7 @@ use listenfd::ListenFd;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::process::umask;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level::pipe};
 
 /// A socket that is listened on until it is dropped, or a signal comes.
@@ -119,11 +119,11 @@ fn bind(path: &Path) -> Result<UnixListener> {
     bound.with_context(|| format!("cannot listen on {shown}"))
 }
 
-/// A pipe that SIGTERM and Ctrl-C write to; the second of them ends the process at once.
+/// A pipe that SIGTERM, SIGHUP and Ctrl-C write to; the second of them ends the process at once.
 fn signals() -> Result<(UnixStream, UnixStream)> {
     let (heard, told) = UnixStream::pair()?;
     let asked_before = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, 128 + signal, asked_before.clone())?;
         flag::register(signal, asked_before.clone())?;
         pipe::register(signal, told.try_clone()?)?;

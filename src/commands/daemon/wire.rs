@@ -19,6 +19,8 @@ const LONGEST_GREETING: u64 = 64;
 /// A longer answer is none.
 const LONGEST_REPLY: u64 = 1 << 20;
 
+const TOO_LONG: &str = "the client took too long";
+
 /// What a daemon says.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,7 +39,7 @@ pub(in crate::commands) enum Reply {
 /// When nobody listens there, or what comes back is no reply.
 pub(in crate::commands) fn ask(socket: &Path, mail: &[u8], patience: Duration) -> Result<Reply> {
     let shown = socket.display();
-    let mut stream = UnixStream::connect(socket).with_context(|| format!("nobody listens on {shown}"))?;
+    let mut stream = UnixStream::connect(socket).with_context(|| format!("nobody can be asked on {shown}"))?;
     let answered = (|| -> Result<Vec<u8>> {
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
@@ -53,6 +55,7 @@ pub(in crate::commands) fn ask(socket: &Path, mail: &[u8], patience: Duration) -
         Ok(line)
     })();
     let line = answered.with_context(|| format!("the daemon on {shown} does not answer"))?;
+    ensure!(!line.is_empty(), "the daemon on {shown} has ended without an answer");
     serde_json::from_slice(&line)
         .with_context(|| format!("what listens on {shown} is no daemon of this version of mailsort"))
 }
@@ -72,10 +75,13 @@ impl Read for Until<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client took too long"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, TOO_LONG));
         }
         self.stream.set_read_timeout(Some(left))?;
-        self.stream.read(buffer)
+        self.stream.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, TOO_LONG),
+            _ => error,
+        })
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         return Ok(ExitCode::from(u8::from(!is)));
     }
     let written = if passing.print_label {
-        labels(&mut out, answer.as_ref())
+        labels(&mut out, answer.as_ref(), arguments.choosing.files.len().max(1))
     } else {
         pass(&mut out, &mail, &mut input, answer.as_ref())
     };
@@ -117,10 +117,10 @@ fn answer(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
     }
 }
 
-/// One line a label set.
-fn labels(out: &mut Target, answer: Option<&Answer>) -> io::Result<()> {
+/// One line a label set, of which there are so many.
+fn labels(out: &mut Target, answer: Option<&Answer>, sets: usize) -> io::Result<()> {
     let Some(Answer { found, .. }) = answer else {
-        return writeln!(out);
+        return (0..sets).try_for_each(|_| writeln!(out));
     };
     found.iter().try_for_each(|found| writeln!(out, "{}", found.label().map_or("", String::as_str)))
 }

@@ -50,6 +50,7 @@ fn route(arguments: &Route) -> Result<ExitCode> {
         }
     };
     let stop = Stop::listen()?;
+    let _announced = routing::announce(&stop, &report);
     let journal = Journal::open(&journal, tree.root())?;
     let sorter = routing::sorter(handling, &mut rules, &report)?;
     let mut router = Router::new(journal, tree, rules, routing::names(&sorter), sorter.model().to_string())?;

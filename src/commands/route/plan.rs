@@ -78,6 +78,7 @@ fn one(plans: &mut Plans, mail: &Mail, outcome: &Outcome, sets: &[String]) -> st
         set: by.filter(|_| sets.len() > 1).and_then(|by| sets.get(by.set)).map(String::as_str),
         score: by.map(|by| by.score),
         action: &action,
+        folder: outcome.folder.as_deref().filter(|_| destination.is_some()),
         destination: destination.as_deref(),
         error: outcome.error.as_deref(),
     })

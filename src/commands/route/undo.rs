@@ -39,6 +39,9 @@ pub(super) fn undo(arguments: &Route, which: WhichRun) -> Result<ExitCode> {
     routing::settle(&mut router, &report)?;
     let run = number(which, router.journal())?;
     let undone = router.undo(run, &mut |mailbox| hashes(mailbox), &|| stop.is_asked())?;
+    for gone in &undone.gone {
+        report.note(format_args!("{gone}: it is no longer there"));
+    }
     for kept in &undone.kept {
         report.warn(kept);
     }
@@ -54,7 +57,7 @@ fn number(which: WhichRun, journal: &Journal) -> Result<i64> {
     let shown = journal.path().display();
     match which {
         WhichRun::Last => {
-            journal.last_run()?.with_context(|| format!("no run in {shown} has done anything that can be undone"))
+            journal.last_run()?.with_context(|| format!("no run in {shown} has done anything that was not undone"))
         }
         WhichRun::Number(run) => match journal.run(run)? {
             None => bail!("there is no run {run} in {shown}; --runs lists them"),
@@ -71,16 +74,16 @@ fn said(run: i64, undone: &Undone) -> String {
         let copies = if *removed == 1 { "copy or link" } else { "copies or links" };
         said += &format!(", {removed} {copies} removed");
     }
-    if *gone > 0 {
-        said += &format!("; {gone} no longer where they were put");
+    if !gone.is_empty() {
+        said += &format!("; {} no longer where they were put", gone.len());
     }
     if undone.tags > 0 {
         let tags = if undone.tags == 1 { "tag is" } else { "tags are" };
         said += &format!("; {} {tags} written again by the next run", undone.tags);
     }
-    if undone.left > 0 {
-        let commands = if undone.left == 1 { "command" } else { "commands" };
-        said += &format!("; {} {commands} cannot be undone", undone.left);
+    if undone.commands > 0 {
+        let times = if undone.commands == 1 { "1 mail was".into() } else { format!("{} mails were", undone.commands) };
+        said += &format!("; {times} given to a command, which cannot be undone: the next run does it again");
     }
     said
 }

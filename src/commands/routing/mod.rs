@@ -7,10 +7,10 @@ mod tally;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::sorter::Sorter;
-use super::stop::Stop;
+use super::stop::{Announced, Stop};
 use super::stream;
 use crate::cli::Handling;
 use crate::delivery::{By, Exec, Journal, Limits, Lock, Mail, Outcome, Router, Rules, Set, Tree, Words};
@@ -62,9 +62,16 @@ pub(super) fn sorter(handling: &Handling, rules: &mut Rules, report: &Report) ->
         (false, Some(exec)) => *rules = Rules::for_all(&sets, &exec),
         (false, None) => *rules = Rules::headers_for_all(&sets),
     }
+    ensure!(!rules.is_empty(), "{}: it holds no [[rule]], so there is nothing to do", rules.file());
     rules.check(&sets)?;
     tags::check(rules.tags(), sorter.sets(), sorter.model())?;
     Ok(sorter)
+}
+
+/// Says at once that a signal was heard: what is in hand may take long.
+pub(super) fn announce(stop: &Stop, report: &Report) -> Announced {
+    let voice = report.voice();
+    stop.announce(move || voice.say("stopping after what is in hand; once more to stop at once"))
 }
 
 /// The names of the label sets.

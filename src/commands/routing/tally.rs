@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::delivery::{Counters, Kind, Mail, Outcome, Router, State};
 use crate::output::metrics;
-use crate::record::Skip;
+use crate::record::{Reason, Skip};
 use crate::report::Report;
 
 /// What came of mails so far, and where it is told.
@@ -59,16 +59,19 @@ impl<'r> Tally<'r> {
             }
             let (kind, state) = (act.kind.name(), act.state.name());
             let label = if act.label.is_empty() { "unsure" } else { &act.label };
-            let to = act.folder.display();
-            self.report.note(format_args!("{} [{}]: {label}: {kind} {state} {to}", origin.source, origin.index));
+            let to =
+                if act.folder.as_os_str().is_empty() { String::new() } else { format!(" {}", act.folder.display()) };
+            self.report.note(format_args!("{} [{}]: {label}: {kind} {state}{to}", origin.source, origin.index));
         }
         if let Some(error) = &outcome.error {
             self.errors += 1;
             let message = format!("{} [{}]: {error}", origin.source, origin.index);
             // A mail without text is nothing to warn of; something that was tried in vain is.
-            match mail.verdict.outcome {
-                Err(_) => self.report.note(message),
-                Ok(_) => self.report.warn(message),
+            let is_known = matches!(&mail.verdict.outcome, Err(reason) if !matches!(reason, Reason::Unreadable(_)));
+            if is_known && !outcome.acts.iter().any(|act| act.state == State::Failed) {
+                self.report.note(message);
+            } else {
+                self.report.warn(message);
             }
         }
     }

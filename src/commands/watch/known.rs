@@ -14,7 +14,8 @@ use crate::maildir::unique_name;
 use crate::record::Reason;
 
 /// What fails is tried again after this, and from then on after twice the time.
-const FIRST_WAIT: Duration = Duration::from_secs(60);
+/// A little less than the time from one listing to the next, which finds it.
+const FIRST_WAIT: Duration = Duration::from_secs(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The unique part of a message's name.
@@ -45,7 +46,8 @@ impl Known {
 
     /// True when there may be something to do, as far as is known without the journal.
     pub(super) fn concerns(&self, arrived: &Arrived) -> bool {
-        let is_short = arrived.is_all && arrived.paths.len() < self.seen.len() + self.failed.len();
+        let count = arrived.paths.len() + arrived.unfinished.len();
+        let is_short = arrived.is_all && count < self.seen.len() + self.failed.len();
         !self.is_begun || is_short || arrived.paths.iter().any(|path| self.is_new(path))
     }
 
@@ -63,14 +65,14 @@ impl Known {
             // It was renamed or removed a moment ago, which the next news tell.
             return Ok(Vec::new());
         };
-        let Arrived { mut paths, is_all, .. } = arrived;
+        let Arrived { mut paths, is_all, unfinished, .. } = arrived;
+        let all = || paths.iter().chain(&unfinished).map(|path| unique(path));
         if !journal.was_watched(&maildir)? {
-            let left = if self.new_only { paths.as_slice() } else { &[] };
             let unlisted = self.new_only && !is_all;
-            journal.see(&maildir, left.iter().map(|path| unique(path)), !unlisted)?;
+            journal.see(&maildir, all().filter(|_| self.new_only), !unlisted)?;
         }
         if is_all {
-            let held: HashSet<&[u8]> = paths.iter().map(|path| unique(path)).collect();
+            let held: HashSet<&[u8]> = all().collect();
             journal.forget_all_but(&maildir, &held)?;
             self.seen.retain(|name| held.contains(&name[..]));
             self.failed.retain(|name, _| held.contains(&name[..]));

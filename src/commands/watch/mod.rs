@@ -21,6 +21,9 @@ use known::Known;
 /// How long a signal waits at most while there is no mail.
 const LOOK_UP: Duration = Duration::from_millis(500);
 
+/// So long somebody has to make room on a full disk.
+const FULL: Duration = Duration::from_secs(60);
+
 /// A run of the journal, which is what an undo puts back, lasts so long at most.
 const LONGEST_RUN: Duration = Duration::from_secs(3600);
 
@@ -46,6 +49,7 @@ pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
         routing::check_metrics(file)?;
     }
     let stop = Stop::listen()?;
+    let _announced = routing::announce(&stop, &report);
     let sorter = routing::sorter(handling, &mut rules, &report)?;
     let maildirs = places.iter().map(|place| std::path::absolute(place.path())).collect::<Result<Vec<_>, _>>()?;
     let mut arrivals = Arrivals::new(&maildirs, watching.rescan).context("cannot watch")?;
@@ -65,7 +69,13 @@ pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
     while !stop.is_asked() {
         let news = arrivals.wait(LOOK_UP);
         news.notes.iter().for_each(|note| tell(note, &report));
-        handler.handle(news.arrived)?;
+        match handler.handle(news.arrived) {
+            Err(error) if Journal::is_full(&error) => {
+                report.warn(format_args!("{error:#}; trying again in {} s", FULL.as_secs()));
+                arrivals.list_again(FULL);
+            }
+            handled => handled?,
+        }
         // The first news are what was there before.
         if !std::mem::replace(&mut is_ready, true) {
             daemon::ready();

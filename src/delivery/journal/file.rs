@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -108,6 +109,16 @@ fn forget_elsewhere(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// True for what ends when somebody has made room.
+pub(super) fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let code = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        code == Some(ErrorCode::DiskFull)
+            || matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    })
+}
+
 /// The root of the tree that a journal is of.
 ///
 /// # Errors
@@ -121,9 +132,9 @@ pub(super) fn root(path: &Path) -> Result<PathBuf> {
 fn advised(error: anyhow::Error, path: &Path) -> anyhow::Error {
     let is_damaged = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     let advice = match is_damaged {
-        Some(ErrorCode::DatabaseCorrupt) => {
-            "; it is damaged: move it away. All mail is where it is, and what was copied, tagged or given to a command may \
-             be so again"
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "; it is damaged or no journal: move it away. All mail is where it is, and what was copied, tagged or given \
+             to a command may be so again"
         }
         _ => "",
     };

@@ -89,6 +89,11 @@ impl Journal {
         &self.root
     }
 
+    /// True for an error that ends when somebody has made room on the disk.
+    pub fn is_full(error: &anyhow::Error) -> bool {
+        file::is_full(error)
+    }
+
     /// True where there is one that runs have written to.
     pub fn is_at(path: &Path) -> bool {
         file::holds_runs(path)
@@ -169,7 +174,6 @@ impl Journal {
     pub fn last_run(&self) -> Result<Option<i64>> {
         let last = "SELECT max(runs.id) FROM runs JOIN acts ON acts.run = runs.id
                     WHERE runs.undoes IS NULL AND acts.state = 'done'
-                        AND acts.kind IN ('move', 'copy', 'link', 'header', 'tag')
                         AND NOT EXISTS (SELECT 1 FROM runs AS undos WHERE undos.undoes = runs.id AND undos.ended NOT NULL)";
         self.database.query_row(last, [], |row| row.get(0)).with_context(|| self.cannot_read())
     }

@@ -12,7 +12,8 @@ mod worker;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -25,6 +26,7 @@ use super::header::Field;
 use super::journal::{Act, Counters, Journal, Kind, State};
 use super::rules::{By, Deed, Rules};
 use super::tree::Tree;
+use crate::maildir::unfinished;
 use crate::record::{Ranking, Verdict};
 use plan::Planner;
 use worker::{Details, Worker};
@@ -32,6 +34,9 @@ use worker::{Details, Worker};
 pub use dry_run::DryRun;
 pub use settle::Settled;
 pub use undo::Undone;
+
+/// Who writes a message in its place is waited for so long.
+const LONGEST_WRITING: Duration = Duration::from_secs(60);
 
 /// Where a mail is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +81,8 @@ pub struct Outcome {
     pub unsure: bool,
     /// What is done, or was tried.
     pub acts: Vec<Act>,
+    /// The folder that it goes to, as the rule calls it.
+    pub folder: Option<String>,
     /// True where all was done by an earlier run.
     pub before: bool,
     /// Why something went wrong, or the mail has no verdict.
@@ -244,6 +251,9 @@ impl Router {
     /// Notes which file a message is, and its bytes where it is written anew, for an undo.
     fn note_file(&mut self, mail: &Mail, acts: &mut [Act]) {
         let (Home::Message { listed, .. }, Some(first)) = (&mail.home, acts.first()) else { return };
+        if acts.iter().any(|act| matches!(act.kind, Kind::Copy | Kind::Header)) {
+            wait_until_whole(listed);
+        }
         let Ok(Some(file)) = worker::open(&mut self.worker.finder, first, listed) else { return };
         let id = file.metadata().map(|found| (found.dev(), found.ino())).ok();
         let is_rewritten = acts.iter().any(|act| act.kind == Kind::Header);
@@ -278,6 +288,14 @@ impl Router {
             self.run = Some(run);
         }
         Ok(())
+    }
+}
+
+/// Half a mail shall not be copied, and what else is written would be lost with the old file.
+fn wait_until_whole(message: &Path) {
+    let started = Instant::now();
+    while let Some(left) = unfinished(message).filter(|_| started.elapsed() < LONGEST_WRITING) {
+        thread::sleep(left);
     }
 }
 

@@ -86,6 +86,7 @@ impl<'p> Planner<'p> {
             }
         }
         outcome.before = before && acts.is_empty();
+        outcome.folder = deed.filing.as_ref().and_then(|filing| filing.folder.as_ref()).map(Folder::name);
         outcome.acts = acts;
         Ok(())
     }

@@ -30,11 +30,11 @@ pub struct Undone {
     /// Copies and links that are gone again.
     pub removed: u64,
     /// Mails that are no longer where they were put.
-    pub gone: u64,
+    pub gone: Vec<String>,
     /// Tags that were forgotten, so that they are written again.
     pub tags: u64,
-    /// Commands, which cannot be undone.
-    pub left: u64,
+    /// Commands that were forgotten: what they have done stays, and they run again.
+    pub commands: u64,
     /// What was kept and why, and what failed.
     pub kept: Vec<String>,
     /// True when it was stopped before its end.
@@ -54,15 +54,17 @@ impl Router {
         stop: &dyn Fn() -> bool,
     ) -> Result<Undone> {
         let acts = self.worker.journal.done_by(run)?;
-        let (acts, left): (Vec<Act>, Vec<Act>) = acts.into_iter().partition(|act| act.kind != Kind::Exec);
-        let mut undone = Undone { left: left.len() as u64, ..Undone::default() };
+        let mut undone = Undone::default();
         if acts.is_empty() {
             return Ok(undone);
         }
         undone.run = self.worker.journal.begin(Some(run))?;
-        let (tags, files): (Vec<Act>, Vec<Act>) = acts.into_iter().partition(|act| act.kind == Kind::Tag);
-        self.worker.journal.forget(&tags)?;
-        undone.tags = tags.len() as u64;
+        // What was said cannot be unsaid, but it can be said again.
+        let (said, files): (Vec<Act>, Vec<Act>) =
+            acts.into_iter().partition(|act| matches!(act.kind, Kind::Tag | Kind::Exec));
+        self.worker.journal.forget(&said)?;
+        undone.tags = said.iter().filter(|act| act.kind == Kind::Tag).count() as u64;
+        undone.commands = said.len() as u64 - undone.tags;
         let mut undoing = Undoing {
             worker: &mut self.worker,
             taken: Taken::default(),
@@ -126,7 +128,7 @@ impl Undoing<'_> {
             match (act.state, act.kind) {
                 (State::Done, Kind::Remove) => self.undone.removed += 1,
                 (State::Done, _) => self.undone.back += 1,
-                (State::Gone, _) => self.undone.gone += 1,
+                (State::Gone, _) => self.undone.gone.push(format!("{} in {}", name(&act.name), act.source.display())),
                 _ => {
                     let why = act.detail.clone().unwrap_or_default();
                     self.undone.kept.push(format!("{} in {}: {why}", name(&act.name), act.source.display()));

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -13,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::delivery::files::{self, Content, Sha};
 use crate::delivery::finder::Finder;
 use crate::delivery::header::{self, Field};
-use crate::delivery::journal::{Act, FileId, Journal, Kind, State};
+use crate::delivery::journal::{Act, Journal, Kind, State};
 use crate::delivery::mailbox;
 use crate::delivery::tree::Tree;
 use crate::maildir::Name;
@@ -125,16 +126,16 @@ impl Worker {
             Kind::Copy => act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?),
             Kind::Link => fs::hard_link(from, to)?,
             Kind::Header => {
-                let file = files::id(from)?;
+                let before = from.symlink_metadata()?;
                 act.sha = Some(rewrite(from, to, act, details.fields)?);
-                return self.leave(act, (from, file), to, details.seen);
+                return self.leave(act, (from, &before), to, details.seen);
             }
             _ => match files::rename(from, to) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                     // It is there, on the disk and under its name, before it goes here.
-                    let file = files::id(from)?;
+                    let before = from.symlink_metadata()?;
                     act.sha = Some(files::copy(Content::File(from), &tmp(act), to)?);
-                    return self.leave(act, (from, file), to, details.seen);
+                    return self.leave(act, (from, &before), to, details.seen);
                 }
                 renamed => renamed?,
             },
@@ -144,12 +145,13 @@ impl Worker {
 
     /// Removes a message that was written elsewhere, where its flags follow it. Where it cannot be removed, what was written
     /// is.
-    fn leave(&mut self, act: &mut Act, source: (&Path, FileId), to: &Path, seen: bool) -> io::Result<State> {
-        let (from, file) = source;
+    fn leave(&mut self, act: &mut Act, source: (&Path, &Metadata), to: &Path, seen: bool) -> io::Result<State> {
+        let (from, before) = source;
         let (mut from, mut to) = (from.to_path_buf(), to.to_path_buf());
+        let file = (before.dev(), before.ino());
         let mut left = self.sync(to.parent().unwrap_or(&to));
         for _ in 0..TRIES {
-            left = left.and_then(|()| files::remove(&from, file));
+            left = left.and_then(|()| files::remove(&from, before));
             match &left {
                 Ok(()) => return Ok(State::Done),
                 Err(error) if error.kind() != io::ErrorKind::NotFound => break,

@@ -124,6 +124,16 @@ impl Rules {
         Self { rules: one_for_each(sets, &deed), unsure: Some(Unsure { deed, errors: false }), ..Self::default() }
     }
 
+    /// True where nothing can be done with any mail.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.unsure.is_none()
+    }
+
+    /// The file, as messages name it.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     /// True where a mail may get headers.
     pub fn write_headers(&self) -> bool {
         self.deeds().any(|(_, deed)| deed.filing.as_ref().is_some_and(|filing| filing.action == Action::Header))

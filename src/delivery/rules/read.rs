@@ -49,12 +49,19 @@ struct WrittenRule {
     label: String,
     set: Option<String>,
     folder: Option<String>,
-    exec: Option<Vec<String>>,
+    exec: Option<WrittenCommand>,
     timeout: Option<f64>,
     retries: Option<u32>,
     threshold: Option<f32>,
     action: Option<Action>,
     keep_unread: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenCommand {
+    Shell(String),
+    Program(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -163,7 +170,11 @@ impl WrittenRule {
         let exec = self.exec.map(|words| {
             let retries = self.retries.unwrap_or(defaults.limits.retries);
             let timeout = self.timeout.map_or(Ok(defaults.limits.timeout), seconds)?;
-            Exec::new(Words::Program(words), Limits { timeout, retries, ..defaults.limits })
+            let words = match words {
+                WrittenCommand::Shell(line) => Words::Shell(line),
+                WrittenCommand::Program(words) => Words::Program(words),
+            };
+            Exec::new(words, Limits { timeout, retries, ..defaults.limits })
         });
         let exec = exec.transpose()?;
         // A mail that a command gets stays, unless the rule says what is done with it, or all rules do.

@@ -1,7 +1,7 @@
 //! What must not be touched: mails of trees that are copied, folders that become links, sources that may not be written.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -67,6 +67,28 @@ fn a_source_that_may_not_be_written_keeps_its_mail_and_nothing_is_doubled() {
         ended(home.route(&["--into", &root]).unprivileged(), 0);
         assert_eq!((home.mails().len(), mails(Path::new(&root)).len()), (0, 1));
         fs::remove_dir_all(&root).unwrap();
+    }
+}
+
+#[test]
+fn what_root_sorts_stays_its_owners() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can give files away");
+    }
+    const NOBODY: u32 = 65534;
+    let home = Home::new(&format!("action = \"copy\"\n{ONE}[[rule]]\nlabel = \"meeting\"\naction = \"header\"\n"));
+    home.put("new/1.a.h", INVOICE);
+    home.put("new/2.b.h", MEETING);
+    let mut all = vec![home.path("Maildir")];
+    all.extend(["cur", "new", "tmp", "new/1.a.h", "new/2.b.h"].map(|name| home.path("Maildir").join(name)));
+    all.iter().for_each(|path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap());
+    home.routed(&[], 0);
+    let mut found = Vec::new();
+    walk(&home.path("Maildir"), &mut found);
+    assert_eq!(home.mails().len(), 3);
+    found.extend(found.clone().iter().filter_map(|path| path.parent()).map(Path::to_path_buf));
+    for path in found {
+        assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY, "{}", path.display());
     }
 }
 

@@ -150,9 +150,13 @@ fn a_dry_run_writes_nothing() {
     let before = everything(&home);
     let table = home.route(&["--dry-run"]).output();
     let table = String::from_utf8(table.stdout).unwrap();
-    assert!(table.starts_with("mail ") && table.contains("  move  ") && table.contains(".Money.Invoices"), "{table}");
+    assert!(
+        table.starts_with("mail ") && table.contains("  move  ") && table.contains("  Money/Invoices  "),
+        "{table}"
+    );
     let records = plan(home.route(&[]));
     assert_eq!((records.len(), &records[0]["action"], &records[1]["action"]), (2, &"move".into(), &"stay".into()));
+    assert_eq!(records[0]["folder"], "Money/Invoices");
     let destination = records[0]["destination"].as_str().unwrap();
     assert!(Path::new(destination).ends_with("Maildir/.Money.Invoices"), "{destination}");
     assert_eq!((&records[0]["label"], &records[0]["source"]), (&"invoice".into(), &"Maildir/new/1.a.h".into()));
