@@ -44,15 +44,16 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Runs `say` as soon as somebody asks, on a thread of its own: the run may be in the midst of slow documents. Not once
-    /// what is returned is dropped, however the run has ended.
-    pub(super) fn announce(&self, say: impl Fn() + Send + 'static) -> Announced {
+    /// Runs `say` so long after somebody asks, on a thread of its own: the run may be in the midst of slow documents. Not
+    /// once what is returned is dropped, however the run has ended.
+    pub(super) fn announce(&self, after: Duration, say: impl Fn() + Send + 'static) -> Announced {
         let (stop, announced) = (self.clone(), Announced(Arc::default()));
         let ended = announced.0.clone();
         thread::spawn(move || {
             while !stop.is_asked() && !ended.load(Ordering::Relaxed) {
                 thread::sleep(LOOK_UP);
             }
+            thread::sleep(after);
             if !ended.load(Ordering::Relaxed) {
                 say();
             }

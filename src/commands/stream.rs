@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rayon::ThreadPool;
@@ -167,7 +168,7 @@ impl<'a> Stream<'a> {
         // Not before: while it catches up nothing is lost by ending at once.
         let stop = Stop::listen()?;
         let (voice, message) = (report.voice(), finishing(verb.piece, opened.resumable));
-        let announced = slow.then(|| stop.announce(move || voice.say(&message)));
+        let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&message)));
         let size = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         pipeline::run(
             &self.pool,

@@ -170,16 +170,16 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn sha(path: &Path) -> io::Result<Sha> {
-    sha_of(File::open(path)?)
+    sha_of(&File::open(path)?)
 }
 
 /// The hash of an open file, from where it is read next.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn sha_of(mut file: File) -> io::Result<Sha> {
+pub(super) fn sha_of(file: &File) -> io::Result<Sha> {
     let mut sha = Sha256::new();
-    for_each_piece(&mut file, |piece| {
+    for_each_piece(&mut { file }, |piece| {
         sha.update(piece);
         Ok(())
     })?;

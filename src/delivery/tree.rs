@@ -39,14 +39,15 @@ impl Tree {
         &self.root
     }
 
-    /// Where a folder lies or will lie.
+    /// Where a folder lies or will lie, without links in its path.
     ///
     /// # Errors
     /// When the layout cannot hold its name, or a link on the way leads out of the tree.
     pub fn path(&self, folder: &Folder) -> Result<PathBuf> {
         let path = self.root.join(folder.path(self.layout)?);
         self.check_maildir(&path)?;
-        Ok(path)
+        // Two names of one folder are one folder.
+        whole(&path)
     }
 
     /// Refuses a maildir of which a link leads out of the tree.

@@ -51,13 +51,14 @@ pub fn write(path: &Path, figures: &BTreeMap<(String, String), f64>) -> io::Resu
 /// # Errors
 /// When it could not.
 pub fn check(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
     begin(path).map(drop)
 }
 
 fn begin(path: &Path) -> io::Result<NamedTempFile> {
+    // What is replaced must be a file like it.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is there and no file"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // The collector is another user, and reads what ends with `.prom`.

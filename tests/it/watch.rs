@@ -207,7 +207,8 @@ fn a_mail_that_is_written_slowly_is_waited_for() {
             let maildir = watched.home.path("Maildir");
             watched.home.mails().iter().filter_map(|path| fs::read_to_string(maildir.join(path)).ok()).collect()
         };
-        let is_done = || !path.exists() || texts().len() == 2;
+        let is_growing = || watched.home.mails().iter().any(|path| path.contains("tmp/"));
+        let is_done = || !is_growing() && (!path.exists() || texts().len() == 2);
         until(is_done, || format!("{:?}", texts()));
         assert!(texts().iter().all(|text| text.ends_with("20 Euro.\n")), "{:?}", texts());
     }
@@ -234,6 +235,64 @@ fn folders_may_be_renamed() {
     fs::create_dir(maildir.join("new")).unwrap();
     watched.deliver("4.a.h", INVOICE);
     until(|| maildir.join(".Invoices/new/4.a.h").exists(), || format!("{:?}", watched.home.mails()));
+}
+
+#[test]
+fn a_maildir_that_is_renamed_while_mail_arrives_is_followed() {
+    let mut watched = Watched::new(BOTH, RULES);
+    let (maildir, away) = (watched.home.path("Maildir"), watched.home.path("away"));
+    for round in 0..10 {
+        (0..10).for_each(|at| watched.deliver(&format!("{round}_{at}.a.h"), INVOICE));
+        fs::rename(&maildir, &away).unwrap();
+        thread::sleep(Duration::from_millis(30));
+        // Where the rename met the making of a folder, that was made in the old place.
+        drop(fs::remove_dir_all(&maildir));
+        fs::rename(&away, &maildir).unwrap();
+    }
+    let count = || fs::read_dir(maildir.join(".Invoices/new")).map_or(0, Iterator::count);
+    until(|| count() == 100, || format!("{} of 100: {:?}", count(), watched.home.mails()));
+    watched.stop();
+}
+
+#[test]
+fn a_mail_that_is_renamed_while_it_waits_is_given_to_a_command_once() {
+    let rules =
+        "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nexec = \"echo $MAILSORT_ID >> log; sleep 1\"\n";
+    let watched = Watched::new(rules, RULES);
+    watched.deliver("1.a.h", INVOICE);
+    until(|| watched.home.path("log").exists(), || "no command runs".into());
+    watched.deliver("2.b.h", INVOICE);
+    let at = |name: &str| watched.home.path("Maildir").join(name);
+    for (from, to) in
+        [("new/2.b.h", "cur/2.b.h:2,"), ("cur/2.b.h:2,", "cur/2.b.h:2,S"), ("cur/2.b.h:2,S", "cur/2.b.h:2,RS")]
+    {
+        fs::rename(at(from), at(to)).unwrap();
+        thread::sleep(Duration::from_millis(20));
+    }
+    let log = || fs::read_to_string(watched.home.path("log")).unwrap();
+    until(|| log().lines().count() >= 2, log);
+    thread::sleep(Duration::from_millis(2500));
+    assert_eq!(log(), "<tmp1ah@x>\n<tmp2bh@x>\n");
+}
+
+#[test]
+fn two_that_know_nothing_of_each_other_do_not_write_for_ever() {
+    let mut first = Watched::new(BOTH, &[LABELS, &["--journal", "one"]].concat());
+    let second = first.run(&[LABELS, &["--journal", "two"]].concat()).start();
+    for at in 0..10 {
+        first.deliver(&format!("{at}.a.h"), INVOICE);
+    }
+    let mut second = Watched { home: Home::new(BOTH), child: Some(second) };
+    let maildir = first.home.path("Maildir");
+    let are_marked =
+        || first.home.mails().len() == 10 && first.home.mails().iter().all(|path| is_marked(&maildir.join(path)));
+    until(are_marked, || format!("{:?}", first.home.mails()));
+    thread::sleep(Duration::from_millis(500));
+    let before = first.home.mails();
+    thread::sleep(Duration::from_millis(700));
+    assert_eq!(first.home.mails(), before);
+    first.stop();
+    second.stop();
 }
 
 /// So many mails come in at once.

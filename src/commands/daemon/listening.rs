@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use signal_hook::{flag, low_level::pipe};
 /// A socket that is listened on until it is dropped, or a signal comes.
 pub(super) struct Listening {
     listener: UnixListener,
-    /// A file of ours, removed at the end.
-    path: Option<PathBuf>,
+    /// A file of ours, by its number, removed at the end.
+    path: Option<(PathBuf, u64)>,
     /// Readable once a signal has come, or `waker` was written to.
     signals: UnixStream,
     waker: UnixStream,
@@ -36,7 +36,11 @@ impl Listening {
         let handed = ListenFd::from_env().take_unix_listener(0).context("what systemd hands over is no Unix socket")?;
         let (listener, path) = match (handed, path) {
             (Some(listener), _) => (listener, None),
-            (None, Some(path)) => (bind(path)?, Some(path.to_path_buf())),
+            (None, Some(path)) => {
+                let listener = bind(path)?;
+                let inode = fs::symlink_metadata(path).map_or(0, |bound| bound.ino());
+                (listener, Some((path.to_path_buf(), inode)))
+            }
             (None, None) => bail!("--socket PATH says where to listen, as systemd has handed over no socket"),
         };
         listener.set_nonblocking(true)?;
@@ -46,7 +50,7 @@ impl Listening {
 
     /// Where it listens.
     pub(super) fn shown(&self) -> String {
-        self.path.as_ref().map_or("the socket of systemd".into(), |path| path.display().to_string())
+        self.path.as_ref().map_or("the socket of systemd".into(), |(path, _)| path.display().to_string())
     }
 
     /// As if a signal had come.
@@ -87,7 +91,10 @@ impl Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        // Another daemon may listen there by now.
+        if let Some((path, inode)) = &self.path
+            && fs::symlink_metadata(path).is_ok_and(|found| found.ino() == *inode)
+        {
             drop(fs::remove_file(path));
         }
     }

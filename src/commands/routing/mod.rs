@@ -71,7 +71,10 @@ pub(super) fn sorter(handling: &Handling, rules: &mut Rules, report: &Report) ->
 /// Says at once that a signal was heard: what is in hand may take long.
 pub(super) fn announce(stop: &Stop, report: &Report) -> Announced {
     let voice = report.voice();
-    stop.announce(move || voice.say("stopping after what is in hand; once more to stop at once"))
+    // Later than a stop takes that waits for nothing.
+    stop.announce(Duration::from_secs(1), move || {
+        voice.say("stopping after what is in hand; once more to stop at once")
+    })
 }
 
 /// The names of the label sets.

@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use rayon::ThreadPool;
@@ -57,7 +58,7 @@ pub(super) fn embedded(
 ) -> Result<Vec<Embedded>> {
     let How { instruct, reads_words, slow, pool } = how;
     let (voice, piece) = (report.voice(), slow.unwrap_or(FAST_PIECE));
-    let announced = slow.map(|_| stop.announce(move || voice.say(&stopping(piece))));
+    let announced = slow.map(|_| stop.announce(Duration::ZERO, move || voice.say(&stopping(piece))));
     // The words of a label are what any model can read.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
     let (mut made, mut left) = (Vec::with_capacity(kept.len()), Left::default());

@@ -79,6 +79,7 @@ impl Known {
             self.is_begun = true;
         }
         paths.retain(|path| self.is_new(path));
+        let paths = one_of_each(paths);
         let mut unseen = Vec::with_capacity(paths.len());
         for path in paths {
             if journal.is_seen(&maildir, unique(&path))? {
@@ -122,6 +123,23 @@ impl Known {
         }
         looked_at.into_iter().try_for_each(|(maildir, names)| journal.see(maildir, names.into_iter(), false))
     }
+}
+
+/// Of the names that a message has had one: the one that it has, if it has one of them.
+fn one_of_each(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut kept: HashMap<Unique, usize> = HashMap::new();
+    let mut each: Vec<PathBuf> = Vec::with_capacity(paths.len());
+    for path in paths {
+        match kept.get(unique(&path)) {
+            Some(&at) if path.symlink_metadata().is_ok() => each[at] = path,
+            Some(_) => {}
+            None => {
+                kept.insert(unique(&path).into(), each.len());
+                each.push(path);
+            }
+        }
+    }
+    each
 }
 
 fn unique(path: &Path) -> &[u8] {

@@ -24,6 +24,9 @@ const LOOK_UP: Duration = Duration::from_millis(500);
 /// So long somebody has to make room on a full disk.
 const FULL: Duration = Duration::from_secs(60);
 
+/// And so long a maildir is away that is renamed with its journal in it.
+const MOVED: Duration = Duration::from_secs(2);
+
 /// A run of the journal, which is what an undo puts back, lasts so long at most.
 const LONGEST_RUN: Duration = Duration::from_secs(3600);
 
@@ -70,9 +73,10 @@ pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
         let news = arrivals.wait(LOOK_UP);
         news.notes.iter().for_each(|note| tell(note, &report));
         match handler.handle(news.arrived) {
-            Err(error) if Journal::is_full(&error) => {
-                report.warn(format_args!("{error:#}; trying again in {} s", FULL.as_secs()));
-                arrivals.list_again(FULL);
+            Err(error) if Journal::is_full(&error) || Journal::has_moved(&error) => {
+                let wait = if Journal::is_full(&error) { FULL } else { MOVED };
+                report.warn(format_args!("{error:#}; trying again in {} s", wait.as_secs()));
+                arrivals.list_again(wait);
             }
             handled => handled?,
         }

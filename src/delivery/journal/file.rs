@@ -119,6 +119,17 @@ pub(super) fn is_full(error: &anyhow::Error) -> bool {
     })
 }
 
+/// True where the file or its folder has another name now.
+pub(super) fn has_moved(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let failure = cause.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        failure.is_some_and(|failure| {
+            failure.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED || failure.code == ErrorCode::CannotOpen
+        }) || kind == Some(io::ErrorKind::NotFound)
+    })
+}
+
 /// The root of the tree that a journal is of.
 ///
 /// # Errors

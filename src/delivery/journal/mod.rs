@@ -94,6 +94,11 @@ impl Journal {
         file::is_full(error)
     }
 
+    /// True for an error that comes of renaming the file or a folder above it.
+    pub fn has_moved(error: &anyhow::Error) -> bool {
+        file::has_moved(error)
+    }
+
     /// True where there is one that runs have written to.
     pub fn is_at(path: &Path) -> bool {
         file::holds_runs(path)

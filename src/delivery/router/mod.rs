@@ -173,7 +173,7 @@ impl Router {
             outcomes.push(planned.outcome);
         }
         for (mail, outcome) in mails.iter().zip(&mut outcomes) {
-            self.note_file(mail, &mut outcome.acts);
+            self.note_file(mail, outcome);
         }
         let mut acts: Vec<Act> = outcomes.iter().flat_map(|outcome| outcome.acts.iter().cloned()).collect();
         if acts.is_empty() {
@@ -249,7 +249,10 @@ impl Router {
     }
 
     /// Notes which file a message is, and its bytes where it is written anew, for an undo.
-    fn note_file(&mut self, mail: &Mail, acts: &mut [Act]) {
+    /// One that has the headers already needs none.
+    fn note_file(&mut self, mail: &Mail, outcome: &mut Outcome) {
+        let fields = self.fields(&mail.verdict, outcome);
+        let acts = &mut outcome.acts;
         let (Home::Message { listed, .. }, Some(first)) = (&mail.home, acts.first()) else { return };
         if acts.iter().any(|act| matches!(act.kind, Kind::Copy | Kind::Header)) {
             wait_until_whole(listed);
@@ -257,10 +260,17 @@ impl Router {
         let Ok(Some(file)) = worker::open(&mut self.worker.finder, first, listed) else { return };
         let id = file.metadata().map(|found| (found.dev(), found.ino())).ok();
         let is_rewritten = acts.iter().any(|act| act.kind == Kind::Header);
-        let sha = if is_rewritten { files::sha_of(file).ok() } else { None };
-        for act in acts {
+        let sha = if is_rewritten { files::sha_of(&file).ok() } else { None };
+        for act in acts.iter_mut() {
             act.file = id;
             act.sha_before = sha.filter(|_| act.kind == Kind::Header);
+        }
+        let is_same = is_rewritten && worker::is_marked(&file, &fields).unwrap_or_default();
+        let count = acts.len();
+        acts.retain(|act| !(is_same && act.kind == Kind::Header && act.folder == act.source));
+        outcome.before |= acts.is_empty() && count > 0;
+        if let Some(last) = acts.last_mut() {
+            last.last = true;
         }
     }
 

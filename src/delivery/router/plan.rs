@@ -15,7 +15,7 @@ use crate::delivery::folder::Folder;
 use crate::delivery::journal::{Act, Journal, Kind};
 use crate::delivery::rules::{Action, By, Decision, Deed, Filing, Rules};
 use crate::delivery::unique;
-use crate::maildir::Name;
+use crate::maildir::{Name, unique_name};
 
 /// The longest name of a message without its flags; a file's name has room for 255 bytes.
 const LONGEST_BASE: usize = 200;
@@ -97,7 +97,9 @@ impl<'p> Planner<'p> {
             Home::Mailbox { truncated: true, .. } => Some("it is too long to be taken out of a mailbox"),
             Home::Mailbox { .. } => None,
             Home::Message { maildir, listed } => match Name::new(listed.file_name().unwrap_or_default()).unique {
-                b"" => Some("its file has no name but flags, by which it could not be found again"),
+                unique if unique.is_empty() || unique_name(OsStr::from_bytes(unique)) != unique => {
+                    Some("its file has no name but flags, by which it could not be found again")
+                }
                 unique if self.open.contains(&(maildir.clone(), unique.to_vec())) => {
                     Some("what a stopped run has begun with it is not settled")
                 }

@@ -20,6 +20,9 @@ use crate::maildir::Name;
 /// So many acts are undone together.
 const PIECE: usize = 64;
 
+/// A longer name has no room for the flags that a message may have by now.
+const LONGEST_NAME: usize = 240;
+
 /// What came of undoing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Undone {
@@ -144,8 +147,10 @@ impl Undoing<'_> {
     }
 
     fn back(&mut self, kind: Kind, done: &Act) -> Result<Act> {
-        let unique = if self.taken.take(&done.source, &done.name) { done.name.clone() } else { unique::name() };
-        let base = [unique, Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere()].concat();
+        let fields = Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere();
+        let has_room = done.name.len() + fields.len() <= LONGEST_NAME;
+        let is_free = has_room && self.taken.take(&done.source, &done.name);
+        let base = [if is_free { done.name.clone() } else { unique::name() }, fields].concat();
         // Where it cannot be found now it is looked for again, by its name.
         let found = self.worker.finder.find(&done.folder, &done.base).ok().flatten();
         let file = found.and_then(|path| files::id(&path).ok());

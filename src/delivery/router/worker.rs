@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::delivery::header::{self, Field};
 use crate::delivery::journal::{Act, Journal, Kind, State};
 use crate::delivery::mailbox;
 use crate::delivery::tree::Tree;
-use crate::maildir::Name;
+use crate::maildir::{Name, unique_name};
 
 /// How often a message is looked for that is renamed again and again.
 const TRIES: usize = 20;
@@ -65,7 +65,10 @@ impl Worker {
         });
         act.state = done.unwrap_or_else(|error| {
             act.detail = Some(why(&error, act));
-            State::Failed
+            // The next run takes away what could not be taken away now.
+            let is_left =
+                !act.folder.as_os_str().is_empty() && !act.base.is_empty() && tmp(act).symlink_metadata().is_ok();
+            if is_left { State::Intended } else { State::Failed }
         });
     }
 
@@ -157,10 +160,13 @@ impl Worker {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => break,
                 Err(_) => {}
             }
-            // Its flags were changed meanwhile, and so its name; or it was deleted, by who did not know where it goes.
-            let known = Act { file: Some(file), ..act.clone() };
-            let Some(now) = again(&mut self.finder, &known, &from)? else {
-                return Ok(State::Done);
+            // Its flags were changed meanwhile, and so its name.
+            self.finder.forget();
+            let Some(now) = self.finder.file(&act.source, unique_name(OsStr::from_bytes(&act.name)), Some(file))?
+            else {
+                // It was deleted, or taken elsewhere, or another has its name: what was written goes too.
+                fs::remove_file(&to)?;
+                return Ok(State::Gone);
             };
             let renamed = act.folder.join(destination(&now, &act.base, seen));
             if renamed != to && files::rename(&to, &renamed).is_ok() {
@@ -253,14 +259,26 @@ fn destination(from: &Path, base: &[u8], seen: bool) -> PathBuf {
     Path::new(folder).join(OsStr::from_bytes(&[base, &info].concat()))
 }
 
-/// Writes a message anew, with headers of ours or without them. Returns the hash of what was written.
-fn rewrite(from: &Path, to: &Path, act: &Act, fields: &[Field]) -> io::Result<Sha> {
-    let file = File::open(from)?;
+/// True for a message that has these headers of ours and no others.
+pub(super) fn is_marked(file: &File, fields: &[Field]) -> io::Result<bool> {
+    let bytes = whole(file)?;
+    Ok(header::marked(&bytes, fields).concat() == bytes)
+}
+
+fn whole(mut file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    (&file).take(LONGEST_MARKED + 1).read_to_end(&mut bytes)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.take(LONGEST_MARKED + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST_MARKED {
         return Err(io::Error::other(format!("it is longer than {} MiB, so it gets no header", LONGEST_MARKED >> 20)));
     }
+    Ok(bytes)
+}
+
+/// Writes a message anew, with headers of ours or without them. Returns the hash of what was written.
+fn rewrite(from: &Path, to: &Path, act: &Act, fields: &[Field]) -> io::Result<Sha> {
+    let file = File::open(from)?;
+    let bytes = whole(&file)?;
     let pieces = header::marked(&bytes, fields);
     if act.undoes.is_some() {
         let mut sha = Sha256::new();

@@ -111,6 +111,26 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
 }
 
 #[test]
+fn two_names_of_one_folder_are_one_folder() {
+    let home = Home::new(&format!("action = \"copy\"\n{}", ONE.replace("Money/Invoices", "F")));
+    home.put("new/1.a.h", INVOICE);
+    symlink(".", home.path("Maildir/.F")).unwrap();
+    home.routed(&[], 0);
+    assert_eq!(home.mails(), ["new/1.a.h"]);
+}
+
+#[test]
+fn figures_replace_no_more_than_a_file() {
+    let home = Home::new(ONE);
+    home.put("new/1.a.h", INVOICE);
+    let listener = std::os::unix::net::UnixListener::bind(home.path("socket")).unwrap();
+    let said = home.routed(&["--metrics", "socket"], 2);
+    assert!(said.contains("it is there and no file"), "{said}");
+    drop(listener);
+    assert_eq!(home.mails(), ["new/1.a.h"]);
+}
+
+#[test]
 fn a_mailbox_that_was_read_is_not_copied_again() {
     let home = Home::new(BOTH);
     let mbox = home.path("inbox");
