@@ -13,9 +13,9 @@ Examples:
   mailsort daemon --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" --labels ~/labels.txt --model qwen3-reranker-0.6b
   mailsort filter --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" < mail.eml
 
-  The model is loaded once, and `mailsort filter --socket` asks it about each mail. Only the user who
-  started the daemon can reach the socket. examples/recipes/ has units for systemd, with the socket
-  opened by systemd (then --socket is not needed) or by the daemon.
+  The model is loaded once, and `mailsort filter --socket` asks it about each mail. Only the
+  user who started the daemon can reach the socket. examples/recipes/ has units for systemd,
+  with the socket opened by systemd (then --socket is not needed) or by the daemon.
 
 Exit status:
   0  stopped by SIGTERM or Ctrl-C, after answering what had come in

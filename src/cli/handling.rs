@@ -25,26 +25,28 @@ pub(super) const RULES: &str = "\
   folder = \"Done\"             # where it goes if the command ends with 0
 
 Rules:
-  At the top, for all rules: labels, classifier, threshold, action, keep-unread, on-unsure, layout.
-  action = \"move\", \"copy\", \"link\", \"tag\" or \"header\". A tag is a line for `notmuch tag --batch` on
-  stdout. A header is what `mailsort filter` writes: the mail stays, or goes to the rule's folder, and
-  has an X-Mailsort header then.
+  At the top, for all rules: labels, classifier, threshold, action, keep-unread, on-unsure,
+  layout.
+  action = \"move\", \"copy\", \"link\", \"tag\" or \"header\". A tag is a line for `notmuch tag
+  --batch` on stdout. A header is what `mailsort filter` writes: the mail stays, or goes to
+  the rule's folder, and has an X-Mailsort header then.
   keep-unread = false marks what is filed as seen. layout = \"auto\", \"maildir++\" or \"plain\".
-  In a rule: label, set, folder, exec, timeout, retries, threshold, action, keep-unread. There is one
-  rule for a label of a set; where mail has labels of several sets, the first rule that fits wins. A
-  mail whose label has no rule stays. on-unsure with errors = true is done with mail without a verdict
-  too, such as without text. Paths are seen from the file of rules, commands from the current folder.";
+  In a rule: label, set, folder, exec, timeout, retries, threshold, action, keep-unread. There
+  is one rule for a label of a set; where mail has labels of several sets, the first rule that
+  fits wins. A mail whose label has no rule stays. on-unsure with errors = true is done with
+  mail without a verdict too, such as without text. Paths are seen from the file of rules,
+  commands from the current folder.";
 
 /// What is known of commands, for the help of these verbs.
 pub(super) const COMMANDS: &str = "\
 Commands:
-  get the mail on stdin, and in the environment MAILSORT_LABEL, _SCORE, _MODEL, _SET, _ID, _SUBJECT,
-  _FROM, _SOURCE and _INDEX, without control characters. A mail whose command fails stays. One that
-  takes too long is killed with its process group. Its stdout is thrown away, and the last line of
-  its stderr is in the message when it fails. One command runs at a time, and other mail waits: what
-  takes long should put the mail into a queue of its own and end. After three mails in a row for which a command
-  has failed, each further mail of the run is given to it once. SIGTERM waits for the command that
-  runs, and for no further try.";
+  get the mail on stdin, and in the environment MAILSORT_LABEL, _SCORE, _MODEL, _SET, _ID,
+  _SUBJECT, _FROM, _SOURCE and _INDEX, without control characters. A mail whose command fails
+  stays. One that takes too long is killed with its process group. Its stdout is thrown away,
+  and the last line of its stderr is in the message when it fails. One command runs at a time,
+  and other mail waits: what takes long should put the mail into a queue of its own and end.
+  After three mails in a row for which a command has failed, each further mail of the run is
+  given to it once. SIGTERM waits for the command that runs, and for no further try.";
 
 /// By what mail is handled, and how.
 #[derive(Debug, Args)]

@@ -18,21 +18,22 @@ Examples:
 
 const REST: &str = "\
 Exactly once:
-  What is about to be done is written to a journal first, and what came of it afterwards. A run
-  that was killed is settled by the next one; nothing is lost, doubled or written over. What was
-  copied, linked, tagged or given to a command is not done again for that mail and label, also not
-  by another command; only one that was running when mailsort was killed runs again. One run at a
-  time works on a journal. It belongs to its tree and moves with it; a copy of the tree needs
-  another, or none.
+  What is about to be done is written to a journal first, and what came of it afterwards. A
+  run that was killed is settled by the next one; nothing is lost, doubled or written over.
+  What was copied, linked, tagged or given to a command is not done again for that mail and
+  label, also not by another command; only one that was running when mailsort was killed runs
+  again. One run at a time works on a journal. It belongs to its tree and moves with it; a
+  copy of the tree needs another, or none.
 
 Undo:
-  puts back what a run of the last half year has done, mail with the flags that it has by then.
-  Copies go while their original is there. What a command has done stays. The next run does it all
-  again, tags and commands too, unless the rules are others by then. Where headers of our name had
-  come with a mail, they are gone, and the mail is kept as it is.
+  puts back what a run of the last half year has done, mail with the flags that it has by
+  then. Copies go while their original is there. What a command has done stays. The next run
+  does it all again, tags and commands too, unless the rules are others by then. Where headers
+  of our name had come with a mail, they are gone, and the mail is kept as it is.
 
 Mailboxes:
-  are locked while they are read, and their mails are known again when they were read meanwhile.
+  are locked while they are read, and their mails are known again when they were read
+  meanwhile.
 
 Exit status:
   0   done

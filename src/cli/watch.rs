@@ -14,19 +14,22 @@ Examples:
   mailsort watch ~/Maildir --labels labels.txt --new-only
   mailsort watch ~/Tickets --labels queues.txt --exec 'create-ticket --queue \"$MAILSORT_LABEL\"'
 
-  Without --rules and --exec every mail gets the X-Mailsort headers of `mailsort filter`, and stays.";
+  Without --rules and --exec every mail gets the X-Mailsort headers of `mailsort filter`, and
+  stays.";
 
 const REST: &str = "\
 Mail that is there already:
-  At the first start all mail of the maildirs is sorted, as by `mailsort route`; with --new-only it
-  stays as it is. From then on each mail is looked at once, also across restarts: what came in while
-  nobody watched is sorted at the next start. What an undo puts back is left alone, and so is what
-  rules that were changed meanwhile would treat otherwise; `mailsort route` sorts that again.
+  At the first start all mail of the maildirs is sorted, as by `mailsort route`; with
+  --new-only it stays as it is. From then on each mail is looked at once, also across
+  restarts: what came in while nobody watched is sorted at the next start. What an undo puts
+  back is left alone, and so is what rules that were changed meanwhile would treat otherwise;
+  `mailsort route` sorts that again.
 
 Journal:
-  As with `mailsort route`, which may run beside it: what is about to be done is written down first,
-  every mail is there once wherever a run is killed, and `mailsort route ROOT --undo RUN` puts back
-  what an hour has done at most. What fails is tried again, at first after a minute.
+  As with `mailsort route`, which may run beside it: what is about to be done is written down
+  first, every mail is there once wherever a run is killed, and `mailsort route ROOT --undo
+  RUN` puts back what an hour has done at most. What fails is tried again, at first after a
+  minute.
 
 Exit status:
   0  stopped by SIGTERM or Ctrl-C, after finishing what was in hand
