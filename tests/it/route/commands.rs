@@ -16,7 +16,7 @@ fn home(command: &str) -> Home {
 
 #[test]
 fn a_command_gets_the_mail_and_what_is_known_of_it() {
-    let home = home("unset MAILSORT_KILLS; cat > mail; env | grep ^MAILSORT_ | sort > env");
+    let home = home("unset MAILSORT_KILLS MAILSORT_INSTALL; cat > mail; env | grep ^MAILSORT_ | sort > env");
     fs::write(
         home.path("Maildir/new/1.a.h"),
         format!("Message-ID: <1@x>\nFrom: =?utf-8?q?A=00=1b=5b2J?= <a@b>\nSubject: $(touch owned); {INVOICE}"),
