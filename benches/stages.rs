@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use mail_parser::{MessageParser, PartType};
+use mailsort::classifier::ZeroShot;
 use mailsort::engine::{Builtin, Embedder, LabelText};
 use mailsort::intake::clean::Switches;
 use mailsort::intake::mbox::Mbox;
@@ -20,7 +21,6 @@ use mailsort::intake::sniff::Format;
 use mailsort::intake::{self, MAX_DOCUMENT, Options, Raw, Reading, Source, clean, html, mail};
 use mailsort::labels::LabelSet;
 use mailsort::record::Origin;
-use mailsort::sorting::ZeroShot;
 
 fn main() {
     if !given_folder().is_dir() {

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use mailsort::classifier::{ZeroShot, ranking::softmax};
 use mailsort::engine::checkpoint::Checkpoint;
 use mailsort::engine::{Builtin, Embedder, Encoder, LabelText};
-use mailsort::sorting::{ZeroShot, softmax};
 use serde::Deserialize;
 
 /// A set to measure: its key, its file, and which rows of it.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// One label in plain words.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// The name that is printed.
@@ -31,7 +31,7 @@ pub struct Label {
 }
 
 /// Labels that exclude each other; a run may use several sets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct LabelSet {
     /// The file's stem, to tell sets apart in the output.
     pub name: String,

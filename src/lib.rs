@@ -1,37 +1,57 @@
 //! mailsort classifies mail and documents against labels in plain words, on this machine.
 //!
+//! ```
+//! use mailsort::classifier::{Classifier, Spec};
+//! use mailsort::{labels::LabelSet, record::Document};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let labels = ["invoice: a bill to pay", "meeting: a date to meet"].map(String::from);
+//! let classifier = Classifier::open(&Spec::new(vec![LabelSet::from_arguments(&labels)?]))?;
+//! let verdicts = classifier.classify(&[Document::from("Please pay 300 EUR by Friday.")])?;
+//! assert_eq!(verdicts[0].label(), Some("invoice"));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Map
 //!
-//! `main → commands → rooms → record → std`. Rooms do not import each other; [`commands`] is the only place that knows
-//! several of them, and [`cli`] names the types of theirs that a flag chooses.
+//! Three storeys; arrows point downwards only. Rooms do not import each other.
 //!
-//! - [`record`]: the plain data that every room shares
+//! **Talks to people.** Thin: no decision about mail is made here.
+//!
+//! - [`cli`]: every flag and its help; turns flags into specs. No input or output. The only room that knows clap
+//! - [`commands`]: one file a verb; builds the parts from specs and wires them
+//!
+//! **The core.** Plain structs in, verdicts out; knows no flag.
+//!
+//! - [`classifier`]: `Spec` → `Classifier`: engines, thresholds, calibration, cascade, trained classifiers
+//!   (`classifier/linear/`), and the cache of what models have computed (`classifier/cache/`: hashes and numbers, never a
+//!   text)
+//! - [`stream`]: one ordered, bounded, resumable stream from inputs to records. Everything that scores many documents is a
+//!   client of its scheduler
+//!
+//! **Rooms.** Leaves that do not know each other.
+//!
+//! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows mail-parser, only
+//!   `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields documents whose labels
+//!   are known
+//! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/` alone
+//!   knows hf-hub and ureq, `device` alone CUDA
+//! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
+//! - [`arrivals`]: which messages come into maildirs; the only room that knows notify
+//! - [`delivery`]: mail on its way, its bytes kept as they are: rules, router, undo, journal
+//! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which reads
+//!   one PDF under limits of time and memory and whose stdout is a pipe to its parent
+//! - [`report`]: all of stderr, and the exit status
+//!
+//! **Plain data** on which everything leans.
+//!
+//! - [`record`]: documents, verdicts, and why there is none
+//! - [`labels`]: label sets, from text or TOML
+//! - [`maildir`]: how the messages of a maildir are named, listed, and found again when others rename them
+//! - [`utf7`]: the names of mail folders as IMAP servers write them
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`guard`]: turns a panic into an error
-//! - [`labels`]: label sets, from text or TOML
-//! - [`maildir`]: how the messages of a maildir are named and listed, and found again when others rename them
-//! - [`utf7`]: the names of mail folders as IMAP servers write them
-//! - [`arrivals`]: which messages come into maildirs; the only room that knows notify
-//! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows
-//!   mail-parser, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields
-//!   documents of which somebody has said what they are
-//! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/`
-//!   alone knows hf-hub and ureq, `device` alone CUDA, `flash` alone flash-attn; `checkpoint/` opens files, `vocabulary`
-//!   and `prompt` make tokens, `tasks` keeps those of labels, `batch` packs them, `qwen3` is the model, `ops` and
-//!   `kernels/` its arithmetic, `composed` what stands for the kernels on a GPU; `encoder/` holds BERT and XLM-RoBERTa
-//! - [`sorting`]: vectors in, scores and rankings out; pure arithmetic. `sorting/linear/` learns classifiers from examples
-//!   and is the only place that knows argmin and ndarray
-//! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
-//! - [`cache`]: what models have computed, kept in a file for the next run: hashes and numbers, never a text. Only here and
-//!   in `delivery/journal/` is SQLite known
-//! - [`delivery`]: mail on its way, its bytes kept as they are: our headers in it, and the maildirs it goes to. `rules` say
-//!   what is done by label, `tree` where folders lie, `router` does it through the `journal`, which knows what was about to
-//!   be done and what came of it; `files` never replaces anything, `exec` runs commands
-//! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
-//!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
-//! - [`report`]: all of stderr, and the exit status
-//! - [`cli`]: every flag and its help, no input or output
-//! - [`commands`]: one file per verb, which builds the parts and wires the stream
 //!
 //! # Invariants
 //!
@@ -60,30 +80,22 @@
 //!
 //! `tests/it/tidy.rs` holds the source to what this page states.
 
-pub mod record;
+pub mod cli;
 
-pub mod terminal;
+pub mod commands;
 
-pub mod guard;
+pub mod classifier;
 
-pub mod labels;
-
-pub mod maildir;
-
-pub mod utf7;
-
-#[cfg(unix)]
-pub mod arrivals;
+pub mod stream;
 
 pub mod intake;
 
 pub mod engine;
 
-pub mod sorting;
-
 pub mod evaluation;
 
-pub mod cache;
+#[cfg(unix)]
+pub mod arrivals;
 
 pub mod delivery;
 
@@ -91,6 +103,14 @@ pub mod output;
 
 pub mod report;
 
-pub mod cli;
+pub mod record;
 
-pub mod commands;
+pub mod labels;
+
+pub mod maildir;
+
+pub mod utf7;
+
+pub mod terminal;
+
+pub mod guard;

@@ -56,6 +56,20 @@ pub struct Removed {
     pub text: String,
 }
 
+impl From<&str> for Document {
+    /// A text without headers, as it is.
+    fn from(text: &str) -> Self {
+        Self {
+            origin: Origin { source: Arc::from("-"), index: 0, offset: 0 },
+            envelope: Envelope::default(),
+            body: text.into(),
+            attachments: Vec::new(),
+            removed: Vec::new(),
+            truncated: false,
+        }
+    }
+}
+
 impl Document {
     /// What a model sees: subject, sender and body, a line break between them.
     pub fn text(&self) -> String {
@@ -185,4 +199,11 @@ pub struct Verdict {
     pub envelope: Envelope,
     /// The scores, or why there are none.
     pub outcome: Result<Outcome, Reason>,
+}
+
+impl Verdict {
+    /// The label of the first label set; `None` where no score reaches its threshold, or the document has an error.
+    pub fn label(&self) -> Option<&str> {
+        self.outcome.as_ref().ok()?.rankings.first()?.label.as_deref()
+    }
 }

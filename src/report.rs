@@ -18,7 +18,7 @@ use crate::terminal::escape_lines;
 pub use downloads::Downloads;
 
 /// When the progress display is drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
     /// When stderr is a terminal
     #[default]

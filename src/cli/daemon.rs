@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::filter::{seconds, size};
-use super::{Choosing, Cleaning, Engine, Run, Talk, at_least_one};
+use super::{Cleaning, LabelFlags, ModelFlags, Run, Verbosity, at_least_one};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -29,10 +29,10 @@ pub struct Daemon {
     pub serving: Serving,
     /// What to sort into.
     #[command(flatten)]
-    pub choosing: Choosing,
+    pub labels: LabelFlags,
     /// What scores.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -41,7 +41,7 @@ pub struct Daemon {
     pub run: Run,
     /// What to say.
     #[command(flatten)]
-    pub talk: Talk,
+    pub verbosity: Verbosity,
 }
 
 /// Where to listen, and how much to take on.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::{Cleaning, Engine, Run, Samples, Talk};
+use super::{Cleaning, ModelFlags, Run, Samples, Verbosity};
 use crate::output::evaluation::ReportFormat;
 
 pub(super) const HELP: &str = "\
@@ -44,7 +44,7 @@ pub struct Eval {
     pub bars: Bars,
     /// What scores.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -193,7 +193,7 @@ pub struct Reports {
 
     /// What to say.
     #[command(flatten)]
-    pub talk: Talk,
+    pub verbosity: Verbosity,
 }
 
 impl Reports {

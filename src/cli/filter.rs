@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Choosing, Cleaning, Engine};
+use super::{Cleaning, LabelFlags, ModelFlags};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -42,7 +42,7 @@ Exit status:
 pub struct Filter {
     /// What to sort into.
     #[command(flatten)]
-    pub choosing: Choosing,
+    pub labels: LabelFlags,
 
     /// What to do with the answer.
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub struct Filter {
 
     /// What scores.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
 
     /// What counts as text.
     #[command(flatten)]

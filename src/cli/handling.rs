@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::filter::seconds;
-use super::{Choosing, Cleaning, Engine, Run, Talk};
+use super::{Cleaning, LabelFlags, ModelFlags, Run, Verbosity};
 
 /// What rules are, for the help of these verbs.
 pub(super) const RULES: &str = "\
@@ -56,10 +56,10 @@ pub struct Handling {
     pub ruling: Ruling,
     /// What to sort into.
     #[command(flatten)]
-    pub choosing: Choosing,
+    pub labels: LabelFlags,
     /// What scores.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -68,7 +68,7 @@ pub struct Handling {
     pub run: Run,
     /// What to say.
     #[command(flatten)]
-    pub talk: Talk,
+    pub verbosity: Verbosity,
 }
 
 /// What is done with mail, where, and what is written about it.

@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 use glob::Pattern;
 
 use crate::intake::labelled::LabelledOptions;
+use crate::stream::SampleSpec;
 
 /// Labelled samples.
 #[derive(Debug, Args)]
@@ -41,20 +42,21 @@ pub struct Samples {
     pub set: Option<String>,
 
     /// Leave out records of `mailsort classify` whose score is lower, but for those whose label was changed since
-    #[arg(long, value_name = "SCORE", value_parser = super::choosing::score, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE", value_parser = super::labels::score, allow_negative_numbers = true)]
     pub min_score: Option<f32>,
 }
 
 impl Samples {
-    /// How they are read.
-    pub fn options(&self) -> LabelledOptions {
-        LabelledOptions {
+    /// Where the samples are, and how they are read.
+    pub fn spec(&self) -> SampleSpec {
+        let options = LabelledOptions {
             text_field: self.text_field.clone(),
             label_field: self.label_field.clone(),
             set: self.set.clone(),
             min_score: self.min_score,
             exclude: self.exclude.clone(),
             inbox: self.inbox,
-        }
+        };
+        SampleSpec { samples: self.samples.clone(), maildirs: self.maildirs.clone(), options }
     }
 }

@@ -1,38 +1,43 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
-mod choosing;
+mod completions;
 mod daemon;
 mod eval;
 mod filter;
 mod handling;
 mod labelled;
+mod labels;
+mod man;
 mod model;
 mod models;
 mod reading;
 mod route;
-mod talk;
 mod train;
+mod values;
+mod verbosity;
 mod watch;
 mod writing;
 
+use clap::builder::Resettable;
 use clap::{Args, Parser, Subcommand};
 
+use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
-pub use choosing::{Choosing, Examples};
 pub use daemon::{Daemon, Serving};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, OrElse, Passing};
 pub use handling::{Handling, Ruling};
 pub use labelled::Samples;
-pub use model::Engine;
+pub use labels::{Examples, LabelFlags};
+pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
 pub use route::{PlanFormat, Route, Routing, WhichRun};
-pub use talk::Talk;
 pub use train::{Learning, NGrams, Train, Trained};
+pub use verbosity::Verbosity;
 pub use watch::{Watch, Watching};
 pub use writing::{Output, Texts, Writing};
 
@@ -84,6 +89,8 @@ Label files:
   built-in one among them, place a label between its words and its examples; rerankers read
   names and descriptions. `instruct` is for models that take an instruction.";
 
+const MORE_HELP: &str = "`--help` shows all flags, with examples.";
+
 const SHOW_HELP: &str = "\
 Examples:
   mailsort show inbox.mbox --format text --removed | less
@@ -109,8 +116,8 @@ const ACTED_THRESHOLD: &str = "A mail is unsure when its best score is below thi
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Score every mail against the labels and write one record each
-    #[command(after_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
+    /// Score every message against the labels and write one record each
+    #[command(after_help = MORE_HELP, after_long_help = format!("{CLASSIFY_HELP}\n\n{EXIT_STATUS}"))]
     Classify(Box<Classify>),
 
     /// Learn a classifier from labelled samples
@@ -123,21 +130,21 @@ pub enum Command {
     Eval(Box<Eval>),
 
     /// Put a header with its label into one mail, between stdin and stdout
-    #[command(after_help = filter::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD)))]
+    #[command(after_help = filter::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Filter(Box<Filter>),
 
     /// Keep a model loaded for filters that ask about one mail each
-    #[command(after_help = daemon::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD)))]
+    #[command(after_help = daemon::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Daemon(Box<Daemon>),
 
     /// Sort a maildir or mailbox into folders by rules, each mail exactly once
     #[command(after_help = route::help())]
     #[command(mut_arg("rules", |flag| flag.required_unless_present_any(["undo", "runs", "exec"])))]
-    #[command(mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD)))]
+    #[command(mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD).long_help(Resettable::Reset)))]
     Route(Box<Route>),
 
     /// Stay, and sort mail as it arrives in maildirs
-    #[command(after_help = watch::help(), mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD)))]
+    #[command(after_help = watch::help(), mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD).long_help(Resettable::Reset)))]
     Watch(Box<Watch>),
 
     /// Print what a model would see of every mail, and what was cut
@@ -216,10 +223,10 @@ pub struct Classify {
     pub input: Input,
     /// What to sort into.
     #[command(flatten)]
-    pub labels: Labels,
+    pub ranking: RankingFlags,
     /// What scores.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -231,20 +238,31 @@ pub struct Classify {
     pub run: Run,
 }
 
+impl Classify {
+    /// The classifier that the flags describe.
+    pub fn spec(&self) -> Spec {
+        let RankingFlags { labels, top_k, raw_scores } = &self.ranking;
+        let ranking = RankingSpec { threshold: labels.threshold, top_k: *top_k, raw_scores: *raw_scores };
+        Spec { labels: labels.source(), model: self.model.spec(), reading: self.cleaning.reading(), ranking }
+    }
+}
+
 /// Label sets, and what is shown of them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Labels")]
-pub struct Labels {
+pub struct RankingFlags {
     /// What to sort into.
     #[command(flatten)]
-    pub choosing: Choosing,
+    pub labels: LabelFlags,
 
     /// How many labels each record shows
     #[arg(short = 'k', long, value_name = "N", default_value = "3", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub top_k: usize,
 
-    /// Print cosines, or the logits of a reranker or classifier, instead of probabilities; thresholds are compared with them too
-    #[arg(long)]
+    /// Print cosines or logits instead of probabilities
+    ///
+    /// Logits are those of a reranker or a trained classifier. Thresholds are compared with them too.
+    #[arg(long, hide_short_help = true)]
     pub raw_scores: bool,
 }
 

@@ -6,55 +6,82 @@ use clap::{Args, ValueHint};
 
 use super::models::ModelSource;
 use super::{MOST, at_least_one};
+use crate::classifier::ModelSpec;
 use crate::engine::{Dtype, device::DeviceChoice};
 
 /// The model.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model")]
-pub struct Engine {
+pub struct ModelFlags {
     /// Which model.
     #[command(flatten)]
     pub source: ModelSource,
 
-    /// What the model is asked to do, in a sentence, if it takes an instruction; the label set's own unless given
-    /// [default: the model's]
+    /// The task of the model in a sentence, if it takes an instruction
+    ///
+    /// It wins over the instruction of the label set. [default: the model's]
     #[arg(long, value_name = "TEXT", value_parser = instruction)]
     pub instruct: Option<String>,
 
-    /// Let a faster model choose N labels for each mail, which are all that a reranker scores
+    /// Let a faster model choose N labels for each message; a reranker scores only these
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub shortlist: Option<usize>,
 
     /// The faster model
-    #[arg(long, value_name = "MODEL", default_value = "builtin", requires = "shortlist")]
+    #[arg(long, hide_short_help = true, value_name = "MODEL", default_value = "builtin", requires = "shortlist")]
     pub shortlist_model: String,
 
-    /// How many values the vectors of an embedding have: fewer are faster to compare and a little less exact
-    /// [default: all]
-    #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    /// How many dimensions the vectors of an embedding have [default: all]
+    ///
+    /// Fewer are faster to compare and a little less exact.
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub dims: Option<usize>,
 
-    /// How many tokens of a mail the model sees; the rest is cut off [default: 512 builtin, 2048 Qwen3, else the
-    /// model's own]
+    /// How many tokens of a message the model sees; the rest is cut off
+    ///
+    /// [default: 512 builtin, 2048 Qwen3, else the model's own]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub max_tokens: Option<usize>,
 
-    /// How many tokens go through a Qwen3 model together; fewer need less memory [default: 1024, on a GPU 16384]
-    #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    /// How many tokens go through a model in one forward pass; fewer need less memory
+    ///
+    /// [default: 1024, on a GPU 16384]
+    #[arg(long, hide_short_help = true, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub batch_tokens: Option<usize>,
 
     /// Where to compute: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// What weights are multiplied as; those of GGUF files stay as they are
-    #[arg(long, value_enum, default_value = "auto", value_name = "TYPE")]
+    /// The number type of weights in products; those of GGUF files stay as they are
+    #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "TYPE")]
     pub dtype: Dtype,
 
-    /// Keep scores in FILE and take them from there when the same mail meets the same labels and model again; no text
-    /// is kept
+    /// Keep scores in FILE for the next run; no text is kept
+    ///
+    /// They are taken from there when the same text meets the same labels and model again.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub cache: Option<PathBuf>,
+}
+
+impl ModelFlags {
+    /// The model that the flags describe.
+    pub fn spec(&self) -> ModelSpec {
+        ModelSpec {
+            model: self.source.model.clone(),
+            revision: self.source.revision.clone(),
+            offline: self.source.offline,
+            instruct: self.instruct.clone(),
+            shortlist: self.shortlist,
+            shortlist_model: self.shortlist_model.clone(),
+            dims: self.dims,
+            max_tokens: self.max_tokens,
+            batch_tokens: self.batch_tokens,
+            device: self.device,
+            dtype: self.dtype,
+            cache: self.cache.clone(),
+        }
+    }
 }
 
 /// An instruction is one line of the prompt.

@@ -23,17 +23,18 @@ Environment:
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelSource {
-    /// A model of `mailsort models list`, OWNER/NAME on the hub, OWNER/NAME/FILE.gguf, a folder, or a .gguf file
-    /// [default: builtin]
+    /// The model: a name of `mailsort models list`, OWNER/NAME, a folder or .gguf file [default: builtin]
+    ///
+    /// OWNER/NAME and OWNER/NAME/FILE.gguf are models of the hub. They are downloaded once.
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
 
     /// The branch, tag or commit of a model of the hub [default: main]
-    #[arg(long, value_name = "REVISION", requires = "model")]
+    #[arg(long, value_name = "REVISION", requires = "model", hide_short_help = true)]
     pub revision: Option<String>,
 
-    /// Ask nothing of the network: use a model that is here, or fail
-    #[arg(long)]
+    /// Do not use the network: use a model that is on this machine, or fail
+    #[arg(long, hide_short_help = true)]
     pub offline: bool,
 }
 

@@ -6,12 +6,15 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::intake::clean::Switches;
 use crate::intake::{MIN_TEXT, Reading, sniff};
+use crate::stream::InputSpec;
 
 /// Inputs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input", next_display_order = 1)]
 pub struct Input {
-    /// Mailboxes (mbox), maildirs, folders, mails, HTML, text, PDF, DOCX, JSON Lines, gzip of these; `-` for stdin
+    /// What to read; `-` for stdin
+    ///
+    /// Mailboxes (mbox), maildirs, folders, messages, HTML, text, PDF, DOCX, JSON Lines, and gzip of these.
     #[arg(value_name = "INPUT", display_order = 0, required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
@@ -20,16 +23,29 @@ pub struct Input {
     pub files_from: Option<PathBuf>,
 
     /// Names in --files-from end with a NUL byte, as from `find -print0`
-    #[arg(short = '0', long, requires = "files_from")]
+    #[arg(short = '0', long, requires = "files_from", hide_short_help = true)]
     pub null: bool,
 
     /// Read every file as this kind instead of telling it from name and bytes
-    #[arg(long, value_enum, value_name = "KIND")]
+    #[arg(long, value_enum, value_name = "KIND", hide_short_help = true)]
     pub input_format: Option<InputFormat>,
 
     /// Read the sub-folders of a maildir too; those of other folders are read anyway
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub recursive: bool,
+}
+
+impl Input {
+    /// What is read.
+    pub fn spec(&self) -> InputSpec {
+        InputSpec {
+            inputs: self.inputs.clone(),
+            files_from: self.files_from.clone(),
+            null: self.null,
+            format: self.input_format.map(Into::into),
+            recursive: self.recursive,
+        }
+    }
 }
 
 /// Kinds of input that can be forced.
@@ -69,41 +85,44 @@ impl From<InputFormat> for sniff::Format {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cleaning")]
 pub struct Cleaning {
-    /// Use the text as it is; the same as all the --keep flags, but HTML is still rendered
+    /// Use the text as it is
+    ///
+    /// The same as all the --keep flags, but HTML is still rendered.
     #[arg(long)]
     pub no_clean: bool,
 
     /// Keep the markup of HTML and what it hides
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_html: bool,
 
     /// Keep quoted replies
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_quotes: bool,
 
     /// Keep the header lines of forwarded mail
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_forwards: bool,
 
     /// Keep signatures
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_signatures: bool,
 
     /// Keep legal notices
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_disclaimers: bool,
 
     /// Keep footers of mailing lists and newsletters
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_footers: bool,
 
     /// Keep long links whole
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub keep_links: bool,
 
-    /// Sort a mail without text in its body (a picture, an encrypted mail) by subject and sender if these hold at least
-    /// N letters and digits; with fewer it gets the error `no text`
-    #[arg(long, value_name = "N", default_value_t = MIN_TEXT, allow_negative_numbers = true)]
+    /// Classify a message without text by subject and sender if these hold N letters and digits
+    ///
+    /// That is a message whose body is a picture, or encrypted. With fewer letters and digits it gets the error `no text`.
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = MIN_TEXT, allow_negative_numbers = true)]
     pub min_text: usize,
 }
 
@@ -111,11 +130,6 @@ impl Cleaning {
     /// How documents are read.
     pub fn reading(&self) -> Reading {
         Reading { switches: self.switches(), min_text: self.min_text }
-    }
-
-    /// True when nothing was asked for.
-    pub fn is_default(&self) -> bool {
-        self.reading() == Reading::default()
     }
 
     fn switches(&self) -> Switches {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Cleaning, Engine, Run, Samples, Talk};
-use crate::sorting::linear::LabelWeights;
+use super::{Cleaning, ModelFlags, Run, Samples, Verbosity};
+use crate::classifier::linear::LabelWeights;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -41,7 +41,7 @@ pub struct Train {
     pub learning: Learning,
     /// What makes vectors.
     #[command(flatten)]
-    pub engine: Engine,
+    pub model: ModelFlags,
     /// What counts as text.
     #[command(flatten)]
     pub cleaning: Cleaning,
@@ -99,7 +99,7 @@ pub struct Trained {
 
     /// What to say.
     #[command(flatten)]
-    pub talk: Talk,
+    pub verbosity: Verbosity,
 }
 
 fn folds(text: &str) -> Result<usize, String> {

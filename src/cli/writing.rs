@@ -5,23 +5,31 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::Talk;
+use super::Verbosity;
 use crate::output;
+use crate::stream::OutputSpec;
 
 /// Output.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// The form of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
+    /// The format of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
     #[arg(short, long, value_enum)]
     format: Option<output::Format>,
 
     /// Colours of --format table
-    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: output::Color,
 
-    /// What stands in front of every tag of --format notmuch, as in `sorted/`
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, allow_hyphen_values = true)]
+    /// A prefix of every tag of --format notmuch, such as `sorted/`
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
     tag_prefix: String,
 
     /// Where to write, and what to say.
@@ -45,13 +53,22 @@ pub struct Writing {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Go on after what a stopped run with the same arguments has written to --output, or after an incomplete FILE
+    /// Continue a stopped run of the same command after its last record
+    ///
+    /// It goes on after the records that the run has left beside --output FILE, or after an incomplete FILE.
     #[arg(long, requires = "output")]
     pub resume: bool,
 
     /// What to say.
     #[command(flatten)]
-    pub talk: Talk,
+    pub verbosity: Verbosity,
+}
+
+impl Writing {
+    /// Where records go.
+    pub fn spec(&self) -> OutputSpec {
+        OutputSpec { path: self.output.clone(), resume: self.resume }
+    }
 }
 
 /// Output of texts.

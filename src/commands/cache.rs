@@ -9,9 +9,9 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::sizes::size;
-use crate::cache::{Cache, ModelStats, Removed, Stats};
+use crate::classifier::cache::{Cache, ModelStats, Removed, Stats};
 use crate::cli::{Cache as Arguments, CacheAction, CacheFormat, CacheLimits};
-use crate::output::Target;
+use crate::output::Sink;
 use crate::report::{Level, Progress, Report};
 use crate::terminal::escape;
 
@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.action {
         CacheAction::Stats(asked) => {
             let stats = Cache::open_existing(&asked.file)?.stats()?;
-            let mut out = Target::standard_output();
+            let mut out = Sink::standard_output();
             let text = match asked.format {
                 CacheFormat::Text => text(&asked.file, &stats),
                 CacheFormat::Json => json(&asked.file, &stats)?,

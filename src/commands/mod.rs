@@ -1,24 +1,16 @@
-//! One file per verb: builds the parts and wires the stream.
+//! One file a verb: builds the parts from the flags and wires them.
 
 mod cache;
-mod chosen;
-mod classifier;
 mod classify;
-mod completions;
 #[cfg(unix)]
 mod daemon;
 #[cfg(not(unix))]
 #[path = "without_daemon.rs"]
 mod daemon;
-mod downloads;
 mod eval;
 mod filter;
-mod inputs;
-mod man;
-mod model;
 mod models;
-mod pipeline;
-mod resume;
+mod opening;
 #[cfg(unix)]
 mod route;
 #[cfg(not(unix))]
@@ -26,13 +18,8 @@ mod route;
 mod route;
 #[cfg(unix)]
 mod routing;
-mod samples;
-mod scoring;
 mod show;
 mod sizes;
-mod sorter;
-mod stop;
-mod stream;
 mod train;
 #[cfg(unix)]
 mod watch;
@@ -40,12 +27,14 @@ mod watch;
 #[path = "without_watch.rs"]
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cli::{Cli, Command};
 use crate::intake::office;
+use crate::output::Sink;
 
 /// Runs the command and says how it ended.
 ///
@@ -63,8 +52,15 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),
-        Command::Completions(arguments) => completions::run(arguments),
-        Command::Man(arguments) => man::run(arguments),
+        Command::Completions(arguments) => print(&arguments.script()),
+        Command::Man(arguments) => print(&arguments.page()?),
         Command::PdfText => Ok(office::serve()),
     }
+}
+
+/// Writes all of an output.
+fn print(bytes: &[u8]) -> Result<ExitCode> {
+    let mut out = Sink::standard_output();
+    out.write_all(bytes).and_then(|()| out.finish()).context("cannot write the output")?;
+    Ok(ExitCode::SUCCESS)
 }

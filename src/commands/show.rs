@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::stream::{PIECE, Stream, Verb};
+use crate::classifier::Budget;
 use crate::cli::Show;
 use crate::output::Texts;
 use crate::record::Intake;
 use crate::report::Report;
+use crate::stream::{Fingerprint, Stream, Verb};
 
 /// Runs the command.
 ///
@@ -16,10 +17,12 @@ use crate::report::Report;
 /// When an input or the output cannot be used.
 pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let Show { input, cleaning, output, threads } = arguments;
-    let report = Report::new(output.writing.talk.level(), output.writing.talk.progress);
-    let stream = Stream::open(input, &output.writing, cleaning.reading(), *threads, &[])?;
-    let target = stream.target(output.format.check_resumable(), &("show", output.format, output.removed))?;
-    let mut texts = Texts::new(target.out(), output.format, output.removed);
+    let report = Report::new(output.writing.verbosity.level(), output.writing.verbosity.progress);
+    let (input, writing) = (input.spec(), output.writing.spec());
+    let stream = Stream::open(&input, &writing, cleaning.reading(), *threads, &[])?;
+    let fingerprint = Fingerprint::of_verb("show")?.field("removed", &output.removed)?;
+    let opened = stream.sink(output.format.check_resumable(), fingerprint)?;
+    let mut texts = Texts::new(opened.sink(), output.format, output.removed);
     let write = |documents: Vec<Intake>, report: &mut Report| {
         for document in &documents {
             match document {
@@ -30,6 +33,7 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         }
         texts.flush()
     };
-    let place = |line: &[u8], header: &[u8]| output.format.place(line, header);
-    stream.run(target, report, Verb { score: Ok, piece: PIECE, slow: false, inexact: None, write, place })
+    let record_key = |line: &[u8], header: &[u8]| output.format.record_key(line, header);
+    let verb = Verb { score: Ok, budget: Budget::FAST, slow: false, inexact: None, write, record_key };
+    stream.run(opened, report, verb)
 }

@@ -16,7 +16,7 @@ use super::{Embedder, Encoder, PairEncoder, Reranker};
 use super::{card, memory};
 
 /// What weights are multiplied as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dtype {
     /// On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16
     #[default]

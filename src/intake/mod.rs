@@ -38,7 +38,7 @@ pub use files::{Files, Found};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
 
 /// How raw documents are turned into text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Reading {
     /// Which steps take out what the sender did not write.
     pub switches: Switches,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::mbox;
 
 /// The kinds of input that intake reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Format {
     /// Mails one after the other, each after a `From ` line.
     Mbox,

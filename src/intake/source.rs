@@ -40,7 +40,7 @@ impl Raw {
 }
 
 /// How inputs are read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Options {
     /// Reads every file as this kind, whatever its name and bytes say.
     pub format: Option<Format>,

@@ -7,16 +7,16 @@ mod jsonl;
 pub mod metrics;
 mod notmuch;
 mod page;
-mod part;
-mod place;
+mod partial_file;
 mod plans;
+mod record_key;
+mod resume_reader;
 pub mod runs;
+mod sink;
 mod table;
-mod target;
 mod texts;
 pub mod trained;
 mod tsv;
-mod written;
 
 use std::io;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ use crate::record::{DECIMALS, Verdict};
 pub use self::csv::CsvRecords;
 pub use jsonl::JsonlRecords;
 pub use notmuch::NotmuchRecords;
-pub use place::{Place, Shown};
 pub use plans::{Plan, Plans};
+pub use record_key::{RecordKey, Shown};
+pub use resume_reader::ResumeReader;
+pub use sink::Sink;
 pub use table::TableRecords;
-pub use target::Target;
 pub use texts::Texts;
 pub use tsv::TsvRecords;
-pub use written::Written;
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub trait Records {
 }
 
 /// The formats of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Format {
     /// One JSON object a line
     Jsonl,
@@ -88,7 +88,7 @@ pub enum Format {
 }
 
 /// The forms of shown texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextFormat {
     /// One JSON object a line
     Jsonl,
@@ -101,8 +101,8 @@ impl TextFormat {
     ///
     /// # Errors
     /// When the line is no such record.
-    pub fn place(self, line: &[u8], _: &[u8]) -> Result<Place> {
-        place::of_json(line)
+    pub fn record_key(self, line: &[u8], _: &[u8]) -> Result<RecordKey> {
+        record_key::of_json(line)
     }
 
     /// As [`Format::check_resumable`].
@@ -128,11 +128,11 @@ impl Format {
     ///
     /// # Errors
     /// When the line is no such record, or the format does not say which document a line is about.
-    pub fn place(self, line: &[u8], header: &[u8]) -> Result<Place> {
+    pub fn record_key(self, line: &[u8], header: &[u8]) -> Result<RecordKey> {
         match self {
-            Self::Jsonl => place::of_json(line),
-            Self::Csv => place::of_row(line, header, Some(b',')),
-            Self::Tsv => place::of_row(line, header, None),
+            Self::Jsonl => record_key::of_json(line),
+            Self::Csv => record_key::of_row(line, header, Some(b',')),
+            Self::Tsv => record_key::of_row(line, header, None),
             Self::Table | Self::Notmuch => bail!("it does not say which document it is about"),
         }
     }
@@ -150,7 +150,7 @@ impl Format {
 }
 
 /// When a table has colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set
     #[default]
@@ -162,7 +162,7 @@ pub enum Color {
 }
 
 /// How records are written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Form {
     /// In which format.
     pub format: Format,
@@ -188,7 +188,7 @@ impl Form {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn records(&self, out: Target, layout: Layout) -> io::Result<Box<dyn Records>> {
+    pub fn records(&self, out: Sink, layout: Layout) -> io::Result<Box<dyn Records>> {
         Ok(match self.format {
             Format::Jsonl => Box::new(JsonlRecords::new(out, layout)),
             Format::Csv => Box::new(CsvRecords::new(out, layout)?),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::page::Page;
 use super::table::fit::fit;
-use super::{Color, Target, decimals, number};
+use super::{Color, Sink, decimals, number};
 
 /// The columns of the table before the last two, with their widths.
 const COLUMNS: [(&str, usize); 4] = [("mail", 24), ("label", 16), ("score", 6), ("action", 9)];
@@ -64,7 +64,7 @@ struct Line<'p> {
 
 /// Writes plans.
 pub struct Plans {
-    out: Target,
+    out: Sink,
     /// The width of the page; none for JSON Lines.
     width: Option<usize>,
     has_begun: bool,
@@ -73,7 +73,7 @@ pub struct Plans {
 impl Plans {
     /// Writes to standard output.
     pub fn new(is_table: bool) -> Self {
-        let out = Target::standard_output();
+        let out = Sink::standard_output();
         let width = is_table.then(|| Page::new(out.is_terminal(), Color::Never).width);
         Self { out, width, has_begun: false }
     }

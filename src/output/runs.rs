@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Target;
+use super::Sink;
 
 /// One run.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +33,7 @@ pub struct RunLine {
 /// # Errors
 /// When the output cannot be written.
 pub fn write(runs: &[RunLine], is_table: bool) -> io::Result<()> {
-    let mut out = Target::standard_output();
+    let mut out = Sink::standard_output();
     if is_table {
         writeln!(out, "{:>5}  {:<20}  {:>6}  {:>6}  did", "run", "began", "unsure", "errors")?;
     }

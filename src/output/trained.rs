@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::Target;
+use super::Sink;
 use super::table::fit::fit;
 use crate::terminal::escape;
 
@@ -38,7 +38,7 @@ impl Table {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn write(&self, out: &mut Target) -> io::Result<()> {
+    pub fn write(&self, out: &mut Sink) -> io::Result<()> {
         for line in &self.head {
             writeln!(out, "{}", escape(line))?;
         }

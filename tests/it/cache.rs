@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mailsort::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
+use mailsort::classifier::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
 use rusqlite::Connection;
 
 use crate::mailsort::mailsort;

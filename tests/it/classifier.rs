@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use mailsort::sorting::linear::Classifier;
+use mailsort::classifier::linear::TrainedClassifier;
 
 use crate::eval::{ended, folder, rows};
 use crate::mailsort::{mailsort, root};
@@ -56,7 +56,7 @@ fn a_local_model_is_looked_for_here_and_beside_the_classifier() {
 fn what_a_classifier_names_is_not_fetched() {
     let folder = trained();
     let path = folder.path().join("c.json");
-    let mut foreign = Classifier::from_json(&fs::read(&path).unwrap()).unwrap();
+    let mut foreign = TrainedClassifier::from_json(&fs::read(&path).unwrap()).unwrap();
     let needs = &mut foreign.about.model;
     (needs.name, needs.is_commit, needs.revision) = ("stranger/repository".into(), true, "01234567".repeat(5));
     fs::write(&path, foreign.to_json().unwrap()).unwrap();

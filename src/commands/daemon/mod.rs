@@ -15,19 +15,22 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rayon::ThreadPool;
 
 use super::filter::{Answer, raw};
-use super::sorter::Sorter;
-use super::stream;
+use super::opening;
+use crate::classifier::Classifier;
 use crate::cli::{Daemon, Serving};
-use crate::report::{Downloads, Report};
+use crate::record::Intake;
+use crate::report::Report;
+use crate::stream::{self, Scheduler};
 use listening::Listening;
 
 pub(super) use listening::ready;
 pub(super) use wire::{Reply, ask};
 
-/// So many mails are scored together at most; those that wait longer wait for as many.
-const PIECE: usize = 16;
+/// How many clients may have their mails read or scored beside those that wait in the queue.
+const IN_HAND: usize = 16;
 
 /// A mail that waits for its answer.
 struct Waiting {
@@ -40,20 +43,19 @@ struct Waiting {
 /// # Errors
 /// When labels, model or socket cannot be used, or the model fails for good.
 pub(super) fn run(arguments: &Daemon) -> Result<ExitCode> {
-    let Daemon { serving, choosing, engine, cleaning, run, talk } = arguments;
-    let (report, downloads) = (Report::new(talk.level(), talk.progress), Downloads::new(talk.level(), talk.progress));
+    let Daemon { serving, labels, model, cleaning, run, verbosity } = arguments;
+    let report = Report::new(verbosity.level(), verbosity.progress);
     // First, so that clients may wait while the model is loaded, and nothing is loaded for a socket that is taken.
     let listening = Listening::open(serving.socket.as_deref())?;
     let pool = stream::pool(run.threads)?;
-    let sorter = Sorter::load(choosing, engine, cleaning, Some(pool), &report, &downloads)?;
-    report.note(format_args!("listening on {}, with the model {}", listening.shown(), sorter.model()));
+    let classifier = opening::open(&labels.best_label_spec(model, cleaning), &pool, &report, verbosity)?;
+    report.note(format_args!("listening on {}, with the model {}", listening.shown(), classifier.model()));
     ready();
     let (sender, waiting) = mpsc::sync_channel(serving.queue);
     thread::scope(|scope| -> Result<()> {
         let taking = scope.spawn(|| take(&listening, sender, serving));
-        let scored = score(&sorter, &waiting, &report);
-        // Where the model failed, whoever waits or comes is told so.
-        drop(waiting);
+        // Where the model failed, whoever waits or comes is told so, as the queue is gone.
+        let scored = score(&classifier, waiting, &pool, &report);
         if scored.is_err() {
             listening.stop();
         }
@@ -67,7 +69,7 @@ pub(super) fn run(arguments: &Daemon) -> Result<ExitCode> {
 fn take(listening: &Listening, queue: SyncSender<Waiting>, serving: &Serving) -> Result<()> {
     let clients = Arc::new(AtomicUsize::new(0));
     // Each holds a thread and a mail.
-    let most = serving.queue + PIECE;
+    let most = serving.queue + IN_HAND;
     while let Some(stream) = listening.next()? {
         if clients.fetch_add(1, Ordering::AcqRel) >= most {
             clients.fetch_sub(1, Ordering::AcqRel);
@@ -102,21 +104,31 @@ fn serve(stream: &UnixStream, most: usize, patience: Duration, queue: &SyncSende
     }
 }
 
+/// A mail that was read, and who waits for its verdict.
+struct Pending {
+    read: Intake,
+    answer: Sender<Reply>,
+}
+
 /// Scores what waits, until nobody can come any more.
-fn score(sorter: &Sorter, waiting: &Receiver<Waiting>, report: &Report) -> Result<()> {
-    while let Ok(first) = waiting.recv() {
-        let piece: Vec<Waiting> = std::iter::once(first).chain(waiting.try_iter().take(PIECE - 1)).collect();
-        let (mails, answers): (Vec<_>, Vec<_>) =
-            piece.into_iter().map(|Waiting { mail, answer }| (Ok(raw(mail)), answer)).unzip();
-        let verdicts = sorter.sort(mails).context("the model failed")?;
+fn score(classifier: &Classifier, waiting: Receiver<Waiting>, pool: &ThreadPool, report: &Report) -> Result<()> {
+    let prepare = |Waiting { mail, answer }| Pending { read: classifier.read(Ok(raw(mail))), answer };
+    let bytes = |waiting: &Waiting| waiting.mail.len();
+    let tokens = |pending: &Pending| stream::tokens(&pending.read);
+    let never = || false;
+    let scheduler = Scheduler::of_requests(pool, classifier.budget());
+    scheduler.run(waiting.into_iter(), bytes, prepare, tokens, never, |batch| {
+        let (read, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|Pending { read, answer }| (read, answer)).unzip();
+        let verdicts = pool.install(|| classifier.verdicts(read)).context("the model failed")?;
         for (verdict, answer) in verdicts.into_iter().zip(answers) {
             let reply =
-                Answer::new(sorter, verdict).map_or_else(|why| Reply::Unscored(format!("{why:#}")), Reply::Answer);
+                Answer::new(classifier, verdict).map_or_else(|why| Reply::Unscored(format!("{why:#}")), Reply::Answer);
             if let Reply::Unscored(why) = &reply {
                 report.note(format_args!("a mail is not scored: {why}"));
             }
             drop(answer.send(reply));
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }

@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 
 use super::matched::{self, Matched, is_right};
 use crate::cli::Reports;
-use crate::commands::inputs;
-use crate::output::Target;
+use crate::output::Sink;
 use crate::output::evaluation::{Changed, Compared, Evaluated, Prediction, Side};
+use crate::stream::OutputGuard;
 
 /// Compares the reports in two files.
 ///
@@ -18,7 +18,7 @@ use crate::output::evaluation::{Changed, Compared, Evaluated, Prediction, Side};
 /// When one cannot be read, they share no sample or judge in different ways, or the output cannot be written.
 pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<ExitCode> {
     Compared::check(output.format())?;
-    inputs::Output::new(output.output.as_deref()).spare([old, new])?;
+    OutputGuard::new(output.output.as_deref()).spare([old, new])?;
     let (before, now) = (Evaluated::read(old)?, Evaluated::read(new)?);
     matched::check(before.questions, now.questions)?;
     let matched = Matched::new(&before.predictions, &now.predictions);
@@ -38,7 +38,7 @@ pub(super) fn run(old: &PathBuf, new: &PathBuf, output: &Reports) -> Result<Exit
         labels: labels(&before, &now),
         changed: matched.pairs.iter().filter(|(old, new)| old.said() != new.said()).map(changed).collect(),
     };
-    Target::put(output.output.as_deref(), |target| compared.write(output.format(), target))?;
+    Sink::put(output.output.as_deref(), |target| compared.write(output.format(), target))?;
     Ok(ExitCode::SUCCESS)
 }
 

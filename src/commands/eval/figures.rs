@@ -7,7 +7,7 @@ use super::truth::Judged;
 use crate::evaluation::{Evaluation, LabelThreshold};
 use crate::labels::LabelSet;
 use crate::output::evaluation::{
-    AbstentionPoint, ConfusionCell, Evaluated, LabelFigures, Mistake, Prediction, ReliabilityBin, Target,
+    AbstentionPoint, ConfusionCell, Evaluated, LabelFigures, Mistake, Prediction, ReliabilityBin, TargetPrecision,
     TargetThreshold, Timing,
 };
 use crate::record::Verdict;
@@ -79,7 +79,7 @@ pub(super) fn evaluated(
     }
 }
 
-fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> Target {
+fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> TargetPrecision {
     let found = rows.thresholds(set.labels.len(), precision);
     let threshold = |(label, found): (&crate::labels::Label, LabelThreshold)| TargetThreshold {
         label: label.name.to_string(),
@@ -87,7 +87,7 @@ fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> Target {
         kept: found.kept,
         right: found.right,
     };
-    Target { precision, thresholds: set.labels.iter().zip(found).map(threshold).collect() }
+    TargetPrecision { precision, thresholds: set.labels.iter().zip(found).map(threshold).collect() }
 }
 
 /// The samples of which nothing is said yet.

@@ -13,16 +13,14 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
-use super::chosen::Chosen;
-use super::model::{self, Ready};
-use super::scoring::{Scoring, rules};
-use super::{inputs, samples, stream};
+use crate::classifier::ranking::LIKELIER_THAN_NOT;
+use crate::classifier::{Classifier, LabelSource, RankingSpec, Selection, Spec};
 use crate::cli::{Eval, Judging};
 use crate::labels::LabelSet;
-use crate::output::Target;
+use crate::output::Sink;
 use crate::output::evaluation::Evaluated;
-use crate::report::{Downloads, Report};
-use crate::sorting::LIKELIER_THAN_NOT;
+use crate::report::Report;
+use crate::stream::{self, OutputGuard};
 use rows::Rows;
 
 /// Runs the command.
@@ -30,39 +28,35 @@ use rows::Rows;
 /// # Errors
 /// When the samples, the labels, the model, the baseline or the output cannot be used.
 pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
-    let Eval { samples, judging, bars, engine, cleaning, output, run } = arguments;
+    let Eval { samples, judging, bars, output, run, .. } = arguments;
     if let [old, new] = bars.compare.as_slice() {
         return compare::run(old, new, output);
     }
-    let (level, progress) = (output.talk.level(), output.talk.progress);
-    let (downloads, mut report) = (Downloads::new(level, progress), Report::new(level, progress));
+    let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
     check_outputs(arguments)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
-    let mut chosen = match &judging.classifier {
-        Some(path) => Chosen::of_classifier(path, judging.labels.as_slice(), engine, cleaning)?,
-        None => Chosen::of_sets(label_set(judging)?.into_iter().collect(), engine, cleaning),
-    };
-    let questions = chosen.are_questions();
+    let mut selection = Selection::read(&arguments.spec()?)?;
+    let questions = selection.is_multi_label();
     let pool = stream::pool(run.threads)?;
-    let gathered = samples::gather(samples, &chosen.reading, &pool, &report)?;
-    let (set, judged) = truth::resolve(chosen.sets.pop(), gathered.samples, judging.skip_unknown, &report)?;
+    let gathered = stream::gather(&samples.spec(), &selection.reading, &pool, &report)?;
+    let (set, judged) = truth::resolve(selection.sets.pop(), gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
     let unscored = figures::unscored(&judged);
     if let Some(baseline) = &baseline {
         bars::check_baseline(baseline, &unscored, questions, &report)?;
     }
-    chosen.sets.push(set.clone());
-    let plan = chosen.plan(&report, &downloads)?;
-    let Ready { scorer, .. } = pool.install(|| chosen.load(&plan, false, &report))?;
+    selection.sets.push(set.clone());
     // Of labels that are questions all scores are looked at.
-    let shown = if questions { usize::MAX } else { 1 };
-    let scoring = Scoring::new(scorer, vec![rules(&set, judging.threshold, shown, false)]);
+    let top_k = if questions { usize::MAX } else { 1 };
+    selection.ranking = RankingSpec { threshold: judging.threshold, top_k, raw_scores: false };
+    let plan = selection.plan(&report, &output.verbosity.downloads())?;
+    let classifier = pool.install(|| Classifier::load(&selection, &plan, false, &report))?;
     report.begin();
-    let scored = timed::score(&scoring, &judged, plan.is_slow(), plan.piece(), &pool, &mut report)?;
+    let scored = timed::score(&classifier, &judged, plan.is_slow(), &pool, &mut report)?;
     let thresholds = questions.then(|| question_thresholds(&set, judging));
     let rows = Rows::new(&set, &judged, &scored.verdicts, thresholds);
     let evaluation = rows.evaluation(set.labels.len());
-    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &chosen.id(&plan), bars.target_precision);
+    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, classifier.model(), bars.target_precision);
     evaluated.timing = scored.timing();
     evaluated.predictions = figures::predictions(&rows, &set, unscored, &scored.verdicts);
     evaluated.bars = bars::judge(bars, &evaluation, &set);
@@ -79,12 +73,13 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
 /// # Errors
 /// When one of them cannot, or would.
 fn check_outputs(arguments: &Eval) -> Result<()> {
-    let Eval { samples, judging, bars, engine, output, .. } = arguments;
+    let Eval { samples, judging, bars, model, output, .. } = arguments;
     let read = samples.samples.iter().chain(&samples.maildirs).chain(&judging.labels).chain(&judging.classifier);
-    let read = read.chain(&bars.baseline).cloned().chain(model::files(engine)).filter(|path| path.exists());
+    let model = model.spec();
+    let read = read.chain(&bars.baseline).cloned().chain(model.files()).filter(|path| path.exists());
     for written in [output.output.as_deref(), bars.tuned_labels.as_deref()] {
-        inputs::Output::new(written).spare(read.clone())?;
-        Target::check(written, false)?;
+        OutputGuard::new(written).spare(read.clone())?;
+        Sink::check(written, false)?;
     }
     tuned::check(bars.tuned_labels.as_deref(), output.output.as_deref())
 }
@@ -95,7 +90,7 @@ fn check_outputs(arguments: &Eval) -> Result<()> {
 /// When one cannot be written.
 fn end(arguments: &Eval, set: &LabelSet, evaluated: &Evaluated, mut report: Report) -> Result<ExitCode> {
     let Eval { bars, output, .. } = arguments;
-    Target::put(output.output.as_deref(), |target| evaluated.write(output.format(), target))?;
+    Sink::put(output.output.as_deref(), |target| evaluated.write(output.format(), target))?;
     if let Some((path, found)) = bars.tuned_labels.as_deref().zip(evaluated.target.as_ref()) {
         tuned::write(path, set, found, &evaluated.model, &report)?;
     }
@@ -103,6 +98,20 @@ fn end(arguments: &Eval, set: &LabelSet, evaluated: &Evaluated, mut report: Repo
         report.missed(format_args!("{} is {}, asked was {}", bar.name, bar.found, bar.asked));
     }
     Ok(report.finish())
+}
+
+impl Eval {
+    /// The classifier that the flags describe; without a label set the labels are those of the samples.
+    fn spec(&self) -> Result<Spec> {
+        let Self { judging, model, cleaning, .. } = self;
+        let labels = match &judging.classifier {
+            Some(file) => {
+                LabelSource::Trained { file: file.clone(), thresholds: judging.labels.iter().cloned().collect() }
+            }
+            None => LabelSource::Sets(label_set(judging)?.into_iter().collect()),
+        };
+        Ok(Spec { labels, model: model.spec(), reading: cleaning.reading(), ..Spec::default() })
+    }
 }
 
 /// The label set of the command line, if it names one.

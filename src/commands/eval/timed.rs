@@ -6,11 +6,12 @@ use anyhow::Result;
 use rayon::ThreadPool;
 
 use super::truth::Judged;
-use crate::commands::scoring::Scoring;
+use crate::classifier::Classifier;
 use crate::evaluation::percentile;
 use crate::output::evaluation::Timing;
 use crate::record::{Intake, Verdict};
 use crate::report::Report;
+use crate::stream::{self, Scheduler};
 
 /// So many samples are scored one by one, to see how long one mail takes by itself.
 const ALONE: usize = 200;
@@ -31,10 +32,9 @@ pub(super) struct Scored {
 /// # Errors
 /// When the model cannot run.
 pub(super) fn score(
-    scoring: &Scoring,
+    classifier: &Classifier,
     judged: &[Judged],
     slow: bool,
-    piece: usize,
     pool: &ThreadPool,
     report: &mut Report,
 ) -> Result<Scored> {
@@ -42,36 +42,42 @@ pub(super) fn score(
     let step = judged.len().div_ceil(most).max(1);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; judged.len()];
     let mut alone = Vec::new();
-    let documents = |at: &[usize]| -> Vec<Intake> { at.iter().map(|&at| judged[at].document.clone()).collect() };
     for at in (0..judged.len()).step_by(step) {
-        let document = documents(&[at]);
-        let is_read = document[0].is_ok();
+        let document = judged[at].document.clone();
+        let is_read = document.is_ok();
         let started = Instant::now();
-        let verdict = pool.install(|| scoring.verdicts(document))?.pop();
+        let verdict = pool.install(|| classifier.verdicts(vec![document]))?.pop();
         if is_read {
             alone.push(started.elapsed().as_secs_f64());
         }
-        told(scoring, report, verdict.iter());
+        told(classifier, report, verdict.iter());
         verdicts[at] = verdict;
     }
     let others: Vec<usize> = (0..judged.len()).filter(|&at| verdicts[at].is_none()).collect();
-    let mut took = Duration::ZERO;
-    // All cores have work: a round is a piece for each.
-    for round in others.chunks(piece * pool.current_num_threads()) {
-        let documents = documents(round);
-        let started = Instant::now();
-        let scored = pool.install(|| scoring.verdicts(documents))?;
-        took += started.elapsed();
-        told(scoring, report, scored.iter());
-        round.iter().zip(scored).for_each(|(&at, verdict)| verdicts[at] = Some(verdict));
-    }
+    let documents: Vec<Intake> = others.iter().map(|&at| judged[at].document.clone()).collect();
+    let (mut at, mut took, mut scored) = (others.iter(), Duration::ZERO, Instant::now());
+    Scheduler::of_files(pool, classifier.budget()).run(
+        documents.into_iter(),
+        |_| 0,
+        |read| read,
+        stream::tokens,
+        || false,
+        |batch| {
+            let made = pool.install(|| classifier.verdicts(batch))?;
+            took += scored.elapsed();
+            told(classifier, report, made.iter());
+            made.into_iter().zip(at.by_ref()).for_each(|(verdict, &at)| verdicts[at] = Some(verdict));
+            scored = Instant::now();
+            Ok(())
+        },
+    )?;
     alone.sort_by(f64::total_cmp);
     Ok(Scored { verdicts: verdicts.into_iter().flatten().collect(), alone, together: (others.len(), took) })
 }
 
 /// Counts verdicts.
-fn told<'v>(scoring: &Scoring, report: &mut Report, verdicts: impl Iterator<Item = &'v Verdict>) {
-    scoring.troubles().iter().for_each(|trouble| report.warn(trouble));
+fn told<'v>(classifier: &Classifier, report: &mut Report, verdicts: impl Iterator<Item = &'v Verdict>) {
+    classifier.troubles().iter().for_each(|trouble| report.warn(trouble));
     for verdict in verdicts {
         match &verdict.outcome {
             Ok(_) => report.scored(),

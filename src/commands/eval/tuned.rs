@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::labels::LabelSet;
-use crate::output::Target;
-use crate::output::evaluation::{Target as Precision, TargetThreshold};
+use crate::output::Sink;
+use crate::output::evaluation::{TargetPrecision, TargetThreshold};
 use crate::report::Report;
 
 /// What a label gets that is right often enough at no threshold: hardly any score reaches it.
@@ -33,7 +33,7 @@ pub(super) fn check(path: Option<&Path>, output: Option<&Path>) -> Result<()> {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(super) fn write(path: &Path, set: &LabelSet, found: &Precision, model: &str, report: &Report) -> Result<()> {
+pub(super) fn write(path: &Path, set: &LabelSet, found: &TargetPrecision, model: &str, report: &Report) -> Result<()> {
     let threshold = |found: &TargetThreshold| found.threshold.unwrap_or(NEVER);
     let thresholds: HashMap<&str, f64> =
         found.thresholds.iter().map(|found| (found.label.as_str(), threshold(found))).collect();
@@ -50,5 +50,5 @@ pub(super) fn write(path: &Path, set: &LabelSet, found: &Precision, model: &str,
         found.precision
     );
     let text = begin + &set.to_toml(&thresholds)?;
-    Target::put(Some(path), |mut target| target.write_all(text.as_bytes()))
+    Sink::put(Some(path), |mut target| target.write_all(text.as_bytes()))
 }

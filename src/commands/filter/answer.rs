@@ -5,13 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::classifier::{Classifier, Selection, Silent};
 use crate::cli::{Filter, OrElse};
 use crate::commands::daemon::{self, Reply};
-use crate::commands::sorter::Sorter;
 use crate::intake::Raw;
 use crate::intake::sniff::Format;
 use crate::record::{Origin, Verdict};
-use crate::report::{Downloads, Level, Progress, Report};
 
 /// What was found out of a mail.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,19 +39,19 @@ impl Found {
 }
 
 impl Answer {
-    /// What a sorter says of a mail.
+    /// What a classifier says of a mail.
     ///
     /// # Errors
     /// When the mail got no verdict.
-    pub(in crate::commands) fn new(sorter: &Sorter, verdict: Verdict) -> Result<Self> {
+    pub(in crate::commands) fn new(classifier: &Classifier, verdict: Verdict) -> Result<Self> {
         let outcome = verdict.outcome.map_err(|reason| anyhow!("{reason}"))?;
-        let found = sorter.sets().iter().zip(outcome.rankings).map(|(set, ranking)| Found {
+        let found = classifier.sets().iter().zip(outcome.rankings).map(|(set, ranking)| Found {
             set: set.name.clone(),
             best: ranking.top.first().map(|(label, score)| (label.to_string(), *score)),
             is_sure: ranking.label.is_some(),
         });
-        let labels = sorter.sets().iter().flat_map(|set| &set.labels).map(|label| label.name.to_string()).collect();
-        Ok(Self { model: sorter.model().to_string(), labels, found: found.collect() })
+        let labels = classifier.sets().iter().flat_map(|set| &set.labels).map(|label| label.name.to_string()).collect();
+        Ok(Self { model: classifier.model().to_string(), labels, found: found.collect() })
     }
 }
 
@@ -71,7 +70,7 @@ pub(in crate::commands) fn raw(mail: Vec<u8>) -> Raw {
 /// # Errors
 /// When labels, model or daemon cannot be used, or the mail holds nothing to score.
 pub(super) fn answer(arguments: &Filter, mail: Vec<u8>) -> Result<Answer> {
-    let Filter { choosing, engine, cleaning, passing } = arguments;
+    let Filter { labels, model, cleaning, passing } = arguments;
     if let Some(socket) = &passing.socket {
         let is_last = passing.or_else == OrElse::Fail;
         // Half of the time is left for ourselves.
@@ -84,9 +83,11 @@ pub(super) fn answer(arguments: &Filter, mail: Vec<u8>) -> Result<Answer> {
             Ok(Reply::Refused(_)) | Err(_) => {}
         }
     }
-    let report = Report::new(Level::Quiet, Progress::Never);
-    let sorter =
-        Sorter::load(choosing, engine, cleaning, None, &report, &Downloads::new(Level::Quiet, Progress::Never))?;
-    let verdict = sorter.sort(vec![Ok(raw(mail))])?.pop().context("there is no verdict")?;
-    Answer::new(&sorter, verdict)
+    // One mail is not worth starting threads for.
+    let selection = Selection::read(&labels.best_label_spec(model, cleaning))?;
+    selection.check_probabilities()?;
+    let classifier = Classifier::load(&selection, &selection.plan(&Silent, &Silent)?, false, &Silent)?;
+    let read = classifier.read(Ok(raw(mail)));
+    let verdict = classifier.verdicts(vec![read])?.pop().context("there is no verdict")?;
+    Answer::new(&classifier, verdict)
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use crate::cli::{Filter, OrElse, Passing};
 use crate::delivery::header::{self, Field};
 use crate::guard;
-use crate::output::Target;
+use crate::output::Sink;
 use crate::report::{Level, Progress, Report};
 pub(super) use answer::{Answer, Found, raw};
 
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     let passing = &arguments.passing;
     check(arguments)?;
     let report = Report::new(if passing.verbose { Level::Normal } else { Level::Quiet }, Progress::Never);
-    let (mut input, mut out) = (io::stdin().lock(), Target::standard_output());
+    let (mut input, mut out) = (io::stdin().lock(), Sink::standard_output());
     let mut mail = Vec::new();
     // One byte more tells a longer one.
     let most = passing.max_size.max(HEADER_ROOM) as u64 + 1;
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         return Ok(ExitCode::from(u8::from(!is)));
     }
     let written = if passing.print_label {
-        labels(&mut out, answer.as_ref(), arguments.choosing.files.len().max(1))
+        labels(&mut out, answer.as_ref(), arguments.labels.files.len().max(1))
     } else {
         pass(&mut out, &mail, &mut input, answer.as_ref())
     };
@@ -81,14 +81,14 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
 /// # Errors
 /// When there are labels or a model of which a daemon would know nothing.
 fn check(arguments: &Filter) -> Result<()> {
-    let Filter { choosing, passing, engine, .. } = arguments;
+    let Filter { labels, passing, model, .. } = arguments;
     let is_asked = passing.socket.is_some() && passing.or_else == OrElse::Fail;
     let own = [
-        ("--labels", !choosing.files.is_empty()),
-        ("--label", !choosing.label.is_empty()),
-        ("--classifier", choosing.classifier.is_some()),
-        ("--threshold", choosing.threshold.is_some()),
-        ("--model", engine.source.model.is_some()),
+        ("--labels", !labels.files.is_empty()),
+        ("--label", !labels.label.is_empty()),
+        ("--classifier", labels.classifier.is_some()),
+        ("--threshold", labels.threshold.is_some()),
+        ("--model", model.source.model.is_some()),
     ];
     match own.iter().find(|(_, is_given)| is_asked && *is_given) {
         Some((flag, _)) => {
@@ -118,7 +118,7 @@ fn answer(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
 }
 
 /// One line a label set, of which there are so many.
-fn labels(out: &mut Target, answer: Option<&Answer>, sets: usize) -> io::Result<()> {
+fn labels(out: &mut Sink, answer: Option<&Answer>, sets: usize) -> io::Result<()> {
     let Some(Answer { found, .. }) = answer else {
         return (0..sets).try_for_each(|_| writeln!(out));
     };
@@ -126,7 +126,7 @@ fn labels(out: &mut Target, answer: Option<&Answer>, sets: usize) -> io::Result<
 }
 
 /// Writes the mail with its headers, and what of it was not read yet.
-fn pass(out: &mut Target, mail: &[u8], rest: &mut impl Read, answer: Option<&Answer>) -> io::Result<()> {
+fn pass(out: &mut Sink, mail: &[u8], rest: &mut impl Read, answer: Option<&Answer>) -> io::Result<()> {
     let fields: Vec<Field> = answer.map(Answer::fields).unwrap_or_default();
     for piece in header::marked(mail, &fields) {
         out.write_all(&piece)?;

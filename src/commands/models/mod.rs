@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::cli::{Models, ModelsVerb, PathModel, PullModels};
 use crate::engine::BUILTIN;
 use crate::engine::hub::{self, HubOptions, Located};
-use crate::output::Target;
+use crate::output::Sink;
 use crate::report::Downloads;
 
 /// Runs the command.
@@ -74,7 +74,7 @@ fn json(value: &Value) -> Result<Vec<u8>> {
 }
 
 fn print(bytes: &[u8]) -> Result<()> {
-    let mut out = Target::standard_output();
+    let mut out = Sink::standard_output();
     out.write_all(bytes).context("cannot write the output")?;
     out.finish().context("cannot write the output")
 }

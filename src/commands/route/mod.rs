@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::routing::{self, Mails, Place, TRY_AGAIN, Tally};
-use super::stop::Stop;
 use crate::cli::{Handling, Route};
 use crate::delivery::{Journal, Router};
 use crate::report::Report;
+use crate::stream::Stop;
 
 /// Runs the command.
 ///
@@ -28,8 +28,8 @@ pub(super) fn run(arguments: &Route) -> Result<ExitCode> {
 
 fn route(arguments: &Route) -> Result<ExitCode> {
     let Route { routing, handling } = arguments;
-    let Handling { ruling, talk, .. } = handling;
-    let report = Report::new(talk.level(), talk.progress);
+    let Handling { ruling, verbosity, .. } = handling;
+    let report = Report::new(verbosity.level(), verbosity.progress);
     let places = Place::all(&routing.sources)?;
     let (mut rules, tree) = routing::rules_and_tree(handling, &routing.sources)?;
     routing::check_headers(&rules, &places)?;
@@ -53,7 +53,7 @@ fn route(arguments: &Route) -> Result<ExitCode> {
     let _announced = routing::announce(&stop, &report);
     let journal = Journal::open(&journal, tree.root())?;
     let sorter = routing::sorter(handling, &mut rules, &report)?;
-    let mut router = Router::new(journal, tree, rules, routing::names(&sorter), sorter.model().to_string())?;
+    let mut router = Router::new(journal, tree, rules, routing::names(&sorter), sorter.classifier.model().to_string())?;
     let mut tally = Tally::new(&report);
     tally.left(routing::settle(&mut router, &report)?);
     let routed = routing::route(&mut router, Mails::new(places), &sorter, &stop, &mut |_, _, _| Ok(()), &mut tally);

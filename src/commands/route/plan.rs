@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cli::PlanFormat;
-use crate::commands::routing::{Mails, names};
-use crate::commands::sorter::Sorter;
+use crate::commands::routing::{Mails, Sorter, names};
 use crate::delivery::{DryRun, Journal, Mail, Outcome, Rules, Tree};
 use crate::intake::shown;
 use crate::output::{Plan, Plans};
@@ -24,7 +23,7 @@ pub(super) fn write(
     tree: &Tree,
     journal: &Path,
     sorter: &Sorter,
-    mut mails: Mails,
+    mails: Mails,
     report: &Report,
 ) -> Result<ExitCode> {
     let journal = if Journal::is_at(journal) { Some(Journal::open_to_read(journal)?) } else { None };
@@ -32,26 +31,27 @@ pub(super) fn write(
     let mut dry_run = DryRun::new(journal, tree, rules, sets.clone())?;
     let mut plans = Plans::new(format == PlanFormat::Table);
     let mut has_errors = false;
-    loop {
-        let (piece, _) = mails.next_piece(sorter)?;
-        if piece.is_empty() {
-            break;
-        }
-        for found in piece {
-            let written = match found {
-                Ok(mail) => {
-                    let outcome = dry_run.plan(&mail)?;
-                    has_errors |= outcome.error.is_some();
-                    one(&mut plans, &mail, &outcome, &sets)
-                }
-                Err(skip) => {
-                    has_errors = true;
-                    unread(&mut plans, &skip)
-                }
-            };
-            written.context("cannot write the output")?;
-        }
-    }
+    sorter.sort(
+        mails,
+        || false,
+        |batch, _| {
+            for found in batch {
+                let written = match found {
+                    Ok(mail) => {
+                        let outcome = dry_run.plan(&mail)?;
+                        has_errors |= outcome.error.is_some();
+                        one(&mut plans, &mail, &outcome, &sets)
+                    }
+                    Err(skip) => {
+                        has_errors = true;
+                        unread(&mut plans, &skip)
+                    }
+                };
+                written.context("cannot write the output")?;
+            }
+            Ok(())
+        },
+    )?;
     plans.finish().context("cannot write the output")?;
     report.close("nothing was changed");
     Ok(ExitCode::from(u8::from(has_errors)))

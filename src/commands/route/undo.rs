@@ -7,10 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::{PlanFormat, Route, WhichRun};
 use crate::commands::routing::{self, TRY_AGAIN, hashes, root};
-use crate::commands::stop::Stop;
 use crate::delivery::{Journal, Router, Rules, RunRow, Tree, Undone};
 use crate::output::runs::{self, RunLine};
 use crate::report::Report;
+use crate::stream::Stop;
 
 /// Puts back what a run has done.
 ///
@@ -18,7 +18,7 @@ use crate::report::Report;
 /// When there is no such run, or the journal cannot be used.
 pub(super) fn undo(arguments: &Route, which: WhichRun) -> Result<ExitCode> {
     let Route { routing, handling } = arguments;
-    let report = Report::new(handling.talk.level(), handling.talk.progress);
+    let report = Report::new(handling.verbosity.level(), handling.verbosity.progress);
     let stop = Stop::listen()?;
     let path = journal(arguments)?;
     let root = match (&handling.ruling.into, routing.sources.first()) {

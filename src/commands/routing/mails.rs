@@ -3,29 +3,24 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::commands::sorter::Sorter;
 use crate::delivery::{Home, Mail, mailbox, whole};
 use crate::intake::sniff::Format;
-use crate::intake::{self, MAX_DOCUMENT, Options, Raw, Source, unshown};
+use crate::intake::{self, Options, Raw, Source, unshown};
 use crate::maildir;
-use crate::record::{Envelope, Origin, Reason, Skip};
+use crate::record::{Envelope, Origin, Reason, Skip, Verdict};
 
-/// So many mails are scored and moved together, as long as that is quick: a stop waits for it.
-const MOST: usize = 64;
-const LEAST: usize = 4;
 /// A program that writes a mailbox is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-const QUICK: Duration = Duration::from_millis(500);
 
 /// A mail, or why there is none: a folder that cannot be listed, a mailbox that breaks off.
 pub(in crate::commands) type Found = Result<Mail, Skip>;
 
 /// What is in a place.
-type Raws = Box<dyn Iterator<Item = Result<Raw, Skip>>>;
+type Raws = Box<dyn Iterator<Item = Result<Raw, Skip>> + Send>;
 
 /// One source of mail.
 #[derive(Clone, Debug)]
@@ -127,16 +122,30 @@ pub(in crate::commands) struct Mails {
     current: Option<(Place, Raws)>,
     /// How often mails of these bytes stood in the mailbox.
     equals: HashMap<[u8; 32], u64>,
-    /// How many are taken together.
-    piece: usize,
+}
+
+/// A mail, and where it is; `None` for what is no mail.
+pub(in crate::commands) type Located = (Option<Home>, Result<Raw, Skip>);
+
+impl Iterator for Mails {
+    type Item = Located;
+
+    fn next(&mut self) -> Option<Located> {
+        let (place, raw) = self.next_raw()?;
+        let home = self.home(&place, &raw);
+        Some(match raw {
+            Ok(raw) if raw.format != Format::Mail => (home, Err(no_mail(raw.origin, "neither a mailbox nor a mail"))),
+            raw => (home, raw),
+        })
+    }
 }
 
 impl Mails {
     pub(in crate::commands) fn new(places: Vec<Place>) -> Self {
-        Self { places: places.into_iter(), current: None, equals: HashMap::new(), piece: LEAST }
+        Self { places: places.into_iter(), current: None, equals: HashMap::new() }
     }
 
-    fn next(&mut self) -> Option<(Place, Result<Raw, Skip>)> {
+    fn next_raw(&mut self) -> Option<(Place, Result<Raw, Skip>)> {
         loop {
             if let Some((place, source)) = &mut self.current
                 && let Some(raw) = source.next()
@@ -148,37 +157,6 @@ impl Mails {
             let source = place.open();
             self.current = Some((place, source));
         }
-    }
-
-    /// The next mails with their verdicts; none at the end.
-    ///
-    /// # Errors
-    /// When the model cannot run.
-    pub(in crate::commands) fn next_piece(&mut self, sorter: &Sorter) -> Result<(Vec<Found>, Duration)> {
-        let started = Instant::now();
-        let (mut homes, mut raws, mut room) = (Vec::new(), Vec::new(), MAX_DOCUMENT);
-        while homes.len() < self.piece && room > 0 {
-            let Some((place, raw)) = self.next() else { break };
-            room = room.saturating_sub(raw.as_ref().map_or(0, Raw::weight));
-            homes.push(self.home(&place, &raw));
-            raws.push(match raw {
-                Ok(raw) if raw.format != Format::Mail => Err(no_mail(raw.origin, "neither a mailbox nor a mail")),
-                raw => raw,
-            });
-        }
-        let verdicts = sorter.sort(raws)?;
-        let taken = started.elapsed();
-        self.piece = if taken < QUICK { (self.piece * 2).min(MOST) } else { (self.piece / 2).max(LEAST) };
-        let found = homes.into_iter().zip(verdicts).map(|(home, verdict)| match (home, verdict) {
-            (Some(home), verdict) => Ok(Mail { home, verdict }),
-            (None, verdict) => Err(Skip {
-                origin: verdict.origin,
-                envelope: verdict.envelope,
-                attachments: Vec::new(),
-                reason: verdict.outcome.err().unwrap_or(Reason::Binary),
-            }),
-        });
-        Ok((found.collect(), taken))
     }
 
     /// Where a mail is; `None` for what is none.
@@ -196,6 +174,19 @@ impl Mails {
         // Where a whole folder cannot be listed, that is named instead of a message.
         let is_message = listed.parent().and_then(Path::parent) == Some(&place.path);
         is_message.then(|| Home::Message { maildir: place.whole.clone(), listed })
+    }
+}
+
+/// A mail with its verdict, or why it cannot be acted on.
+pub(in crate::commands) fn found(home: Option<Home>, verdict: Verdict) -> Found {
+    match home {
+        Some(home) => Ok(Mail { home, verdict }),
+        None => Err(Skip {
+            origin: verdict.origin,
+            envelope: verdict.envelope,
+            attachments: Vec::new(),
+            reason: verdict.outcome.err().unwrap_or(Reason::Binary),
+        }),
     }
 }
 

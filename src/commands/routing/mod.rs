@@ -5,20 +5,29 @@ mod tags;
 mod tally;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rayon::ThreadPool;
 
-use super::sorter::Sorter;
-use super::stop::{Announced, Stop};
-use super::stream;
+use super::opening;
+use crate::classifier::Classifier;
 use crate::cli::Handling;
-use crate::delivery::{By, Exec, Journal, Limits, Lock, Mail, Outcome, Router, Rules, Set, Tree, Words};
-use crate::output::{Target, metrics};
-use crate::record::Verdict;
-use crate::report::{Downloads, Report};
-pub(super) use mails::{Mails, Place, hashes};
+use crate::delivery::{By, Exec, Home, Journal, Limits, Lock, Mail, Outcome, Router, Rules, Set, Tree, Words};
+use crate::intake::Raw;
+use crate::output::{Sink, metrics};
+use crate::record::{Intake, Verdict};
+use crate::report::Report;
+use crate::stream::{self, Announced, Scheduler, Stop};
+use mails::Located;
+pub(super) use mails::{Found, Mails, Place, hashes};
 pub(super) use tally::Tally;
+
+/// A classifier and the threads that it works on.
+pub(super) struct Sorter {
+    pub(super) classifier: Classifier,
+    pool: ThreadPool,
+}
 
 /// EX_TEMPFAIL of sysexits.h: another run is at work.
 pub(super) const TRY_AGAIN: u8 = 75;
@@ -42,17 +51,19 @@ pub(super) fn rules_and_tree(handling: &Handling, sources: &[PathBuf]) -> Result
 /// # Errors
 /// When labels, flags or the model cannot be used, or rules are about other labels.
 pub(super) fn sorter(handling: &Handling, rules: &mut Rules, report: &Report) -> Result<Sorter> {
-    let Handling { ruling, choosing, engine, cleaning, run, talk } = handling;
-    let mut choosing = choosing.clone();
-    if choosing.files.is_empty() && choosing.label.is_empty() && choosing.classifier.is_none() {
-        choosing.files.clone_from(&rules.labels);
-        choosing.classifier.clone_from(&rules.classifier);
+    let Handling { ruling, labels, model, cleaning, run, verbosity } = handling;
+    let mut labels = labels.clone();
+    if labels.files.is_empty() && labels.label.is_empty() && labels.classifier.is_none() {
+        labels.files.clone_from(&rules.labels);
+        labels.classifier.clone_from(&rules.classifier);
     }
-    choosing.threshold = choosing.threshold.or(rules.threshold);
-    let downloads = Downloads::new(talk.level(), talk.progress);
-    let sorter = Sorter::load(&choosing, engine, cleaning, Some(stream::pool(run.threads)?), report, &downloads)?;
+    labels.threshold = labels.threshold.or(rules.threshold);
+    let pool = stream::pool(run.threads)?;
+    let spec = labels.best_label_spec(model, cleaning);
+    let classifier = opening::open(&spec, &pool, report, verbosity)?;
     let labels = |set: &'_ crate::labels::LabelSet| set.labels.iter().map(|label| label.name.to_string()).collect();
-    let named: Vec<(String, Vec<String>)> = sorter.sets().iter().map(|set| (set.name.clone(), labels(set))).collect();
+    let named: Vec<(String, Vec<String>)> =
+        classifier.sets().iter().map(|set| (set.name.clone(), labels(set))).collect();
     let sets: Vec<Set<'_>> =
         named.iter().map(|(name, labels)| (name.as_str(), labels.iter().map(String::as_str).collect())).collect();
     let exec = ruling.exec.as_ref().map(|line| Exec::new(Words::Shell(line.clone()), limits(handling)));
@@ -64,8 +75,8 @@ pub(super) fn sorter(handling: &Handling, rules: &mut Rules, report: &Report) ->
     }
     ensure!(!rules.is_empty(), "{}: it holds no [[rule]], so there is nothing to do", rules.file());
     rules.check(&sets)?;
-    tags::check(rules.tags(), sorter.sets(), sorter.model())?;
-    Ok(sorter)
+    tags::check(rules.tags(), classifier.sets(), classifier.model())?;
+    Ok(Sorter { classifier, pool })
 }
 
 /// Says at once that a signal was heard: what is in hand may take long.
@@ -79,7 +90,7 @@ pub(super) fn announce(stop: &Stop, report: &Report) -> Announced {
 
 /// The names of the label sets.
 pub(super) fn names(sorter: &Sorter) -> Vec<String> {
-    sorter.sets().iter().map(|set| set.name.clone()).collect()
+    sorter.classifier.sets().iter().map(|set| set.name.clone()).collect()
 }
 
 fn limits(handling: &Handling) -> Limits {
@@ -149,38 +160,65 @@ pub(super) fn check_headers(rules: &Rules, places: &[Place]) -> Result<()> {
 /// Is told what came of mails.
 pub(super) type Seen<'s> = dyn FnMut(&mut Router, &[Mail], &[Outcome]) -> Result<()> + 's;
 
+impl Sorter {
+    /// Scores mails in batches and hands each batch to `each`, with the time that scoring took. A stop leaves those that
+    /// were not scored where they are.
+    ///
+    /// # Errors
+    /// When the model cannot run, or `each` fails.
+    pub(super) fn sort(
+        &self,
+        mails: Mails,
+        stop: impl Fn() -> bool,
+        mut each: impl FnMut(Vec<Found>, Duration) -> Result<()>,
+    ) -> Result<()> {
+        let Self { classifier, pool } = self;
+        let mut scheduler = Scheduler::of_files(pool, classifier.budget());
+        scheduler.finish_prepared = false;
+        let prepare = |(home, raw): Located| (home, classifier.read(raw));
+        let bytes = |(_, raw): &Located| raw.as_ref().map_or(0, Raw::weight);
+        let tokens = |(_, read): &(Option<Home>, Intake)| stream::tokens(read);
+        scheduler.run(mails, bytes, prepare, tokens, stop, |batch| {
+            let started = Instant::now();
+            let (homes, read): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let verdicts = pool.install(|| classifier.verdicts(read))?;
+            let found = homes.into_iter().zip(verdicts).map(|(home, verdict)| mails::found(home, verdict));
+            each(found.collect(), started.elapsed())
+        })
+    }
+}
+
 /// Routes all mails, and hands each with its outcome to `seen`.
 ///
 /// # Errors
 /// When the model cannot run, or journal or output cannot be written.
 pub(super) fn route(
     router: &mut Router,
-    mut mails: Mails,
+    mails: Mails,
     sorter: &Sorter,
     stop: &Stop,
     seen: &mut Seen<'_>,
     tally: &mut Tally<'_>,
 ) -> Result<()> {
-    let mut out = Target::standard_output();
+    let mut out = Sink::standard_output();
     let mut tagger = |verdict: &Verdict, by: &By| tags::write(&mut out, verdict, by);
-    while !stop.is_asked() {
-        let (piece, taken) = mails.next_piece(sorter)?;
-        if piece.is_empty() {
-            break;
-        }
-        let each = taken / u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let mut found: Vec<Mail> = Vec::with_capacity(piece.len());
-        for mail in piece {
-            match mail {
-                Ok(mail) => found.push(mail),
-                Err(skip) => tally.unread(&skip),
+    sorter.sort(
+        mails,
+        || stop.is_asked(),
+        |batch, taken| {
+            let each = taken / u32::try_from(batch.len()).unwrap_or(u32::MAX).max(1);
+            let mut found: Vec<Mail> = Vec::with_capacity(batch.len());
+            for mail in batch {
+                match mail {
+                    Ok(mail) => found.push(mail),
+                    Err(skip) => tally.unread(&skip),
+                }
             }
-        }
-        let outcomes = router.route(&found, &mut tagger, &|| stop.is_asked())?;
-        for (mail, outcome) in found.iter().zip(&outcomes) {
-            tally.add(mail, outcome, each + outcome.taken);
-        }
-        seen(router, &found, &outcomes)?;
-    }
-    Ok(())
+            let outcomes = router.route(&found, &mut tagger, &|| stop.is_asked())?;
+            for (mail, outcome) in found.iter().zip(&outcomes) {
+                tally.add(mail, outcome, each + outcome.taken);
+            }
+            seen(router, &found, &outcomes)
+        },
+    )
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::delivery::By;
 use crate::labels::LabelSet;
-use crate::output::{Color, Form, Format, Layout, NotmuchRecords, Records, SetLayout, Target};
+use crate::output::{Color, Form, Format, Layout, NotmuchRecords, Records, SetLayout, Sink};
 use crate::record::Verdict;
 
 /// Refuses labels that notmuch would make something else of.
@@ -27,7 +27,7 @@ pub(super) fn check<'t>(tags: impl Iterator<Item = &'t str>, sets: &[LabelSet], 
 ///
 /// # Errors
 /// When the output cannot be written. Inside: when notmuch could not know the mail.
-pub(super) fn write(out: &mut Target, verdict: &Verdict, by: &By) -> io::Result<Result<(), String>> {
+pub(super) fn write(out: &mut Sink, verdict: &Verdict, by: &By) -> io::Result<Result<(), String>> {
     let mut tagged = verdict.clone();
     if let Ok(outcome) = &mut tagged.outcome {
         let mut ranking = outcome.rankings.swap_remove(by.set);

@@ -6,18 +6,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rayon::ThreadPool;
-use rayon::prelude::*;
 
 use super::screen::{self, Kept};
-use crate::commands::scoring::Embeddings;
-use crate::commands::stop::Stop;
+use crate::classifier::linear::{Counts, ngrams};
+use crate::classifier::{Budget, Embeddings, Tried};
 use crate::engine::Embedding;
 use crate::record::Reason;
 use crate::report::Report;
-use crate::sorting::linear::{Counts, ngrams};
-
-/// How many samples a fast model embeds between two looks at whether to stop, enough for every thread.
-const FAST_PIECE: usize = 512;
+use crate::stream::{Scheduler, Stop};
 
 /// A sample with its vector.
 pub(super) struct Embedded {
@@ -31,8 +27,9 @@ pub(super) struct Embedded {
 pub(super) struct How<'a> {
     pub(super) instruct: Option<&'a str>,
     pub(super) reads_words: bool,
-    /// How many together, where a sample takes milliseconds or more.
-    pub(super) slow: Option<usize>,
+    /// True where a sample takes milliseconds or more.
+    pub(super) slow: bool,
+    pub(super) budget: Budget,
     pub(super) pool: &'a ThreadPool,
 }
 
@@ -56,37 +53,46 @@ pub(super) fn embedded(
     stop: &Stop,
     report: &mut Report,
 ) -> Result<Vec<Embedded>> {
-    let How { instruct, reads_words, slow, pool } = how;
-    let (voice, piece) = (report.voice(), slow.unwrap_or(FAST_PIECE));
-    let announced = slow.map(|_| stop.announce(Duration::ZERO, move || voice.say(&stopping(piece))));
+    let How { instruct, reads_words, slow, budget, pool } = how;
+    let voice = report.voice();
+    let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
     // The words of a label are what any model can read.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
-    let (mut made, mut left) = (Vec::with_capacity(kept.len()), Left::default());
-    let (mut kept, mut said) = (kept.into_iter(), false);
-    loop {
-        let mut taken: Vec<Kept> = kept.by_ref().take(piece).collect();
-        if taken.is_empty() || stop.is_asked() {
-            break;
-        }
-        let texts: Vec<String> = taken.iter_mut().map(|kept| mem::take(&mut kept.text)).collect();
-        let tried = pool.install(|| embeddings.embed_each(&texts, instruct, &probe))?;
-        if let Some(note) = tried.taken_apart.filter(|_| !mem::replace(&mut said, true)) {
-            report.warn(note);
-        }
-        let counted = |text: &String| if reads_words { ngrams::count(text, embeddings.max_tokens) } else { Vec::new() };
-        let counts: Vec<Counts> = pool.install(|| texts.par_iter().map(counted).collect());
-        for ((kept, embedding), counts) in taken.into_iter().zip(tried.outcomes).zip(counts) {
-            let Kept { labels, weight, place, .. } = kept;
-            if let Some(vector) = left.vector(embedding, place) {
-                made.push(Embedded { vector, counts, labels, weight });
-                report.scored();
+    let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), Left::default(), false);
+    let count = |kept: Kept| {
+        let counts = if reads_words { ngrams::count(&kept.text, embeddings.max_tokens) } else { Counts::new() };
+        (kept, counts)
+    };
+    let mut scheduler = Scheduler::of_files(pool, budget);
+    // Nothing is written after a stop.
+    scheduler.finish_prepared = false;
+    let tokens = |(kept, _): &(Kept, Counts)| kept.text.len() / 4;
+    scheduler.run(
+        kept.into_iter(),
+        |_| 0,
+        count,
+        tokens,
+        || stop.is_asked(),
+        |mut batch| {
+            let texts: Vec<String> = batch.iter_mut().map(|(kept, _)| mem::take(&mut kept.text)).collect();
+            let Tried { outcomes, taken_apart } = pool.install(|| embeddings.embed_each(&texts, instruct, &probe))?;
+            if let Some(note) = taken_apart.filter(|_| !mem::replace(&mut said, true)) {
+                report.warn(note);
             }
-        }
-        if let Some(trouble) = embeddings.trouble() {
-            report.warn(trouble);
-        }
-        report.tick();
-    }
+            for ((kept, counts), embedding) in batch.into_iter().zip(outcomes) {
+                let Kept { labels, weight, place, .. } = kept;
+                if let Some(vector) = left.vector(embedding, place) {
+                    made.push(Embedded { vector, counts, labels, weight });
+                    report.scored();
+                }
+            }
+            if let Some(trouble) = embeddings.trouble() {
+                report.warn(trouble);
+            }
+            report.tick();
+            Ok(())
+        },
+    )?;
     drop(announced);
     left.say(report);
     Ok(made)

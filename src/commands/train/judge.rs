@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::classifier::linear::{HeldOut, LearnedLabel, Link, Sample, Trained, Validation};
+use crate::classifier::ranking::LIKELIER_THAN_NOT;
 use crate::evaluation::{Asked, Cell, Evaluation, LabelScores, Row};
 use crate::output::trained::{Line, Table};
 use crate::report::Report;
-use crate::sorting::LIKELIER_THAN_NOT;
-use crate::sorting::linear::{HeldOut, Learned, Link, Sample, Trained, Validation};
 
 /// Pairs of labels that are confused, of which the table shows so many.
 const CONFUSED: usize = 8;
@@ -17,7 +17,7 @@ const FEW_SAMPLES: usize = 50;
 /// What cross-validation says.
 pub(super) struct Judged {
     pub(super) validation: Option<Validation>,
-    pub(super) learned: Vec<Learned>,
+    pub(super) learned: Vec<LearnedLabel>,
     /// True label, given label, how often.
     confused: Vec<(Arc<str>, Arc<str>, u64)>,
     samples: usize,
@@ -44,7 +44,7 @@ pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], 
     }
     let learned = |(at, name): (usize, &Arc<str>)| {
         let figure = |which: usize| figures[at].map(|figures| rounded(figures[which]));
-        Learned { name: name.clone(), samples: counts[at], precision: figure(0), recall: figure(1), f1: figure(2) }
+        LearnedLabel { name: name.clone(), samples: counts[at], precision: figure(0), recall: figure(1), f1: figure(2) }
     };
     Judged {
         validation,
@@ -131,7 +131,7 @@ impl Judged {
             }
             None => head.push("too few samples for cross-validation".into()),
         }
-        let line = |learned: &Learned| Line {
+        let line = |learned: &LearnedLabel| Line {
             label: learned.name.to_string(),
             samples: learned.samples,
             figures: [learned.precision, learned.recall, learned.f1],

@@ -10,33 +10,35 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use super::model::{self, Embedding};
-use super::stop::Stop;
-use super::{classifier, inputs, samples, stream};
+use crate::classifier::linear::{self, About, LabelWeights, Needs, Sample, Settings, TrainedClassifier, Training};
+use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGrams, Train};
 use crate::engine::BUILTIN;
-use crate::output::Target;
-use crate::report::{Downloads, Report};
-use crate::sorting::linear::{self, About, Classifier, LabelWeights, Needs, Sample, Settings, Training};
+use crate::output::Sink;
+use crate::report::Report;
+use crate::stream::{self, OutputGuard, Stop};
 use embed::{Embedded, How};
+
+/// How many samples a fast model embeds between two looks at whether to stop, enough for every thread.
+const FAST: Budget = Budget { documents: 512, tokens: usize::MAX };
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the samples, the model or the output cannot be used, or there is nothing to learn.
 pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
-    let Train { samples, learning, engine, cleaning, output, run } = arguments;
-    let downloads = Downloads::new(output.talk.level(), output.talk.progress);
-    let mut report = Report::new(output.talk.level(), output.talk.progress);
-    ensure!(engine.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
+    let Train { samples, learning, model, cleaning, output, run } = arguments;
+    let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
+    ensure!(model.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
     ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
-    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(model::files(engine));
-    inputs::Output::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
-    Target::check(Some(&output.output), false)?;
-    let reading = cleaning.reading();
+    let spec = Spec { model: model.spec(), reading: cleaning.reading(), ..Spec::default() };
+    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(spec.model.files());
+    OutputGuard::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
+    Sink::check(Some(&output.output), false)?;
     let pool = stream::pool(run.threads)?;
-    let kept = screen::screened(samples::gather(samples, &reading, &pool, &report)?.samples, &report)?;
-    let plan = model::plan(engine, &report, &downloads)?;
+    let kept = screen::screened(stream::gather(&samples.spec(), &spec.reading, &pool, &report)?.samples, &report)?;
+    let selection = Selection::read(&spec)?;
+    let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(&report))?;
     let reads_words = match learning.ngrams {
         NGrams::Auto => !plan.is_slow(),
@@ -44,8 +46,8 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         NGrams::Off => false,
     };
     let stop = Stop::listen()?;
-    let slow = plan.is_slow().then(|| plan.piece());
-    let how = How { instruct: engine.instruct.as_deref(), reads_words, slow, pool: &pool };
+    let budget = if plan.is_slow() { plan.budget() } else { FAST };
+    let how = How { instruct: model.instruct.as_deref(), reads_words, slow: plan.is_slow(), budget, pool: &pool };
     report.begin();
     let embedded = embed::embedded(&opened.embeddings, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
@@ -64,18 +66,18 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let judged = judge::judge(&trained, &samples, &labels, settings.link);
     let about = About {
         model: needs(&opened, arguments, &trained.model),
-        cleaning: classifier::named(reading.switches),
-        min_text: reading.min_text,
+        cleaning: cleaning_steps(spec.reading.switches),
+        min_text: spec.reading.min_text,
         training: training(&trained, &samples, learning),
         validation: judged.validation.clone(),
         labels: judged.learned.clone(),
     };
-    let file = Classifier { about, model: trained.model }.to_json()?;
-    Target::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
+    let file = TrainedClassifier { about, model: trained.model }.to_json()?;
+    Sink::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
     judge::warn(&judged, &report);
     let ended = report.finish();
-    if !output.talk.quiet {
-        let mut out = Target::standard_output();
+    if !output.verbosity.quiet {
+        let mut out = Sink::standard_output();
         judged.table(&output.output, file.len()).write(&mut out).context("cannot write the output")?;
         out.finish().context("cannot write the output")?;
     }
@@ -107,9 +109,9 @@ fn settings(learning: &Learning, samples: &[Sample], ngrams: bool) -> Settings {
 }
 
 /// What the classifier needs in order to be used.
-fn needs(opened: &Embedding, arguments: &Train, model: &linear::Linear) -> Needs {
-    let Embedding { embeddings, key } = opened;
-    let flags = &arguments.engine;
+fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::Linear) -> Needs {
+    let LoadedEmbedding { embeddings, key } = opened;
+    let flags = &arguments.model;
     Needs {
         id: key.id.clone(),
         name: flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),

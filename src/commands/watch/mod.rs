@@ -9,13 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::daemon;
-use super::routing::{self, Mails, Place, Tally};
-use super::sorter::Sorter;
-use super::stop::Stop;
+use super::routing::{self, Mails, Place, Sorter, Tally};
 use crate::arrivals::{Arrivals, Arrived, Note};
 use crate::cli::{Handling, Watch};
 use crate::delivery::{Journal, Lock, Mail, Outcome, Router, Rules, Tree};
 use crate::report::Report;
+use crate::stream::Stop;
 use known::Known;
 
 /// How long a signal waits at most while there is no mail.
@@ -36,8 +35,8 @@ const LONGEST_RUN: Duration = Duration::from_secs(3600);
 /// When rules, labels, model, maildirs, journal or output cannot be used, or the model fails for good.
 pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
     let Watch { watching, handling } = arguments;
-    let Handling { ruling, talk, .. } = handling;
-    let report = Report::new(talk.level(), talk.progress);
+    let Handling { ruling, verbosity, .. } = handling;
+    let report = Report::new(verbosity.level(), verbosity.progress);
     let places = Place::all(&watching.sources)?;
     for place in &places {
         let shown = place.path().display();
@@ -67,7 +66,7 @@ pub(super) fn run(arguments: &Watch) -> Result<ExitCode> {
         known: maildirs.iter().map(|maildir| Known::new(maildir, watching.new_only)).collect(),
         run: None,
     };
-    report.note(format_args!("watching, with the model {}", sorter.model()));
+    report.note(format_args!("watching, with the model {}", sorter.classifier.model()));
     let mut is_ready = false;
     while !stop.is_asked() {
         let news = arrivals.wait(LOOK_UP);
@@ -128,7 +127,8 @@ impl Handler<'_> {
         };
         let journal = Journal::open(&self.journal, self.tree.root())?;
         let (rules, sets) = (self.rules.clone(), routing::names(self.sorter));
-        let mut router = Router::new(journal, self.tree.clone(), rules, sets, self.sorter.model().to_string())?;
+        let mut router =
+            Router::new(journal, self.tree.clone(), rules, sets, self.sorter.classifier.model().to_string())?;
         if let Some((run, began)) = self.run.filter(|(_, began)| began.elapsed() < LONGEST_RUN) {
             router.go_on(run)?;
             self.run = Some((run, began));

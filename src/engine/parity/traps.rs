@@ -2,8 +2,8 @@
 
 use super::errors::{copied, drop_weight, refused, scale_weight};
 use super::*;
+use crate::classifier::ranking;
 use crate::engine::prompt::{EmbeddingPrompt, PREFIX, SUFFIX};
-use crate::sorting;
 
 #[test]
 fn trap_1_the_template_is_there() {
@@ -46,7 +46,7 @@ fn trap_5_the_sigmoid_is_taken_once() {
     let model = reranker("tiny-reranker", options(Dtype::F32));
     for case in cases(&golden("tiny-reranker")) {
         let (task, mail) = asked(case);
-        let share = sorting::sigmoid(judge(&*model, &task, mail).logits[0]);
+        let share = ranking::sigmoid(judge(&*model, &task, mail).logits[0]);
         assert!((share - number(case, "p_yes")).abs() < 1e-5, "{share}");
     }
 }
@@ -122,7 +122,7 @@ fn trap_9_a_score_that_is_no_number_is_an_error_of_its_mail() {
     let scores =
         crate::record::Scores { labels: vec![0, 1], probabilities: vec![0.5, f32::NAN], raw: vec![0.0, f32::NAN] };
     let names = vec!["a".into(), "b".into()];
-    let rules = sorting::Rules { names, thresholds: vec![None; 2], top_k: 2, raw: false };
+    let rules = ranking::RankingRules { names, thresholds: vec![None; 2], top_k: 2, raw: false };
     assert_eq!(rules.rank(&scores), None);
 }
 

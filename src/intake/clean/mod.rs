@@ -79,7 +79,7 @@ impl Step {
 }
 
 /// Which steps run, that of HTML to text among them; all of them by default
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Switches {
     /// Cut quoted replies
     pub quotes: bool,

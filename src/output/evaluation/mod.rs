@@ -27,7 +27,7 @@ const FORMAT: &str = "mailsort-evaluation";
 const VERSION: u32 = 1;
 
 /// The forms of reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportFormat {
     /// For people
     Text,
@@ -98,7 +98,7 @@ pub struct Evaluated {
     /// What thresholds from 0 to 1 leave.
     pub abstention: Vec<AbstentionPoint>,
     /// A threshold for each label, where one was asked for.
-    pub target: Option<Target>,
+    pub target: Option<TargetPrecision>,
     /// How long it took. Differs from run to run.
     pub timing: Timing,
     /// What was asked for, and whether it was met.
@@ -166,7 +166,7 @@ pub struct AbstentionPoint {
 
 /// Thresholds for a precision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Target {
+pub struct TargetPrecision {
     /// The precision that was asked for.
     pub precision: f64,
     /// One for each label.

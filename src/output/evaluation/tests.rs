@@ -1,7 +1,5 @@
 //! Reports of a small evaluation whose texts are hostile.
 
-use clap::ValueEnum;
-
 use super::*;
 
 const HOSTILE: &str = "<script>alert(1)</script>|\"'&]]>`\u{202e}";
@@ -75,8 +73,8 @@ fn report() -> Evaluated {
     }
 }
 
-fn target() -> Target {
-    Target {
+fn target() -> TargetPrecision {
+    TargetPrecision {
         precision: 0.9,
         thresholds: vec![
             TargetThreshold { label: HOSTILE.into(), threshold: Some(0.75), kept: 2, right: 2 },
@@ -182,13 +180,14 @@ fn text_and_markdown_say_what_is_missed() {
 fn every_form_says_that_labels_are_questions() {
     let mut report = Evaluated { questions: true, confusion: Vec::new(), abstention: Vec::new(), ..report() };
     report.predictions[1].given = Some(vec![HOSTILE.into(), "会议".into()]);
-    for format in ReportFormat::value_variants() {
+    use ReportFormat::{Html, Json, Junit, Markdown, Text};
+    for format in [Text, Json, Markdown, Html, Junit] {
         let mut out = Vec::new();
-        report.write(*format, &mut out).unwrap();
+        report.write(format, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        let said = if *format == ReportFormat::Json { "\"questions\":true" } else { "a question of its own" };
+        let said = if format == ReportFormat::Json { "\"questions\":true" } else { "a question of its own" };
         assert!(text.contains(said), "{format:?}: {text}");
-        if *format == ReportFormat::Html {
+        if format == ReportFormat::Html {
             assert_eq!(text.matches("<svg").count(), 1);
             assert!(text.contains(", 会议</b> 0.75"), "{text}");
         }

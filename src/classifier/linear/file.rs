@@ -1,0 +1,383 @@
+//! A classifier as a file: JSON that people and `jq` can read, with the many numbers in base64.
+//!
+//! It holds numbers, hashes of words and the names of labels: no text that it learned from, no time, and nothing that is
+//! run. The same training gives the same bytes.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Linear, Link, NGrams, ngrams};
+
+/// Another number means a form that older versions cannot read.
+const FORMAT: u32 = 2;
+
+/// A classifier and what it was learned from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedClassifier {
+    /// What the file says besides numbers.
+    pub about: About,
+    /// The numbers.
+    pub model: Linear,
+}
+
+/// What a classifier needs, and how it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct About {
+    /// What makes the vectors.
+    pub model: Needs,
+    /// Which cleaning steps were on, by name.
+    pub cleaning: BTreeMap<String, bool>,
+    /// Of a mail without a body, how many letters and digits its headers must hold.
+    pub min_text: usize,
+    /// How it was learned.
+    pub training: Training,
+    /// How well it does on samples that it had not seen; `None` where there were too few.
+    pub validation: Option<Validation>,
+    /// What it tells apart.
+    pub labels: Vec<LearnedLabel>,
+}
+
+/// The model whose vectors a classifier reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// The name that records bear.
+    pub id: String,
+    /// What `--model` was given.
+    pub name: String,
+    /// A commit of the hub, or a fingerprint of files; of the built-in model its version.
+    pub revision: String,
+    /// True for a commit of the hub.
+    pub is_commit: bool,
+    /// What the numbers were computed as, and on which sort of device.
+    pub dtype: String,
+    /// Length of the vectors.
+    pub dims: usize,
+    /// What `--dims` was given.
+    pub asked_dims: Option<usize>,
+    /// What was asked, where the model takes an instruction and it was not its own.
+    pub instruct: Option<String>,
+    /// How many tokens of a mail the model sees, and words the classifier.
+    pub max_tokens: usize,
+}
+
+/// How a classifier was learned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// How many samples there were.
+    pub samples: usize,
+    /// The seed.
+    pub seed: u64,
+    /// How weak the penalty was.
+    pub c: f64,
+    /// `balanced` or `none`.
+    pub label_weights: String,
+}
+
+/// Scores of cross-validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// In how many parts.
+    pub folds: usize,
+    /// How many samples were tested; the others have a label of which the rest teaches nothing.
+    pub samples: usize,
+    /// The share of them that were right.
+    pub accuracy: f64,
+    /// The mean F1 of the labels.
+    pub macro_f1: f64,
+    /// The expected calibration error.
+    pub ece: f64,
+    /// Mean cross-entropy in nats.
+    pub log_loss: f64,
+}
+
+/// One label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnedLabel {
+    /// The name that is printed.
+    pub name: Arc<str>,
+    /// How many samples it had.
+    pub samples: usize,
+    /// By cross-validation.
+    pub precision: Option<f64>,
+    /// By cross-validation.
+    pub recall: Option<f64>,
+    /// By cross-validation.
+    pub f1: Option<f64>,
+}
+
+/// The file as it is written.
+#[derive(Serialize, Deserialize)]
+struct File {
+    mailsort_classifier: u32,
+    mailsort_version: String,
+    #[serde(flatten)]
+    about: About,
+    link: Link,
+    temperature: f32,
+    ngrams: Option<Words>,
+    intercepts: String,
+    weights: String,
+    checksum: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Words {
+    scheme: String,
+    scale: f32,
+    unknown: f32,
+    buckets: String,
+    idf: String,
+}
+
+/// What every version of the form has.
+#[derive(Deserialize)]
+struct Any {
+    mailsort_classifier: Option<u32>,
+}
+
+impl TrainedClassifier {
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// When a number is none, which JSON cannot say.
+    pub fn to_json(&self) -> Result<String> {
+        let Linear { ngrams, weights, intercepts, link, temperature, .. } = &self.model;
+        let words = |words: &NGrams| Words {
+            scheme: ngrams::SCHEME.into(),
+            scale: words.scale,
+            unknown: words.unknown,
+            buckets: STANDARD.encode(words.buckets.iter().flat_map(|bucket| bucket.to_le_bytes()).collect::<Vec<_>>()),
+            idf: floats(&words.idf),
+        };
+        let mut file = File {
+            mailsort_classifier: FORMAT,
+            mailsort_version: env!("CARGO_PKG_VERSION").into(),
+            about: self.about.clone(),
+            link: *link,
+            temperature: *temperature,
+            ngrams: ngrams.as_ref().map(words),
+            intercepts: floats(intercepts),
+            weights: floats(weights),
+            checksum: String::new(),
+        };
+        file.checksum = file.summed()?;
+        let mut text = serde_json::to_string_pretty(&file)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Reads the bytes of a file.
+    ///
+    /// # Errors
+    /// When they are no classifier, one of another version, or a damaged one.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        let foreign = "it is no classifier that `mailsort train` has written";
+        let starts = bytes.trim_ascii_start().starts_with(b"{");
+        let any = match serde_json::from_slice::<Any>(bytes) {
+            Ok(any) => any,
+            Err(error) if starts && error.is_eof() => bail!("it breaks off; copy or train it again"),
+            Err(_) => bail!("{foreign}"),
+        };
+        match any.mailsort_classifier {
+            Some(FORMAT) => {}
+            Some(other) => bail!("its form is number {other}, and this version reads {FORMAT}; train it again"),
+            None => bail!("{foreign}"),
+        }
+        let file: File = serde_json::from_slice(bytes).context("it is damaged")?;
+        ensure!(file.checksum == file.summed()?, "it is damaged: its checksum does not fit; copy or train it again");
+        file.classifier().context("it is damaged")
+    }
+
+    /// The names of the labels.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.about.labels.iter().map(|label| &label.name)
+    }
+}
+
+impl File {
+    /// A hash of all numbers in base64, and of all that gives them a meaning: with other steps of cleaning, or fewer tokens,
+    /// a classifier is another one.
+    fn summed(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        let mut add = |text: &str| {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        };
+        add(&self.weights);
+        add(&self.intercepts);
+        add(&format!("{} {:?}", self.temperature, self.link));
+        if let Some(words) = &self.ngrams {
+            let factors = format!("{:?} {:?}", words.scale, words.unknown);
+            [&words.scheme, &words.buckets, &words.idf, &factors].into_iter().for_each(|text| add(text));
+        }
+        add(&serde_json::to_string(&self.about)?);
+        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn classifier(self) -> Result<TrainedClassifier> {
+        let labels = self.about.labels.len();
+        ensure!(labels > 0, "it has no labels");
+        let mut seen = HashSet::new();
+        for label in &self.about.labels {
+            let name = &label.name;
+            ensure!(!name.trim().is_empty() && !name.contains(char::is_control), "{name:?} is no name of a label");
+            ensure!(seen.insert(name), "the label {name:?} is there twice");
+        }
+        let ngrams = self.ngrams.map(Words::read).transpose()?;
+        let dims = self.about.model.dims;
+        let features = dims.saturating_add(ngrams.as_ref().map_or(0, NGrams::len));
+        let model = Linear {
+            labels,
+            dims,
+            weights: numbers(&self.weights, Some(features.saturating_mul(labels))).context("its weights")?,
+            intercepts: numbers(&self.intercepts, Some(labels)).context("its intercepts")?,
+            ngrams,
+            link: self.link,
+            temperature: self.temperature,
+        };
+        ensure!(model.temperature > 0.0 && model.temperature.is_finite(), "its temperature is {}", model.temperature);
+        ensure!(dims > 0 && self.about.model.max_tokens > 0, "it sees nothing of a mail");
+        Ok(TrainedClassifier { about: self.about, model })
+    }
+}
+
+impl Words {
+    fn read(self) -> Result<NGrams> {
+        ensure!(
+            self.scheme == ngrams::SCHEME,
+            "it splits words by {:?}, which this version does not know",
+            self.scheme
+        );
+        let bytes = STANDARD.decode(&self.buckets).context("its words")?;
+        let (buckets, rest) = bytes.as_chunks::<4>();
+        let buckets: Vec<u32> = buckets.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        ensure!(rest.is_empty() && buckets.is_sorted_by(|a, b| a < b), "its words are out of order");
+        let idf = numbers(&self.idf, Some(buckets.len())).context("its words")?;
+        ensure!(self.scale.is_finite() && self.unknown.is_finite(), "the scale of its words is no number");
+        Ok(NGrams { buckets, idf, unknown: self.unknown, scale: self.scale })
+    }
+}
+
+fn floats(values: &[f32]) -> String {
+    STANDARD.encode(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+}
+
+fn numbers(text: &str, expected: Option<usize>) -> Result<Vec<f32>> {
+    let bytes = STANDARD.decode(text)?;
+    let (values, rest) = bytes.as_chunks::<4>();
+    let values: Vec<f32> = values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let expected = expected.unwrap_or(values.len());
+    ensure!(rest.is_empty() && values.len() == expected, "there are {}, not {expected}", values.len());
+    ensure!(values.iter().all(|value| value.is_finite()), "one is not a number");
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classifier() -> TrainedClassifier {
+        let learned =
+            |name: &str| LearnedLabel { name: name.into(), samples: 2, precision: Some(0.5), recall: None, f1: None };
+        TrainedClassifier {
+            about: About {
+                model: Needs {
+                    id: "builtin".into(),
+                    name: "builtin".into(),
+                    revision: "1".into(),
+                    is_commit: false,
+                    dtype: "f32".into(),
+                    dims: 2,
+                    asked_dims: None,
+                    instruct: None,
+                    max_tokens: 512,
+                },
+                cleaning: BTreeMap::from([("quotes".into(), true)]),
+                min_text: 8,
+                training: Training { samples: 4, seed: 0, c: 3.0, label_weights: "balanced".into() },
+                validation: None,
+                labels: vec![learned("bill"), learned("会议")],
+            },
+            model: Linear {
+                labels: 2,
+                dims: 2,
+                ngrams: Some(NGrams { buckets: vec![3, 9], idf: vec![1.5, 2.0], unknown: 2.5, scale: 1.0 }),
+                weights: vec![0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8],
+                intercepts: vec![0.25, -0.25],
+                link: Link::Softmax,
+                temperature: 0.9,
+            },
+        }
+    }
+
+    fn fails(text: &str, needle: &str) {
+        let message = format!("{:#}", TrainedClassifier::from_json(text.as_bytes()).unwrap_err());
+        assert!(message.contains(needle), "{message:?} lacks {needle:?}");
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let classifier = classifier();
+        let text = classifier.to_json().unwrap();
+        assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), classifier);
+        assert_eq!(classifier.to_json().unwrap(), text);
+        // Not every number of so many digits is read as it was written, if one is not careful.
+        for c in [0.1 + 0.2, 1.0 / 3.0, 2.345_678_901_234_567_3, 999_999.999_999_999_9, 1e-6 / 0.7] {
+            let mut fine = classifier.clone();
+            fine.about.training.c = c;
+            assert_eq!(TrainedClassifier::from_json(fine.to_json().unwrap().as_bytes()).unwrap(), fine);
+        }
+    }
+
+    #[test]
+    fn what_is_no_classifier_is_refused() {
+        let text = classifier().to_json().unwrap();
+        fails("", "no classifier");
+        fails("label: a bill\n", "no classifier");
+        fails("{}", "no classifier");
+        fails(&text[..text.len() / 2], "breaks off");
+        fails(&text.replace("\"mailsort_classifier\": 2", "\"mailsort_classifier\": 7"), "number 7");
+        fails(&text.replace("\"bill\"", "\"pill\""), "checksum");
+        fails(&text.replace("\"temperature\": 0.9", "\"temperature\": 0.5"), "checksum");
+        fails(&text.replace("\"quotes\": true", "\"quotes\": false"), "checksum");
+        fails(&text.replace("\"max_tokens\": 512", "\"max_tokens\": 2"), "checksum");
+        fails(&text.replace("\"min_text\": 8", "\"min_text\": 9"), "checksum");
+        fails(&text.replace("\"labels\"", "\"lables\""), "labels");
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused() {
+        let check = |change: &dyn Fn(&mut TrainedClassifier), needle: &str| {
+            let mut broken = classifier();
+            change(&mut broken);
+            fails(&broken.to_json().unwrap(), needle);
+        };
+        check(&|broken| broken.model.weights[1] = f32::NAN, "not a number");
+        check(&|broken| broken.model.intercepts[1] = f32::INFINITY, "not a number");
+        check(&|broken| broken.model.weights.truncate(7), "there are 7, not 8");
+        check(&|broken| broken.about.model.dims = 3, "there are 8, not 10");
+        check(&|broken| broken.about.model.dims = usize::MAX, "not");
+        check(&|broken| broken.model.temperature = 0.0, "temperature");
+        check(&|broken| broken.about.labels[1].name = "bill".into(), "twice");
+        check(&|broken| broken.about.labels[1].name = "a\nb".into(), "no name");
+        check(&|broken| broken.model.ngrams.as_mut().unwrap().buckets.reverse(), "out of order");
+    }
+
+    #[test]
+    fn scores_are_those_of_the_formula() {
+        let TrainedClassifier { model, .. } = classifier();
+        let scores = model.scores(&[1.0, 2.0], &vec![(3, 1), (4, 7)]);
+        let word = 1.5 / f32::hypot(1.5, 2.5 * (1.0 + 7f32.ln()));
+        let expected = [0.25 + 0.1 + 0.6 + 0.5 * word, -0.25 - 0.2 - 0.8 - 0.6 * word];
+        for (found, expected) in scores.raw.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6);
+        }
+        assert!((scores.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}

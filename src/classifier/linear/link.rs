@@ -1,0 +1,87 @@
+//! From logits to probabilities: of labels that exclude each other, or of labels that are a question each.
+
+use serde::{Deserialize, Serialize};
+
+use crate::classifier::ranking::{sigmoid, softmax};
+
+/// How logits become probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Link {
+    /// Multinomial: a share of 1 over the labels.
+    Softmax,
+    /// One against the rest: each label by itself.
+    Sigmoid,
+}
+
+impl Link {
+    /// The probabilities of `logits`.
+    pub fn probabilities(self, logits: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Softmax => softmax(logits),
+            Self::Sigmoid => logits.iter().map(|&logit| sigmoid(logit)).collect(),
+        }
+    }
+
+    /// The cross-entropy of a sample that has the labels `truth`. Turns the logits into by how much each probability is
+    /// too high. `balance` says how much each label counts that is a question, where it is not true and where it is;
+    /// without it, all count the same.
+    pub(super) fn residual(self, logits: &mut [f32], truth: &[usize], balance: &[[f32; 2]]) -> f64 {
+        match self {
+            Self::Softmax => {
+                let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let right: f32 = truth.iter().map(|&label| logits[label] - highest).sum();
+                logits.iter_mut().for_each(|logit| *logit = (*logit - highest).exp());
+                let total: f32 = logits.iter().sum();
+                logits.iter_mut().for_each(|power| *power /= total);
+                truth.iter().for_each(|&label| logits[label] -= 1.0);
+                f64::from(total).ln() - f64::from(right)
+            }
+            Self::Sigmoid => {
+                // ln(1 + e^z) without overflow.
+                let softplus = |z: f32| f64::from(z.max(0.0)) + f64::from((-z.abs()).exp()).ln_1p();
+                let question = |(label, logit): (usize, &mut f32)| {
+                    let (z, is_true) = (*logit, truth.contains(&label));
+                    let weight = balance.get(label).map_or(1.0, |weights| weights[usize::from(is_true)]);
+                    let truth = if is_true { 1.0 } else { 0.0 };
+                    *logit = weight * (sigmoid(z) - truth);
+                    f64::from(weight) * (softplus(z) - f64::from(truth * z))
+                };
+                logits.iter_mut().enumerate().map(question).sum()
+            }
+        }
+    }
+
+    /// The cross-entropy of `logits` times `factor`.
+    pub(super) fn loss(self, logits: &[f32], factor: f64, truth: &[usize]) -> f64 {
+        let mut scaled: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) * factor) as f32).collect();
+        self.residual(&mut scaled, truth, &[])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_cross_entropies() {
+        let check = |link: Link, expected: f64| {
+            let mut logits = [1.0, -2.0, 0.5];
+            let probabilities = link.probabilities(&logits);
+            assert!((link.residual(&mut logits, &[2], &[]) - expected).abs() < 1e-6, "{link:?}");
+            for (at, (residual, probability)) in logits.iter().zip(probabilities).enumerate() {
+                assert!((residual - (probability - f32::from(u8::from(at == 2)))).abs() < 1e-6);
+            }
+        };
+        let e = f64::exp;
+        check(Link::Softmax, (e(1.0) + e(-2.0) + e(0.5)).ln() - 0.5);
+        check(Link::Sigmoid, e(1.0).ln_1p() + e(-2.0).ln_1p() + e(-0.5).ln_1p());
+        assert!(Link::Sigmoid.loss(&[800.0], 1.0, &[]) > 700.0);
+        // The first label counts twice where it is not true, the second three times where it is.
+        let mut logits = [1.0, -2.0];
+        let loss = Link::Sigmoid.residual(&mut logits, &[1], &[[2.0, 9.0], [9.0, 3.0]]);
+        assert!((loss - 2.0 * e(1.0).ln_1p() - 3.0 * e(2.0).ln_1p()).abs() < 1e-6);
+        assert!((logits[0] - 2.0 * sigmoid(1.0)).abs() < 1e-6 && (logits[1] + 3.0 * sigmoid(2.0)).abs() < 1e-6);
+        assert_eq!(Link::Softmax.loss(&[800.0, 0.0], 1.0, &[0]), 0.0);
+    }
+}

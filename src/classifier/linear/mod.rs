@@ -1,0 +1,68 @@
+//! A linear classifier on vectors and words: multinomial logistic regression, learned from examples.
+//!
+//! linfa-logistic, the library for this, takes neither weights of samples nor sparse features. So the optimiser that it
+//! is built on (argmin's L-BFGS) is used directly, with the loss of `objective`.
+
+mod design;
+mod file;
+mod fit;
+mod folds;
+mod link;
+pub mod ngrams;
+mod objective;
+#[cfg(test)]
+mod parity;
+mod reduced;
+mod temperature;
+mod train;
+
+use crate::record::Scores;
+
+pub use design::Sample;
+pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Validation};
+pub use link::Link;
+pub use ngrams::{Counts, NGrams};
+pub use train::{HeldOut, LabelWeights, Settings, Trained, train};
+
+/// A classifier that is ready.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Linear {
+    /// How many labels it tells apart.
+    pub labels: usize,
+    /// Length of the engine's vectors.
+    pub dims: usize,
+    /// Which words it knows, where it reads words.
+    pub ngrams: Option<NGrams>,
+    /// Shape: [dims + n-grams, labels].
+    pub weights: Vec<f32>,
+    /// Shape: [labels].
+    pub intercepts: Vec<f32>,
+    /// How logits become probabilities.
+    pub link: Link,
+    /// Logits are divided by it before they become probabilities.
+    pub temperature: f32,
+}
+
+impl Linear {
+    /// The logits of a text with this vector, shape [dims], and these words.
+    pub fn logits(&self, vector: &[f32], counts: &Counts) -> Vec<f32> {
+        let mut logits = self.intercepts.clone();
+        let mut add = |feature: usize, value: f32| {
+            let weights = &self.weights[feature * self.labels..][..self.labels];
+            logits.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
+        };
+        vector.iter().take(self.dims).enumerate().for_each(|(at, &value)| add(at, value));
+        if let Some(ngrams) = &self.ngrams {
+            let words = ngrams.vector(counts);
+            words.into_iter().for_each(|(at, value)| add(self.dims + at as usize, value));
+        }
+        logits
+    }
+
+    /// Scores a text; what the probabilities are made from are its logits.
+    pub fn scores(&self, vector: &[f32], counts: &Counts) -> Scores {
+        let raw = self.logits(vector, counts);
+        let logits: Vec<f32> = raw.iter().map(|logit| logit / self.temperature).collect();
+        Scores { labels: (0..self.labels).collect(), probabilities: self.link.probabilities(&logits), raw }
+    }
+}

@@ -1,0 +1,236 @@
+//! From samples to a classifier: how strong the penalty is and how sure the probabilities are is learned from samples that
+//! were held out.
+
+use anyhow::{Result, ensure};
+
+use super::design::{Design, Sample};
+use super::fit::{Precision, Problem};
+use super::folds::{Dealt, Held};
+use super::reduced::Reduced;
+use super::{Counts, Linear, Link, NGrams};
+
+/// The values of C that are tried, each beginning where the one before ended.
+const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
+/// A larger C must lower the loss by this part of it, or the smaller one stays.
+const WORTHWHILE: f64 = 0.005;
+/// How long the part of a vector that words make is, beside the engine's: what is tried first, then what else.
+const SCALE: f32 = 1.0;
+const MORE: [f32; 2] = [2.0, 3.0];
+const LESS: f32 = 0.5;
+/// Without enough samples to compare: in the middle of what the path finds for few samples.
+const UNTRIED: f64 = 10.0;
+/// Weights of words that a classifier has at most, and words.
+const MOST_WEIGHTS: usize = 256 * 1024;
+const MOST_NGRAMS: usize = 32_768;
+
+/// How much each label counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelWeights {
+    /// All labels the same, however many samples each has
+    #[default]
+    Balanced,
+    /// Each as many as it has samples
+    None,
+}
+
+/// How to learn.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What the labels are to each other.
+    pub link: Link,
+    /// Chooses which samples are held out together.
+    pub seed: u64,
+    /// In how many parts the samples are held out.
+    pub folds: usize,
+    /// How weak the penalty on large weights is, as scikit-learn's C; `None` tries several.
+    pub c: Option<f64>,
+    /// Whether words are features too.
+    pub ngrams: bool,
+    /// How much each label counts.
+    pub label_weights: LabelWeights,
+}
+
+/// What was learned.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The classifier, fitted to all samples.
+    pub model: Linear,
+    /// The C of it.
+    pub c: f64,
+    /// What classifiers that had not seen a sample made of it; `None` where there were too few samples.
+    pub held_out: Option<HeldOut>,
+}
+
+/// Cross-validation.
+#[derive(Clone, Debug)]
+pub struct HeldOut {
+    /// In how many parts.
+    pub folds: usize,
+    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample of another part
+    /// has: of that label its classifier knows nothing.
+    pub probabilities: Vec<Vec<f32>>,
+    /// Mean cross-entropy in nats.
+    pub loss: f64,
+    /// The loss at each C that was tried.
+    pub path: Vec<(f64, f64)>,
+}
+
+/// What cross-validation has chosen.
+struct Chosen {
+    c: f64,
+    scale: f32,
+    temperature: f64,
+}
+
+/// Learns to tell `labels` labels apart.
+///
+/// # Errors
+/// When there is nothing to tell apart, the numbers overflow, or `stop` turns true.
+pub fn train(
+    samples: &[Sample],
+    labels: usize,
+    settings: Settings,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Trained> {
+    ensure!(!samples.is_empty() && labels > 0, "there are no samples");
+    let run = Run { samples, labels, settings, stop };
+    let dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
+    let can_hold_out = run.can_hold_out() && dealt.tests_something();
+    let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
+    let (chosen, held_out) = match held_out {
+        Some((chosen, held_out)) => (chosen, Some(held_out)),
+        None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
+    };
+    let Chosen { c, scale, temperature } = chosen;
+    let all: Vec<&Sample> = samples.iter().collect();
+    let ngrams = run.ngrams(&all, scale);
+    let design = Design::new(&all, ngrams.as_ref());
+    let label_weights = run.label_weights(&all);
+    let reduced = Reduced::new(&design);
+    let problem = run.problem(&all, reduced.as_ref().map_or(&design, |reduced| &reduced.design), &label_weights);
+    let found = problem.fit(c, None, Precision::FINE)?;
+    let parameters = reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+    let features = design.features();
+    let (weights, intercepts) = parameters.as_slice().unwrap_or_default().split_at(features * labels);
+    let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+    let model = Linear {
+        labels,
+        dims: design.dense.ncols(),
+        ngrams,
+        weights: narrow(weights),
+        intercepts: narrow(intercepts),
+        link: settings.link,
+        temperature: temperature as f32,
+    };
+    Ok(Trained { model, c, held_out })
+}
+
+pub(super) struct Run<'a> {
+    pub(super) samples: &'a [Sample],
+    pub(super) labels: usize,
+    pub(super) settings: Settings,
+    stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Run<'_> {
+    /// True when two labels can be held out and learned at the same time.
+    fn can_hold_out(&self) -> bool {
+        let mut counts = vec![0; self.labels];
+        self.samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
+        let enough = match self.settings.link {
+            Link::Softmax => 2,
+            Link::Sigmoid => 1,
+        };
+        self.samples.len() > 2 && counts.iter().filter(|&&count| count > 1).count() >= enough
+    }
+
+    /// What does best on samples that it has not seen, and what it makes of them.
+    fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
+        let first = self.settings.c.unwrap_or(UNTRIED);
+        let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
+        let mut folds = dealt.parts();
+        let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
+        let mut tried = Vec::new();
+        let mut best: Option<(f64, Held)> = None;
+        let compared = dealt.compared();
+        for c in path {
+            let held = self.held(dealt, &mut folds[..compared], scale, c)?;
+            tried.push((c, held.loss));
+            match &best {
+                Some((_, least)) if held.loss > least.loss * (1.0 - WORTHWHILE) => break,
+                _ => best = Some((c, held)),
+            }
+        }
+        let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
+        if compared < folds.len() {
+            held = self.held(dealt, &mut folds, scale, c)?;
+        }
+        let Held { logits, temperature, loss } = held;
+        let calibrated = |logits: Vec<f32>| {
+            let logits: Vec<f32> = logits.iter().map(|logit| logit / temperature as f32).collect();
+            self.settings.link.probabilities(&logits)
+        };
+        let probabilities = logits.into_iter().map(calibrated).collect();
+        Ok((Chosen { c, scale, temperature }, HeldOut { folds: folds.len(), probabilities, loss, path: tried }))
+    }
+
+    /// How much words are worth beside the engine's vector: it depends on the samples, how many they are and how much
+    /// their words say.
+    fn scale(&self, dealt: &Dealt, c: f64) -> Result<f32> {
+        let loss = |scale: f32| -> Result<f64> {
+            Ok(self.held(dealt, &mut dealt.parts()[..dealt.compared()], scale, c)?.loss)
+        };
+        let (first, mut best) = (loss(SCALE)?, (SCALE, f64::INFINITY));
+        for scale in MORE {
+            let found = loss(scale)?;
+            if found >= first.min(best.1) {
+                break;
+            }
+            best = (scale, found);
+        }
+        if best.0 == SCALE && loss(LESS)? < first {
+            best.0 = LESS;
+        }
+        Ok(best.0)
+    }
+
+    pub(super) fn problem<'p>(
+        &'p self,
+        samples: &'p [&'p Sample],
+        design: &'p Design,
+        label_weights: &'p [[f64; 2]],
+    ) -> Problem<'p> {
+        Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
+    }
+
+    pub(super) fn ngrams(&self, samples: &[&Sample], scale: f32) -> Option<NGrams> {
+        let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
+        let texts = || samples.iter().map(|sample| &sample.counts).collect::<Vec<&Counts>>();
+        self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
+    }
+
+    /// How much each label counts: of samples that lack it, and of those that have it.
+    pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<[f64; 2]> {
+        let mut totals = vec![0.0f64; self.labels];
+        for sample in samples {
+            sample.labels.iter().for_each(|&label| totals[label] += f64::from(sample.weight));
+        }
+        let (labels, sum): (f64, f64) = (self.labels as f64, totals.iter().sum());
+        let all: f64 = samples.iter().map(|sample| f64::from(sample.weight)).sum();
+        let weights = |&having: &f64| {
+            let lacking = all - having;
+            match (self.settings.label_weights, self.settings.link) {
+                (LabelWeights::Balanced, Link::Softmax) if having > 0.0 => [1.0, sum / (labels * having)],
+                // A question has two answers.
+                (LabelWeights::Balanced, Link::Sigmoid) if having > 0.0 && lacking > 0.0 => {
+                    [all / (2.0 * lacking), all / (2.0 * having)]
+                }
+                _ => [1.0; 2],
+            }
+        };
+        totals.iter().map(weights).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! From a [`Spec`] to a [`Classifier`], and from documents to verdicts: engines, thresholds, calibration, cascade, trained
+//! classifiers and the cache of what models have computed.
+//!
+//! ```
+//! use mailsort::classifier::{Classifier, Spec};
+//! use mailsort::{labels::LabelSet, record::Document};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let labels = ["invoice: a bill to pay", "meeting: a date to meet"].map(String::from);
+//! let classifier = Classifier::open(&Spec::new(vec![LabelSet::from_arguments(&labels)?]))?;
+//! let documents = ["Please pay 300 EUR by Friday.", "Shall we meet on Monday at ten?"].map(Document::from);
+//! let verdicts = classifier.classify(&documents)?;
+//! assert_eq!(verdicts[0].label(), Some("invoice"));
+//! assert_eq!(verdicts[1].label(), Some("meeting"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that talks to people goes in steps: [`Selection::read`] reads labels, [`Selection::plan`] finds the model and
+//! checks what can be known without its weights, [`Classifier::load`] loads it.
+
+pub mod cache;
+pub mod linear;
+mod model;
+pub mod ranking;
+mod scoring;
+mod selection;
+mod spec;
+mod trained;
+pub mod zero_shot;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+
+use crate::intake::{self, Raw, Reading};
+use crate::labels::LabelSet;
+use crate::record::{Document, Intake, Outcome, Reason, Scores, Skip, Verdict};
+use model::LoadedScorer;
+use ranking::RankingRules;
+use scoring::{Scored, Scorer};
+
+pub use linear::Linear;
+pub use model::{LoadedEmbedding, Plan};
+pub use scoring::{Embeddings, Tried};
+pub use selection::Selection;
+pub use spec::{Budget, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
+pub use trained::cleaning_steps;
+pub use zero_shot::ZeroShot;
+
+/// Labels and a loaded model. It can be shared between threads; a score depends on nothing but the text, the labels and
+/// the files of the model.
+pub struct Classifier {
+    scorer: Scorer,
+    /// One for each label set.
+    rules: Vec<RankingRules>,
+    sets: Vec<LabelSet>,
+    reading: Reading,
+    model: String,
+    identity: Vec<String>,
+    budget: Budget,
+    /// Why a batch had to be scored document by document; said once.
+    taken_apart: OnceLock<String>,
+    said: AtomicBool,
+}
+
+impl Classifier {
+    /// Reads the labels, finds the model and loads it. A model of the hub that is not on this machine is downloaded, unless
+    /// the spec says `offline`.
+    ///
+    /// # Errors
+    /// When labels cannot be read, the model cannot be had or loaded, or the spec contradicts itself.
+    pub fn open(spec: &Spec) -> Result<Self> {
+        let selection = Selection::read(spec)?;
+        let plan = selection.plan(&Silent, &Silent)?;
+        Self::load(&selection, &plan, false, &Silent)
+    }
+
+    /// Loads the model of a plan. `identified` says that [`Classifier::identity`] is wanted, for which the files of a local
+    /// model are read to the last byte.
+    ///
+    /// # Errors
+    /// When the model is damaged, does not fit into the memory, cannot read a label, or is not the one that a trained
+    /// classifier needs.
+    pub fn load(selection: &Selection, plan: &Plan<'_>, identified: bool, observer: &dyn Observer) -> Result<Self> {
+        let LoadedScorer { scorer, identity } = match &selection.trained {
+            Some(trained) => trained.load(plan, observer)?,
+            None => plan.load(&selection.sets, identified, observer)?,
+        };
+        let model = selection.model_name(plan);
+        Ok(Self { model, identity, budget: plan.budget(), ..Self::new(scorer, selection) })
+    }
+
+    fn new(scorer: Scorer, selection: &Selection) -> Self {
+        let Selection { sets, reading, ranking, .. } = selection;
+        Self {
+            scorer,
+            rules: sets.iter().map(|set| RankingRules::new(set, ranking)).collect(),
+            sets: sets.clone(),
+            reading: reading.clone(),
+            model: String::new(),
+            identity: Vec::new(),
+            budget: Budget::FAST,
+            taken_apart: OnceLock::new(),
+            said: AtomicBool::new(false),
+        }
+    }
+
+    /// The label sets, in the order of the rankings of a verdict.
+    pub fn sets(&self) -> &[LabelSet] {
+        &self.sets
+    }
+
+    /// The name of the model in records.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// How documents are to be read.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// What scores depend on besides texts and labels; empty unless it was asked for.
+    pub fn identity(&self) -> &[String] {
+        &self.identity
+    }
+
+    /// How much of its work is scored at once.
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Decodes, renders and cleans a raw document as this classifier needs it.
+    pub fn read(&self, raw: Result<Raw, Skip>) -> Intake {
+        raw.and_then(|raw| intake::read(raw, &self.reading))
+    }
+
+    /// One verdict for each document, in order. It runs on the threads of the rayon pool from which it is called.
+    ///
+    /// # Errors
+    /// When the model cannot run. A model that fails on one document gives that document an error instead.
+    pub fn classify(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
+        self.verdicts(documents.iter().cloned().map(Ok).collect())
+    }
+
+    /// As [`Classifier::classify`], for what was read of raw documents: one that could not be read keeps its error.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub fn verdicts(&self, documents: Vec<Intake>) -> Result<Vec<Verdict>> {
+        let texts: Vec<String> = documents.iter().flatten().map(Document::text).collect();
+        let mut scored = self.scored(&texts)?.into_iter();
+        let verdict = |read: Intake| match read {
+            Err(skip) => Verdict { origin: skip.origin, envelope: skip.envelope, outcome: Err(skip.reason) },
+            Ok(document) => {
+                let scored = scored.next().unwrap_or(Err(Reason::NoKnownWords));
+                let outcome = scored.and_then(|scored| self.outcome(&scored, document.truncated));
+                Verdict { origin: document.origin, envelope: document.envelope, outcome }
+            }
+        };
+        Ok(documents.into_iter().map(verdict).collect())
+    }
+
+    /// What a user should know since this was last asked, though the work goes on.
+    pub fn troubles(&self) -> Vec<String> {
+        let cache = self.scorer.trouble();
+        let batch = self.taken_apart.get().filter(|_| !self.said.swap(true, Ordering::Relaxed));
+        cache.into_iter().chain(batch.cloned()).collect()
+    }
+
+    /// Scores texts, or says why one has no scores. The probe is a label, which any model must be able to read.
+    fn scored(&self, texts: &[String]) -> Result<Vec<Result<Scored, Reason>>> {
+        let tried = scoring::each(texts, |texts| self.scorer.score(texts), || self.scorer.probe())?;
+        if let Some(note) = tried.taken_apart {
+            let _ = self.taken_apart.set(note);
+        }
+        Ok(tried.outcomes)
+    }
+
+    fn outcome(&self, scored: &Scored, cut: bool) -> Result<Outcome, Reason> {
+        let rank = |(rules, scores): (&RankingRules, &Scores)| rules.rank(scores).ok_or(Reason::NotANumber);
+        let rankings = self.rules.iter().zip(&scored.sets).map(rank).collect::<Result<_, _>>()?;
+        Ok(Outcome { rankings, tokens: scored.tokens, truncated: scored.truncated || cut })
+    }
+}

@@ -1,0 +1,340 @@
+//! From a spec to a model that is ready: first all that can be known without its weights, then the weights.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+
+use super::cache::{Cache, ModelKey};
+use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
+use super::spec::{Budget, ModelSpec, Observer};
+use crate::engine::device::{self, DeviceChoice};
+use crate::engine::hub::{self, HubOptions, Located, Progress};
+use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch};
+use crate::labels::LabelSet;
+
+/// What scores a run, and by what.
+pub(super) struct LoadedScorer {
+    pub(super) scorer: Scorer,
+    /// What its scores depend on besides labels and texts, for a run that goes on after another. Empty where nobody will
+    /// ask: to read all bytes of a large model takes seconds.
+    pub(super) identity: Vec<String>,
+}
+
+/// A model that makes vectors of texts, for training.
+pub struct LoadedEmbedding {
+    /// The model.
+    pub embeddings: Embeddings,
+    /// What tells it from all others.
+    pub key: ModelKey,
+}
+
+/// The models that a spec asks for, none of them loaded.
+pub struct Plan<'a> {
+    spec: &'a ModelSpec,
+    cache: Option<Arc<Cache>>,
+    /// `None` where the embedded model does it all.
+    device: Option<device::Opened>,
+    main: Chosen,
+    /// What makes the shortlist.
+    faster: Option<Chosen>,
+}
+
+/// A model that is on this machine and fit for its part.
+enum Chosen {
+    Builtin,
+    Files { located: Located, sketch: Sketch, dims: Option<usize> },
+}
+
+/// What a model is chosen for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Its scores are printed.
+    Scores,
+    /// It chooses which labels are scored.
+    Shortlist,
+}
+
+/// Finds what the flags ask for, fetches what is not here, and checks all that shows without loading weights.
+///
+/// # Errors
+/// When a model is not to be had or none that mailsort runs, flags contradict it or each other, or the device or the
+/// cache cannot be used.
+pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: &dyn Progress) -> Result<Plan<'a>> {
+    let name = spec.model.as_deref().unwrap_or(BUILTIN);
+    let faster = spec.shortlist.map(|_| spec.shortlist_model.as_str());
+    let parts = || [(name, Part::Scores)].into_iter().chain(faster.map(|name| (name, Part::Shortlist)));
+    for (name, part) in parts() {
+        if name == BUILTIN {
+            check_builtin(spec, part, observer)?;
+            continue;
+        }
+        hub::check(name, &options(spec, part))?;
+        if let Some(known) = hub::known(name) {
+            // Before gigabytes of it are fetched.
+            let sketch = Sketch { embeds: known.dims.is_some(), most_dims: known.dims, runs_on_gpu: true };
+            check(spec, part, name, &sketch)?;
+        }
+    }
+    let is_file = parts().any(|(name, _)| name != BUILTIN);
+    // One that is asked for and not there makes everything else needless.
+    let is_asked = matches!(spec.device, DeviceChoice::Cuda(_));
+    let asked = (is_file && is_asked).then(|| device::open(spec.device)).transpose()?;
+    let choose = |name: &str, part| -> Result<Chosen> {
+        if name == BUILTIN {
+            return Ok(Chosen::Builtin);
+        }
+        let located = hub::locate(name, &options(spec, part), downloads)?;
+        let sketch = Sketch::of(&located.path)?;
+        check(spec, part, &located.id, &sketch)?;
+        Ok(Chosen::Files { located, sketch, dims: dims(spec, part) })
+    };
+    // The smaller one first, as it may be no fit.
+    let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
+    let main = choose(name, Part::Scores)?;
+    let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
+    ensure!(
+        is_for_gpu || asked.is_none(),
+        "--device {}: {name} runs on the processor, as all encoders do; leave out --device",
+        spec.device
+    );
+    if !is_for_gpu {
+        check_encoders(spec, name)?;
+    }
+    let choice = if is_for_gpu { spec.device } else { DeviceChoice::Cpu };
+    let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
+    let cache = spec.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
+    Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
+}
+
+/// A revision is that of the model that scores.
+fn options(spec: &ModelSpec, part: Part) -> HubOptions {
+    let options = spec.hub_options();
+    if part == Part::Scores { options } else { HubOptions { revision: None, ..options } }
+}
+
+impl Chosen {
+    fn runs_on_gpu(&self) -> bool {
+        matches!(self, Self::Files { sketch: Sketch { runs_on_gpu: true, .. }, .. })
+    }
+
+    fn dims(&self) -> Option<usize> {
+        match self {
+            Self::Builtin => None,
+            Self::Files { dims, .. } => *dims,
+        }
+    }
+}
+
+/// In a cascade it is the faster model whose vectors are compared.
+fn dims(spec: &ModelSpec, part: Part) -> Option<usize> {
+    let compares = if spec.shortlist.is_some() { Part::Shortlist } else { Part::Scores };
+    spec.dims.filter(|_| part == compares)
+}
+
+/// # Errors
+/// When the model cannot do what the flags ask of it.
+fn check(spec: &ModelSpec, part: Part, id: &str, sketch: &Sketch) -> Result<()> {
+    match part {
+        Part::Scores => ensure!(
+            spec.shortlist.is_none() || !sketch.embeds,
+            "--shortlist is for rerankers; {id} scores all labels at once"
+        ),
+        Part::Shortlist => {
+            ensure!(sketch.embeds, "--shortlist-model {id} is a reranker; an embedding can choose labels");
+        }
+    }
+    sketch.check_dims(id, dims(spec, part))
+}
+
+/// Refuses what encoders have not, where no other model runs that has it.
+fn check_encoders(spec: &ModelSpec, id: &str) -> Result<()> {
+    let given =
+        [("--dtype", !matches!(spec.dtype, Dtype::Auto | Dtype::F32)), ("--batch-tokens", spec.batch_tokens.is_some())];
+    for (flag, given) in given {
+        ensure!(
+            !given,
+            "{flag} has no meaning for {id}: encoders compute in f32, each text by itself; leave out {flag}"
+        );
+    }
+    Ok(())
+}
+
+/// Refuses what the embedded model has not, and warns of what it does not need.
+fn check_builtin(spec: &ModelSpec, part: Part, observer: &dyn Observer) -> Result<()> {
+    if part == Part::Shortlist {
+        ensure!(
+            spec.dims.is_none(),
+            "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
+        );
+        return Ok(());
+    }
+    ensure!(spec.shortlist.is_none(), "--shortlist is for rerankers; {BUILTIN} scores all labels at once");
+    let gpu = matches!(spec.device, DeviceChoice::Cuda(_));
+    let given = [
+        ("--dims", spec.dims.is_some()),
+        ("--device", gpu),
+        ("--dtype", spec.dtype != Dtype::Auto),
+        ("--batch-tokens", spec.batch_tokens.is_some()),
+    ];
+    for (flag, given) in given {
+        ensure!(!given, "{flag} has no meaning for the built-in model; name another with --model");
+    }
+    if spec.instruct.is_some() {
+        observer.warn("the built-in model takes no instruction; --instruct is for models of --model");
+    }
+    if spec.cache.is_some() {
+        observer.warn("the built-in model is faster than a cache; --cache is not used");
+    }
+    Ok(())
+}
+
+impl Plan<'_> {
+    /// The name of the model that scores.
+    pub fn id(&self) -> &str {
+        match &self.main {
+            Chosen::Builtin => BUILTIN,
+            Chosen::Files { located, .. } => &located.id,
+        }
+    }
+
+    /// True where it scores pairs of mail and label.
+    pub fn is_of_pairs(&self) -> bool {
+        matches!(self.main, Chosen::Files { sketch: Sketch { embeds: false, .. }, .. })
+    }
+
+    /// True where a mail takes milliseconds or more.
+    pub fn is_slow(&self) -> bool {
+        matches!(self.main, Chosen::Files { .. })
+    }
+
+    /// How much is scored between two looks at whether to stop.
+    pub fn budget(&self) -> Budget {
+        match self.main {
+            Chosen::Builtin => Budget::FAST,
+            _ if self.is_on_gpu(&self.main) => Budget::GPU,
+            _ => Budget::SLOW,
+        }
+    }
+
+    /// True where the same mail gets the same scores to the last bit: a GPU adds in another order beside other mails.
+    pub fn is_exact(&self) -> bool {
+        !self.chosen().any(|chosen| self.is_on_gpu(chosen))
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = &Chosen> {
+        [Some(&self.main), self.faster.as_ref()].into_iter().flatten()
+    }
+
+    fn is_on_gpu(&self, chosen: &Chosen) -> bool {
+        chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::Opened::is_gpu)
+    }
+
+    /// Loads the models and reads the labels. `identified` says that the fingerprint is wanted.
+    ///
+    /// # Errors
+    /// When a model is damaged or does not fit into the memory, or cannot read a label.
+    pub(super) fn load(&self, sets: &[LabelSet], identified: bool, observer: &dyn Observer) -> Result<LoadedScorer> {
+        let spec = self.spec;
+        let instructs: Vec<_> = sets.iter().map(|set| spec.instruct.clone().or(set.instruct.clone())).collect();
+        self.say_device(observer);
+        let mut seen = Vec::new();
+        let mut open = |chosen: &Chosen| -> Result<(Model, Option<Memory>)> {
+            let (model, class) = self.open(chosen, observer)?;
+            let key = if identified || self.cache.is_some() { Some(key(chosen, class)?) } else { None };
+            seen.extend(
+                key.as_ref().map(|key| format!("{} {} {} {:?}", key.id, key.revision, key.dtype, chosen.dims())),
+            );
+            Ok((model, key.and_then(|key| self.memory(chosen, key))))
+        };
+        let (model, memory) = open(&self.main)?;
+        self.say_instruct(&model, observer);
+        let scorer = match model {
+            Model::Embedder(engine) => {
+                Scorer::Vectors(Vectors::new(engine, sets, &instructs, spec.max_tokens, memory)?)
+            }
+            Model::Reranker(engine) => {
+                let shortlist = match (&self.faster, spec.shortlist) {
+                    (Some(faster), Some(most)) => match open(faster)? {
+                        (Model::Embedder(engine), memory) => {
+                            Some((Vectors::new(engine, sets, &instructs, None, memory)?, most))
+                        }
+                        (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
+                    },
+                    _ => None,
+                };
+                Scorer::Pairs(Pairs::new(engine, sets, &instructs, spec.max_tokens, shortlist, memory)?)
+            }
+        };
+        let ModelSpec { instruct, shortlist, max_tokens, .. } = spec;
+        seen.push(format!("instruct {instruct:?} shortlist {shortlist:?} max_tokens {max_tokens:?}"));
+        Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
+    }
+
+    /// Loads the model for its vectors alone.
+    ///
+    /// # Errors
+    /// When it gives none, is damaged or does not fit into the memory.
+    pub fn load_embedding(&self, observer: &dyn Observer) -> Result<LoadedEmbedding> {
+        ensure!(
+            !self.is_of_pairs(),
+            "{} is a reranker, and a classifier is learned from vectors: name an embedding, or take the reranker's records \
+             as samples",
+            self.id()
+        );
+        self.say_device(observer);
+        let (model, class) = self.open(&self.main, observer)?;
+        self.say_instruct(&model, observer);
+        let Model::Embedder(engine) = model else {
+            bail!("{} gives no vectors", self.id());
+        };
+        let key = key(&self.main, class)?;
+        let memory = self.memory(&self.main, key.clone());
+        Ok(LoadedEmbedding { embeddings: Embeddings::new(engine, self.spec.max_tokens, memory), key })
+    }
+
+    /// Says where it computes, where that was left to the program and there is something to compute on it.
+    fn say_device(&self, observer: &dyn Observer) {
+        let opened = self.device.as_ref().filter(|_| self.spec.device == DeviceChoice::Auto);
+        opened.inspect(|opened| observer.say(&format!("--device auto: computing on {}", opened.name)));
+    }
+
+    /// Says that an instruction is for nothing; of the embedded model that was said before.
+    fn say_instruct(&self, model: &Model, observer: &dyn Observer) {
+        if self.spec.instruct.is_some() && self.is_slow() && !model.takes_instruction() {
+            observer.warn(&format!("{} was trained without instructions; --instruct changes nothing", self.id()));
+        }
+    }
+
+    /// Opens a model. Also gives the class of numbers that its results are in.
+    fn open(&self, chosen: &Chosen, observer: &dyn Observer) -> Result<(Model, String)> {
+        let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
+            return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
+        };
+        let ModelSpec { dtype, batch_tokens, .. } = *self.spec;
+        let options = Options { dtype, dims: *dims, batch_tokens };
+        let Located { id, path, may_lack_pooling, .. } = located;
+        let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
+        let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");
+        let hint = if *may_lack_pooling { hint } else { String::new() };
+        notes.iter().for_each(|note| observer.warn(&format!("{id}: {note}{hint}")));
+        Ok((model, class))
+    }
+
+    /// The part of the cache that belongs to a model; the embedded one needs none.
+    fn memory(&self, chosen: &Chosen, key: ModelKey) -> Option<Memory> {
+        let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. }));
+        cache.map(|cache| Memory::new(cache, key))
+    }
+}
+
+/// What tells a model from all others: of a local one that takes reading all of it.
+fn key(chosen: &Chosen, dtype: String) -> Result<ModelKey> {
+    Ok(match chosen {
+        Chosen::Builtin => ModelKey { id: BUILTIN.into(), is_path: false, revision: Builtin::fingerprint(), dtype },
+        Chosen::Files { located: Located { id, path, revision, .. }, .. } => {
+            let is_path = revision.is_none();
+            let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;
+            ModelKey { id: id.clone(), is_path, revision, dtype }
+        }
+    })
+}

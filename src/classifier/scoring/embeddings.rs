@@ -1,0 +1,78 @@
+//! Vectors of texts, from the cache where it has them.
+
+use anyhow::Result;
+
+use super::memory::{Asked, Memory};
+use super::retry::{self, Tried};
+use crate::engine::{Embedder, Embedding};
+
+/// An embedder, what it is asked, and what it has computed before.
+pub struct Embeddings {
+    pub(in crate::classifier) engine: Box<dyn Embedder>,
+    /// How many tokens of a text the model sees.
+    pub max_tokens: usize,
+    memory: Option<Memory>,
+}
+
+impl Embeddings {
+    /// `max_tokens` is `None` for the model's own bound.
+    pub(in crate::classifier) fn new(
+        engine: Box<dyn Embedder>,
+        max_tokens: Option<usize>,
+        memory: Option<Memory>,
+    ) -> Self {
+        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
+        Self { engine, max_tokens, memory }
+    }
+
+    /// One vector for each text. `None` for one of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::classifier) fn embed(
+        &self,
+        texts: &[String],
+        instruct: Option<&str>,
+    ) -> Result<Vec<Option<Embedding>>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(memory) = &self.memory else {
+            return self.engine.embed(texts, instruct, self.max_tokens);
+        };
+        // What the model does not read makes no other vector.
+        let instruct = instruct.filter(|_| self.engine.takes_instruction());
+        let asked = Asked { instruct, max_tokens: self.max_tokens };
+        let dims = self.engine.dims();
+        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();
+        let mut found = memory.vectors(&keys);
+        let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
+        let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();
+        let made = self.engine.embed(&texts, instruct, self.max_tokens)?;
+        let kept = missing.iter().zip(&made).filter_map(|(&at, made)| Some((keys[at].clone(), made.clone()?)));
+        memory.keep_vectors(kept.collect());
+        missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
+        Ok(found)
+    }
+
+    /// One vector for each text, or why there is none. `probe` is what the model must be able to read in any case.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub fn embed_each(&self, texts: &[String], instruct: Option<&str>, probe: &str) -> Result<Tried<Embedding>> {
+        retry::each(texts, |texts| self.embed(texts, instruct), || self.probe(&[probe.to_string()], instruct))
+    }
+
+    /// Embeds texts past the cache, to see whether the model can run.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(super) fn probe(&self, texts: &[String], instruct: Option<&str>) -> Result<()> {
+        self.engine.embed(texts, instruct, self.max_tokens).map(drop)
+    }
+
+    /// What went wrong with the cache, once.
+    pub fn trouble(&self) -> Option<String> {
+        self.memory.as_ref()?.trouble()
+    }
+}

@@ -1,0 +1,69 @@
+//! Scores by a classifier that was learned from examples.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use rayon::prelude::*;
+
+use super::{Embeddings, Scored};
+use crate::classifier::linear::{Counts, TrainedClassifier, ngrams};
+use crate::engine::Embedding;
+
+/// A classifier and what makes the vectors that it reads.
+pub(in crate::classifier) struct LearnedScorer {
+    embeddings: Embeddings,
+    classifier: Arc<TrainedClassifier>,
+}
+
+impl LearnedScorer {
+    /// `path` is the file of the classifier.
+    ///
+    /// # Errors
+    /// When the model makes no such vectors.
+    pub(in crate::classifier) fn new(
+        embeddings: Embeddings,
+        classifier: Arc<TrainedClassifier>,
+        path: &Path,
+    ) -> Result<Self> {
+        let (model, dims) = (embeddings.engine.id(), embeddings.engine.dims());
+        let needed = classifier.about.model.dims;
+        ensure!(
+            dims == needed,
+            "the classifier {} was trained on vectors of {needed} values, and {model} gives {dims}",
+            path.display()
+        );
+        Ok(Self { embeddings, classifier })
+    }
+
+    /// Scores texts. `None` for one of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+        let instruct = self.classifier.about.model.instruct.as_deref();
+        let embedded = self.embeddings.embed(texts, instruct)?;
+        let model = &self.classifier.model;
+        let scored = |(embedding, text): (Option<Embedding>, &String)| {
+            let Embedding { vector, tokens, truncated } = embedding?;
+            let reads = model.ngrams.is_some();
+            let counts = if reads { ngrams::count(text, self.embeddings.max_tokens) } else { Counts::new() };
+            Some(Scored { sets: vec![model.scores(&vector, &counts)], tokens, truncated })
+        };
+        Ok(embedded.into_par_iter().zip(texts).map(scored).collect())
+    }
+
+    /// Embeds the words of a label as if they were a text, past the cache.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn probe(&self) -> Result<()> {
+        let label: Vec<String> = self.classifier.names().take(1).map(|name| name.to_string()).collect();
+        self.embeddings.probe(&label, self.classifier.about.model.instruct.as_deref())
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.embeddings.trouble()
+    }
+}

@@ -1,0 +1,116 @@
+//! What one model has computed before, in a cache file.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Error, Result};
+
+use crate::classifier::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
+use crate::engine::{Embedding, LabelText};
+
+/// Changes whenever a prompt changes, what is made of one, or where a mail is cut, so that no older result passes for a
+/// new one.
+const PROMPTS: &str = "2";
+
+/// The results of one model in a cache.
+pub(in crate::classifier) struct Memory {
+    cache: Arc<Cache>,
+    model: Arc<ModelKey>,
+    /// What went wrong last, and what becomes of the cache.
+    trouble: Mutex<Option<String>>,
+    /// True when nothing more is read, nor written: the file is damaged or gone.
+    unread: AtomicBool,
+    /// True when nothing more is written. What a full disk or a read-only file holds can be read all the same.
+    unwritten: AtomicBool,
+}
+
+/// What a score is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) instruct: Option<&'a str>,
+    pub(super) max_tokens: usize,
+}
+
+impl Memory {
+    /// The results of `model` in `cache`.
+    pub(in crate::classifier) fn new(cache: Arc<Cache>, model: ModelKey) -> Self {
+        let (unread, unwritten) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { cache, model: Arc::new(model), trouble: Mutex::default(), unread, unwritten }
+    }
+
+    /// What went wrong and what becomes of the cache, once.
+    pub(in crate::classifier) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The key of a pair.
+    pub(super) fn score_key(&self, asked: &Asked, label: &LabelText, text: TextHash) -> Key {
+        let Asked { instruct, max_tokens } = *asked;
+        // As the prompts have it; a name with a colon is another label than a name with a description.
+        let label = format!("{}\0{:?}", label.name, label.description);
+        Key::score(&ScoreParts { model: &self.model, prompt: PROMPTS, instruct, label: &label, text, max_tokens })
+    }
+
+    /// The key of the vector of a mail.
+    pub(super) fn vector_key(&self, asked: &Asked, text: &str, dims: usize) -> Key {
+        let (Asked { instruct, max_tokens }, text) = (*asked, TextHash::of(text));
+        Key::vector(&VectorParts { model: &self.model, prompt: PROMPTS, instruct, text, max_tokens, dims })
+    }
+
+    /// The scores that are known.
+    pub(super) fn scores(&self, keys: &[Key]) -> Vec<Option<Score>> {
+        self.read(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()])
+    }
+
+    /// Keeps scores.
+    pub(super) fn keep_scores(&self, scores: &[(Key, Score)]) {
+        self.write(|cache| cache.put_scores(scores));
+    }
+
+    /// The vectors that are known.
+    pub(super) fn vectors(&self, keys: &[Key]) -> Vec<Option<Embedding>> {
+        let found = self.read(|cache| cache.vectors(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        let embedding = |vector: Vector| Embedding {
+            vector: vector.values,
+            tokens: vector.tokens as usize,
+            truncated: vector.truncated,
+        };
+        found.into_iter().map(|vector| vector.map(embedding)).collect()
+    }
+
+    /// Keeps vectors.
+    pub(super) fn keep_vectors(&self, vectors: Vec<(Key, Embedding)>) {
+        let vector = |embedding: Embedding| Vector {
+            values: embedding.vector,
+            tokens: embedding.tokens as u32,
+            truncated: embedding.truncated,
+        };
+        let vectors: Vec<(Key, Vector)> = vectors.into_iter().map(|(key, made)| (key, vector(made))).collect();
+        self.write(|cache| cache.put_vectors(&vectors));
+    }
+
+    fn read<T>(&self, action: impl FnOnce(&Cache) -> Result<T>) -> Option<T> {
+        if self.unread.load(Ordering::Relaxed) {
+            return None;
+        }
+        let failed = |error: &Error| {
+            self.unread.store(true, Ordering::Relaxed);
+            self.complain(error, "the cache is not used from here on");
+        };
+        action(&self.cache).inspect_err(failed).ok()
+    }
+
+    fn write(&self, action: impl FnOnce(&Cache) -> Result<()>) {
+        if self.unread.load(Ordering::Relaxed) || self.unwritten.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = action(&self.cache) {
+            self.unwritten.store(true, Ordering::Relaxed);
+            self.complain(&error, "nothing more is kept in the cache, and what it holds is still used");
+        }
+    }
+
+    fn complain(&self, error: &Error, so: &str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}; {so}"));
+    }
+}

@@ -1,0 +1,75 @@
+//! From texts to scores: whichever model scores, behind whichever shortlist and cache.
+
+mod embeddings;
+mod learned;
+mod memory;
+mod pairs;
+mod retry;
+mod vectors;
+
+use anyhow::Result;
+
+use crate::engine::LabelText;
+use crate::labels::LabelSet;
+use crate::record::Scores;
+
+pub use embeddings::Embeddings;
+pub(super) use learned::LearnedScorer;
+pub(super) use memory::Memory;
+pub(super) use pairs::Pairs;
+pub use retry::Tried;
+pub(super) use retry::each;
+pub(super) use vectors::Vectors;
+
+/// What scores a text.
+pub(super) enum Scorer {
+    /// Vectors of texts and labels.
+    Vectors(Vectors),
+    /// Pairs of text and label.
+    Pairs(Pairs),
+    /// A trained classifier on vectors of texts.
+    Learned(Box<LearnedScorer>),
+}
+
+/// The scores of one text.
+pub(super) struct Scored {
+    /// One for each label set.
+    pub(super) sets: Vec<Scores>,
+    pub(super) tokens: usize,
+    pub(super) truncated: bool,
+}
+
+impl Scorer {
+    /// Scores texts. `None` for one of which the model knows no word.
+    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+        match self {
+            Self::Vectors(vectors) => vectors.score(texts),
+            Self::Pairs(pairs) => Ok(pairs.score(texts)?.into_iter().map(Some).collect()),
+            Self::Learned(learned) => learned.score(texts),
+        }
+    }
+
+    /// Scores the words of a label past the cache, to see whether the model can run.
+    pub(super) fn probe(&self) -> Result<()> {
+        match self {
+            Self::Vectors(vectors) => vectors.probe(),
+            Self::Pairs(pairs) => pairs.probe(),
+            Self::Learned(learned) => learned.probe(),
+        }
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Vectors(vectors) => vectors.trouble(),
+            Self::Pairs(pairs) => pairs.trouble(),
+            Self::Learned(learned) => learned.trouble(),
+        }
+    }
+}
+
+/// The labels of a set as a model reads them.
+fn label_texts(set: &LabelSet) -> Vec<LabelText> {
+    let text = |label: &crate::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
+    set.labels.iter().map(text).collect()
+}

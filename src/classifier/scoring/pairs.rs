@@ -1,0 +1,202 @@
+//! Scores of pairs: a reranker reads the mail with each label, or with those that a faster model has chosen.
+
+use anyhow::Result;
+
+use super::memory::{Asked, Memory};
+use super::vectors::Vectors;
+use super::{Scored, label_texts};
+use crate::classifier::cache::{Key, Score, TextHash};
+use crate::classifier::ranking::sigmoid;
+use crate::engine::{Judgement, Question, Reranker, Seen, Task};
+use crate::labels::LabelSet;
+use crate::record::Scores;
+
+/// A reranker and its tasks.
+pub(in crate::classifier) struct Pairs {
+    engine: Box<dyn Reranker>,
+    tasks: Vec<Asking>,
+    sets: usize,
+    max_tokens: usize,
+    shortlist: Option<(Vectors, usize)>,
+    memory: Option<Memory>,
+}
+
+/// A task, and which label sets it is for: sets with the same instruction are asked about in one pass.
+struct Asking {
+    task: Task,
+    /// The set, and where its labels begin.
+    sets: Vec<(usize, usize)>,
+}
+
+/// The labels of one task that one text is asked about, and what is known of them.
+struct Sheet {
+    labels: Vec<usize>,
+    known: Vec<Option<Score>>,
+    keys: Vec<Key>,
+}
+
+impl Pairs {
+    /// Sorts the sets into tasks. `instructs` has what is asked for each set, `None` for the model's own.
+    ///
+    /// # Errors
+    /// When the model has no room for an instruction or a label.
+    pub(in crate::classifier) fn new(
+        engine: Box<dyn Reranker>,
+        sets: &[LabelSet],
+        instructs: &[Option<String>],
+        max_tokens: Option<usize>,
+        shortlist: Option<(Vectors, usize)>,
+        memory: Option<Memory>,
+    ) -> Result<Self> {
+        // What the model does not read makes no other task, nor another key of the cache.
+        let read = |instruct: &Option<String>| instruct.clone().filter(|_| engine.takes_instruction());
+        let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
+        let mut tasks: Vec<Asking> = Vec::new();
+        for (at, (set, instruct)) in sets.iter().zip(&instructs).enumerate() {
+            let known = tasks.iter().position(|known| known.task.instruct == *instruct);
+            let known = known.unwrap_or_else(|| {
+                let task = Task { instruct: instruct.clone(), labels: Vec::new() };
+                tasks.push(Asking { task, sets: Vec::new() });
+                tasks.len() - 1
+            });
+            let Asking { task, sets } = &mut tasks[known];
+            sets.push((at, task.labels.len()));
+            task.labels.extend(label_texts(set));
+        }
+        tasks.iter().try_for_each(|asking| engine.check(&asking.task))?;
+        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
+        Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
+    }
+
+    /// Scores texts.
+    ///
+    /// # Errors
+    /// When a model cannot run.
+    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Scored>> {
+        let chosen = match &self.shortlist {
+            Some((vectors, most)) => Some(vectors.shortlist(texts, *most)?),
+            None => None,
+        };
+        let empty = || Scores { labels: Vec::new(), probabilities: Vec::new(), raw: Vec::new() };
+        let new = || Scored { sets: (0..self.sets).map(|_| empty()).collect(), tokens: 0, truncated: false };
+        let mut scored: Vec<Scored> = texts.iter().map(|_| new()).collect();
+        for asking in &self.tasks {
+            let wanted = |at: usize| asking.wanted(chosen.as_ref().map(|chosen| &chosen[at][..]));
+            let wanted: Vec<Vec<usize>> = (0..texts.len()).map(wanted).collect();
+            let judged = self.judge(&asking.task, texts, &wanted)?;
+            for ((scored, labels), judgement) in scored.iter_mut().zip(wanted).zip(judged) {
+                scored.tokens = scored.tokens.max(judgement.tokens());
+                scored.truncated |= judgement.truncated();
+                asking.hand_out(&labels, &judgement.logits, &mut scored.sets);
+            }
+        }
+        Ok(scored)
+    }
+
+    /// Scores the first label's own words against it, past the cache.
+    ///
+    /// # Errors
+    /// When a model cannot run.
+    pub(super) fn probe(&self) -> Result<()> {
+        if let Some((vectors, _)) = &self.shortlist {
+            vectors.probe()?;
+        }
+        for Asking { task, .. } in self.tasks.iter().take(1) {
+            let Some(label) = task.labels.first() else { continue };
+            self.engine.judge(task, &[Question { text: &label.name, labels: &[0] }], self.max_tokens)?;
+        }
+        Ok(())
+    }
+
+    /// Logits of the wanted labels of each text, from the cache where it has them.
+    fn judge(&self, task: &Task, texts: &[String], wanted: &[Vec<usize>]) -> Result<Vec<Judgement>> {
+        let mut sheets: Vec<Sheet> =
+            texts.iter().zip(wanted).map(|(text, labels)| self.sheet(task, text, labels)).collect();
+        let missing: Vec<Vec<usize>> = sheets.iter().map(Sheet::missing).collect();
+        let asked = |at: &usize| !missing[*at].is_empty();
+        let open: Vec<usize> = (0..texts.len()).filter(asked).collect();
+        let question = |&at: &usize| Question { text: &texts[at], labels: &missing[at] };
+        let questions: Vec<Question> = open.iter().map(question).collect();
+        let judged = self.engine.judge(task, &questions, self.max_tokens)?;
+        let mut fresh = Vec::new();
+        for (at, judgement) in open.into_iter().zip(judged) {
+            fresh.extend(sheets[at].fill(&judgement));
+        }
+        if let Some(memory) = &self.memory {
+            memory.keep_scores(&fresh);
+        }
+        Ok(sheets.into_iter().map(Sheet::judgement).collect())
+    }
+
+    fn sheet(&self, task: &Task, text: &str, labels: &[usize]) -> Sheet {
+        let (mut keys, mut known) = (Vec::new(), vec![None; labels.len()]);
+        if let Some(memory) = &self.memory {
+            let asked = Asked { instruct: task.instruct.as_deref(), max_tokens: self.max_tokens };
+            let text = TextHash::of(text);
+            keys = labels.iter().map(|&label| memory.score_key(&asked, &task.labels[label], text)).collect();
+            known = memory.scores(&keys);
+        }
+        Sheet { labels: labels.to_vec(), known, keys }
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let own = self.memory.as_ref().and_then(Memory::trouble);
+        own.or_else(|| self.shortlist.as_ref()?.0.trouble())
+    }
+}
+
+impl Asking {
+    /// Indices of the task's labels that are asked about; `chosen` has those of each set.
+    fn wanted(&self, chosen: Option<&[Vec<usize>]>) -> Vec<usize> {
+        match chosen {
+            None => (0..self.task.labels.len()).collect(),
+            Some(chosen) => {
+                let of_set = |&(set, first): &(usize, usize)| chosen[set].iter().map(move |label| first + label);
+                self.sets.iter().flat_map(of_set).collect()
+            }
+        }
+    }
+
+    /// Gives every set the logits of its labels.
+    fn hand_out(&self, labels: &[usize], logits: &[f32], scores: &mut [Scores]) {
+        for (&label, &logit) in labels.iter().zip(logits) {
+            let owner = self.sets.iter().rev().find(|(_, first)| *first <= label);
+            if let Some(&(set, first)) = owner {
+                scores[set].labels.push(label - first);
+                scores[set].probabilities.push(sigmoid(logit));
+                scores[set].raw.push(logit);
+            }
+        }
+    }
+}
+
+impl Sheet {
+    /// Labels that must be asked about.
+    fn missing(&self) -> Vec<usize> {
+        self.labels.iter().zip(&self.known).filter(|(_, known)| known.is_none()).map(|(label, _)| *label).collect()
+    }
+
+    /// Writes what was judged into the gaps, and returns it by key where there are keys.
+    fn fill(&mut self, judgement: &Judgement) -> Vec<(Key, Score)> {
+        let mut judged = judgement.logits.iter().zip(&judgement.seen);
+        let mut fresh = Vec::new();
+        for (at, gap) in self.known.iter_mut().enumerate().filter(|(_, known)| known.is_none()) {
+            let Some((&logit, seen)) = judged.next() else { break };
+            let score = Score { logit, tokens: seen.tokens as u32, truncated: seen.truncated };
+            fresh.extend(self.keys.get(at).map(|key| (key.clone(), score)));
+            *gap = Some(score);
+        }
+        fresh
+    }
+
+    fn judgement(self) -> Judgement {
+        // Whatever is missing even now is no number, and so an error of its document.
+        let read = |known: Option<Score>| match known {
+            Some(Score { logit, tokens, truncated }) => (logit, Seen { tokens: tokens as usize, truncated }),
+            None => (f32::NAN, Seen::default()),
+        };
+        let (logits, seen) = self.known.into_iter().map(read).unzip();
+        Judgement { logits, seen }
+    }
+}

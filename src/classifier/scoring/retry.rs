@@ -1,0 +1,175 @@
+//! What becomes of an error: of one document, it is that document's; of the model, it ends the run.
+
+use std::slice;
+
+use anyhow::{Error, Result, anyhow};
+
+use crate::guard;
+use crate::record::Reason;
+
+/// What a model has made of texts.
+pub struct Tried<T> {
+    /// One for each text.
+    pub outcomes: Vec<Result<T, Reason>>,
+    /// What a user should know of a batch that had to be taken apart.
+    pub taken_apart: Option<String>,
+}
+
+/// Runs a model on texts, or says why it makes nothing of one. Whether an error is a text's own does not depend on the
+/// texts beside it: the model must fail on that text alone, and yet run on what `probe` gives it.
+///
+/// # Errors
+/// When the model fails on the probe too, as when its device is lost: before the texts are tried one by one, or after
+/// that, when those that failed may be innocent.
+pub(in crate::classifier) fn each<T>(
+    texts: &[String],
+    run: impl Fn(&[String]) -> Result<Vec<Option<T>>>,
+    probe: impl Fn() -> Result<()>,
+) -> Result<Tried<T>> {
+    let known = |made: Option<T>| made.ok_or(Reason::NoKnownWords);
+    let error = match guarded(|| run(texts)) {
+        Ok(made) => return Ok(Tried { outcomes: made.into_iter().map(known).collect(), taken_apart: None }),
+        Err(error) => error,
+    };
+    if guarded(&probe).is_err() {
+        return Err(error);
+    }
+    let alone = |text: &String| match guarded(|| run(slice::from_ref(text))) {
+        Ok(mut made) => known(made.pop().flatten()),
+        Err(error) => Err(Reason::Model(told(&error))),
+    };
+    if let [_] = texts {
+        return Ok(Tried { outcomes: vec![Err(Reason::Model(told(&error)))], taken_apart: None });
+    }
+    let outcomes: Vec<Result<T, Reason>> = texts.iter().map(alone).collect();
+    let failed = outcomes.iter().any(|one| matches!(one, Err(Reason::Model(_))));
+    if failed {
+        guarded(&probe)?;
+    }
+    let note = "; the documents of this batch were scored one by one, which takes longer";
+    Ok(Tried { outcomes, taken_apart: Some(told(&error) + note) })
+}
+
+/// Runs the model; a panic in it is an error like others.
+fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    guard::catch_bug(run).unwrap_or_else(|said| Err(anyhow!("the model panicked, which is a bug: {said}")))
+}
+
+/// An error in one line: of what drivers and libraries say only the first line is for people, behind it may be a trace.
+fn told(error: &Error) -> String {
+    let lines = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_string());
+    lines.collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use anyhow::{bail, ensure};
+
+    use super::super::{Pairs, Scorer};
+    use super::*;
+    use crate::classifier::{Classifier, RankingSpec, Selection, Spec};
+    use crate::engine::{Judgement, Question, Reranker, Seen, Task};
+    use crate::labels::LabelSet;
+    use crate::record::{Document, Verdict};
+
+    /// Fails on texts with certain words, on more texts than it has memory for, or on everything from a call on.
+    struct Frail {
+        most: usize,
+        lost_at: usize,
+        calls: AtomicUsize,
+    }
+
+    impl Reranker for Frail {
+        fn id(&self) -> &str {
+            "frail"
+        }
+
+        fn default_max_tokens(&self) -> usize {
+            100
+        }
+
+        fn check(&self, _: &Task) -> Result<()> {
+            Ok(())
+        }
+
+        fn judge(&self, _: &Task, questions: &[Question], _: usize) -> Result<Vec<Judgement>> {
+            ensure!(self.calls.fetch_add(1, Ordering::Relaxed) < self.lost_at, "the device is lost\n   0: a trace");
+            ensure!(questions.len() <= self.most, "no memory for so many");
+            let judged = |question: &Question| {
+                if question.text.contains("panic") {
+                    panic!("as the mail says");
+                }
+                if question.text.contains("poison") {
+                    bail!("{} bytes are too many\n   0: a trace", question.text.len());
+                }
+                let seen = Seen { tokens: question.text.len(), truncated: false };
+                Ok(Judgement { logits: vec![question.text.len() as f32; 2], seen: vec![seen; 2] })
+            };
+            questions.iter().map(judged).collect()
+        }
+    }
+
+    fn classifier(most: usize, lost_at: usize) -> Classifier {
+        let set = LabelSet::from_arguments(&["a".into(), "b".into()]).unwrap();
+        let frail = Frail { most, lost_at, calls: AtomicUsize::new(0) };
+        let pairs = Pairs::new(Box::new(frail), std::slice::from_ref(&set), &[None], None, None, None).unwrap();
+        let mut spec = Spec::new(vec![set]);
+        spec.ranking = RankingSpec { threshold: None, top_k: 1, raw_scores: true };
+        Classifier::new(Scorer::Pairs(pairs), &Selection::read(&spec).unwrap())
+    }
+
+    /// The best score of each text, or its error.
+    fn outcomes(classifier: &Classifier, bodies: &[&str]) -> Result<Vec<String>> {
+        let outcome = |verdict: Verdict| match verdict.outcome {
+            Ok(outcome) => outcome.rankings[0].score.to_string(),
+            Err(reason) => reason.to_string(),
+        };
+        let documents = bodies.iter().map(|&body| Ok(Document::from(body))).collect();
+        Ok(classifier.verdicts(documents)?.into_iter().map(outcome).collect())
+    }
+
+    #[test]
+    fn an_error_is_of_the_document_that_it_comes_with() {
+        let classifier = classifier(9, usize::MAX);
+        let poisoned = "model failed: 11 bytes are too many";
+        let expected = ["3", poisoned, "4"];
+        assert_eq!(outcomes(&classifier, &["one", "some poison", "four"]).unwrap(), expected);
+        // Alone or among others of its kind, it is the same.
+        assert_eq!(outcomes(&classifier, &["some poison"]).unwrap(), [poisoned]);
+        assert_eq!(outcomes(&classifier, &["some poison", "more poison"]).unwrap(), [poisoned; 2]);
+        let panicked =
+            "model failed: the model panicked, which is a bug: as the mail says (src/classifier/scoring/retry.rs:";
+        let found = &outcomes(&classifier, &["one", "panic"]).unwrap()[1];
+        assert!(found.starts_with(panicked), "{found}");
+        assert_eq!(classifier.troubles().len(), 1, "that it took longer is said");
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_is_taken_apart() {
+        let classifier = classifier(1, usize::MAX);
+        assert_eq!(outcomes(&classifier, &["one", "three"]).unwrap(), ["3", "5"]);
+        assert_eq!(outcomes(&classifier, &["one", "three"]).unwrap(), ["3", "5"]);
+        let troubles = classifier.troubles();
+        assert!(troubles.len() == 1 && troubles[0].starts_with("no memory for so many; "), "{troubles:?}");
+        assert!(classifier.troubles().is_empty(), "once is enough");
+    }
+
+    #[test]
+    fn an_error_of_the_model_ends_the_run() {
+        let error = outcomes(&classifier(9, 0), &["one", "two"]).unwrap_err();
+        assert!(error.to_string().starts_with("the device is lost"));
+    }
+
+    #[test]
+    fn a_device_that_is_lost_while_a_batch_is_taken_apart_blames_no_mail() {
+        // The batch, the probe, three mails and the probe again.
+        let mails = ["one", "poison", "three"];
+        for lost_at in 0..6 {
+            let error = outcomes(&classifier(9, lost_at), &mails).unwrap_err();
+            assert!(format!("{error:#}").contains(if lost_at == 1 { "bytes are too" } else { "lost" }), "{error:#}");
+        }
+        assert_eq!(outcomes(&classifier(9, 6), &mails).unwrap()[1], "model failed: 6 bytes are too many");
+    }
+}

@@ -1,0 +1,143 @@
+//! Scores by vectors: the mail's with each label's.
+
+use anyhow::{Result, bail};
+
+use super::{Embeddings, Memory, Scored, label_texts};
+use crate::classifier::zero_shot::{ZeroShot, prototype};
+use crate::engine::{Embedder, Embedding};
+use crate::labels::LabelSet;
+use crate::record::Scores;
+
+/// An embedder and the vectors of all labels.
+pub(in crate::classifier) struct Vectors {
+    embeddings: Embeddings,
+    sets: Vec<Set>,
+    /// What is asked, each once, as sets may share an instruction.
+    instructs: Vec<Option<String>>,
+    /// What the model can read if it can run: the words of a label.
+    probe: Vec<String>,
+}
+
+struct Set {
+    sorter: ZeroShot,
+    /// Which of the instructions.
+    instruct: usize,
+}
+
+impl Vectors {
+    /// Embeds the labels. `instructs` has what the mails are asked for each set, `None` for the model's own.
+    ///
+    /// # Errors
+    /// When the model knows no word of a label, has no room for an instruction, or cannot run.
+    pub(in crate::classifier) fn new(
+        engine: Box<dyn Embedder>,
+        sets: &[LabelSet],
+        instructs: &[Option<String>],
+        max_tokens: Option<usize>,
+        memory: Option<Memory>,
+    ) -> Result<Self> {
+        let embeddings = Embeddings::new(engine, max_tokens, memory);
+        let read = |instruct: &Option<String>| instruct.clone().filter(|_| embeddings.engine.takes_instruction());
+        let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
+        let mut distinct: Vec<Option<String>> = Vec::new();
+        let mut made = Vec::new();
+        for (set, instruct) in sets.iter().zip(&instructs) {
+            let known = distinct.iter().position(|known| known == instruct).unwrap_or(distinct.len());
+            if known == distinct.len() {
+                embeddings.engine.check(instruct.as_deref())?;
+                distinct.push(instruct.clone());
+            }
+            made.push(Set { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });
+        }
+        let probe = sets.iter().flat_map(|set| set.labels.first()).map(|label| label.words()).take(1).collect();
+        Ok(Self { embeddings, sets: made, instructs: distinct, probe })
+    }
+
+    /// Scores texts. `None` for one of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+        let by_instruct = self.instructs.iter().map(|instruct| self.embeddings.embed(texts, instruct.as_deref()));
+        let by_instruct: Vec<Vec<Option<Embedding>>> = by_instruct.collect::<Result<_>>()?;
+        let scored = |at: usize| {
+            let embeddings: Vec<&Embedding> =
+                by_instruct.iter().map(|made| made[at].as_ref()).collect::<Option<_>>()?;
+            let sets = self.sets.iter().map(|set| set.sorter.scores(&embeddings[set.instruct].vector));
+            Some(Scored {
+                sets: sets.collect(),
+                tokens: embeddings.iter().map(|made| made.tokens).max().unwrap_or(0),
+                truncated: embeddings.iter().any(|made| made.truncated),
+            })
+        };
+        Ok((0..texts.len()).map(scored).collect())
+    }
+
+    /// Embeds the words of a label as if they were a text, past the cache.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn probe(&self) -> Result<()> {
+        let instruct = self.instructs.first().and_then(Option::as_deref);
+        self.embeddings.probe(&self.probe, instruct)
+    }
+
+    /// The `most` likeliest labels of each set for each text, best first; all of them for a text without a known word.
+    /// Shape: [texts][sets].
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(super) fn shortlist(&self, texts: &[String], most: usize) -> Result<Vec<Vec<Vec<usize>>>> {
+        let scored = self.score(texts)?;
+        let every = |set: &Set| (0..set.sorter.labels()).collect();
+        let best = |scores: &Scores| {
+            // Without a label to ask about the document gets an error, which is what it deserves.
+            if scores.raw.iter().any(|score| score.is_nan()) {
+                return Vec::new();
+            }
+            let mut order = scores.labels.clone();
+            order.sort_by(|&a, &b| scores.raw[b].total_cmp(&scores.raw[a]));
+            order.truncate(most);
+            order
+        };
+        let lists = |scored: Option<Scored>| match scored {
+            Some(scored) => scored.sets.iter().map(best).collect(),
+            None => self.sets.iter().map(every).collect(),
+        };
+        Ok(scored.into_iter().map(lists).collect())
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.embeddings.trouble()
+    }
+}
+
+/// Embeds the labels of a set, and their examples as the mails that they are.
+fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
+    let engine = &embeddings.engine;
+    let texts: Vec<String> = set.labels.iter().flat_map(|label| label.examples.iter().cloned()).collect();
+    let mut examples = embeddings.embed(&texts, instruct)?.into_iter();
+    let mut vectors = Vec::with_capacity(set.labels.len());
+    for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
+        // An example of which no word is known says nothing.
+        let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
+        let vector = if examples.is_empty() {
+            own
+        } else {
+            let examples: Vec<&[f32]> = examples.iter().map(|example| &example.vector[..]).collect();
+            prototype(own.as_deref(), &examples)
+        };
+        match vector {
+            Some(vector) => vectors.push(vector),
+            None => bail!(
+                "the model {} knows no word of the label {:?} in {:?}; describe it in other words",
+                engine.id(),
+                label.name,
+                set.name
+            ),
+        }
+    }
+    let temperature = engine.temperature(&vectors);
+    Ok(ZeroShot::new(vectors, temperature))
+}

@@ -1,0 +1,140 @@
+//! What a spec selects: label sets or a trained classifier, and what these ask of the model and of reading.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use super::model::{self, Plan};
+use super::spec::{LabelSource, ModelSpec, Observer, RankingSpec, Spec};
+use super::trained::TrainedFile;
+use crate::engine::hub::Progress;
+use crate::intake::Reading;
+use crate::labels::LabelSet;
+
+/// Labels, and what they need. Label files and trained classifiers are read, models are not.
+pub struct Selection {
+    /// The trained classifier, if the labels are those of one.
+    pub(super) trained: Option<TrainedFile>,
+    /// The label sets, in the order of the rankings of a verdict.
+    pub sets: Vec<LabelSet>,
+    /// The model, as a trained classifier needs it.
+    pub model: ModelSpec,
+    /// How documents are read, as a trained classifier needs it.
+    pub reading: Reading,
+    /// How scores become a ranking.
+    pub ranking: RankingSpec,
+}
+
+impl Selection {
+    /// Reads label files and trained classifiers.
+    ///
+    /// # Errors
+    /// When there are no labels, a file cannot be read, or the spec contradicts a trained classifier.
+    pub fn read(spec: &Spec) -> Result<Self> {
+        let Spec { labels, model, reading, ranking } = spec;
+        let (trained, sets) = match labels {
+            LabelSource::Sets(sets) => (None, sets.clone()),
+            LabelSource::Files { files, inline, examples } => (None, label_sets(files, inline, *examples)?),
+            LabelSource::Trained { file, thresholds } => {
+                let trained = TrainedFile::read(file)?;
+                let sets = vec![trained.set(thresholds)?];
+                (Some(trained), sets)
+            }
+        };
+        let (model, reading) = match &trained {
+            Some(trained) => (trained.model_spec(model)?, trained.reading(reading)?),
+            None => (model.clone(), reading.clone()),
+        };
+        Ok(Self { trained, sets, model, reading, ranking: *ranking })
+    }
+
+    /// Finds the model, fetches what is not on this machine, and checks all that can be known without its weights.
+    ///
+    /// # Errors
+    /// When a model cannot be had or cannot do what the spec asks, or the device or the cache cannot be used. The message
+    /// names the trained classifier, if there is one.
+    pub fn plan<'a>(&'a self, observer: &dyn Observer, downloads: &dyn Progress) -> Result<Plan<'a>> {
+        match &self.trained {
+            Some(trained) => trained.plan(&self.model, observer, downloads),
+            None => model::plan(&self.model, observer, downloads),
+        }
+    }
+
+    /// The name of the model in records.
+    pub fn model_name(&self, plan: &Plan<'_>) -> String {
+        self.trained.as_ref().map_or_else(|| plan.id().to_string(), |trained| trained.model_name(plan.id()))
+    }
+
+    /// True where the labels are those of a trained classifier.
+    pub fn is_trained(&self) -> bool {
+        self.trained.is_some()
+    }
+
+    /// True where each label of a set has a probability of its own, so that they do not sum to 1.
+    pub fn is_independent(&self, plan: &Plan<'_>) -> bool {
+        plan.is_of_pairs() || self.is_multi_label()
+    }
+
+    /// True where the classifier was trained on lists of labels: each label is a question of its own.
+    pub fn is_multi_label(&self) -> bool {
+        self.trained.as_ref().is_some_and(TrainedFile::is_multi_label)
+    }
+
+    /// # Errors
+    /// When a threshold is no probability.
+    pub fn check_probabilities(&self) -> Result<()> {
+        let of_labels = self.sets.iter().flat_map(|set| &set.labels).map(|label| label.threshold);
+        let all = of_labels.chain(self.sets.iter().map(|set| set.threshold)).chain([self.ranking.threshold]);
+        let odd = all.flatten().find(|threshold| !(0.0..=1.0).contains(threshold));
+        ensure!(odd.is_none(), "the threshold {} is no probability, which is 0 to 1", odd.unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl Spec {
+    /// The files that the classifier is read from, none of which may become an output.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let labels: Vec<&Path> = match &self.labels {
+            LabelSource::Sets(_) => Vec::new(),
+            LabelSource::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
+            LabelSource::Trained { file, thresholds } => {
+                thresholds.iter().chain([file]).map(PathBuf::as_path).collect()
+            }
+        };
+        let files = labels.into_iter().map(Path::to_path_buf).chain(self.model.files());
+        files.filter(|path| path.exists()).collect()
+    }
+}
+
+impl ModelSpec {
+    /// The files of the model: one that holds its weights, and the cache.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> + Clone {
+        let weights = self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+        weights.into_iter().chain(self.cache.clone())
+    }
+}
+
+/// Reads the label files; the inline labels are a set of their own.
+fn label_sets(files: &[PathBuf], inline: &[String], examples: bool) -> Result<Vec<LabelSet>> {
+    let mut sets: Vec<LabelSet> = files.iter().map(|path| LabelSet::read(path)).collect::<Result<_>>()?;
+    ensure!(
+        !sets.is_empty() || !inline.is_empty(),
+        "nothing says what to sort into: give a label file with --labels FILE (one label a line, `name: description`), labels \
+         themselves with --label 'name: description', or a classifier of `mailsort train` with --classifier FILE"
+    );
+    if !inline.is_empty() {
+        sets.push(LabelSet::from_arguments(inline)?);
+    }
+    if !examples {
+        sets.iter_mut().flat_map(|set| &mut set.labels).for_each(|label| label.examples.clear());
+    }
+    for (at, set) in sets.iter().enumerate() {
+        ensure!(
+            !sets[..at].iter().any(|before| before.name == set.name),
+            "two label sets are called {:?}; records tell sets apart by the names of their files, and the set of --label \
+             is called \"label\", so rename one file",
+            set.name
+        );
+    }
+    Ok(sets)
+}

@@ -1,0 +1,268 @@
+//! The file of a trained classifier: it says which model and reading the classifier needs, and a spec that says otherwise
+//! is refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use super::linear::{Link, TrainedClassifier};
+use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
+use super::scoring::{LearnedScorer, Scorer};
+use super::spec::{ModelSpec, Observer};
+use crate::engine::hub::Progress;
+use crate::engine::{BUILTIN, hub};
+use crate::intake::Reading;
+use crate::intake::clean::Switches;
+use crate::labels::LabelSet;
+
+/// A trained classifier and where it was read.
+pub(super) struct TrainedFile {
+    path: PathBuf,
+    classifier: Arc<TrainedClassifier>,
+    /// The SHA-256 of the file.
+    hash: String,
+}
+
+impl TrainedFile {
+    /// Reads the file of a classifier.
+    ///
+    /// # Errors
+    /// When it is not readable, or no classifier.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).with_context(|| {
+            format!("cannot read the classifier {shown} (a file that `mailsort train --output` has written)")
+        })?;
+        let classifier =
+            TrainedClassifier::from_json(&bytes).with_context(|| format!("cannot use the classifier {shown}"))?;
+        let hash = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash })
+    }
+
+    /// Its labels as a set, called as its file. Thresholds are those of `file`, a label file of which only thresholds are
+    /// read.
+    ///
+    /// # Errors
+    /// When that file is not readable, has no threshold, or has one for another label.
+    pub(super) fn set(&self, files: &[PathBuf]) -> Result<LabelSet> {
+        let mut set = LabelSet::named(self.stem(), self.classifier.names().cloned());
+        let [file] = files else {
+            ensure!(files.is_empty(), "with --classifier one label file can say thresholds, not several");
+            return Ok(set);
+        };
+        let given = LabelSet::read(file)?;
+        let file = file.display();
+        set.threshold = given.threshold;
+        for label in given.labels {
+            let known = set.labels.iter_mut().find(|known| known.name == label.name);
+            match known {
+                Some(known) => known.threshold = label.threshold,
+                None => bail!("{file}: the classifier {} has no label {:?}", self.path.display(), label.name),
+            }
+        }
+        ensure!(
+            set.threshold.is_some() || set.labels.iter().any(|label| label.threshold.is_some()),
+            "{file}: with --classifier only thresholds are read from a label file, and there is none in it"
+        );
+        Ok(set)
+    }
+
+    /// True when each label has a probability of its own.
+    pub(super) fn is_multi_label(&self) -> bool {
+        self.classifier.model.link == Link::Sigmoid
+    }
+
+    /// How documents were read when it was trained.
+    ///
+    /// # Errors
+    /// When the flags ask for something else.
+    pub(super) fn reading(&self, asked: &Reading) -> Result<Reading> {
+        let about = &self.classifier.about;
+        let needed = Reading { switches: switches(&about.cleaning)?, min_text: about.min_text };
+        if *asked == Reading::default() || *asked == needed {
+            return Ok(needed);
+        }
+        let mut flags: Vec<String> =
+            about.cleaning.iter().filter(|(_, on)| !**on).map(|(step, _)| format!("--keep-{step}")).collect();
+        flags.push(format!("--min-text {}", about.min_text));
+        bail!(
+            "the classifier {} was trained on text that was cleaned in another way; leave the cleaning flags out, or give {}",
+            self.path.display(),
+            flags.join(" ")
+        )
+    }
+
+    /// The model that it was trained on.
+    ///
+    /// # Errors
+    /// When `given` says otherwise.
+    pub(super) fn model_spec(&self, given: &ModelSpec) -> Result<ModelSpec> {
+        let needs = &self.classifier.about.model;
+        let shown = self.path.display();
+        ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
+        let is_builtin = needs.id == BUILTIN;
+        let other = given.model.as_deref().filter(|model| is_builtin && *model != BUILTIN);
+        ensure!(
+            other.is_none(),
+            "the classifier {shown} was trained on {BUILTIN}, not on {}; leave out --model",
+            other.unwrap_or_default()
+        );
+        ensure!(
+            given.dims.is_none() || !is_builtin,
+            "--dims has no meaning for the built-in model, on which the classifier {shown} was trained"
+        );
+        ensure!(
+            given.dims.is_none_or(|dims| dims == needs.dims),
+            "--dims: the classifier {shown} needs the vectors of {} values of {}",
+            needs.dims,
+            needs.id
+        );
+        ensure!(
+            given.max_tokens.is_none_or(|most| most == needs.max_tokens),
+            "--max-tokens: the classifier {shown} was trained with {}",
+            needs.max_tokens
+        );
+        let instruct = given.instruct.as_ref().is_none_or(|given| Some(given) == needs.instruct.as_ref());
+        ensure!(
+            instruct,
+            "--instruct: the classifier {shown} was trained with {}",
+            match &needs.instruct {
+                Some(instruct) => format!("{instruct:?}"),
+                None => "the model's own".into(),
+            }
+        );
+        let mut spec = given.clone();
+        if spec.model.is_none() && !is_builtin {
+            spec.model = Some(self.model()?);
+            spec.revision = needs.is_commit.then(|| needs.revision.clone());
+        }
+        // What the model gives by itself need not be asked for, and not every model can be asked.
+        spec.dims = needs.asked_dims;
+        spec.instruct = needs.instruct.clone();
+        spec.max_tokens = Some(needs.max_tokens);
+        Ok(spec)
+    }
+
+    /// The model that the file names, as `--model` takes it. What a file says is not what the user has typed: a folder is
+    /// never taken for a name of the hub, and a stranger's repository is not fetched.
+    ///
+    /// # Errors
+    /// When it is not on this machine, and none of the well-known models.
+    fn model(&self) -> Result<String> {
+        let needs = &self.classifier.about.model;
+        let (shown, name) = (self.path.display(), &needs.name);
+        if needs.is_commit {
+            let is_here = || hub::find(name, Some(&needs.revision)).is_ok();
+            ensure!(
+                hub::known(name).is_some() || is_here(),
+                "the classifier {shown} was trained on the model {name:?} at the commit {}, which is not on this machine; \
+                 if you trust it, `mailsort models pull` with --revision gets it",
+                needs.revision
+            );
+            return Ok(name.clone());
+        }
+        let beside = self.path.parent().map(|folder| folder.join(name));
+        let found = [Some(PathBuf::from(name)), beside].into_iter().flatten().find(|path| path.exists());
+        let found = found.with_context(|| {
+            format!(
+                "the classifier {shown} was trained on the model {name:?}, a folder or file that is neither here nor \
+                 beside the classifier; say with --model where it is"
+            )
+        })?;
+        found.into_os_string().into_string().ok().context("the path of the model is not UTF-8")
+    }
+
+    /// The plan for its model.
+    ///
+    /// # Errors
+    /// As [`model::plan`], naming the classifier.
+    pub(super) fn plan<'a>(
+        &self,
+        spec: &'a ModelSpec,
+        observer: &dyn Observer,
+        downloads: &dyn Progress,
+    ) -> Result<Plan<'a>> {
+        model::plan(spec, observer, downloads).with_context(|| {
+            let needs = &self.classifier.about.model;
+            format!("the classifier {} was trained on the model {:?}", self.path.display(), needs.name)
+        })
+    }
+
+    /// Its name in records, on the model `id`.
+    pub(super) fn model_name(&self, id: &str) -> String {
+        format!("{id}+{}", self.stem())
+    }
+
+    fn stem(&self) -> String {
+        self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Loads the model and checks that it is the right one.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or is another one.
+    pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<LoadedScorer> {
+        let Self { path, classifier, hash } = self;
+        let LoadedEmbedding { embeddings, key } = plan.load_embedding(observer)?;
+        let needs = &classifier.about.model;
+        let shown = path.display();
+        ensure!(
+            key.revision == needs.revision,
+            "the classifier {shown} was trained on {} (revision {}), and {} has the revision {}; name that model with \
+             --model or train again",
+            needs.id,
+            needs.revision,
+            key.id,
+            key.revision
+        );
+        if key.dtype != needs.dtype {
+            observer.warn(&format!(
+                "the classifier {shown} was trained on vectors in {}, which are {} here; scores differ a little",
+                needs.dtype, key.dtype
+            ));
+        }
+        let identity = vec![format!("{} {} {}", key.id, key.revision, key.dtype), hash.clone()];
+        let scorer = Scorer::Learned(Box::new(LearnedScorer::new(embeddings, classifier.clone(), path)?));
+        Ok(LoadedScorer { scorer, identity })
+    }
+}
+
+/// The cleaning steps by name, as a file has them.
+pub fn cleaning_steps(switches: Switches) -> BTreeMap<String, bool> {
+    let Switches { quotes, forwards, signatures, disclaimers, footers, links, html } = switches;
+    let steps = [
+        ("quotes", quotes),
+        ("forwards", forwards),
+        ("signatures", signatures),
+        ("disclaimers", disclaimers),
+        ("footers", footers),
+        ("links", links),
+        ("html", html),
+    ];
+    steps.into_iter().map(|(name, on)| (name.to_string(), on)).collect()
+}
+
+/// # Errors
+/// When a step is missing or unknown, as in the file of a later version.
+fn switches(named: &BTreeMap<String, bool>) -> Result<Switches> {
+    let on = |name: &str| {
+        named.get(name).copied().with_context(|| format!("the classifier does not say whether {name} were cut"))
+    };
+    let switches = Switches {
+        quotes: on("quotes")?,
+        forwards: on("forwards")?,
+        signatures: on("signatures")?,
+        disclaimers: on("disclaimers")?,
+        footers: on("footers")?,
+        links: on("links")?,
+        html: on("html")?,
+    };
+    let unknown = named.keys().find(|name| !cleaning_steps(switches).contains_key(*name));
+    match unknown {
+        Some(name) => bail!("the classifier needs the cleaning step {name:?}, which this version does not have"),
+        None => Ok(switches),
+    }
+}

@@ -1,0 +1,65 @@
+//! Names and help of the values that a flag chooses from. The types belong to other rooms, which do not know clap.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+macro_rules! values {
+    ($type:ty { $($variant:ident = $name:literal, $help:literal;)+ }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => PossibleValue::new($name).help($help),)+
+                })
+            }
+        }
+    };
+}
+
+values!(crate::engine::Dtype {
+    Auto = "auto", "On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16";
+    F32 = "f32", "4 bytes a number";
+    F16 = "f16", "2 bytes a number, up to 65504; large models overflow on some texts";
+    Bf16 = "bf16", "2 bytes a number, as the released weights are";
+});
+
+values!(crate::output::Format {
+    Jsonl = "jsonl", "One JSON object a line";
+    Csv = "csv", "A header row, then one row a document; safe to open in a spreadsheet";
+    Tsv = "tsv", "The same with tabs between the columns and no quoting, for cut and awk";
+    Table = "table", "For people: one line a document, as wide as the terminal";
+    Notmuch = "notmuch", "Lines for `notmuch tag --batch`; comments for mails that get no tag";
+});
+
+values!(crate::output::TextFormat {
+    Jsonl = "jsonl", "One JSON object a line";
+    Text = "text", "For people";
+});
+
+values!(crate::output::Color {
+    Auto = "auto", "On a terminal, unless NO_COLOR is set";
+    Always = "always", "Always";
+    Never = "never", "Never";
+});
+
+values!(crate::output::evaluation::ReportFormat {
+    Text = "text", "For people";
+    Json = "json", "One JSON object, with every prediction and no text: what --baseline and --compare read";
+    Markdown = "markdown", "For pull requests and build summaries";
+    Html = "html", "One page with pictures, and the worst mistakes with their text";
+    Junit = "junit", "XML for build servers: a test for each bar";
+});
+
+values!(crate::report::Progress {
+    Auto = "auto", "When stderr is a terminal";
+    Always = "always", "Always";
+    Never = "never", "Never";
+});
+
+values!(crate::classifier::linear::LabelWeights {
+    Balanced = "balanced", "All labels the same, however many samples each has";
+    None = "none", "Each as many as it has samples";
+});

@@ -1,0 +1,48 @@
+//! Opens a classifier and tells the user what happens meanwhile.
+
+use anyhow::Result;
+use rayon::ThreadPool;
+
+use crate::classifier::{Classifier, Observer, Selection, Spec};
+use crate::cli::Verbosity;
+use crate::engine::hub::Progress;
+use crate::report::{Downloads, Report};
+
+impl Observer for Report {
+    fn warn(&self, message: &str) {
+        Report::warn(self, message);
+    }
+
+    fn say(&self, message: &str) {
+        Report::say(self, message);
+    }
+}
+
+impl Progress for Downloads {
+    fn begin(&self, file: &str, total: Option<u64>, there: u64) {
+        Downloads::begin(self, file, total, there);
+    }
+
+    fn place(&self, bytes: u64) {
+        Downloads::place(self, bytes);
+    }
+
+    fn end(&self) {
+        Downloads::end(self);
+    }
+
+    fn note(&self, message: &str) {
+        Downloads::note(self, message);
+    }
+}
+
+/// Opens a classifier whose scores are probabilities, on the threads of `pool`.
+///
+/// # Errors
+/// When labels, flags or the model cannot be used.
+pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Classifier> {
+    let selection = Selection::read(spec)?;
+    selection.check_probabilities()?;
+    let plan = selection.plan(report, &verbosity.downloads())?;
+    pool.install(|| Classifier::load(&selection, &plan, false, report))
+}

@@ -1,0 +1,245 @@
+//! Where records go: standard output, or a file that appears only when it is complete.
+//!
+//! A file is written beside its final name, as `.NAME.RUN.mailsort-part`, where `RUN` tells what kind of run writes it.
+//! When a run is killed that part stays, and a run of the same kind that resumes goes on after it; the same with a file
+//! that a redirected standard output left incomplete.
+
+use std::cell::RefCell;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, bail};
+
+use super::partial_file;
+use super::resume_reader::ResumeReader;
+
+/// An output being written; its clones write to the same place.
+#[derive(Clone)]
+pub struct Sink {
+    inner: Rc<RefCell<Inner>>,
+    begins_anew: bool,
+}
+
+struct Inner {
+    sink: Destination,
+    /// What is written goes here instead, to be compared with what stands in the output already.
+    captured: Option<Vec<u8>>,
+}
+
+enum Destination {
+    /// Standard output.
+    Stdout(BufWriter<Stdout>),
+    /// A device or pipe, which cannot be replaced, or an incomplete file that is gone on with.
+    Direct(BufWriter<File>),
+    /// A new file beside its final name.
+    Partial(PartialFile),
+}
+
+/// A file that is not complete.
+struct PartialFile {
+    out: BufWriter<File>,
+    part: PathBuf,
+    path: PathBuf,
+    /// True when it holds records, so that a run can go on after them.
+    holds_records: bool,
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        // A failure leaves an empty file; nobody is left to tell.
+        if !self.holds_records {
+            let _ = fs::remove_file(&self.part);
+        }
+    }
+}
+
+impl Sink {
+    /// Standard output.
+    pub fn standard_output() -> Self {
+        Self::new(Destination::Stdout(BufWriter::new(io::stdout())), false)
+    }
+
+    /// Opens standard output, or the file at `path`. With `resume`, also what was written there by a run that was
+    /// stopped, if there is anything; then all that is written is captured until [`Sink::go_on`]. Runs with the same
+    /// `run` write the same record of the same document.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be written, another run writes to it, or it cannot be gone on with.
+    pub fn open(path: Option<&Path>, resume: bool, run: u32) -> Result<(Self, Option<ResumeReader>)> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok((Self::standard_output(), None));
+        };
+        Self::open_file(path, resume, run).with_context(|| format!("cannot write the output {}", path.display()))
+    }
+
+    /// Writes all of an output: to standard output, or to a file that appears when it is complete.
+    ///
+    /// # Errors
+    /// As [`Sink::open`], and when it cannot be written to its end.
+    pub fn put(path: Option<&Path>, write: impl FnOnce(Self) -> io::Result<()>) -> Result<()> {
+        let (target, _) = Self::open(path, false, 0)?;
+        write(target.clone()).and_then(|()| target.finish()).with_context(|| match path {
+            Some(path) => format!("cannot write the output {}", path.display()),
+            None => "cannot write the output".to_string(),
+        })
+    }
+
+    /// Checks all that can be known before it is opened: what stands there, and that its folder can be written.
+    ///
+    /// # Errors
+    /// As [`Sink::open`].
+    pub fn check(path: Option<&Path>, resume: bool) -> Result<()> {
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(());
+        };
+        let checked = existing(path, resume).and_then(|existing| {
+            // What is gone on with needs no new file beside it, nor does a device.
+            if existing.is_some_and(|existing| resume || !existing.is_file()) {
+                return Ok(());
+            }
+            let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Ok(tempfile::tempfile_in(folder).map(drop)?)
+        });
+        checked.with_context(|| format!("cannot write the output {}", path.display()))
+    }
+
+    fn open_file(path: &Path, resume: bool, run: u32) -> Result<(Self, Option<ResumeReader>)> {
+        let existing = existing(path, resume)?;
+        if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+            return Ok((Self::new(Destination::Direct(BufWriter::new(File::create(path)?)), false), None));
+        }
+        // A link is followed, so that the file it points to is replaced and not the link.
+        let path = if existing.is_some() { path.canonicalize()? } else { path.to_path_buf() };
+        let part = partial_file::path(&path, run).context("it names no file")?;
+        let has_part = fs::symlink_metadata(&part).is_ok();
+        partial_file::clear_others(&path, &part, resume && !has_part)?;
+        if resume && !has_part && existing.is_some() {
+            let file = OpenOptions::new().read(true).write(true).open(&path)?;
+            partial_file::lock(&file)?;
+            let written = ResumeReader::new(file.try_clone()?, &path)?;
+            return Ok((Self::new(Destination::Direct(BufWriter::new(file)), true), Some(written)));
+        }
+        let file = partial_file::open(&part, existing.as_ref())?;
+        let written = if resume && has_part { Some(ResumeReader::new(file.try_clone()?, &path)?) } else { None };
+        let lost = written.is_none() && file.metadata()?.len() > 0;
+        if written.is_none() {
+            file.set_len(0)?;
+        }
+        let sink = Destination::Partial(PartialFile {
+            out: BufWriter::new(file),
+            part,
+            path,
+            holds_records: written.is_some(),
+        });
+        let mut target = Self::new(sink, written.is_some());
+        target.begins_anew = lost;
+        Ok((target, written))
+    }
+
+    /// True when a stopped run has left records that this one did not go on after.
+    pub fn begins_anew(&self) -> bool {
+        self.begins_anew
+    }
+
+    fn new(sink: Destination, captures: bool) -> Self {
+        let inner = Rc::new(RefCell::new(Inner { sink, captured: captures.then(Vec::new) }));
+        Self { inner, begins_anew: false }
+    }
+
+    /// What was written since the target was opened or this was called last, none of which went anywhere.
+    pub fn captured(&self) -> Vec<u8> {
+        self.inner.borrow_mut().captured.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Ends the capture: the file keeps its first `length` bytes, and what is written from now on follows them.
+    ///
+    /// # Errors
+    /// When the file cannot be cut there.
+    pub fn go_on(&self, length: u64) -> io::Result<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        inner.captured = None;
+        match &mut inner.sink {
+            Destination::Stdout(_) => Ok(()),
+            Destination::Direct(out) | Destination::Partial(PartialFile { out, .. }) => {
+                out.get_ref().set_len(length)?;
+                out.get_mut().seek(SeekFrom::Start(length)).map(drop)
+            }
+        }
+    }
+
+    /// Says that there are records in the output now, so that what was written is worth going on after.
+    pub fn holds_records(&self) {
+        if let Destination::Partial(part) = &mut self.inner.borrow_mut().sink {
+            part.holds_records = true;
+        }
+    }
+
+    /// True when a person looks on.
+    pub(super) fn is_terminal(&self) -> bool {
+        match &self.inner.borrow().sink {
+            Destination::Stdout(out) => out.get_ref().is_terminal(),
+            Destination::Direct(out) => out.get_ref().is_terminal(),
+            Destination::Partial(_) => false,
+        }
+    }
+
+    /// Completes the output: flushes, and gives a file its name.
+    ///
+    /// # Errors
+    /// When the last bytes cannot be written or the file cannot be renamed.
+    pub fn finish(self) -> io::Result<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        match &mut inner.sink {
+            Destination::Stdout(out) => out.flush(),
+            Destination::Direct(out) => {
+                out.flush()?;
+                // Devices and pipes cannot be synchronised.
+                let is_file = out.get_ref().metadata().is_ok_and(|metadata| metadata.is_file());
+                if is_file { out.get_ref().sync_all() } else { Ok(()) }
+            }
+            Destination::Partial(part) => {
+                part.out.flush()?;
+                part.out.get_ref().sync_all()?;
+                fs::rename(&part.part, &part.path)?;
+                part.holds_records = true;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What stands at the path, if anything does.
+///
+/// # Errors
+/// When it cannot be written over, or not be gone on with.
+fn existing(path: &Path, resume: bool) -> Result<Option<Metadata>> {
+    let existing = fs::metadata(path).ok();
+    match &existing {
+        None if path.is_symlink() => bail!("it is a link that leads nowhere"),
+        Some(existing) if existing.is_dir() => bail!("it is a folder; name a file in it"),
+        Some(existing) if !existing.is_file() && resume => bail!("--resume needs a file that can be read again"),
+        Some(existing) if existing.is_file() && existing.permissions().readonly() => bail!("it is read-only"),
+        _ => Ok(existing),
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let inner = &mut *self.inner.borrow_mut();
+        match (&mut inner.captured, &mut inner.sink) {
+            (Some(captured), _) => captured.write(bytes),
+            (None, Destination::Stdout(out)) => out.write(bytes),
+            (None, Destination::Direct(out) | Destination::Partial(PartialFile { out, .. })) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.inner.borrow_mut().sink {
+            Destination::Stdout(out) => out.flush(),
+            Destination::Direct(out) | Destination::Partial(PartialFile { out, .. }) => out.flush(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Going on after the records that a stopped run has written: finds the place in the input, and makes sure that the
+//! records are those of this input, these labels and these flags.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::intake::{Raw, Source};
+use crate::output::{Layout, RecordKey, ResumeReader, Shown, Sink};
+use crate::record::{Origin, Reason, Skip};
+use crate::report::Report;
+
+/// A run that goes on after another.
+pub(super) struct Resume<'a, I> {
+    /// The documents, from the first on.
+    pub source: &'a mut Source<I>,
+    /// The output, which captures what is written to it.
+    pub sink: &'a Sink,
+    /// Counts what was written before.
+    pub report: &'a mut Report,
+    /// One record of so many is made again, besides the first and the last; `None` for those alone, where each takes
+    /// seconds.
+    pub sampled: Option<u64>,
+    /// What the records have in common, where one that is made again need not have the same bytes.
+    pub inexact: Option<Layout>,
+}
+
+/// How many records are made again where that costs next to nothing.
+pub(super) const SAMPLED: u64 = 64;
+
+/// Tells which document a line is about, given the header.
+type KeyOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<RecordKey>;
+/// Writes the record of one document.
+type WriteOne<'a> = &'a mut dyn FnMut(Result<Raw, Skip>, &mut Report) -> Result<()>;
+
+impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
+    /// Passes over the documents that have records already. The first, the last and some between are made again and must
+    /// come out the same, byte for byte unless it says otherwise; of the others only the place is compared. Where the last
+    /// says that the model failed, perhaps because its device was being lost, the new one takes its place.
+    ///
+    /// # Errors
+    /// When a record is of another document, other labels or other flags, and when the output cannot be read.
+    pub(super) fn catch_up(self, mut written: ResumeReader, key_of: KeyOf<'_>, write: WriteOne<'_>) -> Result<()> {
+        let shown = written.path().display().to_string();
+        let header = self.sink.captured();
+        ensure!(written.skip_header(&header)?, "{}", foreign(&shown, "it does not begin like this run's output"));
+        let (mut count, mut length, mut anew) = (0u64, written.length(), Vec::new());
+        while let Some(line) = written.next_line().with_context(|| format!("cannot read {shown}"))? {
+            count += 1;
+            let number = count + u64::from(!header.is_empty());
+            let Some(raw) = self.source.next() else {
+                bail!("{}", foreign(&shown, &format!("line {number} is beyond the last document of the input")));
+            };
+            let Ok(found) = key_of(&line, &header) else {
+                bail!("{}", foreign(&shown, &format!("line {number} is no record of this form")));
+            };
+            let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
+            ensure!(is_at(&found, origin), "{}", elsewhere(&shown, number, &found, origin));
+            let sampled = self.sampled.is_some_and(|sampled| count.is_multiple_of(sampled));
+            if count > 1 && !sampled && !written.is_read() {
+                self.report.written_before(found.error.is_some());
+                continue;
+            }
+            let counted = self.report.counts();
+            write(raw, self.report)?;
+            let made = self.sink.captured();
+            let failed = found.error.as_deref().is_some_and(Reason::may_pass);
+            let alike = |layout| key_of(&made, &header).is_ok_and(|made| is_alike(&made, &found, layout));
+            let same = made == line || failed || self.inexact.as_ref().is_some_and(alike);
+            ensure!(same, "{}", foreign(&shown, &format!("line {number} would now come out in another way")));
+            if failed && written.is_read() {
+                (length, anew) = (length - line.len() as u64, made);
+            } else {
+                // The line that stands there stays, whatever was made of its document now.
+                self.report.recount(counted);
+                self.report.written_before(found.error.is_some());
+            }
+        }
+        if count > 0 {
+            self.report.say(format_args!("going on after record {count} of {shown}"));
+        }
+        let mut out = self.sink.clone();
+        let gone_on = self.sink.go_on(length);
+        // A header that was torn off itself is written again.
+        let gone_on = gone_on.and_then(|()| if written.length() == 0 { out.write_all(&header) } else { Ok(()) });
+        let whole = gone_on.and_then(|()| out.write_all(&anew));
+        whole.with_context(|| format!("cannot write the output {shown}"))
+    }
+}
+
+/// How far apart two scores of one mail and label may be, which a GPU has computed beside other mails: so much of what is
+/// over 1, and so much by itself of what is not. In bf16 a logit is off by up to a tenth.
+const APART: f64 = 0.1;
+
+/// True where `found` may be what another run has made of a document of which this one has `made` something: all is the
+/// same but for the digits of scores, and what they change. Those of labels may have changed which of them are shown.
+fn is_alike(made: &RecordKey, found: &RecordKey, layout: &Layout) -> bool {
+    let is = |key: &RecordKey| (key.source.clone(), key.index, key.id.clone(), key.error.is_some());
+    is(made) == is(found)
+        && made.model == found.model
+        && made.sets.len() == found.sets.len()
+        && made.sets.iter().zip(&found.sets).all(|(made, found)| shows_alike(made, found, layout))
+}
+
+/// The same of what is shown of one label set.
+fn shows_alike(made: &Shown, found: &Shown, layout: &Layout) -> bool {
+    // A single set is not named in records.
+    let set = layout.sets.iter().find(|set| set.name == found.set || found.set.is_empty());
+    let is_label = |label: &str| {
+        // A spreadsheet's form may bear an apostrophe in front.
+        let bare = label.strip_prefix('\'').unwrap_or(label);
+        set.is_some_and(|set| set.labels.iter().any(|known| [label, bare].contains(&&**known)))
+    };
+    let is_near = |label: &str, score: f64| {
+        let again = made.labels.iter().find(|(made, _)| made == label);
+        again.is_none_or(|(_, again)| (again - score).abs() <= APART * again.abs().max(score.abs()).max(1.0))
+    };
+    made.set == found.set
+        && made.labels.len() == found.labels.len()
+        && found.labels.iter().all(|(label, score)| is_label(label) && is_near(label, *score))
+}
+
+fn is_at(key: &RecordKey, origin: &Origin) -> bool {
+    // A spreadsheet's form may bear an apostrophe in front.
+    let source = key.source.strip_prefix('\'').unwrap_or(&key.source);
+    (source == &*origin.source || key.source == *origin.source) && key.index == origin.index
+}
+
+fn elsewhere(shown: &str, number: u64, found: &RecordKey, origin: &Origin) -> String {
+    let (has, is) = ((&found.source, found.index), (&origin.source, origin.index));
+    foreign(shown, &format!("line {number} is about {} [{}], where the input has {} [{}]", has.0, has.1, is.0, is.1))
+}
+
+fn foreign(shown: &str, why: &str) -> String {
+    format!(
+        "cannot go on after what {shown} holds: {why}. The input, the labels, the flags, the model or the device have \
+         changed since it was written; run without --resume to write it anew"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, SetLayout};
+
+    fn layout(sets: &[(&str, &[&str])]) -> Layout {
+        let set = |(name, labels): &(&str, &[&str])| SetLayout {
+            name: name.to_string(),
+            labels: labels.iter().map(|label| (*label).into()).collect(),
+        };
+        Layout { sets: sets.iter().map(set).collect(), top_k: 2, model: "m".into() }
+    }
+
+    const NAMES: &[&str] = &["bill", "meet", "-50 %"];
+
+    /// A record of this run, and what an earlier run may have made of the same mail.
+    fn check(made: &str, found: &str, expected: bool) {
+        let place = |rest: &str| {
+            let line = format!("{{\"source\":\"a\",\"index\":3,{rest}}}\n");
+            Format::Jsonl.record_key(line.as_bytes(), b"").unwrap()
+        };
+        let sets = if made.contains("sets") { &[("x", NAMES), ("y", NAMES)][..] } else { &[("x", NAMES)] };
+        assert_eq!(is_alike(&place(made), &place(found), &layout(sets)), expected, "{found}");
+    }
+
+    /// The rest of a record with these labels.
+    fn record(model: &str, labels: &[(&str, f64)]) -> String {
+        let labels: Vec<_> = labels.iter().map(|(l, s)| serde_json::json!({ "label": l, "score": s })).collect();
+        format!("\"id\":\"<i>\",\"labels\":{},\"model\":\"{model}\"", serde_json::json!(labels))
+    }
+
+    #[test]
+    fn the_digits_of_scores_may_differ_and_what_they_change() {
+        let made = record("m", &[("bill", 0.9), ("meet", 0.1)]);
+        check(&made, &made, true);
+        check(&made, &record("m", &[("bill", 0.88), ("meet", 0.13)]), true);
+        check(&made, &record("m", &[("bill", 0.88), ("-50 %", 0.1)]), true);
+        let close = record("m", &[("bill", 0.451), ("meet", 0.449)]);
+        check(&close, &record("m", &[("meet", 0.45), ("bill", 0.45)]), true);
+        check(&record("m", &[("bill", 8.0)]), &record("m", &[("bill", 8.6)]), true);
+    }
+
+    #[test]
+    fn nothing_else_may() {
+        let made = record("m", &[("bill", 0.9), ("meet", 0.1)]);
+        check(&made, &made.replace("<i>", "<j>"), false);
+        check(&made, "\"id\":\"<i>\",\"labels\":[],\"model\":\"m\",\"error\":\"no text\"", false);
+        check(&made, &record("other", &[("bill", 0.9), ("meet", 0.1)]), false);
+        // A label was renamed, more of them were shown, or scores were raw.
+        check(&made, &record("m", &[("invoice", 0.9), ("meet", 0.1)]), false);
+        check(&made, &record("m", &[("bill", 0.9), ("meet", 0.1), ("-50 %", 0.0)]), false);
+        check(&made, &record("m", &[("bill", 2.2), ("meet", -2.2)]), false);
+        check(&made, &record("m", &[("bill", 0.7), ("meet", 0.3)]), false);
+        let two = |other: &str| format!("\"sets\":{{\"x\":{{\"labels\":[]}},\"{other}\":{{\"labels\":[]}}}}");
+        check(&two("y"), &two("y"), true);
+        check(&two("y"), &two("z"), false);
+    }
+
+    #[test]
+    fn rows_are_compared_too() {
+        let header = b"source,index,id,label,score,error,label_1,score_1,label_2,score_2\n";
+        let place = |rest: &str| Format::Csv.record_key(format!("a,3,<i>,{rest}\n").as_bytes(), header).unwrap();
+        let made = place("bill,0.9,,bill,0.9,'-50 %,0.1");
+        let check = |found: &str, expected| {
+            assert_eq!(is_alike(&made, &place(found), &layout(&[("x", NAMES)])), expected, "{found}");
+        };
+        check("bill,0.91,,bill,0.91,'-50 %,0.09", true);
+        check(",0.91,,bill,0.91,meet,0.09", true);
+        check("bill,0.91,,bill,0.91,'-40 %,0.09", false);
+        check("bill,2.3,,bill,2.3,'-50 %,-1.5", false);
+        check(",,no text,,,,", false);
+    }
+}

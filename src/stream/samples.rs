@@ -1,0 +1,198 @@
+//! Labelled samples of all inputs, read and cleaned on every core.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use rayon::ThreadPool;
+
+use super::scheduler::Scheduler;
+use crate::classifier::Budget;
+use crate::intake::Reading;
+use crate::intake::labelled::{self, Found, LabelledOptions, Left, Sample, Samples};
+use crate::report::Report;
+
+/// Of what is left out so many are named, unless the user wants to see all.
+const NAMED: usize = 5;
+
+/// Folders that most people have, and few mean as labels.
+const HARDLY_LABELS: [&str; 8] =
+    ["trash", "deleted items", "deleted messages", "drafts", "sent", "sent items", "sent messages", "outbox"];
+
+/// Where labelled samples are, and how they are read.
+#[derive(Clone, Debug, Default)]
+pub struct SampleSpec {
+    /// Files and folders of samples; `-` is standard input.
+    pub samples: Vec<PathBuf>,
+    /// Maildir trees whose folders are labels.
+    pub maildirs: Vec<PathBuf>,
+    /// Which fields, folders and records count.
+    pub options: LabelledOptions,
+}
+
+impl SampleSpec {
+    /// All inputs.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.samples.iter().chain(&self.maildirs)
+    }
+}
+
+/// One input and what came of it.
+struct Input {
+    path: PathBuf,
+    is_folder: bool,
+    usable: usize,
+    left: Vec<Left>,
+    /// How many records have neither id nor subject.
+    by_place_alone: usize,
+    /// Why some documents that have a label cannot be read: the first of them.
+    unreadable: Option<String>,
+}
+
+/// What the inputs hold.
+pub struct Gathered {
+    /// In order; documents that cannot be read are among them.
+    pub samples: Vec<Sample>,
+    /// How many were left out although nobody asked for it: broken rows, mails that are gone, texts without a label.
+    pub left_out: usize,
+}
+
+/// Reads the samples of all inputs.
+///
+/// # Errors
+/// When an input is missing, bears no labels, or holds no sample that can be used.
+pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &Report) -> Result<Gathered> {
+    let options = Arc::new(spec.options.clone());
+    let paths = spec.samples.iter().map(|path| (path, false)).chain(spec.maildirs.iter().map(|path| (path, true)));
+    let mut inputs = Vec::new();
+    let mut opened: Vec<Samples> = Vec::new();
+    for (path, tree) in paths {
+        opened.push(labelled::open(path, tree, &options)?);
+        let path = path.clone();
+        inputs.push(Input {
+            is_folder: path.is_dir(),
+            path,
+            usable: 0,
+            left: Vec::new(),
+            by_place_alone: 0,
+            unreadable: None,
+        });
+    }
+    ensure!(!inputs.is_empty(), "no samples are given: name a file or folder of labelled samples, or --maildir");
+    let found = opened.into_iter().enumerate().flat_map(|(at, samples)| samples.map(move |found| (at, found)));
+    let bytes = |(_, found): &(usize, Found)| match found {
+        Found::Sample(sample) => sample.raw.as_ref().map_or(0, |raw| raw.weight()),
+        Found::Left(_) => 0,
+    };
+    let read = |(at, found): (usize, Found)| match found {
+        Found::Sample(sample) => (at, sample.read(reading)),
+        Found::Left(left) => (at, Err(left)),
+    };
+    let mut samples = Vec::new();
+    let never = || false;
+    Scheduler::of_files(pool, Budget::FAST).run(
+        found,
+        bytes,
+        read,
+        |_| 1,
+        never,
+        |batch| {
+            for (at, read) in batch {
+                match read {
+                    Ok(sample) => samples.push(inputs[at].taken(sample)),
+                    Err(left) => inputs[at].left.push(left),
+                }
+            }
+            Ok(())
+        },
+    )?;
+    for input in &inputs {
+        input.tell(report)?;
+    }
+    warn_of_folders(&inputs, &samples, report);
+    Ok(Gathered { samples, left_out: inputs.iter().map(|input| input.odd().count()).sum() })
+}
+
+impl Input {
+    /// Counts a sample, and lets go of what nobody looks at any more.
+    fn taken(&mut self, mut sample: Sample) -> Sample {
+        self.by_place_alone += usize::from(sample.by_place_alone);
+        match &mut sample.document {
+            Ok(document) => {
+                self.usable += 1;
+                document.removed = Vec::new();
+                document.attachments = Vec::new();
+            }
+            Err(skip) if self.unreadable.is_none() => {
+                let origin = &skip.origin;
+                self.unreadable = Some(format!("{} [{}]: {}", origin.source, origin.index, skip.reason));
+            }
+            Err(_) => {}
+        }
+        sample
+    }
+
+    /// What was left out, but for what the user has asked to leave out.
+    fn odd(&self) -> impl Iterator<Item = &Left> {
+        self.left.iter().filter(|left| left.why != labelled::Why::Doubtful)
+    }
+
+    /// Says what was left out.
+    ///
+    /// # Errors
+    /// When nothing is left.
+    fn tell(&self, report: &Report) -> Result<()> {
+        let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+        self.left.iter().for_each(|left| *kinds.entry(left.why.kind()).or_default() += 1);
+        let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let named = |left: &Left| format!("{} [{}]: {}", left.origin.source, left.origin.index, left.why);
+        let path = self.path.display();
+        if self.usable == 0 {
+            let first = self.left.first().map(named).or(self.unreadable.clone());
+            match first {
+                Some(first) => bail!("{path} holds no labelled sample that can be used; the first: {first}"),
+                None => bail!("{path} holds no labelled sample"),
+            }
+        }
+        if self.by_place_alone > 0 {
+            report.warn(format_args!(
+                "{path}: {} of its records have neither an id nor a subject, so they are known by their places alone; make \
+                 sure that nobody has changed the files they are of",
+                self.by_place_alone
+            ));
+        }
+        if self.left.is_empty() {
+            return Ok(());
+        }
+        let count = self.left.len();
+        let are = if count == 1 { "is no sample" } else { "are no samples" };
+        report.warn(format_args!("{path}: {count} of what it holds {are} and left out ({})", kinds.join(", ")));
+        self.left.iter().for_each(|left| report.note(named(left)));
+        if !report.is_verbose() {
+            self.odd().take(NAMED).for_each(|left| report.say(format_args!("  {}", named(left))));
+            let more = self.odd().count().saturating_sub(NAMED);
+            if more > 0 {
+                report.say(format_args!("  and {more} more, which -v names"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Learning what a draft is helps nobody.
+fn warn_of_folders(inputs: &[Input], samples: &[Sample], report: &Report) {
+    if !inputs.iter().any(|input| input.is_folder) {
+        return;
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for label in samples.iter().flat_map(|sample| &sample.labels) {
+        let last = label.rsplit('/').next().unwrap_or(label).to_lowercase();
+        if HARDLY_LABELS.contains(&&*last) && !seen.contains(&&**label) {
+            seen.push(label);
+        }
+    }
+    if !seen.is_empty() {
+        report.warn(format_args!("{} counts as a label; --exclude NAME leaves a folder out", seen.join(", ")));
+    }
+}
