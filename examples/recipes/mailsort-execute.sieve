@@ -1,4 +1,4 @@
-# The label alone, in a variable: `print-label` in sieve_execute_bin_dir is a script that runs
+# The label in a variable. `print-label` is a script in sieve_execute_bin_dir that runs
 # `mailsort filter --print-label --labels /etc/mailsort/labels.txt`.
 require ["vnd.dovecot.execute", "variables", "fileinto", "mailbox"];
 

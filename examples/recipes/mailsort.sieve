@@ -1,4 +1,4 @@
-# Pigeonhole with sieve_extprograms: `label` in sieve_filter_bin_dir is a script that runs
+# Pigeonhole with sieve_extprograms. `label` is a script in sieve_filter_bin_dir that runs
 # `mailsort filter --labels /etc/mailsort/labels.txt`.
 require ["vnd.dovecot.filter", "fileinto", "mailbox"];
 

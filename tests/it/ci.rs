@@ -1,16 +1,28 @@
-//! The examples of README that check a label set: the steps of the GitHub workflow, and the hook of git.
+//! The examples of docs/evaluation-in-ci.md that check a label set: the steps of the GitHub workflow, and the hook of git.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::docs::examples::commands;
+use crate::docs::page::Page;
 use crate::mailsort::root;
 
-/// The code block of README behind a line that begins so.
-fn block(begins: &str) -> String {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let rest = readme.split(begins).nth(1).unwrap_or_else(|| panic!("README has no block {begins:?}"));
-    rest.split("```").next().unwrap().to_string()
+const PAGE: &str = "docs/evaluation-in-ci.md";
+
+/// The block of the page that is a file of this name.
+fn block(file: &str) -> String {
+    let page = Page::read(PAGE);
+    let blocks = page.blocks();
+    let found = blocks.iter().find(|block| block.file == Some(file));
+    found.unwrap_or_else(|| panic!("{PAGE} does not show {file}")).text.to_string()
+}
+
+/// The command of the page that writes the baseline.
+fn baseline() -> String {
+    let page = Page::read(PAGE);
+    let commands = page.blocks().iter().flat_map(commands).map(|(_, command)| command).collect::<Vec<_>>();
+    commands.into_iter().find(|command| command.ends_with("--output baseline.json")).unwrap()
 }
 
 /// Runs a script in a folder, with the program under test on the path.
@@ -35,13 +47,12 @@ fn copy_of_examples() -> tempfile::TempDir {
 }
 
 #[test]
-fn the_workflow_of_readme_runs() {
-    let workflow = block("```yaml\n");
+fn the_workflow_runs() {
+    let workflow = block(".github/workflows/labels.yml");
     let steps: Vec<&str> = workflow.lines().filter_map(|line| line.trim().strip_prefix("- run: ")).collect();
     assert!(steps.len() >= 2, "{workflow}");
     let folder = copy_of_examples();
-    let first = block("Once, write down how well the labels do today, and commit the file:\n\n```bash\n");
-    for step in [first.as_str()].iter().chain(&steps) {
+    for step in [baseline().as_str()].iter().chain(&steps) {
         let output = shell(folder.path(), step);
         assert!(output.status.success(), "{step}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -63,8 +74,8 @@ fn the_workflow_of_readme_runs() {
 }
 
 #[test]
-fn the_hook_of_readme_lets_good_labels_pass_and_no_others() {
-    let hook = block("```sh\n#!/bin/sh\n");
+fn the_hook_lets_good_labels_pass_and_no_others() {
+    let hook = block(".git/hooks/pre-commit");
     let folder = copy_of_examples();
     let git = "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm begin";
     let begun = shell(folder.path(), git);

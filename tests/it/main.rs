@@ -1,11 +1,12 @@
 //! One integration binary. Table of contents:
 //!
 //! - `cache`: what a cache holds and what not; several processes, kills, damage, and the commands
-//! - `ci`: the workflow and the hook of README, run as they stand there
+//! - `ci`: the workflow and the hook of docs/evaluation-in-ci.md, run as they stand there
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `daemon`: filters that ask a daemon: answers, refusals, and an end that loses nothing
+//! - `docs`: README and the pages of docs/: their commands print what they show, their links lead somewhere
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `eval`: every form of labelled samples and of reports, bars, baselines and comparisons
@@ -22,7 +23,6 @@
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `questions`: rows with lists of labels, each a question of its own: trained, classified and judged
-//! - `readme`: the commands of README print what README shows
 //! - `real_models`: published numbers of released models; skips, saying so, unless `MAILSORT_REAL_MODELS` names them
 //! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
 //! - `reports`: what `eval` writes for other runs: baselines, and label files with thresholds
@@ -43,6 +43,7 @@ mod classifier;
 mod classify;
 mod corpus;
 mod daemon;
+mod docs;
 mod documents;
 mod errors;
 mod eval;
@@ -60,7 +61,6 @@ mod models;
 mod notmuch;
 mod properties;
 mod questions;
-mod readme;
 mod real_mail;
 mod real_models;
 mod reports;
