@@ -1,4 +1,4 @@
-//! From a spec to a model that is ready: first all that can be known without its weights, then the weights.
+//! From a spec to a loaded model: first the checks that need no weights, then the weights.
 
 use std::sync::Arc;
 
@@ -12,11 +12,10 @@ use crate::engine::hub::{self, HubOptions, Located, Progress};
 use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch};
 use crate::labels::LabelSet;
 
-/// What scores a run, and by what.
+/// A scorer, and what its scores depend on.
 pub(super) struct LoadedScorer {
     pub(super) scorer: Scorer,
-    /// What its scores depend on besides labels and texts, for a run that goes on after another. Empty where nobody will
-    /// ask: to read all bytes of a large model takes seconds.
+    /// What its scores depend on besides labels and texts. Empty unless asked for: hashing a large model takes seconds.
     pub(super) identity: Vec<String>,
 }
 
@@ -24,7 +23,7 @@ pub(super) struct LoadedScorer {
 pub struct LoadedEmbedding {
     /// The model.
     pub embeddings: Embeddings,
-    /// What tells it from all others.
+    /// Its key in caches and classifier files.
     pub key: ModelKey,
 }
 
@@ -32,14 +31,14 @@ pub struct LoadedEmbedding {
 pub struct Plan<'a> {
     spec: &'a ModelSpec,
     cache: Option<Arc<Cache>>,
-    /// `None` where the embedded model does it all.
+    /// `None` where only the built-in model is used.
     device: Option<device::Opened>,
     main: Chosen,
-    /// What makes the shortlist.
+    /// The model that makes the shortlist.
     faster: Option<Chosen>,
 }
 
-/// A model that is on this machine and fit for its part.
+/// A model that is on this machine and can do its part.
 enum Chosen {
     Builtin,
     Files { located: Located, sketch: Sketch, dims: Option<usize> },
@@ -54,11 +53,11 @@ enum Part {
     Shortlist,
 }
 
-/// Finds what the flags ask for, fetches what is not here, and checks all that shows without loading weights.
+/// Finds the models, downloads what is missing, and checks all that can be checked without loading weights.
 ///
 /// # Errors
-/// When a model is not to be had or none that mailsort runs, flags contradict it or each other, or the device or the
-/// cache cannot be used.
+/// When a model cannot be had or is not supported, the spec contradicts it or itself, or the device or the cache cannot be
+/// used.
 pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: &dyn Progress) -> Result<Plan<'a>> {
     let name = spec.model.as_deref().unwrap_or(BUILTIN);
     let faster = spec.shortlist.map(|_| spec.shortlist_model.as_str());
@@ -76,7 +75,7 @@ pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: 
         }
     }
     let is_file = parts().any(|(name, _)| name != BUILTIN);
-    // One that is asked for and not there makes everything else needless.
+    // A missing GPU that was asked for is an error before anything is downloaded.
     let is_asked = matches!(spec.device, DeviceChoice::Cuda(_));
     let asked = (is_file && is_asked).then(|| device::open(spec.device)).transpose()?;
     let choose = |name: &str, part| -> Result<Chosen> {
@@ -88,7 +87,7 @@ pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: 
         check(spec, part, &located.id, &sketch)?;
         Ok(Chosen::Files { located, sketch, dims: dims(spec, part) })
     };
-    // The smaller one first, as it may be no fit.
+    // The smaller model first, as it may be refused.
     let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
     let main = choose(name, Part::Scores)?;
     let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
@@ -106,7 +105,7 @@ pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: 
     Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
 }
 
-/// A revision is that of the model that scores.
+/// `revision` is that of the model that scores.
 fn options(spec: &ModelSpec, part: Part) -> HubOptions {
     let options = spec.hub_options();
     if part == Part::Scores { options } else { HubOptions { revision: None, ..options } }
@@ -125,7 +124,7 @@ impl Chosen {
     }
 }
 
-/// In a cascade it is the faster model whose vectors are compared.
+/// In a cascade `dims` are those of the shortlist model.
 fn dims(spec: &ModelSpec, part: Part) -> Option<usize> {
     let compares = if spec.shortlist.is_some() { Part::Shortlist } else { Part::Scores };
     spec.dims.filter(|_| part == compares)
@@ -146,7 +145,7 @@ fn check(spec: &ModelSpec, part: Part, id: &str, sketch: &Sketch) -> Result<()> 
     sketch.check_dims(id, dims(spec, part))
 }
 
-/// Refuses what encoders have not, where no other model runs that has it.
+/// Refuses options that encoders do not have, unless another model of the run has them.
 fn check_encoders(spec: &ModelSpec, id: &str) -> Result<()> {
     let given =
         [("--dtype", !matches!(spec.dtype, Dtype::Auto | Dtype::F32)), ("--batch-tokens", spec.batch_tokens.is_some())];
@@ -159,7 +158,7 @@ fn check_encoders(spec: &ModelSpec, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what the embedded model has not, and warns of what it does not need.
+/// Refuses options that the built-in model does not have, and warns of those that it ignores.
 fn check_builtin(spec: &ModelSpec, part: Part, observer: &dyn Observer) -> Result<()> {
     if part == Part::Shortlist {
         ensure!(
@@ -197,12 +196,12 @@ impl Plan<'_> {
         }
     }
 
-    /// True where it scores pairs of mail and label.
+    /// True for a reranker, which scores pairs of message and label.
     pub fn is_of_pairs(&self) -> bool {
         matches!(self.main, Chosen::Files { sketch: Sketch { embeds: false, .. }, .. })
     }
 
-    /// True where a mail takes milliseconds or more.
+    /// True where a message takes milliseconds or more.
     pub fn is_slow(&self) -> bool {
         matches!(self.main, Chosen::Files { .. })
     }
@@ -216,7 +215,7 @@ impl Plan<'_> {
         }
     }
 
-    /// True where the same mail gets the same scores to the last bit: a GPU adds in another order beside other mails.
+    /// True where a text always gets the same bits. On a GPU the order of summation depends on the batch.
     pub fn is_exact(&self) -> bool {
         !self.chosen().any(|chosen| self.is_on_gpu(chosen))
     }
@@ -229,7 +228,7 @@ impl Plan<'_> {
         chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::Opened::is_gpu)
     }
 
-    /// Loads the models and reads the labels. `identified` says that the fingerprint is wanted.
+    /// Loads the models and embeds the labels. `identified` asks for [`LoadedScorer::identity`].
     ///
     /// # Errors
     /// When a model is damaged or does not fit into the memory, or cannot read a label.
@@ -270,10 +269,10 @@ impl Plan<'_> {
         Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
     }
 
-    /// Loads the model for its vectors alone.
+    /// Loads the model as an embedder.
     ///
     /// # Errors
-    /// When it gives none, is damaged or does not fit into the memory.
+    /// When it is a reranker, is damaged or does not fit into the memory.
     pub fn load_embedding(&self, observer: &dyn Observer) -> Result<LoadedEmbedding> {
         ensure!(
             !self.is_of_pairs(),
@@ -292,20 +291,20 @@ impl Plan<'_> {
         Ok(LoadedEmbedding { embeddings: Embeddings::new(engine, self.spec.max_tokens, memory), key })
     }
 
-    /// Says where it computes, where that was left to the program and there is something to compute on it.
+    /// Tells the device that `auto` has chosen.
     fn say_device(&self, observer: &dyn Observer) {
         let opened = self.device.as_ref().filter(|_| self.spec.device == DeviceChoice::Auto);
         opened.inspect(|opened| observer.say(&format!("--device auto: computing on {}", opened.name)));
     }
 
-    /// Says that an instruction is for nothing; of the embedded model that was said before.
+    /// Warns of an instruction that the model ignores. The built-in model has its own warning.
     fn say_instruct(&self, model: &Model, observer: &dyn Observer) {
         if self.spec.instruct.is_some() && self.is_slow() && !model.takes_instruction() {
             observer.warn(&format!("{} was trained without instructions; --instruct changes nothing", self.id()));
         }
     }
 
-    /// Opens a model. Also gives the class of numbers that its results are in.
+    /// Loads a model. Also returns the class of arithmetic, such as `bf16 cpu`, on which its results depend.
     fn open(&self, chosen: &Chosen, observer: &dyn Observer) -> Result<(Model, String)> {
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
@@ -320,14 +319,14 @@ impl Plan<'_> {
         Ok((model, class))
     }
 
-    /// The part of the cache that belongs to a model; the embedded one needs none.
+    /// The cache entries of a model; the built-in model has none.
     fn memory(&self, chosen: &Chosen, key: ModelKey) -> Option<Memory> {
         let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. }));
         cache.map(|cache| Memory::new(cache, key))
     }
 }
 
-/// What tells a model from all others: of a local one that takes reading all of it.
+/// The key of a model. That of a local model is a hash over all of its bytes.
 fn key(chosen: &Chosen, dtype: String) -> Result<ModelKey> {
     Ok(match chosen {
         Chosen::Builtin => ModelKey { id: BUILTIN.into(), is_path: false, revision: Builtin::fingerprint(), dtype },

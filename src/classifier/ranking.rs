@@ -6,7 +6,7 @@ use super::spec::RankingSpec;
 use crate::labels::LabelSet;
 use crate::record::{DECIMALS, Ranking, Scores};
 
-/// The threshold of a label that is a question of its own, unless another is asked for.
+/// The default threshold of a label in multi-label classification.
 pub const LIKELIER_THAN_NOT: f32 = 0.5;
 
 /// How scores become a ranking.
@@ -14,11 +14,11 @@ pub const LIKELIER_THAN_NOT: f32 = 0.5;
 pub struct RankingRules {
     /// The label names, in the order of the scores.
     pub names: Vec<Arc<str>>,
-    /// From which score on each label counts; compared with the score that is printed.
+    /// The threshold of each label, compared with the printed score.
     pub thresholds: Vec<Option<f32>>,
     /// How many labels are kept.
     pub top_k: usize,
-    /// Print what the probabilities were made from.
+    /// Rank by cosines or logits instead of probabilities.
     pub raw: bool,
 }
 
@@ -55,13 +55,13 @@ impl RankingRules {
     }
 }
 
-/// A score as it is printed.
+/// A score, rounded as it is printed.
 fn rounded(score: f32) -> f32 {
     let unit = 10f32.powi(DECIMALS as i32);
     (score * unit).round() / unit
 }
 
-/// The probability that a logit stands for.
+/// The logistic function: the probability of a logit.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

@@ -42,8 +42,8 @@ impl TrainedFile {
         Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash })
     }
 
-    /// Its labels as a set, called as its file. Thresholds are those of `file`, a label file of which only thresholds are
-    /// read.
+    /// Its labels as a set, named after the file. Thresholds come from `files`: at most one label file, from which nothing else
+    /// is read.
     ///
     /// # Errors
     /// When that file is not readable, has no threshold, or has one for another label.
@@ -139,15 +139,15 @@ impl TrainedFile {
             spec.model = Some(self.model()?);
             spec.revision = needs.is_commit.then(|| needs.revision.clone());
         }
-        // What the model gives by itself need not be asked for, and not every model can be asked.
+        // The dimensions that the training asked for, if it did: not every model has a choice.
         spec.dims = needs.asked_dims;
         spec.instruct = needs.instruct.clone();
         spec.max_tokens = Some(needs.max_tokens);
         Ok(spec)
     }
 
-    /// The model that the file names, as `--model` takes it. What a file says is not what the user has typed: a folder is
-    /// never taken for a name of the hub, and a stranger's repository is not fetched.
+    /// The model that the file names. A file is not trusted like a flag: a folder is never taken for a name of the hub, and an
+    /// unknown repository is not downloaded.
     ///
     /// # Errors
     /// When it is not on this machine, and none of the well-known models.
@@ -203,7 +203,7 @@ impl TrainedFile {
     /// Loads the model and checks that it is the right one.
     ///
     /// # Errors
-    /// When it cannot be loaded, or is another one.
+    /// When it cannot be loaded, or is another model.
     pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<LoadedScorer> {
         let Self { path, classifier, hash } = self;
         let LoadedEmbedding { embeddings, key } = plan.load_embedding(observer)?;

@@ -13,19 +13,19 @@ Examples:
   mailsort cache clear scores.cache --model Qwen/Qwen3-Reranker-0.6B
 
 What is in it:
-  Numbers that a model has computed, under salted hashes of what they were computed from. Neither
-  text nor subject nor label is in the file. When an entry was used last is known to the day.
-  Other programs may use the file meanwhile.";
+  Scores and vectors that a model has computed, under salted hashes of their inputs. The file holds
+  no text, subject or label. The time of last use is stored to the day. Several processes may use
+  the file at once.";
 
 /// `mailsort cache`.
 #[derive(Debug, Args)]
 pub struct Cache {
-    /// What to do with it.
+    /// The action.
     #[command(subcommand)]
     pub action: CacheAction,
 }
 
-/// What can be done with a cache.
+/// The actions on a cache.
 #[derive(Debug, Subcommand)]
 pub enum CacheAction {
     /// Print what is in a cache, by kind and by model
@@ -43,12 +43,12 @@ pub struct CacheStats {
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// The form of the numbers
+    /// The output format
     #[arg(short, long, value_enum, default_value = "text")]
     pub format: CacheFormat,
 }
 
-/// The forms of what is printed of a cache.
+/// Output formats of `cache stats`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CacheFormat {
     /// For people
@@ -68,7 +68,7 @@ pub struct CacheClear {
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
 
-    /// Do not say what was removed
+    /// Do not print what was removed
     #[arg(short, long)]
     pub quiet: bool,
 }
@@ -80,29 +80,29 @@ pub struct CachePrune {
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
 
-    /// What goes.
+    /// The limits.
     #[command(flatten)]
     pub limits: CacheLimits,
 
-    /// Do not say what was removed
+    /// Do not print what was removed
     #[arg(short, long)]
     pub quiet: bool,
 }
 
-/// What a cache may keep.
+/// Limits of a cache.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub struct CacheLimits {
-    /// Remove what was not used for AGE, as in 12h, 30d or 2w
+    /// Remove entries that were not used for AGE: 12h, 30d or 2w
     #[arg(long, value_name = "AGE", value_parser = age, allow_negative_numbers = true)]
     pub older_than: Option<Duration>,
 
-    /// Remove what was unused for longest until the file has at most SIZE bytes, as in 500M, 2G or 64Ki
+    /// Remove the least recently used entries until the file has at most SIZE bytes: 500M, 2G or 64Ki
     #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
     pub max_size: Option<u64>,
 }
 
-/// A whole number and what stands behind it.
+/// A whole number and its unit.
 fn counted(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))

@@ -27,19 +27,19 @@ pub struct Daemon {
     /// Where to listen.
     #[command(flatten)]
     pub serving: Serving,
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub labels: LabelFlags,
-    /// What scores.
+    /// The model.
     #[command(flatten)]
     pub model: ModelFlags,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// How to run.
+    /// Threads.
     #[command(flatten)]
     pub run: Run,
-    /// What to say.
+    /// What goes to stderr.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

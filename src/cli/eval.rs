@@ -33,30 +33,30 @@ Exit status:
 /// `mailsort eval`.
 #[derive(Debug, Args)]
 pub struct Eval {
-    /// What is known.
+    /// The labelled samples.
     #[command(flatten)]
     pub samples: Samples,
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub judging: Judging,
-    /// What is asked for.
+    /// The bars.
     #[command(flatten)]
     pub bars: Bars,
-    /// What scores.
+    /// The model.
     #[command(flatten)]
     pub model: ModelFlags,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// What to write.
+    /// The output.
     #[command(flatten)]
     pub output: Reports,
-    /// How to run.
+    /// Threads.
     #[command(flatten)]
     pub run: Run,
 }
 
-/// The label set, and how samples are held against it.
+/// The label set, and how samples are compared with it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct Judging {
@@ -68,13 +68,13 @@ pub struct Judging {
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
     pub label: Vec<String>,
 
-    /// Judge a classifier of `mailsort train`; of a label file beside it only thresholds are read. Where it was learned
-    /// from lists of labels, each label of a sample is judged by itself
+    /// Evaluate a classifier of `mailsort train`; of a label file beside it only thresholds are read. A classifier that was
+    /// trained on lists of labels is evaluated label by label
     #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
     pub classifier: Option<PathBuf>,
 
     /// Give no label when the best score is below this, which counts as wrong; as with `classify`, a label's own
-    /// threshold wins. Where each label is judged by itself, give those that reach it [default there: 0.5]
+    /// threshold wins. A multi-label classifier gives every label that reaches it [default there: 0.5]
     #[arg(short, long, value_name = "SCORE", value_parser = threshold)]
     pub threshold: Option<f32>,
 
@@ -83,15 +83,15 @@ pub struct Judging {
     pub skip_unknown: bool,
 }
 
-/// What is asked for.
+/// The bars.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bars")]
 pub struct Bars {
-    /// Fail when a smaller share of the samples is right
+    /// Fail when the accuracy is lower
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub min_accuracy: Option<f64>,
 
-    /// Fail when the mean F1 of the labels is lower
+    /// Fail when the macro F1 is lower
     #[arg(long, value_name = "F1", value_parser = share)]
     pub min_macro_f1: Option<f64>,
 
@@ -107,15 +107,15 @@ pub struct Bars {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub baseline: Option<PathBuf>,
 
-    /// By how much they may be lower
+    /// How much lower they may be
     #[arg(long, value_name = "SHARE", value_parser = share, default_value = "0", requires = "baseline")]
     pub tolerance: f64,
 
-    /// Fail only when accuracy is lower and McNemar's test finds it unlikely, below P, that it is so by chance
+    /// Fail only when accuracy is lower and McNemar's test gives a p-value below P
     #[arg(long, value_name = "P", value_parser = share, requires = "baseline", conflicts_with = "tolerance")]
     pub significance: Option<f64>,
 
-    /// Print for each label the lowest threshold at which this share of its mails is right, as a label file takes it
+    /// Print for each label the lowest threshold that reaches this precision, in the form of a label file
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub target_precision: Option<f64>,
 
@@ -123,13 +123,13 @@ pub struct Bars {
     #[arg(long, value_name = "FILE", requires = "target_precision", value_hint = ValueHint::FilePath)]
     pub tuned_labels: Option<PathBuf>,
 
-    /// Print two reports of --format json side by side, and the mails whose label changed; nothing is scored
+    /// Print two reports of --format json side by side, and the messages whose label changed; nothing is scored
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], value_hint = ValueHint::FilePath,
         conflicts_with_all = NOT_COMPARED)]
     pub compare: Vec<PathBuf>,
 }
 
-/// What has no meaning where nothing is scored.
+/// Flags that have no meaning where nothing is scored.
 const NOT_COMPARED: [&str; 42] = [
     "samples",
     "maildirs",
@@ -179,11 +179,11 @@ const NOT_COMPARED: [&str; 42] = [
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Reports {
-    /// The form of the report [default: text, or what the ending of --output says: .json, .md, .html, .xml]
+    /// The format of the report [default: text, or what the ending of --output says: .json, .md, .html, .xml]
     #[arg(short, long, value_enum)]
     format: Option<ReportFormat>,
 
-    /// Leave the texts of mistakes out of --format html
+    /// Leave the texts of misclassified messages out of --format html
     #[arg(long)]
     pub no_texts: bool,
 
@@ -191,13 +191,13 @@ pub struct Reports {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// What to say.
+    /// What goes to stderr.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
 
 impl Reports {
-    /// The form: as asked for, or as the ending of the output says.
+    /// The format: as asked for, or by the file extension of the output.
     pub fn format(&self) -> ReportFormat {
         let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
         self.format.or(ending.and_then(ReportFormat::of_ending)).unwrap_or(ReportFormat::Text)

@@ -40,7 +40,7 @@ Exit status:
 /// `mailsort filter`.
 #[derive(Clone, Debug, Args)]
 pub struct Filter {
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub labels: LabelFlags,
 
@@ -48,11 +48,11 @@ pub struct Filter {
     #[command(flatten)]
     pub passing: Passing,
 
-    /// What scores.
+    /// The model.
     #[command(flatten)]
     pub model: ModelFlags,
 
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
 }

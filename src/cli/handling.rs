@@ -1,4 +1,4 @@
-//! Flags of the verbs that act on mail by rules.
+//! Flags of the verbs that act on messages by rules.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,19 +54,19 @@ pub struct Handling {
     /// By which rules.
     #[command(flatten)]
     pub ruling: Ruling,
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub labels: LabelFlags,
-    /// What scores.
+    /// The model.
     #[command(flatten)]
     pub model: ModelFlags,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// How to run.
+    /// Threads.
     #[command(flatten)]
     pub run: Run,
-    /// What to say.
+    /// What goes to stderr.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

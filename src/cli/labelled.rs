@@ -1,4 +1,4 @@
-//! Flags that say where labelled samples are and how they are read.
+//! Flags of labelled samples.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct Samples {
     #[arg(long = "maildir", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub maildirs: Vec<PathBuf>,
 
-    /// Leave out folders of this name or path, with those in them; `*` and `?` stand for others, capitals do not matter
+    /// Leave out folders of this name or path and their sub-folders; a glob pattern, case-insensitive
     #[arg(long, value_name = "NAME")]
     pub exclude: Vec<Pattern>,
 
@@ -37,11 +37,11 @@ pub struct Samples {
     #[arg(long, value_name = "NAME", default_value = "label")]
     pub label_field: String,
 
-    /// Which label set of records of `mailsort classify` that have several
+    /// The label set, where records of `mailsort classify` have several
     #[arg(long, value_name = "NAME")]
     pub set: Option<String>,
 
-    /// Leave out records of `mailsort classify` whose score is lower, but for those whose label was changed since
+    /// Leave out records of `mailsort classify` with a lower score, unless their label was corrected
     #[arg(long, value_name = "SCORE", value_parser = super::labels::score, allow_negative_numbers = true)]
     pub min_score: Option<f32>,
 }

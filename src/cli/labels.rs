@@ -1,4 +1,4 @@
-//! Flags that say what mail is sorted into.
+//! Flags of labels.
 
 use std::path::PathBuf;
 
@@ -64,12 +64,12 @@ impl LabelFlags {
     }
 }
 
-/// Whether examples of labels count.
+/// Whether examples of labels are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Examples {
-    /// They do
+    /// Use them
     On,
-    /// Names and descriptions alone
+    /// Use names and descriptions only
     Off,
 }
 

@@ -52,7 +52,7 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// How many threads were asked for.
+    /// The number of --threads, if given.
     pub fn threads(&self) -> Option<usize> {
         match &self.command {
             Command::Classify(arguments) => arguments.run.threads,
@@ -125,41 +125,41 @@ pub enum Command {
     #[command(mut_arg("shortlist", |flag| flag.hide(true)), mut_arg("shortlist_model", |flag| flag.hide(true)))]
     Train(Box<Train>),
 
-    /// Judge a model and a label set by labelled samples, and fail where they fall short
+    /// Evaluate a model and a label set on labelled samples, and fail below a bar
     #[command(after_help = eval::HELP)]
     Eval(Box<Eval>),
 
-    /// Put a header with its label into one mail, between stdin and stdout
+    /// Add a header with the label to one message, from stdin to stdout
     #[command(after_help = filter::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Filter(Box<Filter>),
 
-    /// Keep a model loaded for filters that ask about one mail each
+    /// Keep a model loaded for filters
     #[command(after_help = daemon::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Daemon(Box<Daemon>),
 
-    /// Sort a maildir or mailbox into folders by rules, each mail exactly once
+    /// Sort a maildir or mailbox into folders by rules, each message exactly once
     #[command(after_help = route::help())]
     #[command(mut_arg("rules", |flag| flag.required_unless_present_any(["undo", "runs", "exec"])))]
     #[command(mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD).long_help(Resettable::Reset)))]
     Route(Box<Route>),
 
-    /// Stay, and sort mail as it arrives in maildirs
+    /// Watch maildirs, and sort messages as they arrive
     #[command(after_help = watch::help(), mut_arg("threshold", |flag| flag.help(ACTED_THRESHOLD).long_help(Resettable::Reset)))]
     Watch(Box<Watch>),
 
-    /// Print what a model would see of every mail, and what was cut
+    /// Print the text of every message as a model sees it, and what cleaning removed
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
     Show(Box<Show>),
 
-    /// Look into a cache of what models have computed, or make it smaller
+    /// Show or shrink a cache of scores and vectors
     #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]
     Cache(Cache),
 
-    /// List, get and describe models that are larger than the built-in one
+    /// List, download and describe models
     #[command(after_help = models::HELP)]
     Models(Models),
 
-    /// Print a script that completes the commands and flags of mailsort in a shell
+    /// Print a shell completion script
     #[command(after_help = COMPLETIONS_HELP)]
     Completions(Completions),
 
@@ -204,13 +204,13 @@ pub struct Show {
     /// What to read.
     #[command(flatten)]
     pub input: Input,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// What to write.
+    /// The output.
     #[command(flatten)]
     pub output: Texts,
-    /// How many threads work [default: one a core]
+    /// The number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true, help_heading = "Running")]
     pub threads: Option<usize>,
 }
@@ -221,19 +221,19 @@ pub struct Classify {
     /// What to read.
     #[command(flatten)]
     pub input: Input,
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub ranking: RankingFlags,
-    /// What scores.
+    /// The model.
     #[command(flatten)]
     pub model: ModelFlags,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// What to write.
+    /// The output.
     #[command(flatten)]
     pub output: Output,
-    /// How to run.
+    /// Threads.
     #[command(flatten)]
     pub run: Run,
 }
@@ -247,11 +247,11 @@ impl Classify {
     }
 }
 
-/// Label sets, and what is shown of them.
+/// Label sets, and how they are ranked.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct RankingFlags {
-    /// What to sort into.
+    /// The labels.
     #[command(flatten)]
     pub labels: LabelFlags,
 
@@ -270,12 +270,12 @@ pub struct RankingFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct Run {
-    /// How many threads work [default: one a core]
+    /// The number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true)]
     pub threads: Option<usize>,
 }
 
-/// More of anything counted on the command line is a slip of the finger.
+/// The largest count that a flag takes; more is a typing error.
 const MOST: u64 = 1_000_000;
 const MOST_THREADS: u64 = 256;
 

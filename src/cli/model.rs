@@ -1,4 +1,4 @@
-//! Flags that say which model scores, and how.
+//! Flags of the model.
 
 use std::path::PathBuf;
 

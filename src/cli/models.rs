@@ -1,4 +1,4 @@
-//! Flags that say which model, and the verbs about models.
+//! Flags that name a model, and the `models` verbs.
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -39,7 +39,7 @@ pub struct ModelSource {
 }
 
 impl ModelSource {
-    /// How the hub may be used.
+    /// How the hub is used.
     pub fn options(&self) -> HubOptions {
         HubOptions { revision: self.revision.clone(), offline: self.offline }
     }
@@ -59,17 +59,17 @@ pub enum ModelsVerb {
     /// List the models that have a short name, and those that are in the cache
     List(ListModels),
 
-    /// Get models from the hub, and print where they are; what was interrupted goes on
+    /// Download models from the hub, and print where they are; interrupted downloads are resumed
     Pull(PullModels),
 
-    /// Describe a model that is here: architecture, parameters, files, template, memory
+    /// Describe a model on this machine: architecture, parameters, files, template, memory
     Show(ShowModel),
 
     /// Print where a model is
     Path(PathModel),
 }
 
-/// The forms of descriptions.
+/// Output formats of descriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ListForm {
     /// For people
@@ -81,7 +81,7 @@ pub enum ListForm {
 /// `mailsort models list`.
 #[derive(Debug, Args)]
 pub struct ListModels {
-    /// The form of the list
+    /// The output format
     #[arg(short, long, value_enum, default_value = "text")]
     pub format: ListForm,
 }
@@ -97,17 +97,17 @@ pub struct PullModels {
     #[arg(long, value_name = "REVISION")]
     pub revision: Option<String>,
 
-    /// Say nothing but what ends the run
+    /// Print nothing but the error that ends the run
     #[arg(short, long)]
     pub quiet: bool,
 
-    /// Show a bar for each file on stderr; plain lines where it is no terminal
+    /// Show progress on stderr: a bar for each file on a terminal, plain lines elsewhere
     #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
     pub progress: Progress,
 }
 
 impl PullModels {
-    /// How much is said.
+    /// How much is printed.
     pub fn level(&self) -> Level {
         if self.quiet { Level::Quiet } else { Level::Normal }
     }
@@ -116,7 +116,7 @@ impl PullModels {
 /// `mailsort models show`.
 #[derive(Debug, Args)]
 pub struct ShowModel {
-    /// A model that is here: as for `pull`, a folder or .gguf file, or builtin, which is inside mailsort
+    /// A model on this machine: a name as for `pull`, a folder, a .gguf file, or builtin
     #[arg(value_name = "MODEL")]
     pub model: String,
 
@@ -124,7 +124,7 @@ pub struct ShowModel {
     #[arg(long, value_name = "REVISION")]
     pub revision: Option<String>,
 
-    /// The form of the description
+    /// The output format
     #[arg(short, long, value_enum, default_value = "text")]
     pub format: ListForm,
 }
@@ -132,7 +132,7 @@ pub struct ShowModel {
 /// `mailsort models path`.
 #[derive(Debug, Args)]
 pub struct PathModel {
-    /// A model that is here: as for `pull`, a folder or .gguf file, or builtin, which is inside mailsort
+    /// A model on this machine: a name as for `pull`, a folder, a .gguf file, or builtin
     #[arg(value_name = "MODEL")]
     pub model: String,
 

@@ -1,4 +1,4 @@
-//! Flags that say what is read and how.
+//! Flags of input and cleaning.
 
 use std::path::PathBuf;
 
@@ -51,9 +51,9 @@ impl Input {
 /// Kinds of input that can be forced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum InputFormat {
-    /// Mails one after the other behind `From ` lines
+    /// A mailbox: messages behind `From ` lines
     Mbox,
-    /// One mail (RFC 5322)
+    /// One message (RFC 5322)
     Eml,
     /// One HTML page
     Html,
@@ -63,7 +63,7 @@ pub enum InputFormat {
     Jsonl,
     /// One PDF
     Pdf,
-    /// One document of a word processor
+    /// One DOCX document
     Docx,
 }
 

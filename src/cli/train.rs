@@ -33,22 +33,22 @@ Output:
 /// `mailsort train`.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// What is known.
+    /// The labelled samples.
     #[command(flatten)]
     pub samples: Samples,
     /// How to learn.
     #[command(flatten)]
     pub learning: Learning,
-    /// What makes vectors.
+    /// The embedding model.
     #[command(flatten)]
     pub model: ModelFlags,
-    /// What counts as text.
+    /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
-    /// What to write.
+    /// The output.
     #[command(flatten)]
     pub output: Trained,
-    /// How to run.
+    /// Threads.
     #[command(flatten)]
     pub run: Run,
 }
@@ -57,28 +57,28 @@ pub struct Train {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Learning")]
 pub struct Learning {
-    /// Decides which samples are held out together
+    /// The random seed of the cross-validation folds
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
 
-    /// In how many parts the samples are held out, one after the other
+    /// How many folds cross-validation has
     #[arg(long, value_name = "N", default_value = "5", value_parser = folds)]
     pub folds: usize,
 
-    /// Learn from words and pairs of words beside the model's vectors: auto is on for the built-in model
+    /// Whether word unigrams and bigrams are features beside the model's vectors; auto is on for the built-in model
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub ngrams: NGrams,
 
-    /// How weak the penalty on large weights is, as C of scikit-learn [default: what does best on samples held out]
+    /// The inverse regularisation strength, as scikit-learn's C [default: the best in cross-validation]
     #[arg(short = 'C', long, value_name = "C", value_parser = penalty)]
     pub c: Option<f64>,
 
-    /// How much labels count that have few samples; where rows have lists of labels, how much yes and no of each count
+    /// How labels are weighted; where rows have lists of labels, how the yes and no of each label are weighted
     #[arg(long, value_enum, value_name = "HOW", default_value = "balanced")]
     pub label_weights: LabelWeights,
 }
 
-/// When words are features.
+/// When n-grams are features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NGrams {
     /// For the built-in model
@@ -97,7 +97,7 @@ pub struct Trained {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub output: PathBuf,
 
-    /// What to say.
+    /// What goes to stderr.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }

@@ -1,10 +1,10 @@
-//! Flags that say how much is said on stderr.
+//! Flags of messages and progress on stderr.
 
 use clap::{ArgAction, Args};
 
 use crate::report::{Downloads, Level, Progress};
 
-/// What is said beside the output.
+/// What goes to stderr.
 #[derive(Debug, Args)]
 pub struct Verbosity {
     /// Print nothing but the error that ends the run
@@ -26,7 +26,7 @@ impl Verbosity {
         Downloads::new(self.level(), self.progress)
     }
 
-    /// How much is said.
+    /// How much is printed.
     pub fn level(&self) -> Level {
         match (self.quiet, self.verbose) {
             (true, _) => Level::Quiet,

@@ -1,4 +1,4 @@
-//! Flags that say what is written and where.
+//! Flags of output.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -32,13 +32,13 @@ pub struct Output {
     )]
     tag_prefix: String,
 
-    /// Where to write, and what to say.
+    /// Where output goes.
     #[command(flatten)]
     pub writing: Writing,
 }
 
 impl Output {
-    /// How the records are written: as asked for, or as the ending of the output says.
+    /// The format of the records: as asked for, or by the file extension of the output.
     pub fn form(&self) -> output::Form {
         let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
         let format = self.format.or(ending.and_then(output::Format::of_ending)).unwrap_or(output::Format::Jsonl);
@@ -46,7 +46,7 @@ impl Output {
     }
 }
 
-/// Where output goes, and what is said beside it.
+/// Where output goes.
 #[derive(Debug, Args)]
 pub struct Writing {
     /// Write to FILE, which appears when it is complete, instead of stdout
@@ -59,7 +59,7 @@ pub struct Writing {
     #[arg(long, requires = "output")]
     pub resume: bool,
 
-    /// What to say.
+    /// What goes to stderr.
     #[command(flatten)]
     pub verbosity: Verbosity,
 }
@@ -75,15 +75,15 @@ impl Writing {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Texts {
-    /// The form of the texts
+    /// The output format
     #[arg(short, long, value_enum, default_value = "jsonl")]
     pub format: output::TextFormat,
 
-    /// Also print what was cut, and by which step
+    /// Also print what cleaning removed, and by which step
     #[arg(long)]
     pub removed: bool,
 
-    /// Where to write, and what to say.
+    /// Where output goes.
     #[command(flatten)]
     pub writing: Writing,
 }

@@ -1,4 +1,4 @@
-//! `mailsort cache`: what is in a cache, and how it gets smaller.
+//! `mailsort cache`: shows or shrinks a cache.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::sizes::size;
+use super::size;
 use crate::classifier::cache::{Cache, ModelStats, Removed, Stats};
 use crate::cli::{Cache as Arguments, CacheAction, CacheFormat, CacheLimits};
 use crate::output::Sink;
@@ -51,7 +51,7 @@ fn say(quiet: bool, removed: Removed) {
     report.say(format_args!("removed {scores} and {vectors}; the cache has {} now", size(bytes)));
 }
 
-/// For programs: all numbers as they are.
+/// The JSON output.
 fn json(file: &Path, stats: &Stats) -> Result<String> {
     #[derive(Serialize)]
     struct Line<'a> {
@@ -63,7 +63,7 @@ fn json(file: &Path, stats: &Stats) -> Result<String> {
     Ok(serde_json::to_string(&Line { file, stats })? + "\n")
 }
 
-/// For people. Names of models come from the file, so they are escaped.
+/// The text output. Names of models come from the file, so they are escaped.
 fn text(file: &Path, stats: &Stats) -> String {
     let Stats { bytes, scores, vectors, oldest_use, newest_use, models } = stats;
     let mut text = format!("{}: {}, ", escape(&file.to_string_lossy()), size(*bytes));
@@ -88,7 +88,7 @@ fn text(file: &Path, stats: &Stats) -> String {
     text
 }
 
-/// The day of a time.
+/// The date of an RFC 3339 time.
 fn day(time: &str) -> &str {
     time.split('T').next().unwrap_or(time)
 }

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     }
     let layout = layout(&selection, selection.model_name(&plan));
     form.check(&layout)?;
-    // Wrong flags are told before minutes are spent on loading, but for what only the model's tokenizer tells.
+    // Flags are checked before minutes are spent on loading; only the tokenizer can check label lengths.
     let load = || Classifier::load(&selection, &plan, writing.path.is_some(), &report);
     let classifier = stream.install(load)?;
     let fingerprint = Fingerprint::of_verb("classify")?
@@ -74,15 +74,14 @@ fn layout(selection: &Selection, model: String) -> Layout {
     }
 }
 
-/// What probabilities are made from.
+/// The raw scores of a model.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Raw {
     Cosines,
     Logits,
 }
 
-/// Thresholds must be of the kind of score that they are compared with.
-/// `independent` says that scores of one set do not sum to 1.
+/// Checks that thresholds lie in the range of the scores. `independent` is true where the scores of a set do not sum to 1.
 fn check_thresholds(
     sets: &[LabelSet],
     ranking: &RankingSpec,

@@ -1,4 +1,4 @@
-//! The paths that a run reads: from the command line, checked at once, or streamed from a list of names.
+//! The paths that a run reads: given one by one and checked at once, or streamed from a list of names.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -36,8 +36,8 @@ pub(super) type Paths = Box<dyn Iterator<Item = PathBuf> + Send>;
 /// Why a list of inputs could not be read to its end; empty when it could, or there was none.
 pub(super) type BrokenList = Arc<OnceLock<io::Error>>;
 
-/// Makes the iterator over inputs. Those on the command line must be there; a name in a list may be gone by the time
-/// it is read, and then becomes an error record.
+/// Makes the iterator over inputs. Paths that are given must exist; a name of a list may be gone when it is read, and then
+/// becomes an error record.
 ///
 /// # Errors
 /// When an input on the command line or the list cannot be opened.
@@ -61,22 +61,22 @@ pub(super) fn paths(input: &InputSpec, options: &Options, output: &OutputGuard) 
     let noted = broken.clone();
     let output = output.clone();
     let checked = names.map(move |name| checked(&name?, by_nul, &output));
-    // The first name that cannot be used ends the list, and the run says why.
+    // The first unusable name ends the list, and the run says why.
     let whole = checked.map_while(move |path| path.map_err(|error| noted.set(error)).ok());
     Ok((Box::new(whole.flatten()), broken))
 }
 
-/// The names of a list, one after the other.
+/// The names of a list.
 struct Names<R> {
     reader: R,
     end: u8,
-    /// How many empty names came one after the other.
+    /// How many empty names came in a row.
     blank: usize,
 }
 
 /// No system has longer paths.
 const LONGEST_NAME: usize = 64 * 1024;
-/// So many empty names make no list, but a device of zeros.
+/// With more empty names in a row it is no list but a device of zeros.
 const MOST_BLANK: usize = 1_000_000;
 
 impl<R: BufRead> Iterator for Names<R> {
@@ -126,13 +126,13 @@ impl OutputGuard {
             return false;
         };
         let is_dir = path.is_dir();
-        // Names are compared before anything is asked of the disk, for lists of many files.
+        // Names are compared first, as a disk access for each of many files is slow.
         let possible = is_dir || path.is_symlink() || path.file_name() == output.file_name();
         possible && path.canonicalize().is_ok_and(|path| output == &path || (is_dir && output.starts_with(&path)))
     }
 
-    /// Refuses an output that is one of the files that the run reads, or a file that is there already in one of its
-    /// folders: completing it would destroy mail or labels.
+    /// Refuses an output that is one of the files that the run reads, or an existing file in one of its folders: the run would
+    /// overwrite mail or labels.
     ///
     /// # Errors
     /// When the output is, or lies in, one of `paths`.
@@ -172,7 +172,7 @@ fn bytes_to_path(name: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(name).into_owned())
 }
 
-/// The size of all inputs together, for the progress display; `None` where it cannot be known.
+/// The total size of the inputs, for progress; `None` where it is not known.
 pub(super) fn total_bytes(input: &InputSpec, options: &Options) -> Option<u64> {
     if input.files_from.is_some() {
         return None;

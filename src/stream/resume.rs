@@ -1,5 +1,5 @@
-//! Going on after the records that a stopped run has written: finds the place in the input, and makes sure that the
-//! records are those of this input, these labels and these flags.
+//! Resumes a stopped run: skips the documents that have records, and checks that these records come from the same input, labels
+//! and flags.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,33 +11,33 @@ use crate::output::{Layout, RecordKey, ResumeReader, Shown, Sink};
 use crate::record::{Origin, Reason, Skip};
 use crate::report::Report;
 
-/// A run that goes on after another.
+/// A run that resumes another.
 pub(super) struct Resume<'a, I> {
     /// The documents, from the first on.
     pub source: &'a mut Source<I>,
-    /// The output, which captures what is written to it.
+    /// The output. It captures what is written until the run goes on.
     pub sink: &'a Sink,
-    /// Counts what was written before.
+    /// Counts the records that were written before.
     pub report: &'a mut Report,
-    /// One record of so many is made again, besides the first and the last; `None` for those alone, where each takes
-    /// seconds.
+    /// Every n-th record is made again and compared, besides the first and the last. `None` for models that take seconds
+    /// a document.
     pub sampled: Option<u64>,
-    /// What the records have in common, where one that is made again need not have the same bytes.
+    /// The layout of the records, where scores may differ in their last digits (on a GPU).
     pub inexact: Option<Layout>,
 }
 
-/// How many records are made again where that costs next to nothing.
+/// Every n-th record is compared where a document costs microseconds.
 pub(super) const SAMPLED: u64 = 64;
 
-/// Tells which document a line is about, given the header.
+/// Reads the record key of a line, given the header.
 type KeyOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<RecordKey>;
 /// Writes the record of one document.
 type WriteOne<'a> = &'a mut dyn FnMut(Result<Raw, Skip>, &mut Report) -> Result<()>;
 
 impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
-    /// Passes over the documents that have records already. The first, the last and some between are made again and must
-    /// come out the same, byte for byte unless it says otherwise; of the others only the place is compared. Where the last
-    /// says that the model failed, perhaps because its device was being lost, the new one takes its place.
+    /// Skips the documents that have records already. The first, the last and a sample between are scored again and must give
+    /// the same bytes (or scores within [`APART`], see `inexact`); of the others only the record key is compared. A last
+    /// record that says that the model failed is replaced, as the device may have been lost at that moment.
     ///
     /// # Errors
     /// When a record is of another document, other labels or other flags, and when the output cannot be read.
@@ -72,7 +72,7 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
             if failed && written.is_read() {
                 (length, anew) = (length - line.len() as u64, made);
             } else {
-                // The line that stands there stays, whatever was made of its document now.
+                // The record that was compared is not counted twice.
                 self.report.recount(counted);
                 self.report.written_before(found.error.is_some());
             }
@@ -82,19 +82,19 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
         }
         let mut out = self.sink.clone();
         let gone_on = self.sink.go_on(length);
-        // A header that was torn off itself is written again.
+        // A header that was cut off is written again.
         let gone_on = gone_on.and_then(|()| if written.length() == 0 { out.write_all(&header) } else { Ok(()) });
         let whole = gone_on.and_then(|()| out.write_all(&anew));
         whole.with_context(|| format!("cannot write the output {shown}"))
     }
 }
 
-/// How far apart two scores of one mail and label may be, which a GPU has computed beside other mails: so much of what is
-/// over 1, and so much by itself of what is not. In bf16 a logit is off by up to a tenth.
+/// Score tolerance on a GPU, where a score depends on the batch: relative above 1, absolute below. In bf16 a logit is off by
+/// up to a tenth.
 const APART: f64 = 0.1;
 
-/// True where `found` may be what another run has made of a document of which this one has `made` something: all is the
-/// same but for the digits of scores, and what they change. Those of labels may have changed which of them are shown.
+/// True when two records of one document differ only in scores within the tolerance, and in the order and choice of labels that
+/// such scores change.
 fn is_alike(made: &RecordKey, found: &RecordKey, layout: &Layout) -> bool {
     let is = |key: &RecordKey| (key.source.clone(), key.index, key.id.clone(), key.error.is_some());
     is(made) == is(found)
@@ -103,12 +103,12 @@ fn is_alike(made: &RecordKey, found: &RecordKey, layout: &Layout) -> bool {
         && made.sets.iter().zip(&found.sets).all(|(made, found)| shows_alike(made, found, layout))
 }
 
-/// The same of what is shown of one label set.
+/// The same for one label set.
 fn shows_alike(made: &Shown, found: &Shown, layout: &Layout) -> bool {
-    // A single set is not named in records.
+    // Records do not name a single set.
     let set = layout.sets.iter().find(|set| set.name == found.set || found.set.is_empty());
     let is_label = |label: &str| {
-        // A spreadsheet's form may bear an apostrophe in front.
+        // CSV has an apostrophe before formula cells.
         let bare = label.strip_prefix('\'').unwrap_or(label);
         set.is_some_and(|set| set.labels.iter().any(|known| [label, bare].contains(&&**known)))
     };
@@ -122,7 +122,7 @@ fn shows_alike(made: &Shown, found: &Shown, layout: &Layout) -> bool {
 }
 
 fn is_at(key: &RecordKey, origin: &Origin) -> bool {
-    // A spreadsheet's form may bear an apostrophe in front.
+    // CSV has an apostrophe before formula cells.
     let source = key.source.strip_prefix('\'').unwrap_or(&key.source);
     (source == &*origin.source || key.source == *origin.source) && key.index == origin.index
 }
@@ -154,7 +154,7 @@ mod tests {
 
     const NAMES: &[&str] = &["bill", "meet", "-50 %"];
 
-    /// A record of this run, and what an earlier run may have made of the same mail.
+    /// Compares a record of this run with that of an earlier run.
     fn check(made: &str, found: &str, expected: bool) {
         let place = |rest: &str| {
             let line = format!("{{\"source\":\"a\",\"index\":3,{rest}}}\n");

@@ -1,4 +1,4 @@
-//! One run from inputs to records, whatever a verb does with a document.
+//! One run from inputs to records, for any verb.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,11 +24,11 @@ use crate::report::Report;
 pub struct OutputSpec {
     /// The file; `None` or `-` for standard output.
     pub path: Option<PathBuf>,
-    /// Go on after the records of a run that was stopped.
+    /// Resume a stopped run.
     pub resume: bool,
 }
 
-/// A run whose inputs are known to be there.
+/// A run whose inputs were checked.
 pub struct Stream<'a> {
     input: &'a InputSpec,
     output: &'a OutputSpec,
@@ -47,11 +47,11 @@ pub struct Verb<S, W, P> {
     pub budget: Budget,
     /// True where a document takes milliseconds or more.
     pub slow: bool,
-    /// What the records have in common, where one that is made again need not have the same bytes.
+    /// The layout of the records, where scores may differ in their last digits (on a GPU).
     pub inexact: Option<Layout>,
     /// Writes and counts records, and flushes.
     pub write: W,
-    /// Tells which document a line of output is about, given the header.
+    /// Reads the record key of a line of output, given the header.
     pub record_key: P,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Stream<'a> {
     /// Checks the inputs and that the output replaces none of them, nor any of `also_read`.
     ///
     /// # Errors
-    /// When it does, or an input is not there or not readable.
+    /// When it does, or an input is missing or unreadable.
     pub fn open(
         input: &'a InputSpec,
         output: &'a OutputSpec,
@@ -98,10 +98,10 @@ impl<'a> Stream<'a> {
         Ok(Self { input, output, reading, options, source, broken_list, pool: pool(threads)? })
     }
 
-    /// Checks all that can be known of the output before it is opened. `resumable` says whether its format can be gone on with.
+    /// Checks the output before it is opened. `resumable` is an error where the format cannot be resumed.
     ///
     /// # Errors
-    /// When it cannot be written, or not be gone on with.
+    /// When it cannot be written or resumed.
     pub fn check(&self, resumable: Result<()>) -> Result<()> {
         let OutputSpec { path, resume } = self.output;
         if *resume {
@@ -118,11 +118,11 @@ impl<'a> Stream<'a> {
         self.pool.install(work)
     }
 
-    /// Opens the output. `resumable` says whether its format can be gone on with; `fingerprint` holds what of the verb has a
-    /// say in the records.
+    /// Opens the output. `resumable` is an error where the format cannot be resumed; `fingerprint` has the fields of the verb on
+    /// which records depend.
     ///
     /// # Errors
-    /// When it cannot be written, or not be gone on with.
+    /// When it cannot be written or resumed.
     pub fn sink(&self, resumable: Result<()>, fingerprint: Fingerprint) -> Result<Opened<'a>> {
         let is_resumable = resumable.is_ok();
         self.check(resumable)?;
@@ -134,7 +134,7 @@ impl<'a> Stream<'a> {
     /// Reads all documents, scores them in batches and writes the records, in input order.
     ///
     /// # Errors
-    /// When the output cannot be written or gone on with, or the list of inputs ends in an error.
+    /// When the output cannot be written or resumed, or the list of inputs ends in an error.
     pub fn run<V: Send>(
         mut self,
         mut opened: Opened<'_>,
@@ -160,12 +160,12 @@ impl<'a> Stream<'a> {
             let resume = Resume { source: &mut self.source, sink, report: &mut report, sampled, inexact };
             resume.catch_up(written, &verb.record_key, &mut one)?;
         }
-        // Not before: while it catches up nothing is lost by ending at once.
+        // Not before: until the run has caught up, ending at once loses nothing.
         let stop = Stop::listen()?;
         let (voice, message) = (report.voice(), finishing(verb.budget.documents, opened.resumable));
         let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&message)));
         let mut scheduler = Scheduler::of_files(&self.pool, verb.budget);
-        // What was read but not scored is read again by the run that goes on.
+        // The resumed run reads again what was not scored.
         scheduler.finish_prepared = !slow;
         scheduler.run(
             self.source,
@@ -186,7 +186,7 @@ impl<'a> Stream<'a> {
         end(&opened, &report, &stop, &self.broken_list)
     }
 
-    /// Tells how long the input is, and what is lost of a run before.
+    /// Tells the report the length of the input, and warns of records that are overwritten.
     fn begin(&self, sink: &Sink, report: &mut Report) {
         let total = report.shows_progress().then(|| inputs::total_bytes(self.input, &self.options)).flatten();
         report.follow(self.source.bytes_read(), total);
@@ -197,7 +197,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Says what came of a run, and completes the output of one that was not stopped.
+/// Prints the summary, and completes the output of a run that was not stopped.
 fn end(opened: &Opened, report: &Report, stop: &Stop, broken_list: &BrokenList) -> Result<ExitCode> {
     if stop.is_asked() {
         report.stopped(how_to_go_on(opened.output, opened.resumable));
@@ -210,13 +210,13 @@ fn end(opened: &Opened, report: &Report, stop: &Stop, broken_list: &BrokenList) 
     Ok(report.finish())
 }
 
-/// What a slow run tells its user while it stops.
+/// The message while a slow run stops.
 fn finishing(most: usize, resumable: bool) -> String {
     let lost = if resumable { ", and --resume goes on all the same" } else { "" };
-    format!("stopping when the mails in hand are scored, {most} at most; Ctrl-C again stops at once{lost}")
+    format!("stopping when the current batch is scored ({most} messages at most); Ctrl-C again stops at once{lost}")
 }
 
-/// What a stopped run tells its user.
+/// The message of a stopped run.
 fn how_to_go_on(output: &OutputSpec, resumable: bool) -> &'static str {
     match &output.path {
         _ if !resumable => "--resume goes on after the formats jsonl, csv and tsv only",

@@ -13,10 +13,10 @@ use crate::intake::Reading;
 use crate::intake::labelled::{self, Found, LabelledOptions, Left, Sample, Samples};
 use crate::report::Report;
 
-/// Of what is left out so many are named, unless the user wants to see all.
+/// How many of the samples that are left out are named without -v.
 const NAMED: usize = 5;
 
-/// Folders that most people have, and few mean as labels.
+/// Folders of most mail clients that are rarely meant as labels.
 const HARDLY_LABELS: [&str; 8] =
     ["trash", "deleted items", "deleted messages", "drafts", "sent", "sent items", "sent messages", "outbox"];
 
@@ -38,7 +38,7 @@ impl SampleSpec {
     }
 }
 
-/// One input and what came of it.
+/// One input and its samples.
 struct Input {
     path: PathBuf,
     is_folder: bool,
@@ -46,15 +46,15 @@ struct Input {
     left: Vec<Left>,
     /// How many records have neither id nor subject.
     by_place_alone: usize,
-    /// Why some documents that have a label cannot be read: the first of them.
+    /// Why the first of the labelled documents that cannot be read cannot be read.
     unreadable: Option<String>,
 }
 
-/// What the inputs hold.
+/// The samples of all inputs.
 pub struct Gathered {
-    /// In order; documents that cannot be read are among them.
+    /// In order, with those that cannot be read.
     pub samples: Vec<Sample>,
-    /// How many were left out although nobody asked for it: broken rows, mails that are gone, texts without a label.
+    /// How many were left out unasked: broken rows, messages that are gone, texts without a label.
     pub left_out: usize,
 }
 
@@ -115,7 +115,7 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
 }
 
 impl Input {
-    /// Counts a sample, and lets go of what nobody looks at any more.
+    /// Counts a sample, and drops the parts that are not used any more.
     fn taken(&mut self, mut sample: Sample) -> Sample {
         self.by_place_alone += usize::from(sample.by_place_alone);
         match &mut sample.document {
@@ -133,12 +133,12 @@ impl Input {
         sample
     }
 
-    /// What was left out, but for what the user has asked to leave out.
+    /// The samples that were left out unasked.
     fn odd(&self) -> impl Iterator<Item = &Left> {
         self.left.iter().filter(|left| left.why != labelled::Why::Doubtful)
     }
 
-    /// Says what was left out.
+    /// Reports what was left out.
     ///
     /// # Errors
     /// When nothing is left.
@@ -180,7 +180,7 @@ impl Input {
     }
 }
 
-/// Learning what a draft is helps nobody.
+/// Warns of folders such as drafts, which count as labels.
 fn warn_of_folders(inputs: &[Input], samples: &[Sample], report: &Report) {
     if !inputs.iter().any(|input| input.is_folder) {
         return;

@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: the first asks the run to finish what it has in hand, the second ends it at once.
+//! Ctrl-C and SIGTERM: the first asks the run to finish its batch, the second ends the process at once.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// How long it may take until an answer to the first is printed.
+/// How often the announcing thread looks for a signal.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
-/// Keeps a stop announced until it is dropped.
+/// While it lives, a stop is announced.
 pub struct Announced(Arc<AtomicBool>);
 
 impl Drop for Announced {
@@ -22,7 +22,7 @@ impl Drop for Announced {
     }
 }
 
-/// Whether somebody has asked the run to stop.
+/// Whether a signal has asked the run to stop.
 #[derive(Clone, Default)]
 pub struct Stop(Arc<AtomicUsize>);
 
@@ -44,8 +44,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Runs `say` so long after somebody asks, on a thread of its own: the run may be in the midst of slow documents. Not
-    /// once what is returned is dropped, however the run has ended.
+    /// Runs `say` on its own thread, `after` a stop was asked for, as the run may be busy with slow documents. It is not run once
+    /// the returned value is dropped.
     pub fn announce(&self, after: Duration, say: impl Fn() + Send + 'static) -> Announced {
         let (stop, announced) = (self.clone(), Announced(Arc::default()));
         let ended = announced.0.clone();

@@ -318,7 +318,10 @@ fn a_second_ctrl_c_ends_a_slow_run_at_once() {
     let interrupt = || assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     interrupt();
     let said = lines.next().unwrap().unwrap();
-    assert!(said.contains("mails in hand are scored, 16 at most; Ctrl-C again stops at once"), "{said}");
+    assert!(
+        said.contains("when the current batch is scored (16 messages at most); Ctrl-C again stops at once"),
+        "{said}"
+    );
     assert!(child.try_wait().unwrap().is_none(), "it was too fast to be stopped twice");
     let started = Instant::now();
     interrupt();

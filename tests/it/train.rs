@@ -277,7 +277,7 @@ fn a_stop_is_answered_and_a_second_one_ends_it() {
     let interrupt = || assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     interrupt();
     let said = lines.next().unwrap().unwrap();
-    assert!(said.contains("samples in hand are embedded, 16 at most; nothing is written"), "{said}");
+    assert!(said.contains("when the current batch is embedded (16 samples at most); nothing is written"), "{said}");
     assert!(child.try_wait().unwrap().is_none(), "it was too fast to be stopped twice");
     interrupt();
     assert_eq!(child.wait().unwrap().code(), Some(130));

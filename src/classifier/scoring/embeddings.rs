@@ -1,4 +1,4 @@
-//! Vectors of texts, from the cache where it has them.
+//! Embeds texts, or takes their vectors from the cache.
 
 use anyhow::Result;
 
@@ -6,7 +6,7 @@ use super::memory::{Asked, Memory};
 use super::retry::{self, Tried};
 use crate::engine::{Embedder, Embedding};
 
-/// An embedder, what it is asked, and what it has computed before.
+/// An embedder with its cache.
 pub struct Embeddings {
     pub(in crate::classifier) engine: Box<dyn Embedder>,
     /// How many tokens of a text the model sees.
@@ -40,7 +40,7 @@ impl Embeddings {
         let Some(memory) = &self.memory else {
             return self.engine.embed(texts, instruct, self.max_tokens);
         };
-        // What the model does not read makes no other vector.
+        // An instruction that the model ignores is not part of the key.
         let instruct = instruct.filter(|_| self.engine.takes_instruction());
         let asked = Asked { instruct, max_tokens: self.max_tokens };
         let dims = self.engine.dims();
@@ -55,7 +55,7 @@ impl Embeddings {
         Ok(found)
     }
 
-    /// One vector for each text, or why there is none. `probe` is what the model must be able to read in any case.
+    /// One vector for each text, or why there is none. `probe` is a text that any working model can embed.
     ///
     /// # Errors
     /// When the model cannot run.

@@ -1,4 +1,4 @@
-//! Scores by a classifier that was learned from examples.
+//! Scores by a trained classifier.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{Embeddings, Scored};
 use crate::classifier::linear::{Counts, TrainedClassifier, ngrams};
 use crate::engine::Embedding;
 
-/// A classifier and what makes the vectors that it reads.
+/// A trained classifier and the embedder of its input.
 pub(in crate::classifier) struct LearnedScorer {
     embeddings: Embeddings,
     classifier: Arc<TrainedClassifier>,
@@ -20,7 +20,7 @@ impl LearnedScorer {
     /// `path` is the file of the classifier.
     ///
     /// # Errors
-    /// When the model makes no such vectors.
+    /// When the vectors of the model have another length.
     pub(in crate::classifier) fn new(
         embeddings: Embeddings,
         classifier: Arc<TrainedClassifier>,

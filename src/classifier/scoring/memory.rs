@@ -1,4 +1,4 @@
-//! What one model has computed before, in a cache file.
+//! The entries of one model in a cache file.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,23 +8,22 @@ use anyhow::{Error, Result};
 use crate::classifier::cache::{Cache, Key, ModelKey, Score, ScoreParts, TextHash, Vector, VectorParts};
 use crate::engine::{Embedding, LabelText};
 
-/// Changes whenever a prompt changes, what is made of one, or where a mail is cut, so that no older result passes for a
-/// new one.
+/// Version of prompts, pooling and truncation. It is part of every key; raise it when one of them changes.
 const PROMPTS: &str = "2";
 
-/// The results of one model in a cache.
+/// The entries of one model in a cache.
 pub(in crate::classifier) struct Memory {
     cache: Arc<Cache>,
     model: Arc<ModelKey>,
-    /// What went wrong last, and what becomes of the cache.
+    /// The last error, and what the run does about it.
     trouble: Mutex<Option<String>>,
-    /// True when nothing more is read, nor written: the file is damaged or gone.
+    /// True when the cache is not used any more: the file is damaged or gone.
     unread: AtomicBool,
-    /// True when nothing more is written. What a full disk or a read-only file holds can be read all the same.
+    /// True when the cache is only read: the disk is full, or the file read-only.
     unwritten: AtomicBool,
 }
 
-/// What a score is asked for.
+/// The parts of a key that texts share.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) instruct: Option<&'a str>,
@@ -46,7 +45,7 @@ impl Memory {
     /// The key of a pair.
     pub(super) fn score_key(&self, asked: &Asked, label: &LabelText, text: TextHash) -> Key {
         let Asked { instruct, max_tokens } = *asked;
-        // As the prompts have it; a name with a colon is another label than a name with a description.
+        // As in the prompt. A name with a colon is another label than a name with a description.
         let label = format!("{}\0{:?}", label.name, label.description);
         Key::score(&ScoreParts { model: &self.model, prompt: PROMPTS, instruct, label: &label, text, max_tokens })
     }

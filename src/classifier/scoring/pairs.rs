@@ -1,4 +1,4 @@
-//! Scores of pairs: a reranker reads the mail with each label, or with those that a faster model has chosen.
+//! Scores of a reranker, which reads the message with each label, or with those of a shortlist.
 
 use anyhow::Result;
 
@@ -21,14 +21,14 @@ pub(in crate::classifier) struct Pairs {
     memory: Option<Memory>,
 }
 
-/// A task, and which label sets it is for: sets with the same instruction are asked about in one pass.
+/// A task, and its label sets: sets with the same instruction are scored in one pass.
 struct Asking {
     task: Task,
-    /// The set, and where its labels begin.
+    /// Index of the set, and of its first label in the task.
     sets: Vec<(usize, usize)>,
 }
 
-/// The labels of one task that one text is asked about, and what is known of them.
+/// The labels of one task that are scored for one text, and the scores that the cache has.
 struct Sheet {
     labels: Vec<usize>,
     known: Vec<Option<Score>>,
@@ -36,7 +36,7 @@ struct Sheet {
 }
 
 impl Pairs {
-    /// Sorts the sets into tasks. `instructs` has what is asked for each set, `None` for the model's own.
+    /// Groups the sets into tasks. `instructs` has the instruction of each set, `None` for the model's own.
     ///
     /// # Errors
     /// When the model has no room for an instruction or a label.
@@ -48,7 +48,7 @@ impl Pairs {
         shortlist: Option<(Vectors, usize)>,
         memory: Option<Memory>,
     ) -> Result<Self> {
-        // What the model does not read makes no other task, nor another key of the cache.
+        // An instruction that the model ignores makes no other task, nor another cache key.
         let read = |instruct: &Option<String>| instruct.clone().filter(|_| engine.takes_instruction());
         let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
         let mut tasks: Vec<Asking> = Vec::new();
@@ -93,7 +93,7 @@ impl Pairs {
         Ok(scored)
     }
 
-    /// Scores the first label's own words against it, past the cache.
+    /// Scores the words of the first label against itself, past the cache.
     ///
     /// # Errors
     /// When a model cannot run.
@@ -108,7 +108,7 @@ impl Pairs {
         Ok(())
     }
 
-    /// Logits of the wanted labels of each text, from the cache where it has them.
+    /// Logits of the wanted labels of each text, from the cache where possible.
     fn judge(&self, task: &Task, texts: &[String], wanted: &[Vec<usize>]) -> Result<Vec<Judgement>> {
         let mut sheets: Vec<Sheet> =
             texts.iter().zip(wanted).map(|(text, labels)| self.sheet(task, text, labels)).collect();
@@ -147,7 +147,7 @@ impl Pairs {
 }
 
 impl Asking {
-    /// Indices of the task's labels that are asked about; `chosen` has those of each set.
+    /// Indices of the task's labels to score; `chosen` has the shortlist of each set.
     fn wanted(&self, chosen: Option<&[Vec<usize>]>) -> Vec<usize> {
         match chosen {
             None => (0..self.task.labels.len()).collect(),
@@ -158,7 +158,7 @@ impl Asking {
         }
     }
 
-    /// Gives every set the logits of its labels.
+    /// Appends the logits to the scores of their sets.
     fn hand_out(&self, labels: &[usize], logits: &[f32], scores: &mut [Scores]) {
         for (&label, &logit) in labels.iter().zip(logits) {
             let owner = self.sets.iter().rev().find(|(_, first)| *first <= label);
@@ -172,12 +172,12 @@ impl Asking {
 }
 
 impl Sheet {
-    /// Labels that must be asked about.
+    /// Labels without a known score.
     fn missing(&self) -> Vec<usize> {
         self.labels.iter().zip(&self.known).filter(|(_, known)| known.is_none()).map(|(label, _)| *label).collect()
     }
 
-    /// Writes what was judged into the gaps, and returns it by key where there are keys.
+    /// Fills in the new scores, and returns them with their cache keys, if there is a cache.
     fn fill(&mut self, judgement: &Judgement) -> Vec<(Key, Score)> {
         let mut judged = judgement.logits.iter().zip(&judgement.seen);
         let mut fresh = Vec::new();
@@ -191,7 +191,7 @@ impl Sheet {
     }
 
     fn judgement(self) -> Judgement {
-        // Whatever is missing even now is no number, and so an error of its document.
+        // A score that is still missing is NaN, which becomes an error of the document.
         let read = |known: Option<Score>| match known {
             Some(Score { logit, tokens, truncated }) => (logit, Seen { tokens: tokens as usize, truncated }),
             None => (f32::NAN, Seen::default()),

@@ -1,4 +1,4 @@
-//! What becomes of an error: of one document, it is that document's; of the model, it ends the run.
+//! Tells errors of a document, which become its record, from errors of the model, which end the run.
 
 use std::slice;
 
@@ -7,20 +7,20 @@ use anyhow::{Error, Result, anyhow};
 use crate::guard;
 use crate::record::Reason;
 
-/// What a model has made of texts.
+/// The results of a model on texts.
 pub struct Tried<T> {
     /// One for each text.
     pub outcomes: Vec<Result<T, Reason>>,
-    /// What a user should know of a batch that had to be taken apart.
+    /// Why the batch was run text by text.
     pub taken_apart: Option<String>,
 }
 
-/// Runs a model on texts, or says why it makes nothing of one. Whether an error is a text's own does not depend on the
-/// texts beside it: the model must fail on that text alone, and yet run on what `probe` gives it.
+/// Runs a model on texts. When it fails, the texts are run one by one. An error belongs to a text if the model fails on that
+/// text alone and yet runs on the `probe`, so that it does not depend on the texts beside it.
 ///
 /// # Errors
-/// When the model fails on the probe too, as when its device is lost: before the texts are tried one by one, or after
-/// that, when those that failed may be innocent.
+/// When the model fails on the probe too, for example because the device is lost. The probe runs before and after the texts
+/// are tried one by one, so that no text is blamed for a lost device.
 pub(in crate::classifier) fn each<T>(
     texts: &[String],
     run: impl Fn(&[String]) -> Result<Vec<Option<T>>>,
@@ -50,12 +50,12 @@ pub(in crate::classifier) fn each<T>(
     Ok(Tried { outcomes, taken_apart: Some(told(&error) + note) })
 }
 
-/// Runs the model; a panic in it is an error like others.
+/// Runs the model; a panic becomes an error.
 fn guarded<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
     guard::catch_bug(run).unwrap_or_else(|said| Err(anyhow!("the model panicked, which is a bug: {said}")))
 }
 
-/// An error in one line: of what drivers and libraries say only the first line is for people, behind it may be a trace.
+/// An error in one line: the first line of each cause. Drivers print a backtrace below it.
 fn told(error: &Error) -> String {
     let lines = error.chain().map(|cause| cause.to_string().lines().next().unwrap_or_default().to_string());
     lines.collect::<Vec<_>>().join(": ")
@@ -74,7 +74,7 @@ mod tests {
     use crate::labels::LabelSet;
     use crate::record::{Document, Verdict};
 
-    /// Fails on texts with certain words, on more texts than it has memory for, or on everything from a call on.
+    /// Fails on some words, on batches over `most`, and on every call from `lost_at` on.
     struct Frail {
         most: usize,
         lost_at: usize,

@@ -1,4 +1,4 @@
-//! Scores by vectors: the mail's with each label's.
+//! Scores of an embedder: the vector of the message with that of each label.
 
 use anyhow::{Result, bail};
 
@@ -12,20 +12,20 @@ use crate::record::Scores;
 pub(in crate::classifier) struct Vectors {
     embeddings: Embeddings,
     sets: Vec<Set>,
-    /// What is asked, each once, as sets may share an instruction.
+    /// The distinct instructions, as sets may share one.
     instructs: Vec<Option<String>>,
-    /// What the model can read if it can run: the words of a label.
+    /// The words of a label, which any working model can embed.
     probe: Vec<String>,
 }
 
 struct Set {
     sorter: ZeroShot,
-    /// Which of the instructions.
+    /// Index into `instructs`.
     instruct: usize,
 }
 
 impl Vectors {
-    /// Embeds the labels. `instructs` has what the mails are asked for each set, `None` for the model's own.
+    /// Embeds the labels. `instructs` has the instruction of each set, `None` for the model's own.
     ///
     /// # Errors
     /// When the model knows no word of a label, has no room for an instruction, or cannot run.
@@ -91,7 +91,7 @@ impl Vectors {
         let scored = self.score(texts)?;
         let every = |set: &Set| (0..set.sorter.labels()).collect();
         let best = |scores: &Scores| {
-            // Without a label to ask about the document gets an error, which is what it deserves.
+            // Without a label the document gets an error.
             if scores.raw.iter().any(|score| score.is_nan()) {
                 return Vec::new();
             }
@@ -113,14 +113,14 @@ impl Vectors {
     }
 }
 
-/// Embeds the labels of a set, and their examples as the mails that they are.
+/// Embeds the labels of a set, and their examples as texts.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
     let engine = &embeddings.engine;
     let texts: Vec<String> = set.labels.iter().flat_map(|label| label.examples.iter().cloned()).collect();
     let mut examples = embeddings.embed(&texts, instruct)?.into_iter();
     let mut vectors = Vec::with_capacity(set.labels.len());
     for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
-        // An example of which no word is known says nothing.
+        // An example without a known word is ignored.
         let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
         let vector = if examples.is_empty() {
             own

@@ -1,4 +1,4 @@
-//! What is asked for, and whether it is met.
+//! The bars of an evaluation, and whether they are met.
 
 use anyhow::{Result, ensure};
 
@@ -9,10 +9,10 @@ use crate::labels::LabelSet;
 use crate::output::evaluation::{Bar, Evaluated, Prediction};
 use crate::report::Report;
 
-/// Sums of fractions end in noise, which shall fail nobody.
+/// Tolerance for rounding errors of sums.
 const NOISE: f64 = 1e-9;
 
-/// Refuses bars for labels that are not there.
+/// Refuses bars for unknown labels.
 ///
 /// # Errors
 /// When a bar names one.
@@ -53,20 +53,20 @@ pub(super) fn judge(bars: &Bars, found: &Evaluation, set: &LabelSet) -> Vec<Bar>
     judged
 }
 
-/// Samples that cannot be used must not make the others look better: that there are any fails, whatever was asked for.
+/// Unusable samples fail the evaluation whatever the bars, as leaving them out may make the rest look better.
 pub(super) fn left_out(count: usize) -> Option<Bar> {
     let bar = || Bar { name: "samples left out".into(), asked: "none".into(), found: count.to_string(), met: false };
     (count > 0).then(bar)
 }
 
-/// A figure with four decimals, or with more where it would else look like the bar that it misses.
+/// A figure with four decimals, or with more where four would look like the bar that it misses.
 fn printed(figure: f64, bar: f64) -> String {
     let short = format!("{figure:.4}");
     let alike = short.parse() == Ok(bar) && (figure - bar).abs() > NOISE;
     if alike { format!("{figure:.9}") } else { short }
 }
 
-/// Holds a baseline against the samples, of which nothing need be predicted yet.
+/// Checks that a baseline is about the same samples, before anything is scored.
 ///
 /// # Errors
 /// When the baseline is about other samples, or judges them in another way.

@@ -1,4 +1,4 @@
-//! From an evaluation to what a report says.
+//! From an evaluation to the figures of a report.
 
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,7 @@ use crate::output::evaluation::{
 };
 use crate::record::Verdict;
 
-/// So many mistakes are shown, with so many characters of their text.
+/// How many mistakes are shown, and how many characters of each text.
 const MISTAKES: usize = 20;
 const SHOWN: usize = 600;
 
@@ -90,7 +90,7 @@ fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> TargetPrecision {
     TargetPrecision { precision, thresholds: set.labels.iter().zip(found).map(threshold).collect() }
 }
 
-/// The samples of which nothing is said yet.
+/// Predictions of samples that are not scored yet.
 pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
     let unscored = |judged: &Judged| {
         let (origin, envelope) = match &judged.document {
@@ -113,7 +113,7 @@ pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
     judged.iter().map(unscored).collect()
 }
 
-/// What was said of each sample of `unscored`.
+/// Fills in the verdicts.
 pub(super) fn predictions(
     rows: &Rows,
     set: &LabelSet,
@@ -140,7 +140,7 @@ pub(super) fn predictions(
     unscored.into_iter().zip(verdicts).enumerate().map(prediction).collect()
 }
 
-/// Enough of a hash to tell texts apart.
+/// The first 64 bits of the SHA-256 of a text.
 fn hash(text: &str) -> String {
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -165,12 +165,12 @@ fn beginning(text: &str) -> String {
     shown
 }
 
-/// A figure without the noise behind its sixth decimal.
+/// A figure, rounded to six decimals.
 fn rounded(figure: f64) -> f64 {
     (figure * 1e6).round() / 1e6
 }
 
-/// A score as it is printed; an f32 has decimals of its own that nobody wrote.
+/// A score with four decimals, without the digits that an f32 adds as an f64.
 fn decimals(score: f32) -> f64 {
     (f64::from(score) * 1e4).round() / 1e4
 }

@@ -7,15 +7,15 @@ use anyhow::{Result, ensure};
 use crate::evaluation::{Asked, Evaluation, McNemar, Row, mcnemar};
 use crate::output::evaluation::Prediction;
 
-/// Pairs of predictions about the same sample, and what they add up to. The truth is that of the new evaluation: a sample
-/// whose label was corrected since is held against the right one on both sides.
+/// Pairs of predictions about the same sample. Both are compared with the truth of the new evaluation, as labels may have
+/// been corrected.
 pub(super) struct Matched<'e> {
     pub(super) pairs: Vec<(&'e Prediction, &'e Prediction)>,
 }
 
 impl<'e> Matched<'e> {
-    /// Pairs samples of the same text; what is left, by its place, if the ids are the same: its text was edited, or is
-    /// cleaned in another way.
+    /// Pairs samples of the same text. The rest is paired by source, index and id: their text was edited, or is cleaned in
+    /// another way.
     pub(super) fn new(old: &'e [Prediction], new: &'e [Prediction]) -> Self {
         let mut by_text: HashMap<&str, VecDeque<usize>> = HashMap::new();
         for (at, said) in old.iter().enumerate() {
@@ -28,7 +28,7 @@ impl<'e> Matched<'e> {
         let mut taken = vec![false; old.len()];
         of_new.iter().flatten().for_each(|&at| taken[at] = true);
         let place = |said: &'e Prediction| (said.source.as_str(), said.index, said.id.as_deref());
-        // A file that is given twice has two samples of one place.
+        // A file that is given twice has two samples at each index.
         let mut by_place: HashMap<_, VecDeque<usize>> = HashMap::new();
         for (at, said) in old.iter().enumerate().filter(|(at, _)| !taken[*at]) {
             by_place.entry(place(said)).or_default().push_back(at);
@@ -42,7 +42,7 @@ impl<'e> Matched<'e> {
         Self { pairs: new.iter().zip(&of_new).filter_map(pair).collect() }
     }
 
-    /// Samples that are right before and wrong now, and the other way around.
+    /// Samples that were right and are wrong now, and the reverse.
     pub(super) fn lost_and_won(&self) -> (u64, u64) {
         let count = |before: bool| {
             let changed =
@@ -91,8 +91,7 @@ impl<'e> Matched<'e> {
     }
 }
 
-/// Refuses to hold labels that are questions against labels that exclude each other: what is right differs. True is for
-/// questions.
+/// Refuses to compare a multi-label (true) with a single-label report.
 ///
 /// # Errors
 /// When the reports differ in that.
@@ -105,7 +104,7 @@ pub(super) fn check(old: bool, new: bool) -> Result<()> {
     Ok(())
 }
 
-/// True when the old label is right, or all old labels are, as we know it now.
+/// True when the old labels are right by the new truth.
 pub(super) fn is_right(old: &Prediction, new: &Prediction) -> bool {
     old.is_right_by(&new.truth)
 }

@@ -1,4 +1,4 @@
-//! `mailsort eval`: scores labelled samples, judges the verdicts, and fails where they fall short.
+//! `mailsort eval`: scores labelled samples, evaluates the verdicts, and fails below a bar.
 
 mod bars;
 mod compare;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         bars::check_baseline(baseline, &unscored, questions, &report)?;
     }
     selection.sets.push(set.clone());
-    // Of labels that are questions all scores are looked at.
+    // A multi-label evaluation needs the scores of all labels.
     let top_k = if questions { usize::MAX } else { 1 };
     selection.ranking = RankingSpec { threshold: judging.threshold, top_k, raw_scores: false };
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     end(arguments, &set, &evaluated, report)
 }
 
-/// Checks the outputs before the work: that they can be written, and replace nothing that is read.
+/// Checks before the work that outputs can be written and replace no input.
 ///
 /// # Errors
 /// When one of them cannot, or would.
@@ -126,7 +126,7 @@ fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
     Ok(set)
 }
 
-/// From which score on each label that is a question is given.
+/// The threshold of each label in multi-label classification.
 fn question_thresholds(set: &LabelSet, judging: &Judging) -> Vec<f32> {
     let threshold = |at: usize| set.threshold(at, judging.threshold).unwrap_or(LIKELIER_THAN_NOT);
     (0..set.labels.len()).map(threshold).collect()

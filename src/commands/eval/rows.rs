@@ -1,11 +1,11 @@
-//! Truth and verdict of every sample, as they are judged: one label each, or each label a question of its own.
+//! Truth and verdict of every sample: single-label, or multi-label.
 
 use super::truth::{self, Judged};
 use crate::evaluation::{self, Abstention, Asked, Evaluation, LabelThreshold, Row};
 use crate::labels::LabelSet;
 use crate::record::{Ranking, Verdict};
 
-/// What is judged.
+/// The rows of an evaluation.
 pub(super) enum Rows {
     /// Labels exclude each other, and the best one is given.
     Exclusive(Vec<Row>),
@@ -14,7 +14,7 @@ pub(super) enum Rows {
 }
 
 impl Rows {
-    /// Each label is a question where there are thresholds for all of them, and verdicts must then have all scores.
+    /// Multi-label where there are `thresholds`; verdicts must then hold the scores of all labels.
     pub(super) fn new(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict], thresholds: Option<Vec<f32>>) -> Self {
         match thresholds {
             Some(thresholds) => Self::questions(set, judged, verdicts, thresholds),
@@ -67,7 +67,7 @@ impl Rows {
         matches!(self, Self::Questions { .. })
     }
 
-    /// What thresholds leave; nothing of questions, which have no best label that stands for the row.
+    /// Coverage and accuracy by threshold; empty for multi-label rows, which have no single best label.
     pub(super) fn abstention(&self, thresholds: &[f32]) -> Vec<Abstention> {
         match self {
             Self::Exclusive(rows) => evaluation::abstention(rows, thresholds),
@@ -83,7 +83,7 @@ impl Rows {
         }
     }
 
-    /// The labels that each sample was given, the likeliest first; `None` without a verdict, and where only one can be given.
+    /// The labels that a sample was given, the likeliest first; `None` without a verdict, and for single-label rows.
     pub(super) fn given(&self, at: usize) -> Option<Vec<usize>> {
         let Self::Questions { rows, thresholds } = self else { return None };
         let row = rows.get(at)?;

@@ -1,4 +1,4 @@
-//! Scores samples, and takes the time.
+//! Scores samples, and measures the time.
 
 use std::time::{Duration, Instant};
 
@@ -13,17 +13,17 @@ use crate::record::{Intake, Verdict};
 use crate::report::Report;
 use crate::stream::{self, Scheduler};
 
-/// So many samples are scored one by one, to see how long one mail takes by itself.
+/// How many samples are scored one by one, to measure the latency of one message.
 const ALONE: usize = 200;
-/// The same for models that take milliseconds or more for a mail, which are faster with several at once.
+/// The same for slow models, which are faster in batches.
 const ALONE_SLOW: usize = 50;
 
 /// Verdicts in the order of the samples, and how long they took.
 pub(super) struct Scored {
     pub(super) verdicts: Vec<Verdict>,
-    /// Seconds that each of some samples took by itself, sorted.
+    /// Latencies in seconds of the samples that were scored one by one, sorted.
     alone: Vec<f64>,
-    /// How many others were scored together, and how long that took.
+    /// How many samples were scored in batches, and the time that scoring took.
     together: (usize, Duration),
 }
 
@@ -102,7 +102,7 @@ impl Scored {
     }
 }
 
-/// Microseconds are noise.
+/// Rounds to three decimals.
 fn rounded(time: f64) -> f64 {
     (time * 1e3).round() / 1e3
 }

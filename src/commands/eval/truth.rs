@@ -1,4 +1,4 @@
-//! What is true of each sample, in terms of the label set.
+//! The true labels of each sample, in terms of the label set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::labels::LabelSet;
 use crate::record::Intake;
 use crate::report::Report;
 
-/// Of labels that nobody knows so many are named.
+/// How many unknown labels are named.
 const NAMED: usize = 10;
 
 /// A sample whose labels are all in the set.
@@ -19,7 +19,7 @@ pub(super) struct Judged {
     pub(super) labels: Vec<Arc<str>>,
 }
 
-/// Holds the samples against the label set; without one, the set is made of their labels.
+/// Compares the samples with the label set; without one, the set is made of their labels.
 ///
 /// # Errors
 /// When a sample has a label that is not in the set, or the samples have one label only.
@@ -86,7 +86,7 @@ fn named_by(samples: &[Sample]) -> Result<LabelSet> {
     Ok(LabelSet::named("of the samples".into(), names.into_iter().cloned()))
 }
 
-/// The place of each label in the set.
+/// The index of each label in the set.
 pub(super) fn indices(set: &LabelSet) -> HashMap<&str, usize> {
     set.labels.iter().enumerate().map(|(at, label)| (&*label.name, at)).collect()
 }

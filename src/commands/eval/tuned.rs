@@ -11,10 +11,10 @@ use crate::output::Sink;
 use crate::output::evaluation::{TargetPrecision, TargetThreshold};
 use crate::report::Report;
 
-/// What a label gets that is right often enough at no threshold: hardly any score reaches it.
+/// The threshold of a label that reaches the precision at no threshold: hardly any score reaches it.
 const NEVER: f64 = 1.0;
 
-/// Refuses a name under which the labels would not be read again, or not alone.
+/// Refuses a file name that would not be read as TOML again, or that is the report.
 ///
 /// # Errors
 /// When the file is the report too, or does not end in `.toml`.
@@ -28,8 +28,8 @@ pub(super) fn check(path: Option<&Path>, output: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Writes `set` with the thresholds that were found. A label for which none will do gets one that hardly any score reaches:
-/// without any it would be given always. `model` is what the scores came from.
+/// Writes `set` with the thresholds that were found. A label without a fitting threshold gets [`NEVER`]; without any threshold
+/// it would be given always. `model` goes into a comment.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::json;
 
-use super::super::sizes::size;
+use super::super::size;
 use super::print;
 use crate::cli::ListForm;
 use crate::engine::BUILTIN;

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Models) -> Result<ExitCode> {
 fn pull(arguments: &PullModels) -> Result<()> {
     let progress = Downloads::new(arguments.level(), arguments.progress);
     let options = HubOptions { revision: arguments.revision.clone(), offline: false };
-    // A slip in the last name ought not to show only when the others are there.
+    // All names are checked before the first download.
     for model in &arguments.models {
         ensure!(!is_builtin(model), "the model {BUILTIN} is inside mailsort; there is nothing to get");
         hub::check(model, &options)?;
@@ -49,7 +49,7 @@ fn path(arguments: &PathModel) -> Result<()> {
     print(&line(&find(&arguments.model, arguments.revision.as_deref())?.path))
 }
 
-/// Where a model is; that of the embedded one is the program.
+/// Finds a model; the built-in model lies in the program itself.
 fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     if !is_builtin(model) {
         return hub::find(model, revision);
@@ -63,7 +63,7 @@ fn is_builtin(model: &str) -> bool {
     model == BUILTIN && !Path::new(model).exists()
 }
 
-/// A path as it is, for programs.
+/// A path as raw bytes.
 fn line(path: &Path) -> Vec<u8> {
     [path.as_os_str().as_encoded_bytes(), b"\n"].concat()
 }

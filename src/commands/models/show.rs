@@ -1,4 +1,4 @@
-//! `mailsort models show`: what a model is, and what it needs.
+//! `mailsort models show`: describes a model.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::super::sizes::size;
+use super::super::size;
 use super::{find, is_builtin, print};
 use crate::cli::{ListForm, ShowModel};
 use crate::engine::card::{self, Card};
@@ -71,7 +71,7 @@ fn text(located: &Located, card: &Card, files: &[(String, u64)]) -> String {
     out
 }
 
-/// Parameters as they are spoken of.
+/// A parameter count such as `0.6 B`.
 fn count(parameters: u64) -> String {
     match parameters {
         0..1_000_000 => parameters.to_string(),

@@ -1,4 +1,4 @@
-//! From samples to vectors and words.
+//! Embeds samples and counts their n-grams.
 
 use std::mem;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) struct How<'a> {
     pub(super) pool: &'a ThreadPool,
 }
 
-/// Samples without a vector: where they stand, by the reason.
+/// Samples without a vector, by the reason.
 #[derive(Default)]
 struct Left {
     unknown: Vec<String>,
@@ -41,8 +41,8 @@ struct Left {
     no_number: Vec<String>,
 }
 
-/// Embeds the samples, and counts their words if they are wanted. A text is let go of when it has its vector. Samples that
-/// have none are left out, and named.
+/// Embeds the samples, and counts their n-grams if asked to. A text is dropped as soon as it has its vector. Samples without a
+/// vector are left out and named.
 ///
 /// # Errors
 /// When the model cannot run.
@@ -56,7 +56,7 @@ pub(super) fn embedded(
     let How { instruct, reads_words, slow, budget, pool } = how;
     let voice = report.voice();
     let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
-    // The words of a label are what any model can read.
+    // Any working model can embed the words of a label.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), Left::default(), false);
     let count = |kept: Kept| {
@@ -101,12 +101,12 @@ pub(super) fn embedded(
 /// What a slow run tells its user while it stops.
 fn stopping(most: usize) -> String {
     format!(
-        "stopping when the samples in hand are embedded, {most} at most; nothing is written; Ctrl-C again stops at once"
+        "stopping when the current batch is embedded ({most} samples at most); nothing is written; Ctrl-C again stops at once"
     )
 }
 
 impl Left {
-    /// The vector of a sample that has one; the others are noted.
+    /// The vector of a sample; a sample without one is noted.
     fn vector(&mut self, embedding: Result<Embedding, Reason>, place: String) -> Option<Vec<f32>> {
         match embedding {
             Ok(Embedding { vector, .. }) if vector.iter().all(|value| value.is_finite()) => return Some(vector),

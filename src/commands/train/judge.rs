@@ -1,4 +1,4 @@
-//! How well classifiers do on samples that they have not seen.
+//! The figures of cross-validation.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use crate::evaluation::{Asked, Cell, Evaluation, LabelScores, Row};
 use crate::output::trained::{Line, Table};
 use crate::report::Report;
 
-/// Pairs of labels that are confused, of which the table shows so many.
+/// How many pairs of confused labels the table shows.
 const CONFUSED: usize = 8;
-/// Below so many samples all figures are rough.
+/// With fewer samples all figures are rough.
 const FEW_SAMPLES: usize = 50;
 
-/// What cross-validation says.
+/// The result of cross-validation.
 pub(super) struct Judged {
     pub(super) validation: Option<Validation>,
     pub(super) learned: Vec<LearnedLabel>,
@@ -31,7 +31,7 @@ pub(super) struct Judged {
 /// Precision, recall and F1 of one label.
 type Figures = [f64; 3];
 
-/// Judges what cross-validation has made of the samples. `labels` are their names.
+/// Evaluates the predictions on held-out samples. `labels` are the names.
 pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Judged {
     let mut counts = vec![0; labels.len()];
     samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
@@ -60,7 +60,7 @@ pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], 
 
 type Found = (Validation, Vec<Option<Figures>>, Vec<(Arc<str>, Arc<str>, u64)>);
 
-/// The figures of the samples that were tested. A label that none of them has, has none.
+/// The figures of the held-out samples; a label without one has no figures.
 fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Found {
     let tested: Vec<(&[usize], &[f32])> = held_out
         .probabilities
@@ -88,7 +88,7 @@ fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], 
     (validation, figures, found.confusion.mistakes().iter().filter_map(pair).collect())
 }
 
-/// Of labels that exclude each other the likeliest is given.
+/// Single-label: the likeliest label is given.
 fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     let row = |&(truth, probabilities): &(&[usize], &[f32])| {
         let best = (0..probabilities.len())
@@ -98,19 +98,19 @@ fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     Evaluation::new(&tested.iter().map(row).collect::<Vec<_>>(), labels)
 }
 
-/// Of labels that are questions each is given that is likelier than not.
+/// Multi-label: each label with a probability of at least one half is given.
 fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     let row = |(truth, made): &(&[usize], &[f32])| Asked { truth: truth.to_vec(), scores: Some(made.to_vec()) };
     Evaluation::of_questions(&tested.iter().map(row).collect::<Vec<_>>(), &vec![LIKELIER_THAN_NOT; labels])
 }
 
-/// As many decimals as anybody reads.
+/// Rounds to four decimals.
 fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
 impl Judged {
-    /// What is printed.
+    /// The table that is printed.
     pub(super) fn table(&self, path: &Path, bytes: usize) -> Table {
         let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
         match &self.validation {
@@ -154,7 +154,7 @@ impl Judged {
     }
 }
 
-/// Says where figures are not to be trusted.
+/// Warns where figures are not reliable.
 pub(super) fn warn(judged: &Judged, report: &Report) {
     if judged.validation.is_none() {
         report.warn(

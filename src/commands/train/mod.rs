@@ -19,7 +19,7 @@ use crate::report::Report;
 use crate::stream::{self, OutputGuard, Stop};
 use embed::{Embedded, How};
 
-/// How many samples a fast model embeds between two looks at whether to stop, enough for every thread.
+/// The batch of a fast model: enough samples for every thread.
 const FAST: Budget = Budget { documents: 512, tokens: usize::MAX };
 
 /// Runs the command.
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     Ok(ended)
 }
 
-/// The samples as the arithmetic takes them. `labels` ascend.
+/// The samples with label indices. `labels` is sorted.
 fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<Sample> {
     let number = |label: &Arc<str>| labels.binary_search(label).ok();
     let sample = |Embedded { vector, counts, labels, weight }: Embedded| Sample {

@@ -1,4 +1,4 @@
-//! Which samples can be learned from, and what is odd about the others.
+//! Selects the samples that can be learned from, and reports the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use super::embed::Embedded;
 use crate::intake::labelled::{Sample, WEIGHTS};
 use crate::report::Report;
 
-/// Of what is odd so many are named.
+/// How many of the reported samples are named.
 const NAMED: usize = 3;
-/// With fewer samples of a label its figures say little.
+/// With fewer samples a label's figures say little.
 const FEW: usize = 8;
 
 /// A sample that is learned from.
@@ -21,12 +21,11 @@ pub(super) struct Kept {
     /// Ascending, each once.
     pub(super) labels: Vec<Arc<str>>,
     pub(super) weight: f32,
-    /// Where it stands, for people.
+    /// Its source and index, for messages.
     pub(super) place: String,
 }
 
-/// Takes the samples that can be read, each text once. A text that stands there again with other labels teaches nothing,
-/// so it is left out.
+/// Keeps the samples that can be read, each text once. A text that occurs with different labels is left out.
 ///
 /// # Errors
 /// When none is left.
