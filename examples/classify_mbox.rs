@@ -1,7 +1,6 @@
 //! Classifies an mbox with the library alone: `cargo run --example classify_mbox inbox.mbox labels.txt`.
-#![allow(clippy::print_stdout)]
-
-use std::{env, iter, path::PathBuf};
+use std::io::{self, Write};
+use std::{env, iter, path::Path, path::PathBuf};
 
 use mailsort::classifier::{Classifier, Spec};
 use mailsort::intake::{Options, Source};
@@ -10,11 +9,14 @@ use mailsort::{labels::LabelSet, stream, terminal::escape};
 fn main() -> anyhow::Result<()> {
     let paths: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     let [mbox, labels] = &paths[..] else { anyhow::bail!("usage: classify_mbox MBOX LABELS") };
+    classify(mbox, labels, &mut io::stdout().lock())
+}
+
+pub(crate) fn classify(mbox: &Path, labels: &Path, out: &mut impl Write) -> anyhow::Result<()> {
     let classifier = Classifier::open(&Spec::new(vec![LabelSet::read(labels)?]))?;
-    let messages = Source::new(iter::once(mbox.clone()), Options::default());
+    let messages = Source::new(iter::once(mbox.to_path_buf()), Options::default());
     stream::classify(&classifier, messages, |verdict| {
         let subject = verdict.envelope.subject.as_deref().unwrap_or_default();
-        println!("{}\t{}", verdict.label().unwrap_or("-"), escape(subject));
-        Ok(())
+        Ok(writeln!(out, "{}\t{}", verdict.label().unwrap_or("-"), escape(subject))?)
     })
 }

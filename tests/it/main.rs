@@ -17,6 +17,7 @@
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `integrations`: the mail programs around us, each by a script that skips, saying so, where it is not installed
+//! - `library`: the example under examples/, and that it gives the labels of the program
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
 //! - `models`: every kind of model through the real program, with cascade and cache
@@ -54,6 +55,7 @@ mod golden;
 mod hostile;
 mod hub;
 mod integrations;
+mod library;
 mod mailboxes;
 mod mailsort;
 mod minilm;
