@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::clean::lexicon::subjects;
 use super::pattern;
 use crate::record::Envelope;
 
@@ -25,10 +26,8 @@ fn letters(text: &str) -> usize {
 
 fn without_prefixes(subject: &str) -> &str {
     static PREFIXES: LazyLock<Regex> = LazyLock::new(|| {
-        pattern::text(concat!(
-            r"(?i)^(\s*(re|fwd?|aw|wg|sv|vs|tr|rv|enc|res|antw|betr|i|r|rif|回复|回覆|答复|转发|轉寄|返信|転送|ответ)",
-            r"(\[\d+\]|\(\d+\))?\s*[:：])+"
-        ))
+        let words = [subjects::REPLIES, subjects::FORWARDS].concat().join("|");
+        pattern::text(&format!(r"(?i)^(\s*({words})(\[\d+\]|\(\d+\))?\s*[:：])+"))
     });
     PREFIXES.find(subject).map_or(subject, |found| &subject[found.end()..])
 }

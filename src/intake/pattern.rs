@@ -10,6 +10,6 @@ pub(super) fn bytes(source: &'static str) -> bytes::Regex {
 
 /// The same over text.
 #[allow(clippy::expect_used, reason = "the pattern is part of the program")]
-pub(super) fn text(source: &'static str) -> regex::Regex {
+pub(super) fn text(source: &str) -> regex::Regex {
     regex::Regex::new(source).expect("a valid pattern")
 }

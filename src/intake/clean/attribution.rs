@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::lexicon::attribution::WITHOUT_COLON;
 use super::lines::{self, is_blank, is_quoted, trim, words};
 use super::wording::{EXCERPTS, Fit, judge};
 
@@ -56,8 +57,10 @@ fn may_end(lines: &[&str], end: usize) -> bool {
         return false;
     }
     let bare = line.trim_end_matches([' ', '-', '*', '_', '>', '\u{a0}']);
-    let ends =
-        bare.ends_with([':', '：']) || bare.ends_with("wrote") || line.starts_with("20") || line.starts_with(EXCERPTS);
+    let ends = bare.ends_with([':', '：'])
+        || WITHOUT_COLON.iter().any(|verb| bare.ends_with(verb))
+        || line.starts_with("20")
+        || line.starts_with(EXCERPTS);
     ends && (!is_quoted(line) || closes_bracket(lines, end))
 }
 

@@ -1,119 +1,7 @@
 //! Lines that phones and mail clients add: "Sent from my iPhone"
 
+use super::lexicon::devices::{ARTICLES, EXCUSES, FRAMES, GET, MY, PRODUCTS, SENT_FROM, THINGS};
 use super::lines::trim;
-
-/// "Sent from", lower case
-#[rustfmt::skip]
-const SENT_FROM: &[&str] = &[
-    "sent from", "sent via", "sent with", "sent by", "sent using", "sent wirelessly from",
-    "sent wirelessly via", "sent on", "send from", "this email was sent from", "this e-mail was sent from",
-    "this message was sent from", "composed on", "written on", "typed on",
-    "gesendet von", "gesendet mit", "gesendet über", "versendet mit", "versendet von", "verschickt von",
-    "envoyé de", "envoyé depuis", "envoyé à partir de", "envoyé à partir d'", "envoyé par", "envoyé avec",
-    "envoyé via", "cet e-mail a été envoyé depuis", "message envoyé depuis",
-    "enviado desde", "enviado do", "enviado da", "enviado de", "enviado via", "enviado com", "enviado pelo",
-    "enviado a partir do", "enviado a partir de", "mensaje enviado desde", "inviato da", "inviato dal",
-    "inviato con", "inviato tramite", "verzonden vanaf", "verzonden via",
-    "verzonden met", "verzonden van", "verzonden vanuit", "verstuurd vanaf", "verstuurd met", "verstuurd van",
-    "skickat från", "skickat med", "skickades från", "skickad från", "sendt fra", "sendt med", "sendt via",
-    "lähetetty", "wysłane z", "wysłane przy użyciu", "wysłano z",
-    "odesláno z", "odesláno ze", "küldve", "отправлено с", "отправлено из", "послано с", "надіслано з",
-    "trimis de pe", "poslano iz", "poslano z", "enviat des",
-];
-
-/// Weaker beginnings, for which a product must be named on a short line
-const GET: &[&str] = &[
-    "from my",
-    "get",
-    "download",
-    "obtenez",
-    "télécharger",
-    "obtener",
-    "obter",
-    "obtenha",
-    "scarica",
-    "ottieni",
-    "hämta",
-    "hent",
-    "pobierz",
-    "holen sie sich",
-];
-
-const MY: &[&str] = &[
-    "my",
-    "mein",
-    "meinem",
-    "meinen",
-    "meiner",
-    "mon",
-    "ma",
-    "mi",
-    "meu",
-    "minha",
-    "mio",
-    "mia",
-    "mijn",
-    "min",
-    "mit",
-    "mojego",
-    "моего",
-    "a",
-    "an",
-    "the",
-    "your",
-];
-
-/// Things mail is sent from; where "my" does not say it, one of them must be named
-#[rustfmt::skip]
-const THINGS: &[&str] = &[
-    "iphone", "ipad", "ipod", "android", "blackberry", "galaxy", "samsung", "htc", "huawei", "honor", "xiaomi",
-    "redmi", "nokia", "lumia", "pixel", "oneplus", "motorola", "wiko", "sony", "xperia", "alcatel",
-    "smartphone", "cell", "phone", "mobile", "mobil",
-    "mobiltelefon", "handy", "tablet", "téléphone", "portable", "móvil", "telefono", "cellulare", "telemóvel",
-    "celular", "telefoon", "telefon", "puhelimesta", "мобильного", "телефона", "смартфона", "outlook", "yahoo",
-    "yahoo!", "gmail", "windows", "mailbox",
-    "airmail", "typeapp", "mailbird", "protonmail", "proton", "k-9", "thunderbird", "hotmail", "aol", "gmx",
-    "web.de", "icloud", "spark", "bluemail", "aquamail", "mail.ru", "mail", "mobilgerät", "newton", "polymail",
-    "nine", "touchdown", "zoho", "superhuman",
-    "missive", "canary", "boxer", "workspace", "treo", "wireless", "pda", "tutanota", "fairphone", "nexus",
-    "macbook", "imac", "device", "laptop", "computer", "яндекс.почты", "почты", "почта",
-];
-
-/// Products that the weaker beginnings advertise
-const PRODUCTS: &[&str] = &[
-    "outlook",
-    "yahoo",
-    "bluemail",
-    "typeapp",
-    "proton",
-    "gmail",
-    "mailbird",
-    "aol mail",
-    "gmx",
-    "iphone",
-    "ipad",
-    "android",
-    "blackberry",
-];
-
-/// What people add behind the device
-const EXCUSES: &[&str] = &[
-    "please", "pls", "excuse", "sorry", "pardon", "so ", "apolog", "and ", "bitte", "merci", "désolé", "http", "<",
-    "(", "thumb", "typos", "brevity",
-];
-
-/// Whole lines of languages that name the device first: how they begin and end
-#[rustfmt::skip]
-const FRAMES: &[(&str, &str)] = &[
-    ("发自我的", ""), ("發自我的", ""), ("从我的", "发送"), ("從我的", "傳送"), ("來自我的", ""), ("来自我的", ""), ("發送自我的", ""),
-    ("寄自我的", ""), ("发自", "iphone"), ("发自", "手机"), ("发自网易", ""), ("发自新浪", ""), ("發自", "iphone"), ("從", "傳送"),
-    ("", "から送信"),
-    ("", "에서 보냄"), ("iphone'umdan", "gönderildi"), ("", "cihazımdan gönderildi"), ("von meinem", "gesendet"),
-    ("von meiner", "gesendet"), ("von unterwegs", "gesendet"), ("von iphone", "gesendet"),
-    ("diese nachricht wurde von", "gesendet"), ("diese e-mail wurde von", "gesendet"),
-    ("diese nachricht wurde mit", "gesendet"), ("lähetetty", "iphonesta"), ("lähetetty", "ipadista"),
-    ("lähetetty", "puhelimesta"), ("lähetetty", "laitteesta"),
-];
 
 /// A longer line is no device's, in characters
 const LONGEST: usize = 200;
@@ -128,7 +16,8 @@ pub(super) fn is_device_line(line: &str) -> bool {
     let lower = line.to_lowercase().replace(['[', ']'], " ");
     let text = lower.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '>' | ')'));
     let bare = text.trim_end_matches(|c: char| !c.is_alphanumeric());
-    if FRAMES.iter().any(|(start, end)| {
+    if FRAMES.iter().filter_map(|frame| frame.split_once('…')).any(|(start, end)| {
+        let (start, end) = (start.trim_end(), end.trim_start());
         bare.starts_with(start)
             && bare.ends_with(end)
             && bare.len() > start.len() + end.len()
@@ -153,9 +42,8 @@ pub(super) fn is_device_line(line: &str) -> bool {
 /// The device, then nothing, a link or an excuse
 fn names_device(rest: &str) -> bool {
     let (owned, rest) = match rest.split_once(' ') {
-        Some((first, after)) if MY.contains(&first) => {
-            (matches!(first, "my") || !matches!(first, "a" | "an" | "the" | "your"), after.trim_start())
-        }
+        Some((first, after)) if MY.contains(&first) => (true, after.trim_start()),
+        Some((first, after)) if ARTICLES.contains(&first) => (false, after.trim_start()),
         _ => (false, rest),
     };
     let end = rest.char_indices().find(|&(at, c)| {

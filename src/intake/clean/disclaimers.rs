@@ -3,77 +3,15 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::lexicon::{
+    self,
+    disclaimers::{LEGAL, OPENINGS},
+};
 use super::lines::{self, Cut, is_quoted, trim};
 use super::phrases::Phrases;
 
 /// What only a legal department writes
-#[rustfmt::skip]
-static NOTICES: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        // English
-        "intended solely|intended only|intended exclusively|intended for the sole|intended for the exclusive|intended for the use of|intended for the addressee|intended for the named", "not the intended|not an intended|not the named … recipient|addressee", "intended recipient",
-        "this e-mail|this email|this message|this communication|this transmission|the information … confidential|privileged|proprietary",
-        "confidentiality notice|confidentiality note|confidentiality warning|confidentiality statement",
-        "privileged and confidential", "confidential and privileged",
-        "received|sent … this|to you … in error|by mistake|by error", "email disclaimer|e-mail disclaimer|legal disclaimer|legal notice", "^disclaimer … employer|company|opinion|liab|views|http",
-        "consider|think about|think of … the environment",
-        "before printing this|before printing the e|before you print this|think before you print|think before printing",
-        "been scanned|was scanned|^scanned|is scanned … virus|mailscanner|messagelabs|mimecast",
-        "virus-free|virus free", "checked for|checked by … virus|avg", "no virus found",
-        "views|opinions … expressed|are … author|sender|individual|own … company|employer|organization|organisation|represent|reflect|necessarily",
-        "registered in england|registered in scotland|registered in ireland|registered in wales",
-        "registered office", "company registration n|company no",
-        // German
-        "diese e-mail|diese email|diese nachricht|diese mail|dieser e-mail … vertraulich|rechtlich geschützt|ausschließlich",
-        "nicht der richtige|nicht der vorgesehene|nicht der beabsichtigte … adressat|empfänger",
-        "irrtümlich erhalten", "vertrauliche informationen|vertrauliche und",
-        "denken sie an die umwelt|bitte an die umwelt", "umwelt zuliebe",
-        "bevor sie diese … drucken|ausdrucken", "amtsgericht … hra|hrb", "handelsregister", "geschäftsführer:",
-        "sitz der gesellschaft", "ust-id|ust.-id|ustid",
-        // French
-        "ce message|ce courriel|cet e-mail|cet email|ce mail|le présent … confidentiel|destiné|exclusif|à l'attention",
-        "n'êtes pas … destinataire", "reçu … par erreur", "pensez à l'environnement", "avant d'imprimer ce",
-        // Spanish
-        "este mensaje|este correo|este e-mail|el presente … confidencial|destinatario|exclusiv",
-        "si usted no es|si no es|no es usted … destinatario", "recibido|recibió … por error",
-        "aviso legal|aviso de confidencialidad", "medio ambiente … imprim", "imprim … medio ambiente",
-        "antes de imprimir este|antes de imprimir esse",
-        // Portuguese
-        "esta mensagem|este e-mail|este email|este correio … confidencia|destinat|exclusiv|sigilo",
-        "recebeu|recebido … por engano|por erro", "aviso de confidencialidade", "meio ambiente … imprim",
-        "imprim … meio ambiente",
-        // Italian
-        "questo messaggio|questa mail|questa e-mail|il presente|la presente|le informazioni … riservat|confidenzial|destinatari|esclusiv",
-        "non è il|non siete i|non siete il|non foste i … destinatari", "ricevut|ricevete … per errore",
-        "rispetta l'ambiente", "prima di stampare questa|prima di stampare il|prima di stampare la",
-        "d.lgs|d. lgs", "questo messaggio e' stato analizzato",
-        // Dutch, Swedish, Norwegian, Danish
-        "dit e-mail|deze e-mail|dit bericht|deze mail … vertrouwelijk|bestemd|uitsluitend",
-        "niet de geadresseerde|niet de bedoelde", "denk aan het milieu",
-        "detta|dette|denne … e-post|e-mail|meddelande|melding|mail … konfidenti|fortrolig|avsedd|beregnet|tiltenkt",
-        "tänk på miljön", "tenk på miljøet|tænk på miljøet",
-        // Polish, Russian
-        "ta wiadomość|niniejsza|wiadomość ta … poufn|adresat|wyłącznie",
-        "nie jest adresatem|nie jesteś adresatem|nie są państwo adresatem",
-        "данное|это|настоящее … сообщение|письмо … конфиденциальн|предназнач|адресат",
-        "не являетесь … адресатом|получателем",
-        // Chinese, Japanese, Korean
-        "本邮件|此邮件|本郵件|此郵件|本电子邮件|此电子邮件|本信件 … 保密|机密|機密|专属|仅供|仅限|僅供|收件人", "如果您不是|如您不是|如您并非|若您不是|如您误收|如误收|如果您误收",
-        "误收本|误收此", "保密声明|保密提示", "免责声明|免責聲明", "本メール|このメール|本電子メール … 機密|秘密|宛先|名宛|受信者", "誤って受信|誤送信",
-        "이 메일|이 이메일|본 메일|이 전자우편 … 기밀|비밀|수신인",
-    ])
-});
-
-/// Words that a notice goes on with in its further paragraphs
-#[rustfmt::skip]
-const LEGAL: &[&str] = &[
-    "recipient", "liab", "confidential", "unauthori", "prohibited", "virus", "disclos", "copyright",
-    "registered", "warrant", "employer", "sender immediately", "delete it", "delete this", "delete the",
-    "vertraulich", "empfänger", "haftung",
-    "destinat", "confidenti", "interdit", "prohibid", "proibid", "vietat", "riservat", "responsab",
-    "geadresseerde", "adresat", "получател", "адресат", "收件人", "法律责任", "删除", "削除", "environment", "umwelt",
-    "environnement", "ambient", "trattare i dati",
-];
+static NOTICES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(lexicon::disclaimers::NOTICES.iter().copied()));
 
 /// Paragraphs looked at from the end, and how many others may stand between or below notices
 const MOST_PARAGRAPHS: usize = 24;
@@ -152,21 +90,7 @@ fn is_legal(text: &str) -> bool {
 
 fn opens(line: &str) -> bool {
     let line = trim(line);
-    [
-        "This e-mail",
-        "This email",
-        "This message",
-        "The information",
-        "CONFIDENTIAL",
-        "Confidential",
-        "NOTICE",
-        "DISCLAIMER",
-        "Diese E-Mail",
-        "Ce message",
-        "Este mensaje",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start))
+    OPENINGS.iter().any(|start| line.starts_with(start))
 }
 
 #[cfg(test)]

@@ -3,88 +3,17 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::lexicon::footers::{COPYRIGHT, PHRASES, TOPS, WEB_VERSION};
+use super::lexicon::prose::PERSONAL;
 use super::lines::{self, Cut, is_blank, is_quoted, trim};
 use super::phrases::{Phrases, has_word};
 use super::tail;
 
 /// What only a list server or a mailing tool writes
-#[rustfmt::skip]
-static FOOTERS: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        // List servers
-        "mailman/listinfo", "/listinfo/", "listinfo", "list info", "listserv@", "majordomo@",
-        "mailing list … http", "mailing list … @",
-        "-- mailing list", "to post to this group", "to post a message", "to subscribe or unsubscribe",
-        "subscription options", "for more options, visit this group",
-        "^to unsubscribe|^to subscribe|^to stop receiving|^to leave this|^to opt out|^to opt-out|^to change your|^to manage your|^to respond, reply", "^unsubscribe|^subscribe: … http|mailto|@",
-        "unsubscribe here", "unsubscribe: ", "unsubscribe <http", "unsubscribe (http", "unsubscribe http",
-        "unsubscribe [http", "unsubscribe at ", "unsubscribe link", "unsubscribe-", "-unsubscribe@",
-        "click|tap|visit|reply|go … to unsubscribe", "to unsubscribe|to be removed|to opt out|to opt-out … click|visit|reply|go to|send|mail|follow|write", "one-click unsubscribe",
-        "unsubscribe from this|unsubscribe from these|unsubscribe from our|unsubscribe from future|unsubscribe from all … list|mailing|mail|newsletter|message|notification",
-        "update|manage|change|edit … your|e-mail|email … preferences|subscriptions|subscription settings", "email preferences", "e-mail preferences",
-        "you|you're … receiving|received|subscribed|getting … because|since|as a|to the|to our", "this e-mail|this email|this message|this newsletter|this mailing … sent to … @|you because|by|subscribers",
-        "if you … no longer|don't|do not|would prefer not|would rather not … receiv … mail|newsletter|message|update|information|notification|from us|offer",
-        "if you wish to|if you want to|if you would like to … unsubscribe|be removed", "removed from … our|this|the|future … list|mailing", "subscribed to the google|subscribed to google … groups",
-        "yahoo! groups sponsor", "yahoo! groups links", "visit|options|settings|at … groups.google.com|groups.yahoo.com|groups.io",
-        "reply to this email directly or", "view it on git", "do you yahoo!?", "sponsored by: ", "sponsor: ",
-        "welcome to geek heaven", "this sf.net email", "get your free … download|private|e-mail|email|hotmail",
-        "msn photos is", "join the world … largest e-mail", "send and receive hotmail",
-        "chat with friends online",
-        "yahoo! mail|yahoo! messenger|yahoo! finance|yahoo! sports|yahoo! games|yahoo! photos|yahoo! web hosting|yahoo! greetings",
-        "your use of yahoo", "trouble viewing|trouble reading|problems viewing … this|the", "view|read|see|open … in your browser|in a browser|in browser|web version|as a web page|as a webpage|online version",
-        "view it online", "view online", "add us to your address book", "can't see|cannot see … images",
-        "to respond, reply", "visit topic|visit message … reply to this", "mute this topic",
-        // German
-        "newsletter … abbestellen|abmelden|kündigen|austragen", "vom newsletter",
-        "im browser … ansehen|anzeigen|öffnen|lesen", "onlineversion", "online-version",
-        "sie|du … erhalten|erhältst|bekommen … diese e-mail|diese mail|diese nachricht|diesen newsletter",
-        "abmelden: ", "hier abmelden", "abmeldelink",
-        // French
-        "désabonner", "désinscri", "se désinscrire", "version en ligne",
-        "dans votre navigateur|dans un navigateur", "vous recevez|vous avez reçu … ce|cet … car|parce",
-        "ne plus recevoir",
-        // Spanish, Portuguese, Italian
-        "darse de baja", "darme de baja", "date de baja",
-        "cancelar … suscripción|inscrição|assinatura|subscrição",
-        "en su navegador|en tu navegador|no navegador|no seu navegador",
-        "has recibido|recibes|recibe|usted recibe … este correo|este mensaje|este email",
-        "descadastr", "você … recebendo|recebeu … este|esse|esta", "annulla … iscrizione", "disiscri",
-        "cancella|cancellar … iscrizione|newsletter", "visualizza … browser",
-        "hai ricevuto questa|ricevi questa",
-        // Dutch, Scandinavian, Russian, Polish
-        "uitschrijven", "afmelden voor|afmelden van", "bekijk … browser|online",
-        "u ontvangt deze|je ontvangt deze", "avregistrera", "avprenumerera", "afmeld", "meld deg av",
-        "avsluta prenumeration",
-        "отписаться", "отказаться от рассылки|отказаться от подписки", "вы получили это", "в браузере",
-        "wypisać się", "wypisz się", "zrezygnować z", "otrzymałeś tę|otrzymujesz tę",
-        // Chinese, Japanese, Korean
-        "退订", "取消订阅", "取消訂閱", "退訂", "在浏览器中", "您收到此邮件|您收到这封邮件", "系统自动发出|系统自动发送", "请勿回复|请勿直接回复", "配信停止", "配信解除",
-        "購読解除|購読を解除|購読停止", "ブラウザで", "수신거부|수신 거부", "구독 취소|구독취소",
-    ])
-});
+static FOOTERS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(PHRASES.iter().chain(WEB_VERSION).copied()));
 
 /// What stands over the content of a newsletter
-#[rustfmt::skip]
-static TOPS: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "view|read|see|open … in your browser|in a browser|in browser|web version|as a web page|as a webpage|online version",
-        "view it online", "view online", "view this email|view this e-mail",
-        "not displaying|not displayed|displayed incorrectly … click|browser",
-        "trouble viewing|trouble reading|problems viewing … this|the",
-        "im browser … ansehen|anzeigen|öffnen|lesen", "onlineversion", "online-version",
-        "dans votre navigateur|dans un navigateur", "version en ligne",
-        "en su navegador|en tu navegador|no navegador|no seu navegador", "visualizza … browser",
-        "bekijk … browser|online", "i webbläsare", "в браузере", "在浏览器中", "ブラウザで",
-    ])
-});
-
-/// Who writes in the first person asks for something; list servers do not
-#[rustfmt::skip]
-const PERSONAL: &[&str] = &[
-    "i", "i'd", "i'm", "i've", "i'll", "me", "my", "we'd", "could you", "can you", "please unsubscribe",
-    "please remove me", "please take", "ich", "mich", "je", "j'ai", "yo", "eu", "io", "ik", "я", "меня", "мне",
-    "我", "私",
-];
+static HEADINGS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(TOPS.iter().chain(WEB_VERSION).copied()));
 
 /// A footer has at most this many lines, and a paragraph of one at most this many bytes
 const MOST_LINES: usize = 16;
@@ -112,7 +41,10 @@ fn top(lines: &[&str]) -> Vec<Range<usize>> {
     let first: Vec<usize> = (0..lines.len()).filter(|&i| !is_blank(lines[i])).take(4).collect();
     let is_top = |&i: &usize| {
         let line = trim(lines[i]);
-        line.len() <= 200 && !is_quoted(line) && TOPS.are_in(&line.to_lowercase()) && !is_personal(&line.to_lowercase())
+        line.len() <= 200
+            && !is_quoted(line)
+            && HEADINGS.are_in(&line.to_lowercase())
+            && !is_personal(&line.to_lowercase())
     };
     first.into_iter().filter(is_top).map(|i| i..i + 1).collect()
 }
@@ -210,7 +142,7 @@ fn is_filling(line: &str) -> bool {
         || !line.chars().any(char::is_alphanumeric)
         || line.starts_with('©')
         || line.len() <= 120
-            && (line.starts_with("http") || line.contains("Copyright") || line.contains("ll rights reserved"))
+            && (line.starts_with("http") || COPYRIGHT.iter().any(|words| line.contains(words)))
             && line.split_whitespace().count() <= 10
 }
 

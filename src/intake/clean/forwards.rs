@@ -5,60 +5,16 @@ use std::sync::LazyLock;
 
 use super::headers::{self, Block};
 use super::history;
+use super::lexicon::{
+    self,
+    separators::{BEGIN_FORWARDED, FORWARDED, FORWARDED_BY},
+};
 use super::lines::{self, is_blank, is_quoted, trim, unquote, words};
 use super::phrases::Phrases;
 
-/// "Forwarded message" as clients write it between rules
-#[rustfmt::skip]
-const RULED: &[&str] = &[
-    "forwarded message", "forward message", "begin forwarded message", "weitergeleitete nachricht",
-    "weitergeleitete e-mail", "weitergeleitete mail", "anfang der weitergeleiteten nachricht",
-    "anfang der weitergeleiteten e-mail",
-    "message transféré", "message transmis", "mensaje reenviado", "mensagem encaminhada",
-    "mensagem reencaminhada", "messaggio inoltrato", "doorgestuurd bericht", "vidarebefordrat meddelande",
-    "vidarebefordrat brev",
-    "videresendt melding", "videresendt meddelelse", "videresendt besked", "välitetty viesti",
-    "przekazana wiadomość", "wiadomość przekazana", "přeposlaná zpráva", "továbbított üzenet",
-    "továbbított levél", "пересылаемое сообщение",
-    "пересланное сообщение", "переслане повідомлення", "yönlendirilen mesaj", "iletilen mesaj", "转发的邮件",
-    "转发邮件", "转发邮件信息", "轉寄郵件", "轉寄的郵件", "已轉寄郵件", "転送メッセージ", "転送されたメッセージ", "전달된 메시지", "전달된 메일",
-];
-
-/// The same on a line of its own with a colon
-#[rustfmt::skip]
-const PLAIN: &[&str] = &[
-    "begin forwarded message", "forwarded message", "forwarded message follows",
-    "anfang der weitergeleiteten nachricht", "anfang der weitergeleiteten e-mail",
-    "début du message transféré", "début du message réexpédié",
-    "inizio messaggio inoltrato", "início da mensagem reencaminhada", "inicio del mensaje reenviado",
-    "begin doorgestuurd bericht", "vidarebefordrat brev", "start på videresendt besked", "videresendt melding",
-    "välitetty viesti",
-    "początek przekazywanej wiadomości", "начало переадресованного сообщения", "以下は、転送されたメッセージです", "開始轉寄郵件",
-    "以下是转发的邮件", "下面是被转发的邮件",
-];
-
 /// Notes that say no more than "look at this": above an Outlook header, which looks the same for answers and
 /// forwards, they tell that it is a forward
-#[rustfmt::skip]
-static COVER_NOTES: LazyLock<Phrases> = LazyLock::new(|| {
-    Phrases::new(&[
-        "^fyi|^f.y.i",
-        "^for your information|^for your records|^for your reference|^for your review|^for your files",
-        "^see below|^please see below|^read below|^pls see below",
-        "^see|^please see|^please find|^please read|^pls see … below|attached|forwarded|following",
-        "^forwarding|^just forwarding|^forwarded", "^fwd:|^fwd ", "^as discussed",
-        "^passing this|^passing along|^passing it", "^zur info|^zur kenntnis|^zur information|^zur weiteren",
-        "^z.k.|^z. k.|^z.kts", "^siehe unten", "^weitergeleitet", "^wie besprochen",
-        "^pour info", "^voir ci-dessous", "^ci-dessous",
-        "^para su información|^para tu información|^para su conocimiento|^para tu conocimiento",
-        "^ver abajo|^ver más abajo", "^para conhecimento|^para seu conhecimento", "^ver abaixo",
-        "^segue abaixo|^segue e-mail", "^encaminho",
-        "^per conoscenza", "^vedi sotto", "^inoltro", "^ter info", "^zie hieronder|^zie onder",
-        "^för kännedom", "^se nedan", "^til orientering", "^se nedenfor", "^до вашего сведения", "^см. ниже",
-        "^смотрите ниже", "^пересылаю", "^do wiadomości", "^patrz poniżej", "^przesyłam",
-        "^转发", "^转给", "^请看下面", "^见下", "^请查看", "^供参考", "^轉寄", "^請參考", "^転送します", "^ご参考", "^下記", "^참고", "^전달",
-    ])
-});
+static COVER_NOTES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(lexicon::prose::COVER_NOTES.iter().copied()));
 
 /// Lotus Notes puts name, date and half-empty lines between its marker and the fields
 const MOST_LINES_TO_HEADER: usize = 6;
@@ -117,13 +73,11 @@ fn find(lines: &[&str]) -> Option<usize> {
 pub(super) fn is_marker(line: &str) -> bool {
     if let Some(title) = history::titled(line) {
         // Lotus Notes: "Forwarded by Jane Doe/HOU on 01/05/2000 09:00 AM".
-        return RULED.contains(&title.as_str())
-            || title.starts_with("forwarded by ")
-            || title.starts_with("forwarded message from ");
+        return FORWARDED.contains(&title.as_str()) || FORWARDED_BY.iter().any(|start| title.starts_with(start));
     }
     let line = trim(line).trim_matches(['*', ' ']);
     let plain = line.strip_suffix([':', '：']).filter(|line| line.len() <= 100);
-    plain.is_some_and(|line| PLAIN.contains(&line.trim_end().to_lowercase().as_str()))
+    plain.is_some_and(|line| BEGIN_FORWARDED.contains(&line.trim_end().to_lowercase().as_str()))
 }
 
 /// Marker and header fields below it

@@ -17,49 +17,39 @@ pub(super) const OTHER: u8 = 16;
 /// Fields that no client shows: somebody pasted a whole message, or the text is a digest
 pub(super) const RAW: u8 = 32;
 
-/// Field names as clients write them, lower case, one line a language where the client
-/// differs: en, de, fr, es, pt, it, nl, sv/da/no, fi, pl, cs, hu, ru, uk, tr, zh, ja, ko
-const FIELDS: [(u8, &str); 6] = [
-    (
-        FROM,
-        "from|von|absender|de|expéditeur|remitente|remetente|da|mittente|van|afzender|från|avsändare|fra|\
-         avsender|afsender|lähettäjä|od|nadawca|odesílatel|feladó|от|от кого|отправитель|від|kimden|gönderen|\
-         发件人|寄件者|寄件人|發件人|差出人|送信者|보낸 사람|보낸사람|message de",
-    ),
-    (
-        DATE,
-        "sent|date|date sent|sent on|sent at|gesendet|gesendet am|datum|envoyé|envoyé le|date d'envoi|enviado|\
-         enviado el|enviado em|enviada|enviada em|enviada el|fecha|fecha de envío|data|data de envio|data invio|\
-         inviato|inviato il|verzonden|verzonden op|skickat|sendt|dato|lähetetty|päivämäärä|päiväys|wysłano|wysłane|\
-         data wysłania|odesláno|elküldve|dátum|küldve|отправлено|дата|послано|дата отправки|надіслано|gönderildi|\
-         tarih|gönderme tarihi|发送时间|发送日期|日期|时间|寄件日期|傳送時間|傳送日期|已傳送|送信日時|日時|日付|送信|\
-         보낸 날짜|보낸날짜|날짜|message du",
-    ),
-    (
-        TO,
-        "to|an|à|destinataire|para|a|al|destinatario|destinatário|aan|till|til|vastaanottaja|do|adresat|komu|címzett|\
-         кому|получатель|kime|alıcı|收件人|收件者|宛先|送信先|받는 사람|받는사람",
-    ),
-    (
-        SUBJECT,
-        "subject|betreff|objet|sujet|asunto|assunto|oggetto|onderwerp|ämne|emne|aihe|temat|předmět|tárgy|тема|konu|\
-         主题|主題|主旨|标题|件名|題名|제목",
-    ),
-    (
-        OTHER,
-        "cc|bcc|reply-to|reply to|importance|priority|attachments|attachment|organization|newsgroups|kopie|kopie (cc)|antwort an|wichtigkeit|anlagen|priorität|copie à|copie|cci|répondre à|\
-         pièces jointes|importance|copia|cco|responder a|importancia|datos adjuntos|prioridade|anexos|risposta|\
-         rispondi a|allegati|priorità|cc/kopie|kopia|kopi|bilagor|dw|do wiadomości|kopie (cc)|копия|важность|bilgi|\
-         抄送|副本|附件|重要性|优先级|回复|密送|添付ファイル|返信先|참조|첨부",
-    ),
-    (
-        RAW,
-        "message-id|received|return-path|mime-version|content-type|content-transfer-encoding|precedence|x-mailer|x-priority|references|in-reply-to|delivered-to|list-id|sender|errors-to|status|x-status",
-    ),
+/// Fields of machines, in every language
+const RAW_FIELDS: &[&str] = &[
+    "message-id",
+    "received",
+    "return-path",
+    "mime-version",
+    "content-type",
+    "content-transfer-encoding",
+    "precedence",
+    "x-mailer",
+    "x-priority",
+    "references",
+    "in-reply-to",
+    "delivered-to",
+    "list-id",
+    "sender",
+    "errors-to",
+    "status",
+    "x-status",
 ];
 
-static ROLES: LazyLock<HashMap<&'static str, u8>> =
-    LazyLock::new(|| FIELDS.iter().flat_map(|&(role, names)| names.split('|').map(move |name| (name, role))).collect());
+static ROLES: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
+    use super::lexicon::headers as names;
+    let roles = [
+        (FROM, names::FROM),
+        (DATE, names::DATE),
+        (TO, names::TO),
+        (SUBJECT, names::SUBJECT),
+        (OTHER, names::OTHER),
+        (RAW, RAW_FIELDS),
+    ];
+    roles.into_iter().flat_map(|(role, names)| names.iter().map(move |&name| (name, role))).collect()
+});
 
 /// The longest name in the table, in bytes, with room for emphasis marks around it
 const LONGEST_NAME: usize = 48;

@@ -4,25 +4,8 @@ use std::ops::Range;
 
 use super::attribution::{self, Strength};
 use super::headers::{self, Block};
+use super::lexicon::separators::ORIGINAL;
 use super::lines::{self, is_quoted, trim};
-
-/// "Original message" as clients write it between rules
-#[rustfmt::skip]
-const ORIGINAL: &[&str] = &[
-    "original message", "original appointment", "original mail", "origin message", "reply message",
-    "ursprüngliche nachricht", "ursprungliche nachricht", "urspruengliche nachricht", "ursprüngliche mail",
-    "ursprüngliche e-mail",
-    "original-nachricht", "original nachricht", "originalnachricht", "message d'origine", "message d’origine",
-    "message original", "message initial", "mensaje original", "mensagem original", "messaggio originale",
-    "messaggio originario",
-    "oorspronkelijk bericht", "oorspronkelijke bericht", "origineel bericht", "originalmeddelande",
-    "ursprungligt meddelande", "oprindelig besked", "oprindelig meddelelse", "original meddelelse",
-    "opprinnelig melding",
-    "alkuperäinen viesti", "wiadomość oryginalna", "oryginalna wiadomość", "původní zpráva", "původní e-mail",
-    "eredeti üzenet", "исходное сообщение", "исходное письмо", "оригинальное сообщение",
-    "оригінальне повідомлення",
-    "özgün ileti", "orijinal mesaj", "原始邮件", "原邮件", "原始郵件", "原郵件", "邮件原件", "元のメッセージ", "원본 메시지", "원본메시지",
-];
 
 /// Lines tried as the first of a header block: a bound on the cost of a text made of nothing else
 const MOST_HEADERS: usize = 1_000;

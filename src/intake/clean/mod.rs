@@ -13,6 +13,7 @@ mod footers;
 mod forwards;
 mod headers;
 mod history;
+pub(super) mod lexicon;
 mod lines;
 mod links;
 mod marks;

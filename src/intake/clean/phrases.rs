@@ -14,7 +14,7 @@ const KEY: usize = 3;
 /// A table of phrases with an index: a text is scanned once, and only phrases whose rarest piece stands in it are
 /// tried
 pub(super) struct Phrases {
-    table: &'static [&'static str],
+    table: Vec<&'static str>,
     /// Beginning of a key, the key, and the place of its phrase in the table; sorted
     keys: Vec<(u32, &'static str, usize)>,
     /// One bit a hash of a key's beginning
@@ -23,7 +23,8 @@ pub(super) struct Phrases {
 
 impl Phrases {
     /// Make a table ready for use
-    pub(super) fn new(table: &'static [&'static str]) -> Self {
+    pub(super) fn new(table: impl IntoIterator<Item = &'static str>) -> Self {
+        let table: Vec<&'static str> = table.into_iter().collect();
         let mut keys: Vec<(u32, &'static str, usize)> = Vec::new();
         for (i, phrase) in table.iter().enumerate() {
             let rarest = pieces(phrase).into_iter().max_by_key(|piece| piece.split('|').map(str::len).min());
@@ -152,12 +153,12 @@ mod tests {
     #[test]
     #[should_panic = "too short"]
     fn a_key_that_cannot_be_found_is_refused() {
-        Phrases::new(&["a … b"]);
+        Phrases::new(["a … b"]);
     }
 
     #[test]
     fn phrases_match_in_order_within_a_sentence() {
-        let phrases = Phrases::new(&["this|the … e-mail|message … confidential", "^to unsubscribe", "退订"]);
+        let phrases = Phrases::new(["this|the … e-mail|message … confidential", "^to unsubscribe", "退订"]);
         for (text, expected) in [
             ("this e-mail and its files are confidential.", true),
             ("the message. it is confidential", false),

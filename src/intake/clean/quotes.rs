@@ -8,22 +8,9 @@
 use std::ops::Range;
 
 use super::attribution::{self, Attribution, Strength};
+use super::lexicon::prose::GREETINGS;
 use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
 use super::{armor, disclaimers, footers, history, marks, signatures};
-
-/// First words of a salutation; text above a quotation that is no more than one is no answer yet
-#[rustfmt::skip]
-const GREETINGS: &[&str] = &[
-    "hi", "hello", "hey", "dear", "good", "greetings", "hallo", "guten", "sehr", "liebe", "lieber", "moin",
-    "servus", "bonjour",
-    "salut", "bonsoir", "chère", "cher", "hola", "buenos", "buenas", "estimado", "estimada", "querido", "olá",
-    "oi", "bom", "boa",
-    "prezado", "caro", "cara", "ciao", "buongiorno", "salve", "gentile", "beste", "dag", "goedemorgen",
-    "geachte", "hej", "hei",
-    "kära", "kjære", "kære", "cześć", "witam", "dzień", "szanowny", "ahoj", "dobrý", "привет", "здравствуйте",
-    "добрый",
-    "уважаемый", "уважаемая", "你好", "您好", "尊敬的", "こんにちは", "お世話", "안녕하세요",
-];
 
 /// Cut quoted history
 pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {

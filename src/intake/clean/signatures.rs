@@ -5,6 +5,7 @@
 
 use super::armor;
 use super::devices;
+use super::lexicon::prose::POSTSCRIPTS;
 use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
 use super::names;
 use super::signoffs::{SignOff, sign_off};
@@ -177,7 +178,7 @@ fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
 
 fn is_postscript(line: &str) -> bool {
     let start: String = trim(line).chars().take(4).collect::<String>().to_lowercase();
-    ["ps:", "ps.", "ps ", "p.s", "pps"].iter().any(|mark| start.starts_with(mark))
+    POSTSCRIPTS.iter().any(|mark| start.starts_with(mark))
 }
 
 /// A name, then lines of which most are a position or contact details, after a blank line

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::super::pattern;
+use super::lexicon::contacts::{ADDRESS_ENDINGS, LABELS, STREET_ENDINGS, STREETS, TITLE_ENDINGS, TITLES};
+use super::lexicon::prose::ADDRESSED;
 use super::lines::{self, trim, words};
 use super::names;
 use super::phrases::has_word;
@@ -30,77 +32,6 @@ pub(super) enum Line {
 /// A phone number: figures in groups, with a country code, brackets or an extension
 static PHONE: LazyLock<Regex> =
     LazyLock::new(|| pattern::text(r"(^|[^0-9/.,-])(\+|00)?\(?[0-9]{1,5}\)?[-. /()]*[0-9]{2,5}([-. /()]+[0-9]{2,6})+"));
-
-/// What stands before a number or an address, lower case
-#[rustfmt::skip]
-const LABELS: &[&str] = &[
-    "tel", "telephone", "téléphone", "teléfono", "telefono", "telefon", "phone", "ph", "fax", "telefax",
-    "mobile", "mobil", "mob", "cell", "cellular", "office", "direct", "desk", "work", "home", "handy",
-    "portable", "fixe", "móvil", "celular", "telefone", "mobiel", "puh", "tlf",
-    "тел", "факс", "моб", "voice", "pager", "skype", "icq", "t", "f", "m", "p", "o", "c", "v", "w", "e", "b",
-    "h", "e-mail", "email", "mail", "web", "www", "url", "internet", "website", "homepage", "site", "blog",
-    "twitter", "linkedin", "facebook", "pgp", "gpg", "jabber", "address", "adresse",
-    "fingerprint", "key", "电话", "手机", "传真", "座机", "邮箱", "地址", "電話", "携帯", "전화", "팩스", "phone/fax", "tel/fax",
-    "ext",
-];
-
-/// Words of street addresses, which need a number beside them
-#[rustfmt::skip]
-const STREETS: &[&str] = &[
-    "street", "st", "avenue", "ave", "road", "rd", "drive", "dr", "lane", "suite", "ste", "floor", "blvd",
-    "boulevard", "way", "court", "parkway", "pkwy", "plaza", "square", "room", "bldg", "building", "box",
-    "hall", "rue", "calle", "via", "viale", "piazza", "rua", "ul", "ulica", "ул",
-    "postfach", "mailstop", "allee", "platz", "weg", "laan",
-];
-
-/// Endings of street names that are written in one word
-const STREET_ENDINGS: &[&str] = &["straße", "strasse", "str.", "gasse", "straat", "gatan", "vägen", "platz", "allee"];
-
-/// Words of positions, companies and departments
-#[rustfmt::skip]
-const TITLES: &[&str] = &[
-    "manager", "director", "engineer", "president", "vp", "ceo", "cto", "cfo", "coo", "cio", "cmo", "founder",
-    "owner", "partner", "consultant", "analyst", "professor", "prof", "lecturer", "researcher", "scientist",
-    "developer", "programmer", "architect", "designer", "administrator",
-    "assistant", "associate", "secretary", "coordinator", "specialist", "officer", "head", "leader", "editor",
-    "counsel", "attorney", "lawyer", "accountant", "sales", "marketing", "support", "engineering",
-    "department", "dept", "division", "university", "universität", "université",
-    "universidad", "universidade", "università", "institute", "institut", "college", "school", "laboratory",
-    "laboratories", "labs", "research", "center", "centre", "hospital", "inc", "incorporated", "corp",
-    "corporation", "ltd", "limited", "llc", "llp", "gmbh", "ag", "kg", "sarl", "spa",
-    "oy", "ab", "a/s", "pty", "plc", "group", "company", "technologies", "systems", "solutions", "services",
-    "software", "consulting", "associates", "team", "student", "phd", "ph.d", "md", "graduate", "moderator",
-    "maintainer", "chairman", "chair", "treasurer", "trader", "geschäftsführer",
-    "geschäftsführerin", "leiter", "leiterin", "abteilung", "fakultät", "lehrstuhl", "directeur", "directrice",
-    "responsable", "ingénieur", "gerente", "ingeniero", "profesor", "responsabile", "ingegnere", "medewerker",
-    "менеджер", "директор", "инженер", "经理", "总监", "工程师", "主任", "总裁",
-    "有限公司", "大学", "学院", "株式会社", "課長", "部長", "대표", "팀장", "과장",
-];
-
-/// Endings of positions that are written in one word
-const TITLE_ENDINGS: &[&str] = &[
-    "manager",
-    "leiter",
-    "leiterin",
-    "direktor",
-    "direktorin",
-    "ingenieur",
-    "berater",
-    "beraterin",
-    "adviseur",
-    "chef",
-    "konsult",
-];
-
-/// Crude marks of who writes to somebody: prose, however short
-#[rustfmt::skip]
-const ADDRESSED: &[&str] = &[
-    "i", "i'm", "i'll", "we", "you", "he", "she", "they", "me", "us", "your", "my", "our", "is", "are", "was",
-    "were", "be", "been", "will", "would", "can", "could", "should", "have", "has", "had", "do", "does", "did",
-    "don't", "please", "let", "it", "its", "that", "this", "not",
-    "if", "when", "ich", "wir", "sie", "ist", "sind", "bitte", "je", "nous", "vous", "est", "sont", "yo",
-    "usted", "es", "está",
-];
 
 /// Tell what a line is, judged by itself
 pub(super) fn kind(line: &str) -> Line {
@@ -199,7 +130,7 @@ fn is_mail_or_web(word: &str) -> bool {
 /// A street with a number, or a postal code with a town
 fn is_address(text: &str, lower: &str, digits: usize) -> bool {
     if digits == 0 {
-        return text.chars().any(lines::is_cjk) && text.ends_with(['号', '號', '室', '楼', '樓']);
+        return text.chars().any(lines::is_cjk) && ADDRESS_ENDINGS.iter().any(|end| text.ends_with(end));
     }
     let tokens: Vec<&str> =
         lower.split(|c: char| !(c.is_alphanumeric() || c == '.' || c == '-')).filter(|t| !t.is_empty()).collect();

@@ -3,35 +3,11 @@
 //! Clients differ in language and order but not in substance. So instead of one pattern a client there are small
 //! tables for verbs and openings, and a text is judged by how many of the parts it shows.
 
+use super::lexicon::attribution::{DATE_MARKS, OPENINGS, VERBS, WITHOUT_COLON, YOU_WROTE};
 use super::lines::{is_cjk, words};
-
-/// "Wrote" in the languages of the clients; German, Dutch and Scandinavian put it before the name
-#[rustfmt::skip]
-const VERBS: &[&str] = &[
-    "wrote", "writes", "said", "says", "spake", "mentioned", "schrieb", "schreibt", "geschrieben", "schreef",
-    "schrijft", "geschreven", "skrev", "skriver",
-    "skrifaði", "a écrit", "écrit", "ecrit", "escribió", "escribio", "ha escrito", "escribe", "escribía",
-    "escreveu", "ha scritto", "scrive", "scritto", "a scris", "napisał", "napisała",
-    "napisał(a)", "pisze", "napsal", "napsala", "napsal(a)", "napísal", "je napisao", "написал", "написала",
-    "написал(а)", "писал", "писала", "пишет", "пише", "написав", "kirjoitti", "írta",
-    "yazdı", "đã viết", "menulis", "έγραψε", "写道", "寫道", "编写", "撰寫", "来信", "写到", "寫到", "書きました", "からのメール",
-    "のメッセージ", "のメール", "작성", "님이 쓴", "씀",
-];
-
-/// Words that begin an attribution before the date or the name comes
-#[rustfmt::skip]
-const OPENINGS: &[&str] = &[
-    "on", "at", "le", "am", "el", "em", "il", "in data", "op", "den", "på", "pa", "w dniu", "dnia", "dne",
-    "dňa", "v", "ve", "в", "во", "у", "a", "la", "pada", "vào", "in article", "in message", "in news",
-    "in group", "in <", "in the <", "quoting", "quote from", "zitat von", "citando", "citat", "selon",
-    "begin quote", "date", "from", "thus", "according to", "în data", "yesterday", "today", "在", "于", "於",
-];
 
 /// Andrew and Exmh: `Excerpts from netnews.rec.autos: 5-Apr-93 Re: brakes by Bob@...`
 pub(super) const EXCERPTS: &str = "Excerpts from ";
-
-/// Characters of CJK dates
-const CJK_DATE: &[char] = &['年', '月', '년', '월'];
 
 /// How a text reads as an attribution, the better the later
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +37,7 @@ pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
     if one_line && text.starts_with(EXCERPTS) {
         return Some(Fit::Verb);
     }
-    if !colon && !text.ends_with("wrote") {
+    if !colon && !WITHOUT_COLON.iter().any(|verb| text.ends_with(verb)) {
         return None;
     }
     let lower = text.to_lowercase();
@@ -70,7 +46,7 @@ pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
     let address = text.contains('@') || bracketed || text.contains("&lt;");
     if opens(&lower) {
         let time = has_exact_time(&lower);
-        let you = lower.contains("you wrote");
+        let you = YOU_WROTE.iter().any(|words| lower.contains(words));
         if (time || address || you) && (colon || ruled || (time && address)) && verb() {
             return Some(Fit::Opening);
         }
@@ -125,7 +101,7 @@ fn has_exact_time(text: &str) -> bool {
                 after > i + 1 && chars.get(after).is_some_and(|c| matches!(c, '-' | '/' | '.')) && digit(after + 1)
             }
             ' ' if chars.get(i + 1) == Some(&'h') && digit(i + 3) => true,
-            c => CJK_DATE.contains(&c) && (digit(i + 1) || digit(i + 2)),
+            c => DATE_MARKS.iter().any(|mark| mark.starts_with(c)) && (digit(i + 1) || digit(i + 2)),
         }
     })
 }

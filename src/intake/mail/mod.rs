@@ -15,6 +15,7 @@ use regex::Regex;
 
 use super::charset;
 use super::clean::Switches;
+use super::clean::lexicon::subjects;
 use super::mbox;
 use super::one_line;
 use super::pattern;
@@ -90,7 +91,8 @@ fn read(message: &Message<'_>, switches: &Switches) -> Mail {
 /// True for a subject that begins like that of a forwarded mail, behind the tag of a mailing list.
 fn is_forward(subject: &str) -> bool {
     static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
-        pattern::text(r"(?i)^\s*(\[[^\]]{1,40}\]\s*)?(fwd?|wg|tr|rv|enc|doorst|i|vl|转发|轉寄|転送)\s*[:：]")
+        let words = subjects::FORWARDS.join("|");
+        pattern::text(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*[:：]"))
     });
     FORWARD.is_match(subject)
 }

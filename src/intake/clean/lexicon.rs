@@ -1,0 +1,192 @@
+//! The words of each language, such as `lexicon::attribution::VERBS`, which `build.rs` reads from `lexicon/*.toml`
+//!
+//! `docs/adding-a-language.md` explains the keys. The tests below hold every file to them.
+
+include!(concat!(env!("OUT_DIR"), "/lexicon.rs"));
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use toml::{Table, Value};
+
+    use super::super::{Step, Switches, clean, devices, phrases::Phrases};
+
+    /// Names and products in every language: this file needs neither all sections nor tests
+    const EVERY_LANGUAGE: &str = "mul.toml";
+
+    /// Lists of one file that must not share a word, because only one of them would be looked at
+    const EXCLUSIVE: &[&[&str]] = &[
+        &["headers.from", "headers.date", "headers.to", "headers.subject", "headers.other"],
+        &["separators.original", "separators.forwarded"],
+        &["signoffs.words", "signoffs.fillers"],
+        &["devices.sent_from", "devices.get"],
+        &["devices.my", "devices.articles"],
+        &["disclaimers.notices", "footers.phrases", "footers.web_version", "footers.tops"],
+    ];
+
+    const PHRASES: &[&str] =
+        &["prose.cover_notes", "disclaimers.notices", "footers.phrases", "footers.web_version", "footers.tops"];
+
+    /// Compared with the text as it is written
+    const AS_WRITTEN: &[&str] = &["disclaimers.openings", "footers.copyright"];
+
+    struct File {
+        name: String,
+        table: Table,
+        lists: BTreeMap<String, Vec<String>>,
+    }
+
+    fn files() -> Vec<File> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/intake/clean/lexicon");
+        let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        assert!(paths.len() > 20, "the files were not found");
+        paths.iter().map(|path| file(path)).collect()
+    }
+
+    fn file(path: &Path) -> File {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let table: Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let mut lists = BTreeMap::new();
+        for (section, keys) in table.iter().filter(|(section, _)| !matches!(section.as_str(), "tests" | "absent")) {
+            for (key, list) in keys.as_table().unwrap_or_else(|| panic!("{name}: {section} is no section")) {
+                let words = list.as_array().unwrap_or_else(|| panic!("{name}: {section}.{key} is no list"));
+                let text = |word: &Value| word.as_str().unwrap_or_else(|| panic!("{name}: {word:?} is no text")).into();
+                lists.insert(format!("{section}.{key}"), words.iter().map(text).collect());
+            }
+        }
+        File { name, table, lists }
+    }
+
+    /// The keys in the first column of the table in the page
+    fn documented() -> BTreeSet<String> {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/adding-a-language.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+        let keys = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_string));
+        keys.filter(|key| !key.starts_with("absent.")).collect()
+    }
+
+    #[test]
+    fn every_key_is_documented_and_used() {
+        let documented = documented();
+        for file in files() {
+            for key in file.lists.keys() {
+                assert!(documented.contains(key), "{}: docs/adding-a-language.md does not know {key}", file.name);
+            }
+        }
+        let used: BTreeSet<String> = files().into_iter().flat_map(|file| file.lists.into_keys()).collect();
+        assert_eq!(documented, used);
+    }
+
+    #[test]
+    fn every_section_is_there_or_says_why_not() {
+        let sections: BTreeSet<String> =
+            documented().iter().filter_map(|key| key.split_once('.')).map(|(section, _)| section.to_string()).collect();
+        for file in files().iter().filter(|file| file.name != EVERY_LANGUAGE) {
+            let empty = Table::new();
+            let absent = file.table.get("absent").map_or(&empty, |absent| absent.as_table().unwrap());
+            for (section, why) in absent {
+                assert!(sections.contains(section), "{}: absent.{section} is no section", file.name);
+                assert!(
+                    why.as_str().is_some_and(|why| why.len() > 5),
+                    "{}: absent.{section} says no reason",
+                    file.name
+                );
+            }
+            for section in &sections {
+                let there = file.lists.keys().any(|key| key.split('.').next() == Some(section));
+                let why = absent.contains_key(section);
+                assert!(there != why, "{}: the section {section} must be there or in [absent]", file.name);
+            }
+        }
+    }
+
+    #[test]
+    fn lists_are_clean() {
+        for file in files() {
+            for (key, words) in &file.lists {
+                let at = format!("{}: {key}", file.name);
+                assert!(!words.is_empty(), "{at} is empty");
+                let mut known = BTreeSet::new();
+                for word in words {
+                    assert!(
+                        !word.trim().is_empty() && word.trim_start() == word,
+                        "{at}: {word:?} has spaces around it"
+                    );
+                    assert!(known.insert(word), "{at}: {word:?} is listed twice");
+                    let plain = AS_WRITTEN.contains(&key.as_str()) || word.to_lowercase() == *word;
+                    assert!(plain, "{at}: {word:?} is not in lower case and NFC");
+                }
+                if PHRASES.contains(&key.as_str()) {
+                    Phrases::new(words.iter().map(|word| &*word.clone().leak()));
+                }
+            }
+            for keys in EXCLUSIVE {
+                let mut known: BTreeMap<&String, &str> = BTreeMap::new();
+                for key in *keys {
+                    for word in file.lists.get(*key).into_iter().flatten() {
+                        let other = known.insert(word, key);
+                        assert_eq!(other, None, "{}: {word:?} is in {key} too", file.name);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_header_name_means_the_same_in_every_language() {
+        let mut known: BTreeMap<String, (String, String)> = BTreeMap::new();
+        for file in files() {
+            for (key, words) in file.lists.iter().filter(|(key, _)| key.starts_with("headers.")) {
+                for word in words {
+                    let (other, at) = known.entry(word.clone()).or_insert((key.clone(), file.name.clone()));
+                    assert!(other == key, "{word:?} is {key} in {} and {other} in {at}", file.name);
+                }
+            }
+        }
+    }
+
+    /// The tests of a file: a message, and what is kept of it
+    fn tests(file: &File) -> Vec<(String, String)> {
+        let tests = file.table.get("tests").map_or(&[][..], |tests| tests.as_array().unwrap());
+        let both = |test: &'_ Value| {
+            let text = |key| test.get(key).map(|text| text.as_str().unwrap().to_string());
+            let mail = text("mail").unwrap();
+            (mail.clone(), text("keeps").unwrap_or(mail))
+        };
+        tests.iter().map(both).collect()
+    }
+
+    #[test]
+    fn messages_of_every_language() {
+        for file in files().iter().filter(|file| file.name != EVERY_LANGUAGE) {
+            let mut steps = BTreeSet::new();
+            let mut near_misses = 0;
+            for (mail, keeps) in tests(file) {
+                let cleaned = clean(&mail, &Switches::default());
+                assert_eq!(cleaned.text.trim(), keeps.trim(), "{}", file.name);
+                near_misses += usize::from(mail == keeps);
+                steps.extend(cleaned.removed.iter().map(|removed| removed.step.name()));
+                let mut removed = cleaned.removed.iter().flat_map(|removed| removed.text.lines());
+                if removed.any(devices::is_device_line) {
+                    steps.insert("device lines");
+                }
+            }
+            for (key, step) in [
+                ("attribution.verbs", Step::Quotes.name()),
+                ("separators.forwarded", Step::Forwards.name()),
+                ("footers.phrases", Step::Footers.name()),
+                ("disclaimers.notices", Step::Disclaimers.name()),
+                ("signoffs.words", Step::Signatures.name()),
+                ("devices.sent_from", "device lines"),
+            ] {
+                let tested = steps.contains(step) || !file.lists.contains_key(key);
+                assert!(tested, "{}: no test for {step}", file.name);
+            }
+            assert!(near_misses > 0, "{}: no test in which everything stays", file.name);
+        }
+    }
+}
