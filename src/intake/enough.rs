@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::clean::lexicon::subjects;
+use super::clean::lexicon::{self, subjects};
 use super::pattern;
 use crate::record::Envelope;
 
@@ -14,7 +14,7 @@ pub const MIN_TEXT: usize = 8;
 /// True when the subject, without `Re:` and its kin, and the sender's name hold at least `min` letters and digits
 /// together. Without a subject nothing suffices: who wrote does not say what.
 pub(super) fn suffices(envelope: &Envelope, min: usize) -> bool {
-    let subject = letters(without_prefixes(envelope.subject.as_deref().unwrap_or_default()));
+    let subject = letters(without_prefixes(&lexicon::lower(envelope.subject.as_deref().unwrap_or_default())));
     let sender = envelope.from.as_deref().and_then(|from| from.split_once('<')).map_or(0, |(name, _)| letters(name));
     subject > 0 && subject + sender >= min
 }

@@ -104,7 +104,9 @@ fn unmarked(line: &str) -> &str {
 
 /// What a line says, whatever its marks; nothing when it only holds blanks, zero-width ones included.
 fn words(line: &str) -> &str {
-    let is_blank =
-        |c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}');
+    let is_blank = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{61c}' | '\u{feff}' | '\u{ad}')
+    };
     line.trim_start_matches(|c| c == '>' || is_blank(c)).trim_end_matches(is_blank)
 }

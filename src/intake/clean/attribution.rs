@@ -79,7 +79,7 @@ fn ending_at(lines: &[&str], floor: usize, end: usize) -> Option<Attribution> {
     let mut joined = String::new();
     let mut best: Option<(Fit, usize)> = None;
     for (taken, start) in (floor..=end).rev().take(MOST_LINES).enumerate() {
-        let line = trim(lines[start]);
+        let line = trim(lines[start]).replace(lines::is_direction_mark, "");
         if line.is_empty() {
             // A blank line may stand inside only where the part below cannot stand alone.
             if joined.starts_with(['<', '>']) {
@@ -88,11 +88,11 @@ fn ending_at(lines: &[&str], floor: usize, end: usize) -> Option<Attribution> {
                 break;
             }
         }
-        let ends_sentence = line.ends_with(['.', '!', '?']) && !ends_in_figure(line);
-        if taken > 0 && (ends_sentence || is_quoted(line) && !closes_bracket(lines, start)) {
+        let ends_sentence = line.ends_with(['.', '!', '?']) && !ends_in_figure(&line);
+        if taken > 0 && (ends_sentence || is_quoted(&line) && !closes_bracket(lines, start)) {
             break;
         }
-        joined = if joined.is_empty() { line.to_string() } else { format!("{line} {joined}") };
+        joined = if joined.is_empty() { line } else { format!("{line} {joined}") };
         if joined.len() > MOST_BYTES {
             break;
         }

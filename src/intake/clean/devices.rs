@@ -1,5 +1,6 @@
 //! Lines that phones and mail clients add: "Sent from my iPhone"
 
+use super::lexicon;
 use super::lexicon::devices::{ARTICLES, EXCUSES, FRAMES, GET, MY, PRODUCTS, SENT_FROM, THINGS};
 use super::lines::trim;
 
@@ -13,7 +14,7 @@ pub(super) fn is_device_line(line: &str) -> bool {
     if line.len() > LONGEST || line.starts_with("//") || line.starts_with('#') {
         return false;
     }
-    let lower = line.to_lowercase().replace(['[', ']'], " ");
+    let lower = lexicon::lower(line).replace(['[', ']'], " ");
     let text = lower.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '>' | ')'));
     let bare = text.trim_end_matches(|c: char| !c.is_alphanumeric());
     if FRAMES.iter().filter_map(|frame| frame.split_once('…')).any(|(start, end)| {
@@ -28,7 +29,8 @@ pub(super) fn is_device_line(line: &str) -> bool {
     let behind = |starts: &[&str]| -> Option<String> {
         let start = starts.iter().filter(|start| text.starts_with(**start)).max_by_key(|start| start.len())?;
         let rest = &text[start.len()..];
-        (rest.starts_with([' ', '\u{a0}']) || start.ends_with('\'')).then(|| rest.trim_start().to_string())
+        (rest.starts_with([' ', '\u{a0}']) || !start.ends_with(char::is_alphanumeric))
+            .then(|| rest.trim_start().to_string())
     };
     if let Some(rest) = behind(SENT_FROM) {
         return names_device(&rest);

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::lexicon::{
     self,
     disclaimers::{LEGAL, OPENINGS},
+    lower,
 };
 use super::lines::{self, Cut, is_quoted, trim};
 use super::phrases::Phrases;
@@ -36,7 +37,7 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     for paragraph in paragraphs.iter().rev().take(MOST_PARAGRAPHS) {
         let part = &lines[paragraph.clone()];
         let fits = part.iter().map(|line| line.len()).sum::<usize>() <= MOST_BYTES;
-        let text = if fits { part.join(" ").to_lowercase() } else { String::new() };
+        let text = if fits { lower(&part.join(" ")) } else { String::new() };
         let quoted = part.iter().any(|line| is_quoted(line));
         if let Some(at) = notice_in(lines, paragraph, &text).filter(|_| !quoted) {
             // Paragraphs of legal prose right below belong to the notice.
@@ -76,11 +77,11 @@ fn notice_in(lines: &[&str], paragraph: &Range<usize>, text: &str) -> Option<usi
     if !NOTICES.are_in(text) {
         return None;
     }
-    let is_first = |&i: &usize| opens(lines[i]) || NOTICES.are_in(&lines[i].to_lowercase());
+    let is_first = |&i: &usize| opens(lines[i]) || NOTICES.are_in(&lower(lines[i]));
     let first = paragraph.clone().find(is_first).unwrap_or(paragraph.start);
     // A sentence above it in the same paragraph that is neither legal nor a heading was written.
     let above = &lines[paragraph.start..first];
-    let written = above.iter().any(|line| !is_legal(&line.to_lowercase()) && line.split_whitespace().count() > 3);
+    let written = above.iter().any(|line| !is_legal(&lower(line)) && line.split_whitespace().count() > 3);
     if first > paragraph.start && written { Some(first) } else { Some(paragraph.start) }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use super::lexicon::footers::{COPYRIGHT, PHRASES, TOPS, WEB_VERSION};
+use super::lexicon::lower;
 use super::lexicon::prose::PERSONAL;
 use super::lines::{self, Cut, is_blank, is_quoted, trim};
 use super::phrases::{Phrases, has_word};
@@ -41,10 +42,7 @@ fn top(lines: &[&str]) -> Vec<Range<usize>> {
     let first: Vec<usize> = (0..lines.len()).filter(|&i| !is_blank(lines[i])).take(4).collect();
     let is_top = |&i: &usize| {
         let line = trim(lines[i]);
-        line.len() <= 200
-            && !is_quoted(line)
-            && HEADINGS.are_in(&line.to_lowercase())
-            && !is_personal(&line.to_lowercase())
+        line.len() <= 200 && !is_quoted(line) && HEADINGS.are_in(&lower(line)) && !is_personal(&lower(line))
     };
     first.into_iter().filter(is_top).map(|i| i..i + 1).collect()
 }
@@ -86,10 +84,10 @@ fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
     let fits = part.len() <= MOST_LINES && part.iter().map(|line| line.len()).sum::<usize>() <= MOST_BYTES;
     if fits
         && !part.iter().any(|line| is_quoted(line) || tail::is_reference(line))
-        && is_footer(part, &part.join("\n").to_lowercase())
+        && is_footer(part, &lower(&part.join("\n")))
     {
         // Without a rule, what stands above the first telling line may be somebody's last words.
-        let tells = |lines: &[&str]| FOOTERS.are_in(&lines.join(" ").to_lowercase());
+        let tells = |lines: &[&str]| FOOTERS.are_in(&lower(&lines.join(" ")));
         // A phrase may be wrapped, so two lines are read; if the second says it alone, the first is not part of it.
         let telling = |&i: &usize| match part.get(i + 1) {
             Some(next) => tells(&part[i..=i]) || (tells(&part[i..i + 2]) && !tells(&[next])),
@@ -105,7 +103,7 @@ fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
         if lines[i].len() > 300 || tail::is_reference(lines[i]) {
             break;
         }
-        let line = lines[i].to_lowercase();
+        let line = lower(lines[i]);
         if !FOOTERS.are_in(&line) || is_personal(&line) {
             break;
         }
@@ -154,7 +152,7 @@ fn is_address(lines: &[&str]) -> bool {
             && line.contains(',')
             && !line.ends_with(['.', '!', '?', ':', ','])
             && !is_quoted(line)
-            && !is_personal(&line.to_lowercase())
+            && !is_personal(&lower(line))
     };
     lines.len() <= 2
         && lines.iter().all(names_place)

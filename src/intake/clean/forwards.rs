@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::headers::{self, Block};
 use super::history;
 use super::lexicon::{
-    self,
+    self, lower,
     separators::{BEGIN_FORWARDED, FORWARDED, FORWARDED_BY},
 };
 use super::lines::{self, is_blank, is_quoted, trim, unquote, words};
@@ -55,7 +55,7 @@ pub(super) fn is_cover_note(own: &[&str]) -> bool {
     let own: Vec<&str> = own.iter().map(|line| trim(line)).filter(|line| !line.is_empty()).collect();
     own.len() <= 4
         && own.iter().map(|line| words(line)).sum::<usize>() <= 20
-        && own.iter().any(|line| COVER_NOTES.are_in(&line.to_lowercase()))
+        && own.iter().any(|line| COVER_NOTES.are_in(&lower(line)))
 }
 
 /// The marker of a forward that is not itself part of quoted history
@@ -77,7 +77,7 @@ pub(super) fn is_marker(line: &str) -> bool {
     }
     let line = trim(line).trim_matches(['*', ' ']);
     let plain = line.strip_suffix([':', '：']).filter(|line| line.len() <= 100);
-    plain.is_some_and(|line| BEGIN_FORWARDED.contains(&line.trim_end().to_lowercase().as_str()))
+    plain.is_some_and(|line| BEGIN_FORWARDED.contains(&lower(line.trim_end()).as_str()))
 }
 
 /// Marker and header fields below it

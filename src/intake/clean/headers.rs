@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::lexicon;
 use super::lines::{self, is_blank, trim};
 
 /// What a header field says; the value is a bit, so that a block is a set
@@ -39,7 +40,7 @@ const RAW_FIELDS: &[&str] = &[
 ];
 
 static ROLES: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
-    use super::lexicon::headers as names;
+    use lexicon::headers as names;
     let roles = [
         (FROM, names::FROM),
         (DATE, names::DATE),
@@ -105,7 +106,7 @@ pub(super) fn role(line: &str) -> Option<u8> {
         let tight: String = name.chars().filter(|c| !c.is_whitespace()).collect();
         if ROLES.contains_key(tight.as_str()) { tight } else { name.to_string() }
     } else {
-        name.to_lowercase().replace('’', "'")
+        lexicon::lower(name).replace('’', "'")
     };
     ROLES.get(name.as_str()).copied()
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::attribution::{self, Strength};
 use super::headers::{self, Block};
-use super::lexicon::separators::ORIGINAL;
+use super::lexicon::{lower, separators::ORIGINAL};
 use super::lines::{self, is_quoted, trim};
 
 /// Lines tried as the first of a header block: a bound on the cost of a text made of nothing else
@@ -30,10 +30,11 @@ pub(super) fn titled(line: &str) -> Option<String> {
     if line.len() > 300 {
         return None;
     }
+    let line = line.trim_matches(lines::is_direction_mark);
     let title = line.trim_matches(is_edge);
     let start = line.trim_start_matches(['*', ' ', '|', '\u{a0}', '<']);
     let ruled = ["--", "__", "=="].iter().any(|rule| start.starts_with(rule));
-    (ruled && !title.is_empty()).then(|| title.to_lowercase())
+    (ruled && !title.is_empty()).then(|| lower(title))
 }
 
 /// The first separator or certain header block at or after `from`, together with the rule that

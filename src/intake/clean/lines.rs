@@ -61,7 +61,14 @@ pub(super) fn is_blank(line: &str) -> bool {
 }
 
 fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
+    c.is_whitespace()
+        || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{ad}')
+        || is_direction_mark(c)
+}
+
+/// Marks the direction of text: mail programs put them around names, addresses and lines in Hebrew and Arabic
+pub(super) fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Without spaces, no-break and zero-width ones included, at either end
@@ -121,6 +128,11 @@ pub(super) fn words(line: &str) -> usize {
 /// Does the character belong to a script written without spaces?
 pub(super) fn is_cjk(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}')
+}
+
+/// A letter of a script that has spaces but no capitals, such as Hebrew
+pub(super) fn is_caseless(c: char) -> bool {
+    c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase() && !is_cjk(c)
 }
 
 /// A run of lines without a blank one among them

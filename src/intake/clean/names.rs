@@ -1,6 +1,9 @@
 //! Names: does a line look like the name that someone signs with?
 
+use super::lexicon::lower;
 use super::lexicon::names::{GIVEN, NOT_NAMES, PARTICLES};
+use unicode_normalization::char::is_combining_mark;
+
 use super::lines::{is_cjk, trim};
 
 /// One to four capitalised words without figures, such as people sign with. CJK names are two to
@@ -17,7 +20,8 @@ pub(super) fn is_name(line: &str) -> bool {
     let Some(first) = words.first() else {
         return false;
     };
-    let first = first.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let first = first.trim_matches(|c: char| !c.is_alphanumeric());
+    let first = lower(first);
     words.len() <= 5
         && NOT_NAMES.binary_search(&first.as_str()).is_err()
         && words.iter().all(|word| is_name_word(word))
@@ -30,8 +34,7 @@ pub(super) fn is_name(line: &str) -> bool {
 /// A name that begins with a well-known given name
 pub(super) fn is_known_name(line: &str) -> bool {
     let line = bare(line);
-    let first =
-        line.split_whitespace().next().unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let first = lower(line.split_whitespace().next().unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric()));
     let short = line.split_whitespace().count() <= 3;
     short && is_name(line) && GIVEN.binary_search(&first.split('-').next().unwrap_or("")).is_ok()
 }
@@ -45,12 +48,12 @@ pub(super) fn bare(line: &str) -> &str {
 
 fn is_name_word(word: &str) -> bool {
     let bare = word.trim_matches(|c: char| matches!(c, '.' | ',' | '(' | ')' | '"' | '\'' | '“' | '”' | '*'));
-    if PARTICLES.contains(&bare.to_lowercase().as_str()) || bare == "&" {
+    if PARTICLES.contains(&lower(bare).as_str()) || bare == "&" {
         return true;
     }
     let mut chars = bare.chars();
     chars.next().is_some_and(char::is_uppercase)
-        && bare.chars().all(|c| c.is_alphabetic() || matches!(c, '.' | '\'' | '’' | '-'))
+        && bare.chars().all(|c| c.is_alphabetic() || is_combining_mark(c) || matches!(c, '.' | '\'' | '’' | '-'))
 }
 
 #[cfg(test)]

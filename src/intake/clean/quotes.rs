@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::attribution::{self, Attribution, Strength};
-use super::lexicon::prose::GREETINGS;
+use super::lexicon::{lower, prose::GREETINGS};
 use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
 use super::{armor, disclaimers, footers, history, marks, signatures};
 
@@ -219,10 +219,10 @@ impl<'a> Reading<'a> {
 }
 
 fn is_greeting(line: &str) -> bool {
-    let lower = line.to_lowercase();
+    let lower = lower(line);
     let first = lower.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
     words(line) <= 5 && (line.ends_with([',', '，']) || GREETINGS.contains(&first))
-        || line.chars().count() <= 12 && GREETINGS.iter().any(|g| !g.is_ascii() && lower.starts_with(g))
+        || line.chars().count() <= 12 && GREETINGS.iter().any(|g| g.starts_with(lines::is_cjk) && lower.starts_with(g))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
 }
 
 fn is_postscript(line: &str) -> bool {
-    let start: String = trim(line).chars().take(4).collect::<String>().to_lowercase();
+    let start: String = trim(line).to_lowercase().chars().take(4).collect();
     POSTSCRIPTS.iter().any(|mark| start.starts_with(mark))
 }
 

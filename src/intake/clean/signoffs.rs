@@ -1,7 +1,8 @@
 //! Sign-offs: "Best regards" and its kin
 
+use super::lexicon::lower;
 use super::lexicon::signoffs::{FILLERS, NOT_FIRST, PHRASES, WORDS};
-use super::lines::{is_cjk, trim};
+use super::lines::{is_caseless, is_cjk, trim};
 use super::names;
 
 /// A line that closes a letter
@@ -22,6 +23,9 @@ pub(super) fn sign_off(line: &str) -> Option<SignOff> {
     if line.chars().any(is_cjk) {
         let tight: String = line.chars().filter(|c| is_cjk(*c) || *c == '、').collect();
         return PHRASES.contains(&tight.trim_matches('、')).then_some(SignOff::Alone);
+    }
+    if let Some(found) = whole_phrase(line) {
+        return Some(found);
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut core = false;
@@ -55,8 +59,18 @@ pub(super) fn sign_off(line: &str) -> Option<SignOff> {
     (named && separated).then_some(SignOff::Named)
 }
 
+/// A sign-off that the lexicon lists as a whole, perhaps before a comma and a name
+fn whole_phrase(line: &str) -> Option<SignOff> {
+    let (closing, rest) = line.split_at(line.find([',', '.', '!']).unwrap_or(line.len()));
+    let closing = lower(closing);
+    PHRASES.binary_search(&closing.trim_matches(|c: char| !c.is_alphanumeric() && c != '"')).ok()?;
+    let name = rest.trim_matches(|c: char| !c.is_alphanumeric());
+    let named = names::is_name(name) || name.chars().any(is_caseless) && name.split_whitespace().count() <= 3;
+    if name.is_empty() { Some(SignOff::Alone) } else { named.then_some(SignOff::Named) }
+}
+
 fn bare_word(word: &str) -> String {
-    word.trim_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '&' | '/' | '+'))).to_lowercase()
+    lower(word).trim_matches(|c: char| !(c.is_alphanumeric() || matches!(c, '&' | '/' | '+'))).to_string()
 }
 
 #[cfg(test)]

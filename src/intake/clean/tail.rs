@@ -3,9 +3,11 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use unicode_normalization::char::is_combining_mark;
 
 use super::super::pattern;
 use super::lexicon::contacts::{ADDRESS_ENDINGS, LABELS, STREET_ENDINGS, STREETS, TITLE_ENDINGS, TITLES};
+use super::lexicon::lower;
 use super::lexicon::prose::ADDRESSED;
 use super::lines::{self, trim, words};
 use super::names;
@@ -82,7 +84,7 @@ fn is_contact(text: &str, plain: usize) -> bool {
         return false;
     }
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let lower = text.to_lowercase();
+    let lower = lower(text);
     digits >= 7 && !text.contains(':') && PHONE.is_match(text)
         || is_labelled(&lower, digits)
         || text.split_whitespace().any(is_mail_or_web)
@@ -159,12 +161,13 @@ fn is_address(text: &str, lower: &str, digits: usize) -> bool {
 }
 
 fn is_title(text: &str) -> bool {
-    let lower = text.to_lowercase();
+    let lower = lower(text);
     let title =
         |word: &str| TITLES.contains(&word) || word.len() > 8 && TITLE_ENDINGS.iter().any(|end| word.ends_with(end));
     lower.split(|c: char| !(c.is_alphanumeric() || c == '/' || c == '.')).any(|word| title(word.trim_matches('.')))
         || text.chars().any(lines::is_cjk)
             && TITLES.iter().any(|title| title.starts_with(lines::is_cjk) && text.contains(title))
+        || !lower.is_ascii() && TITLES.iter().any(|title| title.contains([' ', '"']) && has_word(&lower, &[title]))
 }
 
 fn is_sentence(text: &str, plain: usize) -> bool {
@@ -173,7 +176,7 @@ fn is_sentence(text: &str, plain: usize) -> bool {
     count > 12
         || plain >= 6
         || plain >= 3 && ends
-        || plain >= 2 && has_word(&text.to_lowercase(), ADDRESSED)
+        || plain >= 2 && has_word(&lower(text), ADDRESSED)
         || text.ends_with('?') && count > 1
         || text.chars().filter(|&c| lines::is_cjk(c)).count() > 20
         || text.ends_with(['。', '！', '？'])
@@ -183,9 +186,11 @@ fn is_sentence(text: &str, plain: usize) -> bool {
 fn plain_words(text: &str) -> usize {
     text.split_whitespace()
         .filter(|word| {
-            word.chars().next().is_some_and(char::is_lowercase)
+            word.chars().next().is_some_and(|c| c.is_lowercase() || lines::is_caseless(c))
                 && !word.contains(['@', '/', ':'])
-                && word.chars().all(|c| c.is_alphabetic() || matches!(c, ',' | '.' | '\'' | '’' | '-' | ';'))
+                && word.chars().all(|c| {
+                    c.is_alphabetic() || is_combining_mark(c) || matches!(c, ',' | '.' | '\'' | '’' | '-' | ';')
+                })
         })
         .filter(|word| word.chars().count() > 1)
         .count()

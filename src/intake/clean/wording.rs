@@ -4,6 +4,7 @@
 //! tables for verbs and openings, and a text is judged by how many of the parts it shows.
 
 use super::lexicon::attribution::{DATE_MARKS, OPENINGS, VERBS, WITHOUT_COLON, YOU_WROTE};
+use super::lexicon::lower;
 use super::lines::{is_cjk, words};
 
 /// Andrew and Exmh: `Excerpts from netnews.rec.autos: 5-Apr-93 Re: brakes by Bob@...`
@@ -40,7 +41,7 @@ pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
     if !colon && !WITHOUT_COLON.iter().any(|verb| text.ends_with(verb)) {
         return None;
     }
-    let lower = text.to_lowercase();
+    let lower = lower(text);
     let verb = || VERBS.iter().any(|verb| find_word(&lower, verb).is_some());
     let bracketed = text.find('<').is_some_and(|at| text[at..].contains('>'));
     let address = text.contains('@') || bracketed || text.contains("&lt;");

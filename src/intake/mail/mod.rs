@@ -15,7 +15,7 @@ use regex::Regex;
 
 use super::charset;
 use super::clean::Switches;
-use super::clean::lexicon::subjects;
+use super::clean::lexicon::{self, subjects};
 use super::mbox;
 use super::one_line;
 use super::pattern;
@@ -94,7 +94,7 @@ fn is_forward(subject: &str) -> bool {
         let words = subjects::FORWARDS.join("|");
         pattern::text(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*[:：]"))
     });
-    FORWARD.is_match(subject)
+    FORWARD.is_match(&lexicon::lower(subject))
 }
 
 /// Names of what is attached to a message and to those forwarded in it.
