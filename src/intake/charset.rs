@@ -1,4 +1,4 @@
-//! Bytes to text where nobody says in which charset they are, or says it wrongly.
+//! Decodes bytes to text if the charset is missing or wrong.
 
 use std::sync::LazyLock;
 
@@ -6,9 +6,9 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::Encoding;
 use regex::bytes::Regex;
 
-use super::pattern;
+use super::byte_pattern;
 
-/// Decodes text without a declared charset: a byte order mark decides, else UTF-8 if it is valid, else a guess.
+/// Decodes text without a declared charset: by a byte order mark, else as UTF-8 if valid, else by a guess.
 pub fn decode(bytes: &[u8]) -> String {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned();
@@ -19,33 +19,33 @@ pub fn decode(bytes: &[u8]) -> String {
     }
 }
 
-/// Decodes with the named charset; `None` when the name is unknown or bytes do not fit it.
+/// Decodes with the named charset; `None` if the name is unknown or the bytes are not valid in it.
 ///
-/// gb2312 is read as its superset gb18030, because that is what mailers that say gb2312 send.
+/// gb2312 is read as its superset gb18030, because mail programs that declare gb2312 send gb18030.
 pub fn decode_as(charset: &str, bytes: &[u8]) -> Option<String> {
     let encoding = Encoding::for_label(charset.trim().as_bytes())?;
     let encoding = if encoding == encoding_rs::GBK { encoding_rs::GB18030 } else { encoding };
     encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
 }
 
-/// Decodes a page: a byte order mark decides, else what a `<meta>` near the start declares, else as [`decode`].
+/// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as [`decode`].
 pub fn decode_html(bytes: &[u8]) -> String {
     static META: LazyLock<Regex> =
-        LazyLock::new(|| pattern::bytes(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
+        LazyLock::new(|| byte_pattern(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
     let declared = META.captures(&bytes[..bytes.len().min(2048)]).and_then(|found| found.get(1));
     let by_name = declared
         .filter(|_| Encoding::for_bom(bytes).is_none())
         .and_then(|name| std::str::from_utf8(name.as_bytes()).ok())
-        // Whoever could read this declaration byte by byte was not reading UTF-16.
+        // A declaration that is readable byte by byte is not in UTF-16.
         .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"))
         .and_then(|name| decode_as(name, bytes));
     by_name.unwrap_or_else(|| decode(bytes))
 }
 
-/// The likeliest legacy encoding of bytes that are not UTF-8.
+/// The most likely legacy encoding of bytes that are not UTF-8.
 fn guess(bytes: &[u8]) -> String {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    // The beginning tells enough; the detector is slower than everything else in intake.
+    // The first bytes are enough; the detector is slower than the rest of intake.
     detector.feed(&bytes[..bytes.len().min(64 * 1024)], true);
     let encoding = detector.guess(None, Utf8Detection::Allow);
     encoding.decode_without_bom_handling(bytes).0.into_owned()

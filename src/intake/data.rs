@@ -1,35 +1,35 @@
-//! Data inside a text: armoured PGP and PEM blocks, uuencoded and yEnc files, runs of base64. None of it is language,
-//! so none of it is scored, whatever the cleaning switches say.
+//! Removes data from a text: PGP and PEM armor, uuencoded and yEnc files, runs of base64. Data is not language, so it
+//! is never classified, whatever cleaning is switched on.
 
 use std::ops::Range;
 
-/// The name under which data is shown as taken out.
+/// The step name under which removed data is reported.
 pub(super) const STEP: &str = "data";
 
-/// So many base64 lines of one length follow each other in no text that a person wrote.
+/// This many base64 lines of equal length in a row are data.
 const FEWEST_BASE64: usize = 8;
-/// Lines of base64 are this long, from PEM's 64 to MIME's 76.
+/// The length of base64 lines, from PEM's 64 to MIME's 76 characters.
 const BASE64_LINE: Range<usize> = 60..77;
 
-/// A text without its data, and what was taken out.
+/// A text without its data, and the removed blocks.
 pub(super) struct Parted {
-    /// The text that is left.
+    /// The remaining text.
     pub text: String,
-    /// The blocks, in order.
-    pub blocks: Vec<Block>,
+    /// The removed blocks, in order.
+    pub blocks: Vec<DataBlock>,
 }
 
 /// One block of data.
-pub(super) struct Block {
-    /// The name of the file inside, where the block names one.
+pub(super) struct DataBlock {
+    /// The name of the file in it, if the block gives one.
     pub name: Option<String>,
-    /// The block as it stood.
+    /// The text of the block.
     pub text: String,
-    /// True when the text of the mail is encrypted in it.
+    /// True if the text of the message is encrypted in it.
     pub encrypted: bool,
 }
 
-/// Takes the blocks of data out of `text`, which comes back as it is when there are none.
+/// Removes the blocks of data from `text`; a text without data is returned unchanged.
 pub(super) fn part(text: String) -> Parted {
     if !may_hold_data(&text) {
         return Parted { text, blocks: Vec::new() };
@@ -38,13 +38,13 @@ pub(super) fn part(text: String) -> Parted {
     let mut kept = String::with_capacity(text.len());
     let mut blocks = Vec::new();
     let mut at = 0;
-    // Beginnings whose end was looked for in vain; so many are no accident, and each costs a pass over the text.
+    // The number of start marks without an end mark; each costs a pass over the text, so it is limited.
     let mut unended = 0;
     while at < lines.len() {
         match length(&lines[at..], &mut unended) {
             Some(found) => {
                 let block = lines[at..at + found.lines].concat();
-                blocks.push(Block { name: found.name, text: block, encrypted: found.encrypted });
+                blocks.push(DataBlock { name: found.name, text: block, encrypted: found.encrypted });
                 at += found.lines;
             }
             None => {
@@ -56,26 +56,26 @@ pub(super) fn part(text: String) -> Parted {
     Parted { text: kept, blocks }
 }
 
-/// A quick look that spares most texts the work: every kind of block has long lines of its own or a mark.
+/// A quick test that rules out most texts: every kind of block has a mark or long lines.
 fn may_hold_data(text: &str) -> bool {
     let has = |needle: &str| memchr::memmem::find(text.as_bytes(), needle.as_bytes()).is_some();
     has("-----BEGIN ") || has("begin ") || has("=ybegin ") || text.lines().any(is_base64_line)
 }
 
-struct Found {
+struct Extent {
     lines: usize,
     name: Option<String>,
     encrypted: bool,
 }
 
-impl Found {
+impl Extent {
     fn unnamed(lines: usize) -> Self {
         Self { lines, name: None, encrypted: false }
     }
 }
 
-/// The block that begins at the first of `lines`.
-fn length(lines: &[&str], unended: &mut usize) -> Option<Found> {
+/// The block that starts at the first of `lines`.
+fn length(lines: &[&str], unended: &mut usize) -> Option<Extent> {
     let first = lines[0].trim_end();
     if first.starts_with("-----BEGIN ") {
         return armour(lines, first, unended);
@@ -86,7 +86,7 @@ fn length(lines: &[&str], unended: &mut usize) -> Option<Found> {
     if first.starts_with("=ybegin ") {
         let end = end_of(lines, "=yend", unended)?;
         let name = first.split_once(" name=").map(|(_, name)| name.to_string());
-        return Some(Found { lines: end, name, encrypted: false });
+        return Some(Extent { lines: end, name, encrypted: false });
     }
     let run = lines.iter().take_while(|line| is_base64_line(line) && line.trim_end().len() == first.len()).count();
     if run < FEWEST_BASE64 {
@@ -94,10 +94,10 @@ fn length(lines: &[&str], unended: &mut usize) -> Option<Found> {
     }
     // The last line of a run is shorter.
     let last = lines.get(run).is_some_and(|line| is_base64(line.trim_end()) && line.trim_end().len() % 4 == 0);
-    Some(Found::unnamed(run + usize::from(last)))
+    Some(Extent::unnamed(run + usize::from(last)))
 }
 
-/// The number of lines up to and with the one that begins with `mark`.
+/// The number of lines up to and including the one that starts with `mark`.
 fn end_of(lines: &[&str], mark: &str, unended: &mut usize) -> Option<usize> {
     const MOST_UNENDED: usize = 16;
     if *unended >= MOST_UNENDED {
@@ -108,8 +108,9 @@ fn end_of(lines: &[&str], mark: &str, unended: &mut usize) -> Option<usize> {
     end
 }
 
-/// `-----BEGIN PGP MESSAGE-----`, keys and certificates. A signed text is text, and cleaning knows its signature.
-fn armour(lines: &[&str], first: &str, unended: &mut usize) -> Option<Found> {
+/// `-----BEGIN PGP MESSAGE-----`, keys and certificates. A signed message stays, and the signature step removes its
+/// PGP signature.
+fn armour(lines: &[&str], first: &str, unended: &mut usize) -> Option<Extent> {
     let label = first.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?;
     if label.is_empty() || matches!(label, "PGP SIGNED MESSAGE" | "PGP SIGNATURE") {
         return None;
@@ -120,19 +121,19 @@ fn armour(lines: &[&str], first: &str, unended: &mut usize) -> Option<Found> {
         return None;
     }
     let end = end_of(lines, &format!("-----END {label}-----"), unended).unwrap_or_else(|| {
-        // Cut off in transit: the block is its header and the long lines.
+        // Cut off in transit: the block consists of its header and the long lines.
         let head = lines[1..].iter().take_while(|line| is_armour_header(line.trim_end())).count();
         1 + head + lines[1 + head..].iter().take_while(|line| is_base64_line(line)).count()
     });
-    Some(Found { lines: end, name: None, encrypted: matches!(label, "PGP MESSAGE" | "PKCS7" | "CMS") })
+    Some(Extent { lines: end, name: None, encrypted: matches!(label, "PGP MESSAGE" | "PKCS7" | "CMS") })
 }
 
 fn is_armour_header(line: &str) -> bool {
     line.is_empty() || ["Version: ", "Comment: ", "Charset: ", "Hash: "].iter().any(|name| line.starts_with(name))
 }
 
-/// `begin 644 name`, lines that say their own length, `end`.
-fn uuencoded(lines: &[&str], rest: &str) -> Option<Found> {
+/// `begin 644 name`, lines that state their own length, `end`.
+fn uuencoded(lines: &[&str], rest: &str) -> Option<Extent> {
     let (mode, name) = rest.split_once(' ')?;
     if !(3..=4).contains(&mode.len()) || !mode.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -142,10 +143,10 @@ fn uuencoded(lines: &[&str], rest: &str) -> Option<Found> {
         return None;
     }
     let ended = lines.get(1 + data).is_some_and(|line| line.trim_end() == "end");
-    Some(Found { lines: 1 + data + usize::from(ended), name: Some(name.trim().to_string()), encrypted: false })
+    Some(Extent { lines: 1 + data + usize::from(ended), name: Some(name.trim().to_string()), encrypted: false })
 }
 
-/// The first character of a line says how many bytes follow, four characters for three; trailing blanks may be lost.
+/// The first character states how many bytes follow, as four characters per three bytes; trailing blanks may be lost.
 fn is_uu_line(line: &str) -> bool {
     let bytes = line.as_bytes();
     match bytes.first() {

@@ -1,4 +1,5 @@
-//! Whether a mail without any text in its body, such as a picture, says enough by its subject and sender to be sorted.
+//! Decides whether a message without text in its body, such as a picture, can be classified by its subject and
+//! sender.
 
 use std::sync::LazyLock;
 
@@ -8,18 +9,18 @@ use super::clean::lexicon::{self, subjects};
 use super::pattern;
 use crate::record::Envelope;
 
-/// So many letters and digits suffice unless the user says otherwise: one telling word.
+/// The default number of letters and digits that suffice: one telling word.
 pub const MIN_TEXT: usize = 8;
 
-/// True when the subject, without `Re:` and its kin, and the sender's name hold at least `min` letters and digits
-/// together. Without a subject nothing suffices: who wrote does not say what.
+/// True if the subject, without prefixes such as `Re:`, and the sender's name have at least `min` letters and digits
+/// together. Without a subject nothing suffices.
 pub(super) fn suffices(envelope: &Envelope, min: usize) -> bool {
     let subject = letters(without_prefixes(&lexicon::lower(envelope.subject.as_deref().unwrap_or_default())));
     let sender = envelope.from.as_deref().and_then(|from| from.split_once('<')).map_or(0, |(name, _)| letters(name));
     subject > 0 && subject + sender >= min
 }
 
-/// Characters of scripts that write a syllable or a word with each of them count twice.
+/// The number of letters and digits; characters of scripts that write a syllable or word per character count twice.
 fn letters(text: &str) -> usize {
     text.chars().filter(|c| c.is_alphanumeric()).map(|c| if c >= '\u{2e80}' { 2 } else { 1 }).sum()
 }
@@ -27,7 +28,7 @@ fn letters(text: &str) -> usize {
 fn without_prefixes(subject: &str) -> &str {
     static PREFIXES: LazyLock<Regex> = LazyLock::new(|| {
         let words = [subjects::REPLIES, subjects::FORWARDS].concat().join("|");
-        pattern::text(&format!(r"(?i)^(\s*({words})(\[\d+\]|\(\d+\))?\s*[:：])+"))
+        pattern(&format!(r"(?i)^(\s*({words})(\[\d+\]|\(\d+\))?\s*[:：])+"))
     });
     PREFIXES.find(subject).map_or(subject, |found| &subject[found.end()..])
 }

@@ -1,4 +1,4 @@
-//! Finds the files behind an input path: the file itself, a maildir's messages, a folder's whole tree.
+//! Finds the files of an input path: the file itself, the messages of a maildir, or a whole folder tree.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -7,32 +7,32 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::maildir;
 
-/// What is said of pipes, sockets and devices.
+/// The error for pipes, sockets and devices.
 pub(super) const NOT_REGULAR: &str = "not a regular file";
 
-/// One file to read, or why there is none.
+/// One file to read, or the reason why it cannot be read.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A file whose kind must be told from its name or bytes.
+pub enum FileEntry {
+    /// A file whose format is told from its name or bytes.
     File(PathBuf),
-    /// A message of a maildir: always one mail, and its name may change at any time.
+    /// A message of a maildir: always a single message, and its name may change at any time.
     Message(PathBuf),
     /// Something that cannot be read as a file.
     Failed(PathBuf, String),
 }
 
-/// The files behind one input path, each folder in order of names.
+/// The files of one input path; each folder is sorted by name.
 pub struct Files {
     walker: Option<walkdir::IntoIter>,
-    found: VecDeque<Found>,
+    found: VecDeque<FileEntry>,
 }
 
 impl Files {
-    /// Looks at `path`. A maildir given by itself yields its own messages only, unless `recursive`.
+    /// Starts at `path`. For a maildir, only its own messages are listed unless `recursive`.
     pub fn new(path: &Path, recursive: bool) -> Self {
         let mut files = Self { walker: None, found: VecDeque::new() };
         if !path.is_dir() {
-            files.found.push_back(Found::File(path.to_path_buf()));
+            files.found.push_back(FileEntry::File(path.to_path_buf()));
         } else if maildir::is_maildir(path) && !recursive {
             files.list_maildir(path);
         } else {
@@ -41,27 +41,28 @@ impl Files {
         files
     }
 
-    /// What was found already.
-    pub(super) fn only(found: impl Iterator<Item = Found>) -> Self {
+    /// Iterates over files that are already known.
+    pub(super) fn only(found: impl Iterator<Item = FileEntry>) -> Self {
         Self { walker: None, found: found.collect() }
     }
 
     fn list_maildir(&mut self, path: &Path) {
         let listing = maildir::Listing::new(path);
-        self.found.extend(listing.paths().into_iter().map(Found::Message));
-        self.found.extend(listing.failed.into_iter().map(|(folder, error)| Found::Failed(folder, error.to_string())));
+        self.found.extend(listing.paths().into_iter().map(FileEntry::Message));
+        self.found
+            .extend(listing.failed.into_iter().map(|(folder, error)| FileEntry::Failed(folder, error.to_string())));
     }
 
-    /// Takes one step of the walk. `None` at its end.
+    /// Takes one step of the walk; `None` at its end.
     fn step(&mut self) -> Option<()> {
         match self.walker.as_mut()?.next()? {
             Ok(entry) => self.visit(&entry),
-            // A loop leads to files that are read anyway.
+            // A symlink loop leads to files that are read anyway.
             Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => {
                 let path = error.path().unwrap_or(Path::new("?")).to_path_buf();
                 let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                self.found.push_back(Found::Failed(path, why));
+                self.found.push_back(FileEntry::Failed(path, why));
             }
         }
         Some(())
@@ -71,7 +72,7 @@ impl Files {
         let hidden = entry.depth() > 0 && maildir::is_hidden(entry.file_name());
         let kind = entry.file_type();
         if kind.is_dir() {
-            // Sub-folders of a Maildir++ tree begin with a dot; other hidden folders are not the user's mail.
+            // Subfolders of a Maildir++ tree start with a dot; other hidden folders are ignored.
             let is_maildir = maildir::is_maildir(entry.path());
             if is_maildir {
                 self.list_maildir(entry.path());
@@ -80,9 +81,9 @@ impl Files {
             }
         } else if hidden || is_kept_by_server(entry) {
         } else if kind.is_file() {
-            self.found.push_back(Found::File(entry.path().to_path_buf()));
+            self.found.push_back(FileEntry::File(entry.path().to_path_buf()));
         } else {
-            self.found.push_back(Found::Failed(entry.path().to_path_buf(), NOT_REGULAR.into()));
+            self.found.push_back(FileEntry::Failed(entry.path().to_path_buf(), NOT_REGULAR.into()));
         }
     }
 
@@ -93,13 +94,13 @@ impl Files {
     }
 }
 
-/// True for `cur`, `new` and `tmp` of a maildir, whose messages are listed already: unless the walk begins there.
+/// True for `cur`, `new` and `tmp` of a maildir, whose messages are already listed, unless the walk starts there.
 fn is_part_of_maildir(entry: &DirEntry) -> bool {
     let own = ["cur", "new", "tmp"].iter().any(|name| entry.file_name() == *name);
     own && entry.depth() > 0 && entry.path().parent().is_some_and(maildir::is_maildir)
 }
 
-/// True for what mail servers keep in a maildir beside the messages.
+/// True for files that mail servers keep in a maildir beside the messages.
 fn is_kept_by_server(entry: &DirEntry) -> bool {
     entry.depth() > 0
         && maildir::is_not_mail(entry.file_name())
@@ -107,16 +108,16 @@ fn is_kept_by_server(entry: &DirEntry) -> bool {
 }
 
 impl Iterator for Files {
-    type Item = Found;
+    type Item = FileEntry;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<FileEntry> {
         while self.found.is_empty() {
             self.step()?;
         }
         match self.found.pop_front()? {
-            // A pipe would never end, and nobody delivers one.
-            Found::Message(path) if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) => {
-                Some(Found::Failed(path, NOT_REGULAR.into()))
+            // A pipe would never end.
+            FileEntry::Message(path) if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) => {
+                Some(FileEntry::Failed(path, NOT_REGULAR.into()))
             }
             found => Some(found),
         }
@@ -140,9 +141,11 @@ mod tests {
     fn listed(folder: &Path, recursive: bool) -> Vec<String> {
         Files::new(folder, recursive)
             .map(|found| match found {
-                Found::File(path) => format!("file {}", path.strip_prefix(folder).unwrap().display()),
-                Found::Message(path) => format!("message {}", path.strip_prefix(folder).unwrap().display()),
-                Found::Failed(path, why) => format!("failed {}: {why}", path.strip_prefix(folder).unwrap().display()),
+                FileEntry::File(path) => format!("file {}", path.strip_prefix(folder).unwrap().display()),
+                FileEntry::Message(path) => format!("message {}", path.strip_prefix(folder).unwrap().display()),
+                FileEntry::Failed(path, why) => {
+                    format!("failed {}: {why}", path.strip_prefix(folder).unwrap().display())
+                }
             })
             .collect()
     }

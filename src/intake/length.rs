@@ -1,34 +1,34 @@
-//! `Content-Length` in an mbox: what it says, and whether that is right.
+//! `Content-Length` in an mbox, and whether it is right.
 
 use super::separator::{Before, begins_mail};
 
-/// How far behind a separator the end that a length promises is looked for. Beyond it, the length is not believed.
+/// How far ahead the end that a length gives is checked. A longer length is ignored.
 pub(super) const LOOK_AHEAD: u64 = 16 * 1024 * 1024;
 
-/// So much of the next mail's header block is searched for a length.
+/// How much of the next message's header block is searched for a length.
 const LONGEST_BLOCK: usize = 64 * 1024;
 
-/// What is known of where a message ends.
+/// What is known about the end of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// Nothing.
     None,
-    /// Its header says how many bytes the body has.
+    /// The header gives the length of the body in bytes.
     Said(u64),
-    /// Where in the stream the body ends if that is right.
+    /// The offset at which the body ends if the length is right.
     Ends(u64),
-    /// Where the body does end.
+    /// The offset at which the body ends; checked.
     Holds(u64),
 }
 
 impl Length {
-    /// What is known after another line of the header block. Of several lengths the last counts, which a delivery agent
-    /// wrote below what came with the mail.
+    /// Updates it by a line of the header block. The last of several lengths counts, because the delivery agent
+    /// writes its own below those that came with the message.
     pub(super) fn or_said(self, line: &[u8]) -> Self {
         content_length(line).unwrap_or(self)
     }
 
-    /// What is known where the body begins.
+    /// Updates it at the start of the body.
     pub(super) fn from(self, body: u64) -> Self {
         match self {
             Length::Said(bytes) => body.checked_add(bytes).map_or(Length::None, Length::Ends),
@@ -37,7 +37,7 @@ impl Length {
     }
 }
 
-/// The length that a header line gives; [`Length::None`] for one that is no number or larger than any file.
+/// The length in a header line; [`Length::None`] if it is not a number or is larger than any file.
 fn content_length(line: &[u8]) -> Option<Length> {
     const NAME: &[u8] = b"content-length";
     let is_named = line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME);
@@ -46,9 +46,9 @@ fn content_length(line: &[u8]) -> Option<Length> {
     Some(digits.and_then(|digits| digits.parse().ok()).map_or(Length::None, Length::Said))
 }
 
-/// True when a mail ends at byte `at` of `bytes`, which hold what comes next in the stream, all of it when `ended`: it
-/// is the end of the file, or a mail begins there that has a length too, as all mails of such a mailbox have. A line
-/// break more or less is forgiven. `None` when more bytes are needed to tell.
+/// True if a message ends at byte `at` of `bytes`: the file ends there, or a message starts there that has a length
+/// too. One line break more or less is accepted. `bytes` are the next bytes of the stream, all of them if `ended`;
+/// `None` if more are needed.
 pub(super) fn is_end(bytes: &[u8], at: usize, ended: bool) -> Option<bool> {
     if !ended && bytes.len() < at + 5 {
         return None;
@@ -73,7 +73,7 @@ fn without_line_break(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\r\n").or(bytes.strip_prefix(b"\n")).unwrap_or(bytes)
 }
 
-/// True when the header block with which `bytes` begin gives a length.
+/// True if the header block at the start of `bytes` gives a length.
 fn has_length(bytes: &[u8], ended: bool) -> Option<bool> {
     let block = &bytes[..bytes.len().min(LONGEST_BLOCK)];
     for line in block.split_inclusive(|&b| b == b'\n') {
@@ -109,7 +109,7 @@ mod tests {
     fn ends() {
         let mailbox = b"body\n\nFrom a Sat Jan  3 01:05:34 1996\nA: b\nContent-Length: 2\n\nx\n";
         let right: Vec<usize> = (0..=mailbox.len() + 9).filter(|&at| is_end(mailbox, at, true) == Some(true)).collect();
-        // A line break more or less, and the end of the file.
+        // One line break more or less, and the end of the file.
         assert_eq!(right, [4, 5, 6, mailbox.len() - 1, mailbox.len()]);
         for at in 0..=mailbox.len() {
             let known = is_end(mailbox, at, true);

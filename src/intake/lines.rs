@@ -1,18 +1,18 @@
-//! Reads a stream line by line from a window of its bytes, which can look ahead as far as it is asked to.
+//! Reads a stream line by line and can look ahead as far as needed.
 
 use std::io::{self, Read};
 
-/// How much is read at once, and the longest part of a line that is handed out at once.
+/// The size of a read, and the longest part of a line that is returned at once.
 const PART: usize = 64 * 1024;
 
-/// One line with its line break; of a longer line only the first bytes are kept.
+/// One line with its line break; only the first bytes of a longer line are kept.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     /// Byte offset of the line in the stream.
     pub offset: u64,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// True when bytes were left out.
+    /// True if bytes were dropped.
     pub cut: bool,
 }
 
@@ -23,7 +23,7 @@ pub struct Lines<R> {
     window: Vec<u8>,
     start: usize,
     end: usize,
-    /// Where `start` stands in the stream.
+    /// The offset of `start` in the stream.
     offset: u64,
     ended: bool,
 }
@@ -34,12 +34,12 @@ impl<R: Read> Lines<R> {
         Self { reader, window: Vec::new(), start: 0, end: 0, offset: 0, ended: false }
     }
 
-    /// Where the next byte stands in the stream.
+    /// The offset of the next byte in the stream.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The bytes that come next: at least `wanted`, or all up to the end of the stream, and then `true`.
+    /// The next bytes: at least `wanted`, or all up to the end of the stream, and then `true`.
     ///
     /// # Errors
     /// When the stream cannot be read.
@@ -58,8 +58,8 @@ impl<R: Read> Lines<R> {
         Ok((&self.window[self.start..self.end], self.ended))
     }
 
-    /// Moves what is left to the front where that frees at least half of the window, else doubles it: so bytes are
-    /// moved only once in a while, however far somebody looks ahead.
+    /// Moves the remaining bytes to the front if that frees at least half of the window, else doubles the window, so
+    /// that bytes are rarely moved.
     fn make_room(&mut self) {
         if self.start == 0 || self.start < self.window.len() / 2 {
             self.window.resize((2 * self.window.len()).max(PART), 0);
@@ -74,8 +74,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The next line with its line break, or as much of a very long one as is handed out at once; empty at the end.
-    /// It stays the next one until it is consumed.
+    /// The next line with its line break, or a part of a very long one; empty at the end. It stays the next line
+    /// until it is consumed.
     ///
     /// # Errors
     /// When the stream cannot be read.
@@ -95,13 +95,13 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// Goes on by `length` bytes, which were seen ahead.
+    /// Skips `length` bytes that were seen ahead.
     pub fn consume(&mut self, length: usize) {
         self.start += length;
         self.offset += length as u64;
     }
 
-    /// The next line, of which at most `room` bytes are kept, or `None` at the end.
+    /// The next line, of which at most `room` bytes are kept; `None` at the end.
     ///
     /// # Errors
     /// When the stream cannot be read.

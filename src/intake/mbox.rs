@@ -1,17 +1,17 @@
-//! Splits an mbox stream into messages without holding more than one of them, and MMDF mailboxes too.
+//! Splits an mbox or MMDF stream into messages and holds only one of them at a time.
 //!
-//! Where a message begins is told by [`separator`](super::separator), and by `Content-Length` where that is right: in
-//! mboxcl2 nobody quotes the `From ` lines of a body, and a mail with an attached mailbox looks like many. A length is
-//! believed only if it reaches over a line that would be a separator, at its end stands the end of the file or the
-//! separator of a mail that has a length as well, and every mail before had one. Otherwise it is ignored, since
-//! many are wrong: edited mail, converted line ends, forged spam. So no length can swallow the mails behind it, short
-//! of naming to the byte where one of them ends, in a mailbox where all have lengths.
+//! [`separator`](super::separator) tells where a message starts. `Content-Length` is used where it is right: in
+//! mboxcl2 the `From ` lines of a body are not quoted, and a message with an attached mailbox looks like many
+//! messages. A length counts only if it spans a line that would be a separator, if it ends at the end of the file or
+//! at a message that has a length too, and if every message before had one. Otherwise it is ignored, because many
+//! lengths are wrong: edited messages, converted line ends, forged spam. So a wrong length cannot swallow the
+//! messages after it.
 //!
-//! One `>` of a quoted `>From ` goes, as mboxo, mboxrd and mboxcl want it. In mboxcl2 that is one mark too many,
-//! but nothing tells it from mboxcl, and a text loses nothing by it.
+//! One `>` of a quoted `>From ` is removed, as in mboxo, mboxrd and mboxcl. In mboxcl2 this removes one mark too
+//! many, but mboxcl2 cannot be told from mboxcl.
 //!
-//! The "folder internal data" with which uw-imap's mailboxes begin is a message as any other: whatever looks like a
-//! mail gets a record, since anybody can write that subject.
+//! The "folder internal data" message at the start of uw-imap mailboxes gets a record like any other message, because
+//! anybody can write that subject.
 
 use std::io::{self, Read};
 
@@ -19,47 +19,47 @@ use super::length::{LOOK_AHEAD, Length, is_end};
 use super::lines::Lines;
 use super::separator::{Before, begins_mail, envelope_length};
 
-/// Stands before and after each message of an MMDF mailbox, on a line of its own.
+/// The line before and after each message of an MMDF mailbox.
 const MMDF: &[u8] = b"\x01\x01\x01\x01";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One message of an mbox: its bytes without the `From ` line, `>From ` unquoted.
+/// One message of an mbox, without the `From ` line and with `>From ` unquoted.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Byte offset in the stream of the `From ` line, or of the message where it has none.
+    /// The offset of the `From ` line in the stream, or of the message if it has none.
     pub offset: u64,
-    /// The message, at most the reader's cap of bytes.
+    /// The message, at most as many bytes as the reader's cap.
     pub bytes: Vec<u8>,
-    /// True when the message was longer than the cap.
+    /// True if the message was longer than the cap.
     pub truncated: bool,
 }
 
-/// Reads messages one after the other.
+/// Reads one message after another.
 pub struct Mbox<R> {
     lines: Lines<R>,
     cap: usize,
-    kind: Kind,
-    /// True while every message had a `Content-Length`.
+    kind: Delimiter,
+    /// True as long as every message had a `Content-Length`.
     all_have_lengths: bool,
 }
 
-/// What stands between messages.
+/// The delimiter between messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum Delimiter {
     /// Not known before the first line.
     Unknown,
     From,
     Mmdf,
 }
 
-/// The message being read.
-struct Reading {
+/// A message while it is read.
+struct Partial {
     message: Message,
     before: Before,
-    /// True up to the blank line behind the header block.
+    /// True up to the blank line after the header block.
     in_header: bool,
-    /// True when the next bytes begin a line.
+    /// True if the next bytes start a line.
     at_line: bool,
     length: Length,
 }
@@ -67,7 +67,7 @@ struct Reading {
 impl<R: Read> Mbox<R> {
     /// Reads from `reader`, keeping at most `cap` bytes of a message.
     pub fn new(reader: R, cap: usize) -> Self {
-        Self { lines: Lines::new(reader), cap, kind: Kind::Unknown, all_have_lengths: true }
+        Self { lines: Lines::new(reader), cap, kind: Delimiter::Unknown, all_have_lengths: true }
     }
 
     /// The next message, or `None` at the end.
@@ -78,9 +78,9 @@ impl<R: Read> Mbox<R> {
         if !self.find_start()? {
             return Ok(None);
         }
-        let mut reading = Reading::new(self.lines.offset());
-        if self.kind == Kind::From {
-            // What comes next is an envelope or the mailbox has none; asking makes sure that all of it is there.
+        let mut reading = Partial::new(self.lines.offset());
+        if self.kind == Delimiter::From {
+            // The next line is an envelope, or the mailbox has none. Asking makes sure that all of it is buffered.
             self.begins_mail(Before::Start)?;
             let envelope = envelope_length(self.lines.ahead(0)?.0);
             self.lines.consume(envelope);
@@ -96,16 +96,15 @@ impl<R: Read> Mbox<R> {
             reading.take(&self.lines.ahead(length)?.0[..length], end, self.cap, self.kind);
             self.lines.consume(length);
         }
-        // That of the last mail too: it must not be another mail once a next one stands behind it.
-        if self.kind == Kind::From && self.lines.part()?.is_empty() {
+        // Also for the last message, so that its bytes do not change when another message is appended.
+        if self.kind == Delimiter::From && self.lines.part()?.is_empty() {
             reading.message.drop_blank_line();
         }
         self.all_have_lengths &= reading.length != Length::None;
         Ok(Some(reading.message))
     }
 
-    /// Goes on to the first line of a message: blank lines before it, and what stands between those of an MMDF mailbox,
-    /// are none. False at the end.
+    /// Moves to the first line of a message, past blank lines and MMDF delimiters; false at the end.
     fn find_start(&mut self) -> io::Result<bool> {
         if self.lines.offset() == 0 && self.lines.ahead(BYTE_ORDER_MARK.len())?.0.starts_with(BYTE_ORDER_MARK) {
             self.lines.consume(BYTE_ORDER_MARK.len());
@@ -116,10 +115,10 @@ impl<R: Read> Mbox<R> {
             if length == 0 {
                 return Ok(false);
             }
-            if self.kind == Kind::Unknown && !is_blank(part) {
-                self.kind = if is_mmdf(part) { Kind::Mmdf } else { Kind::From };
+            if self.kind == Delimiter::Unknown && !is_blank(part) {
+                self.kind = if is_mmdf(part) { Delimiter::Mmdf } else { Delimiter::From };
             }
-            let is_between = is_blank(part) || (self.kind == Kind::Mmdf && is_mmdf(part));
+            let is_between = is_blank(part) || (self.kind == Delimiter::Mmdf && is_mmdf(part));
             if !is_between {
                 return Ok(true);
             }
@@ -127,12 +126,12 @@ impl<R: Read> Mbox<R> {
         }
     }
 
-    /// True when the message ends where the next line begins.
-    fn ends(&mut self, reading: &mut Reading) -> io::Result<bool> {
+    /// True if the message ends before the next line.
+    fn ends(&mut self, reading: &mut Partial) -> io::Result<bool> {
         let at = self.lines.offset();
         let mut before = reading.before;
         match (self.kind, reading.length) {
-            (Kind::Mmdf, _) => {
+            (Delimiter::Mmdf, _) => {
                 let ends = is_mmdf(self.lines.part()?);
                 return Ok(ends);
             }
@@ -155,7 +154,7 @@ impl<R: Read> Mbox<R> {
         Ok(true)
     }
 
-    /// Looks as far ahead as it takes to tell whether a mail begins with the next line.
+    /// Looks as far ahead as needed to decide whether the next line starts a message.
     fn begins_mail(&mut self, before: Before) -> io::Result<bool> {
         let mut wanted = 1;
         loop {
@@ -167,7 +166,7 @@ impl<R: Read> Mbox<R> {
         }
     }
 
-    /// Looks as far ahead as it takes to tell whether a mail ends `distance` bytes from here.
+    /// Looks as far ahead as needed to decide whether a message ends `distance` bytes from here.
     fn is_end(&mut self, distance: u64) -> io::Result<bool> {
         if distance > LOOK_AHEAD || !self.all_have_lengths {
             return Ok(false);
@@ -183,20 +182,20 @@ impl<R: Read> Mbox<R> {
     }
 }
 
-impl Reading {
+impl Partial {
     fn new(offset: u64) -> Self {
         let message = Message { offset, bytes: Vec::new(), truncated: false };
         Self { message, before: Before::Start, in_header: true, at_line: true, length: Length::None }
     }
 
-    /// Adds a line or a part of one, which ends at `end` in the stream.
-    fn take(&mut self, part: &[u8], end: u64, cap: usize, kind: Kind) {
+    /// Appends a line or a part of one, which ends at offset `end`.
+    fn take(&mut self, part: &[u8], end: u64, cap: usize, kind: Delimiter) {
         let blank = self.at_line && is_blank(part);
         if self.in_header && self.at_line {
             self.in_header = !blank;
             self.length = if blank { self.length.from(end) } else { self.length.or_said(part) };
         }
-        let quotes = kind == Kind::From && self.at_line && is_quoted_from(part);
+        let quotes = kind == Delimiter::From && self.at_line && is_quoted_from(part);
         self.message.append(&part[usize::from(quotes)..], cap);
         self.before = if blank { Before::Blank } else { Before::Text };
         self.at_line = part.ends_with(b"\n");
@@ -221,7 +220,7 @@ impl Message {
     }
 }
 
-/// True when the bytes begin like an mbox or an MMDF mailbox.
+/// True if the bytes start like an mbox or an MMDF mailbox.
 pub(super) fn begins(head: &[u8]) -> bool {
     let mut start = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = start {
@@ -231,7 +230,7 @@ pub(super) fn begins(head: &[u8]) -> bool {
         || begins_mail(start, Before::Start, true) == Some(true)
 }
 
-/// The message behind a `From ` line that a delivery agent left in front of it.
+/// The message without the `From ` line that a delivery agent left in front of it.
 pub fn without_from_line(bytes: &[u8]) -> &[u8] {
     let envelope = envelope_length(bytes.strip_prefix(b">").unwrap_or(bytes));
     let is_line = envelope > 0 && memchr::memchr(b'\n', bytes).is_some();

@@ -1,7 +1,7 @@
-//! Bytes in, documents out. This room never fails: what cannot be read is skipped with a reason.
+//! Bytes in, documents out. Intake never fails; what cannot be read is skipped with a reason.
 //!
-//! [`Source`] walks the inputs and yields raw documents in order; [`read`] turns one of them into text. The first
-//! does all the input and output, the second is pure and runs on every core.
+//! [`Source`] walks the inputs and yields raw documents in order; [`read`] turns one of them into text. `Source` does
+//! all I/O; `read` is pure and runs on every core.
 
 pub mod charset;
 pub mod clean;
@@ -16,7 +16,6 @@ pub mod mail;
 pub mod mbox;
 pub mod office;
 mod open;
-mod pattern;
 pub mod rows;
 mod separator;
 pub mod sniff;
@@ -34,15 +33,15 @@ use clean::Switches;
 use sniff::Format;
 
 pub use enough::MIN_TEXT;
-pub use files::{Files, Found};
+pub use files::{FileEntry, Files};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
 
-/// How raw documents are turned into text.
+/// How raw documents become text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Reading {
-    /// Which steps take out what the sender did not write.
+    /// Which cleaning steps run.
     pub switches: Switches,
-    /// So many letters and digits must stand in the subject and the sender's name of a mail whose body has no text.
+    /// The least number of letters and digits in the subject and sender's name of a message whose body has no text.
     pub min_text: usize,
 }
 
@@ -96,7 +95,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     Ok(Document { origin, envelope, body, attachments, removed, truncated: truncated || cut })
 }
 
-/// A header as one line: white space folded, control characters gone.
+/// A header as one line: white space folded, control characters removed.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -108,11 +107,11 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Checks an input path of the command line before the run begins.
+/// Checks an input path of the command line before the run starts.
 ///
 /// # Errors
-/// When it is missing or unreadable, or a folder that holds no file. An empty maildir is fine: that is what a
-/// maildir is between two deliveries.
+/// If it is missing or unreadable, or a folder without files. An empty maildir is fine, because between two
+/// deliveries maildirs are empty.
 pub fn check(path: &Path, options: &Options) -> Result<()> {
     if open::is_stdin(path) {
         return Ok(());
@@ -131,6 +130,18 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
         bail!("the input {shown} is a device that never ends");
     }
     Ok(())
+}
+
+/// Compiles a regular expression that is part of the program.
+#[allow(clippy::expect_used, reason = "the pattern is part of the program")]
+fn pattern(source: &str) -> regex::Regex {
+    regex::Regex::new(source).expect("a valid pattern")
+}
+
+/// The same for a pattern over bytes.
+#[allow(clippy::expect_used, reason = "the pattern is part of the program")]
+fn byte_pattern(source: &str) -> regex::bytes::Regex {
+    regex::bytes::Regex::new(source).expect("a valid pattern")
 }
 
 #[cfg(test)]

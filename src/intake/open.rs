@@ -1,4 +1,4 @@
-//! Opens a file or standard input, looks through gzip, and tells what kind of input it is.
+//! Opens a file or standard input, decompresses gzip, and tells the format.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
@@ -15,9 +15,9 @@ pub(super) type Stream = BufReader<Box<dyn Read + Send>>;
 
 /// An opened input.
 pub(super) struct Opened {
-    /// The bytes from the start.
+    /// All bytes, from the start.
     pub stream: Stream,
-    /// What the bytes begin with.
+    /// The first bytes.
     pub head: Vec<u8>,
 }
 
@@ -37,8 +37,8 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Decompresses, and ends quietly where something else than a further member follows, as gzip(1) does: archives padded
-/// with zeros are common on tape and in the wild. Fails on a bomb.
+/// Decompresses gzip. Like gzip(1), ignores bytes after the last member, because archives padded with zeros are
+/// common. Fails on a decompression bomb.
 struct Unzipped<R> {
     inner: MultiGzDecoder<R>,
     started: bool,
@@ -47,9 +47,9 @@ struct Unzipped<R> {
     inflated: u64,
 }
 
-/// So much may come out of however little.
+/// Any input may expand to this many bytes.
 const FREE: u64 = 64 << 20;
-/// Beyond that, so many bytes for each compressed one: mail comes to 10, and a bomb to 1,000.
+/// Beyond that, the allowed ratio of decompressed to compressed bytes: mail reaches 10, a bomb 1,000.
 const MOST_INFLATED: u64 = 200;
 
 impl<R: io::BufRead> Read for Unzipped<R> {
@@ -69,13 +69,13 @@ impl<R: io::BufRead> Read for Unzipped<R> {
     }
 }
 
-/// Opens `path`, or standard input when it is `-`.
+/// Opens `path`, or standard input for `-`.
 ///
 /// # Errors
-/// When it cannot be opened or its beginning cannot be read or decompressed.
+/// If it cannot be opened, or its first bytes cannot be read or decompressed.
 pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let reader: Box<dyn Read + Send> = if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    // Its own bytes are counted too, beside those of all inputs.
+    // Counts the bytes of this input by themselves, beside those of all inputs.
     let own: Arc<AtomicU64> = Arc::default();
     let counted = Counted { inner: reader, counts: [count.clone(), own.clone()] };
     let (head, stream) = peek(Box::new(counted))?;
@@ -92,12 +92,12 @@ pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
 }
 
-/// True for `-`, which stands for standard input.
+/// True for `-`, which means standard input.
 pub(super) fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// True for a device such as `/dev/zero`: neither a terminal nor `/dev/null`.
+/// True for a device such as `/dev/zero`, but not for a terminal or `/dev/null`.
 #[cfg(unix)]
 pub(super) fn is_endless(path: &Path) -> bool {
     use std::io::IsTerminal;
@@ -112,8 +112,8 @@ pub(super) fn is_endless(_: &Path) -> bool {
     false
 }
 
-/// Reads the head of a stream and puts it back in front. Of a stream that comes slowly no more is awaited than is needed
-/// to tell its kind.
+/// Reads the head of a stream and puts it back in front. Of a slow stream it reads no more than needed to tell the
+/// format.
 fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read + Send>)> {
     let mut head = vec![0; sniff::HEAD];
     let mut filled = 0;
@@ -129,27 +129,27 @@ fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read +
     Ok((head.clone(), Box::new(Cursor::new(head).chain(reader))))
 }
 
-/// The kind of an opened input: as forced, by its name, or from its bytes; `None` when it is no text.
+/// The format of an opened input: as forced, by its name, or from its bytes; `None` if it is not text.
 pub(super) fn format(path: &Path, head: &[u8], forced: Option<Format>) -> Option<Format> {
     if forced.is_some() {
         return forced;
     }
     match sniff::by_name(path) {
-        // A file that is called a text may hold one saved mail, or many: the bytes know better.
+        // A file named as text may hold a saved message or a mailbox, which its bytes show.
         Some(Format::Text) => match sniff::sniff(head)? {
             found @ (Format::Mbox | Format::Pdf | Format::Docx) => Some(found),
             Format::Mail if looks_like_whole_mail(head) => Some(Format::Mail),
             _ => Some(Format::Text),
         },
         Some(Format::Pdf) if sniff::find_pdf(head).is_some() => Some(Format::Pdf),
-        // A page that says why there is no document is often saved under the document's name.
+        // An error page is often saved under the name of the document.
         Some(named @ (Format::Pdf | Format::Docx)) => sniff::sniff(head).or(Some(named)),
         Some(named) => Some(named),
         None => sniff::sniff(head),
     }
 }
 
-/// Several headers of mail, not one line such as `Subject: notes`.
+/// True for several header fields of mail, rather than one line such as `Subject: notes`.
 fn looks_like_whole_mail(head: &[u8]) -> bool {
     head.split(|&b| b == b'\n')
         .take(4)

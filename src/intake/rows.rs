@@ -1,4 +1,4 @@
-//! JSON Lines input: one document a line, an object with `text` and optionally `id`, `subject` and `from`.
+//! JSON Lines input: one object per line with `text` and optionally `id`, `subject` and `from`.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::one_line;
 use crate::record::{Envelope, Reason};
 
-/// The fields that are read; others may stand beside them.
+/// The fields that are read; others are ignored.
 #[derive(Deserialize)]
-struct Row {
+struct JsonRow {
     text: Option<String>,
     id: Option<Value>,
     subject: Option<String>,
@@ -18,13 +18,13 @@ struct Row {
 /// Parses one line.
 ///
 /// # Errors
-/// When the line is no JSON object or has no `text` string.
+/// If the line is not a JSON object or has no `text` string.
 pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
     let bad = |why: String| Reason::BadRow(why);
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let row: Row = serde_json::from_slice(line).map_err(|error| bad(message(&error)))?;
+    let row: JsonRow = serde_json::from_slice(line).map_err(|error| bad(message(&error)))?;
     let text = row.text.ok_or_else(|| bad("no `text` field".into()))?;
-    // Ids are often numbers in other people's exports.
+    // Exports of other programs often have numbers as ids.
     let id = row.id.and_then(|id| match id {
         Value::String(id) => Some(id),
         Value::Number(id) => Some(id.to_string()),
@@ -36,7 +36,7 @@ pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
     Ok((envelope, text))
 }
 
-/// What is wrong and at which byte of the row; the library counts lines within the row, which would mislead.
+/// The error and the byte of the row; the library's line number counts within the row, which would mislead.
 pub(super) fn message(error: &serde_json::Error) -> String {
     if !error.is_data() {
         return format!("no JSON at column {}", error.column());

@@ -1,47 +1,47 @@
-//! Tells the line that begins a mail of an mbox from prose that happens to begin with "From ".
+//! Tells the line that starts a message of an mbox from prose that starts with "From ".
 //!
-//! The envelope of a mailbox names a sender and a date (`From a@b Sat Jan  3 01:05:34 1996`, pipermail's `a at b`,
-//! Takeout's `1844…@xxx`, Eudora's `???@???`, Thunderbird's `-`), and headers follow. Where the date is missing or of
-//! another form, a blank line must stand before it and well-known headers after it. Both are needed: people write "From
-//! here on" above "Note: ...", and paste whole envelopes into their mails.
+//! An mbox envelope line has a sender and a date (`From a@b Sat Jan  3 01:05:34 1996`, pipermail's `a at b`,
+//! Takeout's `1844…@xxx`, Eudora's `???@???`, Thunderbird's `-`), and headers follow. If the date is missing or has
+//! another form, there must be a blank line before and well-known headers after it. Both are needed: people write
+//! "From here on" above "Note: ...", and paste whole envelopes into their messages.
 
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use super::pattern;
+use super::byte_pattern;
 use super::sniff::{self, is_field};
 
-/// What stands before a line.
+/// What precedes a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
     /// Nothing: it is the first of its file.
     Start,
     /// A blank line.
     Blank,
-    /// Something else.
+    /// Other text.
     Text,
 }
 
-/// No envelope is longer, nor one of the headers that it is known by.
+/// Envelopes and the headers that follow them are no longer than this.
 const LONGEST_LINE: usize = 1024;
 
-/// So much of a header block is searched for well-known headers.
+/// How much of a header block is searched for well-known headers.
 const LONGEST_BLOCK: usize = 16 * 1024;
 
-/// True when a mail begins where `bytes` begin, which hold what comes next in the stream, all of it when `ended`; `None`
-/// when more bytes are needed to tell.
+/// True if a message starts at the start of `bytes`, which are the next bytes of the stream, all of them if `ended`;
+/// `None` if more are needed.
 pub(super) fn begins_mail(bytes: &[u8], before: Before, ended: bool) -> Option<bool> {
     let known = bytes.len().min(5);
     if bytes[..known] != b"From "[..known] {
         return Some(false);
     }
     let (envelope, rest) = split_envelope(bytes, ended)?;
-    // `From : a@b` is how old mailers wrote the header.
+    // Old mail programs wrote the header as `From : a@b`.
     if is_field(envelope) {
         return Some(false);
     }
-    // Thunderbird may leave the date out, and nobody begins a sentence so.
+    // Thunderbird may omit the date, and prose does not start like this.
     let is_bare = before != Before::Text && envelope.trim_ascii_end() == b"From -";
     if is_bare || has_date(envelope) {
         return header_follows(rest, before, ended);
@@ -54,17 +54,17 @@ pub(super) fn begins_mail(bytes: &[u8], before: Before, ended: bool) -> Option<b
     is_whole.then(|| sniff::known_headers(without_old_envelope(&rest[..rest.len().min(LONGEST_BLOCK)])) >= needed)
 }
 
-/// How many bytes the envelope takes with which `bytes` begin: 0 where there is none.
+/// The length of the envelope at the start of `bytes`; 0 if there is none.
 pub(super) fn envelope_length(bytes: &[u8]) -> usize {
     let is_envelope = bytes.starts_with(b"From ") && !is_field(bytes);
     let envelope = is_envelope.then(|| split_envelope(bytes, true)).flatten();
-    // A line that goes on and on is text.
+    // A very long line is text.
     let envelope = envelope.filter(|(envelope, rest)| envelope.ends_with(b"\n") || rest.is_empty());
     envelope.map_or(0, |(envelope, _)| envelope.len())
 }
 
-/// The envelope and what follows. Pipermail breaks the line where the sender's name had a line break; the second line
-/// then holds the date. `None` when more bytes are needed.
+/// The envelope and the bytes after it. Pipermail breaks the line where the sender's name had a line break; then the
+/// second line has the date. `None` if more bytes are needed.
 fn split_envelope(bytes: &[u8], ended: bool) -> Option<(&[u8], &[u8])> {
     let first = line_end(bytes, ended)?;
     let rest = &bytes[first..];
@@ -81,16 +81,16 @@ fn split_envelope(bytes: &[u8], ended: bool) -> Option<(&[u8], &[u8])> {
     Some(bytes.split_at(first))
 }
 
-/// Where the first line ends, and no later than an envelope can.
+/// Where the first line ends, up to the length of an envelope.
 fn line_end(bytes: &[u8], ended: bool) -> Option<usize> {
     let searched = &bytes[..bytes.len().min(LONGEST_LINE)];
     let is_all = ended || searched.len() == LONGEST_LINE;
     memchr::memchr(b'\n', searched).map(|at| at + 1).or(is_all.then_some(searched.len()))
 }
 
-/// True when a header field comes next, which is all that an envelope with a date needs.
+/// True if a header field follows, which is enough after an envelope with a date.
 fn header_follows(rest: &[u8], before: Before, ended: bool) -> Option<bool> {
-    // Some mailboxes were quoted once too often and hold the old envelope as the first header.
+    // Some mailboxes were quoted twice and have the old envelope as the first header.
     if is_field(rest) || rest.starts_with(b">From ") {
         return Some(true);
     }
@@ -113,19 +113,19 @@ fn has_blank_line(bytes: &[u8]) -> bool {
     starts || memchr::memmem::find(bytes, b"\n\n").is_some() || memchr::memmem::find(bytes, b"\n\r\n").is_some()
 }
 
-/// True for `Sat Jan  3 01:05:34 1996` and its many variants, with a zone, without seconds, `Sat, 3 Jan 1996 01:05`.
+/// True for `Sat Jan  3 01:05:34 1996` and its variants: with a zone, without seconds, `Sat, 3 Jan 1996 01:05`.
 fn has_date(line: &[u8]) -> bool {
     static DATE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern::bytes(
+        byte_pattern(
             r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4}),? +\d{1,2}:\d\d.{0,40}$",
         )
     });
     DATE.is_match(line.trim_ascii_end())
 }
 
-/// True when the line holds an address or Thunderbird's dash where the sender stands, or a time and a year.
+/// True if the line has an address or Thunderbird's dash as the sender, or a time and a year.
 fn names_sender_or_time(line: &[u8]) -> bool {
-    static TIME: LazyLock<Regex> = LazyLock::new(|| pattern::bytes(r"\d:\d\d.{0,20}\b\d{4}\b.{0,12}$"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| byte_pattern(r"\d:\d\d.{0,20}\b\d{4}\b.{0,12}$"));
     let line = line.trim_ascii_end();
     let sender = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1);
     sender.is_none_or(|sender| sender == b"-" || sender.contains(&b'@')) || TIME.is_match(line)
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(begins_mail(text.as_bytes(), before, true), Some(expected), "{text:?}");
         let crlf = text.replace('\n', "\r\n");
         assert_eq!(begins_mail(crlf.as_bytes(), before, true), Some(expected), "{crlf:?}");
-        // However little of a stream has come, what is said of it stands.
+        // A decision made on part of the stream never changes.
         for end in 0..text.len() {
             let part = begins_mail(&text.as_bytes()[..end], before, false);
             assert!(part.is_none_or(|said| said == expected), "{:?}", &text[..end]);

@@ -1,43 +1,43 @@
-//! What kind of input the bytes are, where the file's name does not say.
+//! Tells the format of an input from its bytes.
 
 use std::path::Path;
 
 use super::mbox;
 
-/// The kinds of input that intake reads.
+/// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum Format {
-    /// Mails one after the other, each after a `From ` line.
+    /// Several messages, each after a `From ` line.
     Mbox,
     /// One RFC 5322 message.
     Mail,
     /// One HTML page.
     Html,
-    /// One plain text, Markdown included.
+    /// Plain text, including Markdown.
     Text,
-    /// One JSON object with a `text` field a line.
+    /// JSON Lines: one object with a `text` field per line.
     Jsonl,
-    /// One PDF.
+    /// A PDF.
     Pdf,
-    /// One document of a word processor (Office Open XML), or, of an unknown name, any zip archive: which it is shows
-    /// only at its end.
+    /// A word processor document (Office Open XML). From bytes alone: any zip archive, because only its end shows
+    /// what it is.
     Docx,
 }
 
-/// How many leading bytes [`sniff`] wants to see.
+/// How many leading bytes [`sniff`] needs.
 pub const HEAD: usize = 16 * 1024;
 
-/// How far into a page its first tags are looked for.
+/// How far into a page its first tags are searched.
 const PAGE_START: usize = 512;
 
-/// The first bytes of a PDF, and how far into a file they may stand: some programs put something in front.
+/// The first bytes of a PDF, and how far into a file they may be: some programs put other bytes in front.
 const PDF: &[u8] = b"%PDF-";
 const PDF_START: usize = 1024;
 
 /// The first bytes of a zip archive that is not empty.
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// Headers that start no prose. Any one of them among the first lines makes a file a mail.
+/// Headers that do not start prose. One of them among the first lines makes a file a message.
 const MAIL_HEADERS: &[&str] = &[
     "apparently-to",
     "arc-seal",
@@ -69,7 +69,7 @@ const MAIL_HEADERS: &[&str] = &[
     "xref",
 ];
 
-/// The kind that a file's name promises, looking through a final `.gz`.
+/// The format by the file's name, ignoring a final `.gz`.
 pub fn by_name(path: &Path) -> Option<Format> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
@@ -86,7 +86,7 @@ pub fn by_name(path: &Path) -> Option<Format> {
     }
 }
 
-/// Tells the kind from the first [`HEAD`] bytes; `None` when they are no text.
+/// Tells the format from the first [`HEAD`] bytes; `None` if they are not text.
 pub fn sniff(head: &[u8]) -> Option<Format> {
     if mbox::begins(head) {
         return Some(Format::Mbox);
@@ -101,7 +101,7 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         return Some(Format::Docx);
     }
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    // Before the look for NULs: one in a later row spoils that row and no other.
+    // Before the check for NULs, because a NUL in a later row makes only that row invalid.
     if is_json_row(start) {
         return Some(Format::Jsonl);
     }
@@ -114,8 +114,8 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
     Some(Format::Text)
 }
 
-/// True when more bytes would not change what [`sniff`] says: a header block is complete, or a row, or the start of a
-/// page. So the kind of a stream does not depend on how slowly it comes.
+/// True if more bytes would not change the answer of [`sniff`], so that the format does not depend on the speed of a
+/// stream: a header block or a row is complete, or the start of a page is there.
 pub fn is_enough(head: &[u8]) -> bool {
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
@@ -127,7 +127,7 @@ pub fn is_enough(head: &[u8]) -> bool {
     }
 }
 
-/// True when the bytes cannot be text: they hold a NUL without being UTF-16, or begin like a known archive or image.
+/// True if the bytes cannot be text: they have a NUL without being UTF-16, or start like a known archive or image.
 pub fn is_binary(head: &[u8]) -> bool {
     const MAGIC: &[&[u8]] = &[
         PDF,
@@ -148,8 +148,8 @@ pub fn is_binary(head: &[u8]) -> bool {
     !utf16 && head.contains(&0)
 }
 
-/// True for decoded text that is none: bytes that were compressed or encrypted hold control characters everywhere, and
-/// text in any language hardly any but blanks, line breaks and escapes; or they fit no charset.
+/// True for decoded text that is not text: compressed or encrypted bytes have many control characters or invalid
+/// bytes, and text in any language has hardly any.
 pub fn is_noise(text: &str) -> bool {
     const LOOKED_AT: usize = 4096;
     let is_control = |c: char| c < ' ' && !matches!(c, '\t'..='\r' | '\u{8}' | '\u{1b}');
@@ -162,41 +162,41 @@ pub fn is_noise(text: &str) -> bool {
     (controls > 4 && controls * 25 > all) || (unknown > 4 && unknown * 3 > all)
 }
 
-/// True for a PDF by its first bytes, after which comes a version.
+/// True for a PDF by its first bytes, which end with a version.
 fn starts_pdf(head: &[u8]) -> bool {
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     start.strip_prefix(PDF).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_digit))
 }
 
-/// Where a PDF begins, which may be some way behind the start. A text may speak of one, so this is for files that are
-/// named so.
+/// Where a PDF starts, which may be after other bytes. Only for files named `.pdf`, because a text may mention the
+/// mark.
 pub fn find_pdf(head: &[u8]) -> Option<usize> {
     memchr::memmem::find(&head[..head.len().min(PDF_START)], PDF)
 }
 
-/// True when `line` begins with a header field: printable characters without a colon, then a colon.
+/// True if `line` starts with a header field: printable characters without a colon, then a colon.
 pub fn is_field(line: &[u8]) -> bool {
     field_name(line).is_some()
 }
 
 fn field_name(line: &[u8]) -> Option<&[u8]> {
-    // So begin rows and pages, and no header of any program.
+    // Rows and pages start like this, and no header.
     if line.starts_with(b"{") || line.starts_with(b"<") {
         return None;
     }
     let colon = line.iter().take(100).position(|&b| b == b':' || !(33..=126).contains(&b))?;
-    // Old mailers left blanks between the name and its colon.
+    // Old mail programs put blanks between the name and its colon.
     let rest = line[colon..].iter().find(|byte| !matches!(byte, b' ' | b'\t'));
     (colon > 0 && rest == Some(&b':')).then(|| &line[..colon])
 }
 
-/// True when the bytes begin with a header block that names at least one header of mail. Prose whose first line
-/// happens to look like `Note: ...` does not count.
+/// True if the bytes start with a header block that has at least one known header of mail. Prose whose first line
+/// looks like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
     known_headers(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)) > 0
 }
 
-/// How many headers of mail the header block has with which the bytes begin.
+/// The number of known headers of mail in the header block at the start of the bytes.
 pub(super) fn known_headers(block: &[u8]) -> usize {
     let mut known = 0;
     for (at, line) in block.split(|&b| b == b'\n').take(200).enumerate() {
@@ -229,7 +229,7 @@ fn is_html(start: &[u8]) -> bool {
     after_preamble && memchr::memmem::find(&head, b"<html").is_some()
 }
 
-/// True when the first line is, or begins like, a JSON object that has a `text` field.
+/// True if the first line is, or starts like, a JSON object with a `text` field.
 fn is_json_row(start: &[u8]) -> bool {
     let line = start.split(|&b| b == b'\n').next().unwrap_or(start);
     line.starts_with(b"{") && !line.contains(&0) && memchr::memmem::find(line, b"\"text\"").is_some()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::files::{Files, Found, NOT_REGULAR};
+use super::files::{FileEntry, Files, NOT_REGULAR};
 use super::lines::Lines;
 use super::mbox::Mbox;
 use super::open::{self, Stream};
@@ -14,25 +14,25 @@ use super::sniff::Format;
 use crate::maildir;
 use crate::record::{Envelope, Origin, Reason, Skip};
 
-/// Of a longer document only this many bytes are read; the rest of such a mail is attachments.
+/// Only this many bytes of a longer document are read; the rest of such a message is attachments.
 pub const MAX_DOCUMENT: usize = 32 * 1024 * 1024;
 
-/// One document as it stands in the input.
+/// One document as it is in the input.
 #[derive(Debug)]
 pub struct Raw {
-    /// Where it stands.
+    /// Where it is.
     pub origin: Origin,
     /// How to read it: never [`Format::Mbox`]; [`Format::Jsonl`] means one row.
     pub format: Format,
     /// Its bytes, at most [`MAX_DOCUMENT`].
     pub bytes: Vec<u8>,
-    /// True when the document was longer.
+    /// True if the document was longer.
     pub truncated: bool,
 }
 
 impl Raw {
-    /// How much of a pipeline's room it takes: its bytes, or more for what is slow to read, so that it does not wait
-    /// for, or with, many others.
+    /// Its weight in a bounded queue: its bytes, or more for formats that are slow to read, so that few of these are
+    /// read at the same time.
     pub fn weight(&self) -> usize {
         let least = if self.format == Format::Pdf { 1024 * 1024 } else { 0 };
         self.bytes.len().max(least)
@@ -42,11 +42,11 @@ impl Raw {
 /// How inputs are read.
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Options {
-    /// Reads every file as this kind, whatever its name and bytes say.
+    /// Reads every file as this format, whatever its name and bytes say.
     pub format: Option<Format>,
-    /// Reads the sub-folders of a maildir too.
+    /// Also reads the subfolders of a maildir.
     pub recursive: bool,
-    /// The inputs are names from a list: pipes and devices among them are not opened, for nobody meant them.
+    /// The inputs are names from a list: pipes and devices among them are not opened.
     pub listed: bool,
 }
 
@@ -56,10 +56,10 @@ enum Many {
     Rows(Lines<Stream>),
 }
 
-/// What is said of a folder that yields nothing.
+/// The error for a folder without documents.
 pub(super) const NO_FILE: &str = "it holds no file that is not hidden";
 
-/// How often a message is looked for that is renamed again and again.
+/// How often a message is searched for that is renamed again and again.
 const TRIES: usize = 20;
 
 /// The input being read.
@@ -74,7 +74,7 @@ pub struct Source<I> {
     inputs: I,
     options: Options,
     files: Option<Files>,
-    /// The input whose files are read, if it is a folder in which none was found yet.
+    /// The folder whose files are read, as long as no document was found in it.
     barren: Option<PathBuf>,
     renamed: maildir::Renamed,
     current: Option<Current>,
@@ -82,7 +82,7 @@ pub struct Source<I> {
 }
 
 impl<I: Iterator<Item = PathBuf>> Source<I> {
-    /// Reads `inputs` in order; `-` stands for standard input.
+    /// Reads `inputs` in order; `-` means standard input.
     pub fn new(inputs: I, options: Options) -> Self {
         Self {
             inputs,
@@ -95,42 +95,42 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
         }
     }
 
-    /// How many bytes were read so far, before decompression.
+    /// The number of bytes read so far, before decompression.
     pub fn bytes_read(&self) -> Arc<AtomicU64> {
         self.bytes_read.clone()
     }
 
-    fn next_file(&mut self) -> Option<Found> {
+    fn next_file(&mut self) -> Option<FileEntry> {
         loop {
             if let Some(found) = self.files.as_mut().and_then(Iterator::next) {
                 self.barren = None;
                 return Some(found);
             }
             self.files = None;
-            // An empty maildir is what a maildir is between two deliveries; any other empty folder is a mistake.
+            // An empty maildir is normal between two deliveries; any other empty folder is a mistake.
             if let Some(folder) = self.barren.take().filter(|folder| !maildir::is_maildir(folder)) {
-                return Some(Found::Failed(folder, NO_FILE.into()));
+                return Some(FileEntry::Failed(folder, NO_FILE.into()));
             }
             let input = self.inputs.next()?;
             if self.options.listed && is_special(&input) {
-                return Some(Found::Failed(input, NOT_REGULAR.into()));
+                return Some(FileEntry::Failed(input, NOT_REGULAR.into()));
             }
             self.files = Some(Files::new(&input, self.options.recursive));
             self.barren = input.is_dir().then_some(input);
         }
     }
 
-    /// Opens a file; a single document comes back, an archive becomes the current input.
-    fn open(&mut self, found: Found) -> Option<Result<Raw, Skip>> {
-        let is_message = matches!(found, Found::Message(_));
+    /// Opens a file. Returns a single document; an archive becomes the current input.
+    fn open(&mut self, found: FileEntry) -> Option<Result<Raw, Skip>> {
+        let is_message = matches!(found, FileEntry::Message(_));
         let (path, forced) = match found {
-            Found::File(path) => (path, self.options.format),
-            Found::Message(path) => (path, Some(Format::Mail)),
-            Found::Failed(path, why) => return Some(Err(skip(origin(&path), Reason::Unreadable(why)))),
+            FileEntry::File(path) => (path, self.options.format),
+            FileEntry::Message(path) => (path, Some(Format::Mail)),
+            FileEntry::Failed(path, why) => return Some(Err(skip(origin(&path), Reason::Unreadable(why)))),
         };
         let opened = match if is_message { self.open_message(&path) } else { self.open_file(&path).map(Some) } {
             Ok(Some(opened)) => opened,
-            // Deleted or moved to another folder since it was listed: no longer part of this maildir.
+            // Deleted or moved to another folder since it was listed, so it is no longer part of this maildir.
             Ok(None) => return None,
             Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
         };
@@ -148,8 +148,8 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
         open::open(path, &self.bytes_read)
     }
 
-    /// Opens a message of a maildir; `None` when it was deleted. A mail reader that sets a flag renames the file between
-    /// our listing it and our opening it, and again while we look for it.
+    /// Opens a message of a maildir; `None` if it was deleted. A mail reader that sets a flag renames the file
+    /// between listing and opening it, perhaps repeatedly.
     fn open_message(&mut self, listed: &Path) -> io::Result<Option<open::Opened>> {
         let mut path = listed.to_path_buf();
         for _ in 0..TRIES {
@@ -169,13 +169,13 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
 impl Source<Empty<PathBuf>> {
     /// Reads messages of maildirs, which may be renamed meanwhile.
     pub fn messages(paths: Vec<PathBuf>) -> Self {
-        let files = Files::only(paths.into_iter().map(Found::Message));
+        let files = Files::only(paths.into_iter().map(FileEntry::Message));
         Self { files: Some(files), ..Source::new(std::iter::empty(), Options::default()) }
     }
 
-    /// Reads the file at `path`, which is a message that may be renamed where it lies in a maildir.
+    /// Reads the file at `path`, a message that may be renamed if it is in a maildir.
     pub(super) fn at(path: &Path) -> Self {
-        let found = if is_message(path) { Found::Message } else { Found::File };
+        let found = if is_message(path) { FileEntry::Message } else { FileEntry::File };
         Self {
             files: Some(Files::only(std::iter::once(found(path.to_path_buf())))),
             ..Source::new(std::iter::empty(), Options::default())
@@ -183,7 +183,7 @@ impl Source<Empty<PathBuf>> {
     }
 }
 
-/// True for what lies, or did, in `cur` or `new` of a maildir.
+/// True for a path in `cur` or `new` of a maildir.
 pub(super) fn is_message(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| folder.ends_with("cur") || folder.ends_with("new"));
     folder.and_then(Path::parent).is_some_and(maildir::is_maildir)
@@ -225,7 +225,7 @@ fn is_special(path: &Path) -> bool {
 
 fn read_one(path: &Path, format: Format, stream: Stream) -> Result<Raw, Skip> {
     let mut bytes = Vec::new();
-    // One byte more than the cap tells whether something was left.
+    // One byte more than the cap tells whether the document is longer.
     match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {
         Ok(_) => {
             let truncated = bytes.len() > MAX_DOCUMENT;
@@ -240,10 +240,10 @@ fn origin(path: &Path) -> Origin {
     Origin { source: shown(path), index: 0, offset: 0 }
 }
 
-/// A path as text, from which the path can be told again. Bytes that are no text, and control characters, with which a
-/// file name can forge lines of a terminal or a table, are written `\xE9`; in such a path a backslash is written `\\`.
-/// Any other path stays as it is, also with a backslash (qmail writes `\057` for a slash), unless it would look like
-/// one that was changed.
+/// A path as text, from which [`unshown`] restores it. Bytes that are not text, and control characters, with which a
+/// file name could forge lines of a terminal or table, are written as `\xE9`; in such a path a backslash is written
+/// as `\\`. Other paths are unchanged, including those with a backslash (qmail writes `\057` for a slash), unless
+/// they look like a changed one.
 pub fn shown(path: &Path) -> Arc<str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let is_changed = |text: &str| text.contains(breaks_lines) || (!cfg!(windows) && looks_changed(text));
@@ -253,7 +253,7 @@ pub fn shown(path: &Path) -> Arc<str> {
     }
 }
 
-/// True for characters that some program takes for the end of a line, and those that move a terminal's cursor.
+/// True for characters that some program treats as a line end, and for those that move a terminal's cursor.
 fn breaks_lines(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
@@ -278,7 +278,7 @@ fn escaped(bytes: &[u8]) -> String {
     text
 }
 
-/// The path that [`shown`] has made `text` of.
+/// Restores the path of a text made by [`shown`].
 pub fn unshown(text: &str) -> PathBuf {
     if cfg!(windows) || !looks_changed(text) {
         return text.into();
@@ -318,7 +318,7 @@ fn skip(origin: Origin, reason: Reason) -> Skip {
     Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason }
 }
 
-/// The error without the operating system's number, which differs between systems.
+/// The error without the operating system's error number, which differs between systems.
 pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_string()

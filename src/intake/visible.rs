@@ -1,4 +1,4 @@
-//! What the reader of a decoded text or page would see, before the cleaning steps.
+//! The text of a decoded text or page as its reader sees it, before cleaning.
 
 use super::clean::{Step, Switches};
 use super::{data, html, one_line, sniff};
@@ -9,18 +9,18 @@ use crate::record::Removed;
 pub struct Visible {
     /// The text.
     pub text: String,
-    /// What was taken out on the way: quote containers and hidden elements of HTML, data.
+    /// What was removed so far: quote containers and hidden elements of HTML, data.
     pub removed: Vec<Removed>,
-    /// Names of files that stood in the text itself.
+    /// Names of files that were inside the text.
     pub files: Vec<String>,
-    /// True when an encrypted block stood in the text.
+    /// True if the text had an encrypted block.
     pub encrypted: bool,
-    /// True when a part was longer than what is read of it.
+    /// True if a part was longer than the limit.
     pub cut: bool,
 }
 
 impl Visible {
-    /// Adds another part in a paragraph of its own.
+    /// Appends another part as its own paragraph.
     pub(super) fn push(&mut self, other: Visible) {
         self.removed.extend(other.removed);
         self.files.extend(other.files);
@@ -29,7 +29,7 @@ impl Visible {
         self.push_text(&other.text);
     }
 
-    /// Adds a paragraph.
+    /// Appends a paragraph.
     pub(super) fn push_text(&mut self, text: &str) {
         if text.trim().is_empty() {
             return;
@@ -45,7 +45,7 @@ impl Visible {
     }
 }
 
-/// Renders the pages of one document, which share a budget of layout.
+/// Renders the pages of one document, which share a layout budget.
 pub(super) struct Rendering<'s> {
     switches: &'s Switches,
     budget: html::Budget,
@@ -56,16 +56,16 @@ impl<'s> Rendering<'s> {
         Self { switches, budget: html::Budget::default() }
     }
 
-    /// A page as its reader sees it, or its source where HTML is kept.
+    /// A page as its reader sees it, or its source if HTML is kept.
     pub(super) fn page(&mut self, source: &str) -> Visible {
-        // Before anything is cut, so that what is cut has no say in it.
+        // Decided before anything is cut.
         if !self.switches.html || sniff::is_noise(source) {
             return text(source.to_string());
         }
         let mut rendered = html::to_text_within(source, self.switches.quotes, &mut self.budget);
         let mut visible = without_data(std::mem::take(&mut rendered.text));
         if visible.is_empty() && !rendered.quoted.is_empty() {
-            // Nothing but data stood beside the quote.
+            // There was only data beside the quote.
             rendered = html::to_text_within(source, false, &mut self.budget);
             visible = without_data(std::mem::take(&mut rendered.text));
         }
@@ -76,7 +76,7 @@ impl<'s> Rendering<'s> {
     }
 }
 
-/// A text without what is no language. Bytes that call themselves a text and are none are all of it.
+/// A text without data. If bytes are not text at all, everything is removed.
 pub(super) fn text(text: String) -> Visible {
     if sniff::is_noise(&text) {
         return Visible { removed: vec![Removed { step: data::STEP, text }], ..Visible::default() };

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, bail};
 
-use crate::intake::{self, Files, Found, Options, sniff};
+use crate::intake::{self, FileEntry, Files, Options, sniff};
 
 /// What a run reads.
 #[derive(Clone, Debug, Default)]
@@ -185,7 +185,7 @@ pub(super) fn total_bytes(input: &InputSpec, options: &Options) -> Option<u64> {
             continue;
         }
         for found in Files::new(path, options.recursive) {
-            if let Found::File(path) | Found::Message(path) = found {
+            if let FileEntry::File(path) | FileEntry::Message(path) = found {
                 total += size(&path).unwrap_or(0);
             }
         }

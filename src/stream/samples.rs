@@ -10,7 +10,7 @@ use rayon::ThreadPool;
 use super::scheduler::Scheduler;
 use crate::classifier::Budget;
 use crate::intake::Reading;
-use crate::intake::labelled::{self, Found, LabelledOptions, Left, Sample, Samples};
+use crate::intake::labelled::{self, Candidate, LabelledOptions, Left, Sample, Samples};
 use crate::report::Report;
 
 /// How many of the samples that are left out are named without -v.
@@ -81,13 +81,13 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
     }
     ensure!(!inputs.is_empty(), "no samples are given: name a file or folder of labelled samples, or --maildir");
     let found = opened.into_iter().enumerate().flat_map(|(at, samples)| samples.map(move |found| (at, found)));
-    let bytes = |(_, found): &(usize, Found)| match found {
-        Found::Sample(sample) => sample.raw.as_ref().map_or(0, |raw| raw.weight()),
-        Found::Left(_) => 0,
+    let bytes = |(_, found): &(usize, Candidate)| match found {
+        Candidate::Sample(sample) => sample.raw.as_ref().map_or(0, |raw| raw.weight()),
+        Candidate::Left(_) => 0,
     };
-    let read = |(at, found): (usize, Found)| match found {
-        Found::Sample(sample) => (at, sample.read(reading)),
-        Found::Left(left) => (at, Err(left)),
+    let read = |(at, found): (usize, Candidate)| match found {
+        Candidate::Sample(sample) => (at, sample.read(reading)),
+        Candidate::Left(left) => (at, Err(left)),
     };
     let mut samples = Vec::new();
     let never = || false;

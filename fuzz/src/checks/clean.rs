@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mailsort::intake::clean::{Cleaned, Removed, Step, Switches, clean as cleaned};
+use mailsort::intake::clean::{Cleaned, Removal, Step, Switches, clean as cleaned};
 
 /// The text of a mail, cleaned with all steps, with some of them and with none.
 pub fn clean(bytes: &[u8]) {
@@ -36,7 +36,7 @@ fn switches(bits: u8) -> Switches {
     }
 }
 
-fn runs(switches: &Switches, removed: &Removed) -> bool {
+fn runs(switches: &Switches, removed: &Removal) -> bool {
     match removed.step {
         Step::Forwards => switches.forwards,
         Step::Quotes => switches.quotes,

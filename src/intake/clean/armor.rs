@@ -1,13 +1,13 @@
-//! PGP armour around a signed text: its lines mean nothing to a reader
+//! PGP armor around a signed text
 
 use std::ops::Range;
 
 use super::lines::trim;
 
-/// A signature is no longer than this, in lines
+/// A PGP signature has at most this many lines
 const MOST_LINES: usize = 60;
 
-/// The lines of signatures, and of the marks above a signed text
+/// The lines of PGP signatures and of the headers above a signed text
 pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut at = 0;

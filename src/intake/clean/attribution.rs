@@ -1,7 +1,7 @@
-//! Attribution lines: "On Monday, Bob wrote:" in the forms that mail clients give it
+//! Attribution lines: "On Monday, Bob wrote:" in the forms that mail programs write
 //!
-//! Lines are read from their end, since that is what varies least; the beginning is searched upwards over the lines
-//! that a wrap may have spread it across. What they say is judged in `wording`.
+//! A candidate is found by the end of its last line, which varies least. Its start is searched upwards, because mail
+//! programs wrap long attributions. `wording` judges the joined text.
 
 use std::ops::Range;
 
@@ -9,22 +9,22 @@ use super::lexicon::attribution::WITHOUT_COLON;
 use super::lines::{self, is_blank, is_quoted, trim, words};
 use super::wording::{EXCERPTS, Fit, judge};
 
-/// An attribution may be wrapped over this many lines: Outlook for iOS puts name, `<`, address and
-/// `> wrote:` on lines of their own
+/// An attribution is wrapped over at most this many lines: Outlook for iOS puts the name, `<`, the address and `> wrote:`
+/// on separate lines
 const MOST_LINES: usize = 6;
 
-/// No client writes an attribution longer than this, in bytes; links behind names count
+/// An attribution is no longer than this, in bytes, including links after names
 const MOST_BYTES: usize = 600;
 
-/// Candidates tried in one text: a bound on the cost of a text in which every line ends in a colon
+/// Candidates tried in one text, which bounds the cost of a text in which every line ends with a colon
 const MOST_CANDIDATES: usize = 2_000;
 
-/// How sure it is that the lines are an attribution
+/// How certain it is that the lines are an attribution
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Strength {
-    /// Only a verb and a colon: believed where quoted lines follow at once
+    /// Only a verb and a colon: counts only directly above quoted lines
     Weak,
-    /// Date or address too: believed even where the quotation is not marked
+    /// Also a date or an address: counts even if the quoted text has no `>`
     Strong,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Attribution {
     pub strength: Strength,
 }
 
-/// Every attribution outside marked quotations, in order
+/// All attributions outside of marked quotations, in order
 pub(super) fn all(lines: &[&str]) -> Vec<Attribution> {
     let mut found: Vec<Attribution> = Vec::new();
     let mut floor = 0;
@@ -50,7 +50,7 @@ pub(super) fn all(lines: &[&str]) -> Vec<Attribution> {
     found
 }
 
-/// The cheap test that keeps the patterns off nearly every line
+/// A cheap test that rules out nearly every line
 fn may_end(lines: &[&str], end: usize) -> bool {
     let line = trim(lines[end]);
     if line.is_empty() || line.len() > lines::LONGEST {
@@ -64,8 +64,7 @@ fn may_end(lines: &[&str], end: usize) -> bool {
     ends && (!is_quoted(line) || closes_bracket(lines, end))
 }
 
-/// A line like `> wrote:` or `>:`, which closes the address that the lines above opened and is no
-/// quotation
+/// True for a line like `> wrote:` or `>:` that closes the address of a wrapped attribution and is not quoted
 fn closes_bracket(lines: &[&str], end: usize) -> bool {
     let line = trim(lines[end]);
     words(line) <= 5
@@ -73,15 +72,15 @@ fn closes_bracket(lines: &[&str], end: usize) -> bool {
         && (end.saturating_sub(2)..end).any(|i| lines[i].rfind('<') > lines[i].rfind('>') && !is_quoted(lines[i]))
 }
 
-/// The attribution that ends on this line. The longest reading does not win, but the best: one that
-/// begins as attributions do, then one that begins with a name and an address, then a bare verb.
+/// The attribution that ends on this line. Of several possible starts the best wins: an opening, else a name with an
+/// address, else a bare verb.
 fn ending_at(lines: &[&str], floor: usize, end: usize) -> Option<Attribution> {
     let mut joined = String::new();
     let mut best: Option<(Fit, usize)> = None;
     for (taken, start) in (floor..=end).rev().take(MOST_LINES).enumerate() {
         let line = trim(lines[start]).replace(lines::is_direction_mark, "");
         if line.is_empty() {
-            // A blank line may stand inside only where the part below cannot stand alone.
+            // A blank line is part of it only if the part below cannot be complete.
             if joined.starts_with(['<', '>']) {
                 continue;
             } else {
@@ -114,7 +113,7 @@ fn ends_in_figure(line: &str) -> bool {
     line.trim_end_matches('.').ends_with(|c: char| c.is_ascii_digit())
 }
 
-/// Does the text right after an attribution carry quotation marks?
+/// True if the lines after an attribution are marked as quoted
 pub(super) fn is_marked(lines: &[&str], attribution: &Attribution) -> bool {
     lines::next_nonblank(lines, attribution.lines.end).is_some_and(|i| is_quoted(lines[i]) && !is_blank(lines[i]))
 }

@@ -1,16 +1,16 @@
-//! Lines that phones and mail clients add: "Sent from my iPhone"
+//! Lines that phones and mail programs add: "Sent from my iPhone"
 
 use super::lexicon;
 use super::lexicon::devices::{ARTICLES, EXCUSES, FRAMES, GET, MY, PRODUCTS, SENT_FROM, THINGS};
 use super::lines::trim;
 
-/// A longer line is no device's, in characters
+/// A device line is no longer than this, in bytes
 const LONGEST: usize = 200;
 
-/// Did a device or a mail client write this line?
+/// True for a line that a device or a mail program added
 pub(super) fn is_device_line(line: &str) -> bool {
     let line = trim(line);
-    // Code and headings that mention it begin otherwise.
+    // These are comments in code and headings.
     if line.len() > LONGEST || line.starts_with("//") || line.starts_with('#') {
         return false;
     }
@@ -41,7 +41,7 @@ pub(super) fn is_device_line(line: &str) -> bool {
     })
 }
 
-/// The device, then nothing, a link or an excuse
+/// True for a device with nothing, a link or an excuse after it
 fn names_device(rest: &str) -> bool {
     let (owned, rest) = match rest.split_once(' ') {
         Some((first, after)) if MY.contains(&first) => (true, after.trim_start()),

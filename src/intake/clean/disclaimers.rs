@@ -8,25 +8,25 @@ use super::lexicon::{
     disclaimers::{LEGAL, OPENINGS},
     lower,
 };
-use super::lines::{self, Cut, is_quoted, trim};
+use super::lines::{self, LineCut, is_quoted, trim};
 use super::phrases::Phrases;
 
-/// What only a legal department writes
+/// Phrases that only a legal department writes
 static NOTICES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(lexicon::disclaimers::NOTICES.iter().copied()));
 
-/// Paragraphs looked at from the end, and how many others may stand between or below notices
+/// Paragraphs examined from the end, and how many paragraphs of other text may be between or below notices
 const MOST_PARAGRAPHS: usize = 24;
 const MOST_OTHERS: usize = 4;
 
-/// A longer paragraph, in bytes, is no notice
+/// A notice is no longer than this, in bytes
 const MOST_BYTES: usize = 6000;
 
-/// Cut notices near the end
-pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {
-    Cut::ranges(lines, &ranges(lines))
+/// Cuts notices near the end of the text
+pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
+    LineCut::ranges(lines, &ranges(lines))
 }
 
-/// The lines that `cut` takes out
+/// The lines that `cut` removes
 pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     let from = lines.len().saturating_sub(400);
     let paragraphs: Vec<Range<usize>> =
@@ -40,7 +40,7 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
         let text = if fits { lower(&part.join(" ")) } else { String::new() };
         let quoted = part.iter().any(|line| is_quoted(line));
         if let Some(at) = notice_in(lines, paragraph, &text).filter(|_| !quoted) {
-            // Paragraphs of legal prose right below belong to the notice.
+            // Paragraphs of legal text directly below belong to the notice.
             ranges.append(&mut legal_below);
             ranges.push(at..paragraph.end);
             others = 0;
@@ -59,27 +59,27 @@ pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     ranges.sort_by_key(|range| range.start);
     let mut end = 0;
     for range in &mut ranges {
-        // A rule may close the notice above.
+        // The rule above may already belong to the previous notice.
         range.start = lines::rule_above(lines, range.start).max(end);
         end = range.end;
     }
     ranges
 }
 
-/// Is the paragraph at the end of the text, or right above legal prose that is?
+/// True if only notices, legal text or a rule follow the paragraph
 fn ranges_touch(ranges: &[Range<usize>], below: &[Range<usize>], lines: &[&str], paragraph: &Range<usize>) -> bool {
     let next = lines::next_nonblank(lines, paragraph.end);
     next.is_none_or(|next| ranges.iter().chain(below).any(|range| range.start == next) || lines::is_rule(lines[next]))
 }
 
-/// Where a notice begins in this paragraph: usually with it, else at the line that opens it
+/// Where a notice starts in this paragraph: at its first line, or further down if the lines above are not legal text
 fn notice_in(lines: &[&str], paragraph: &Range<usize>, text: &str) -> Option<usize> {
     if !NOTICES.are_in(text) {
         return None;
     }
     let is_first = |&i: &usize| opens(lines[i]) || NOTICES.are_in(&lower(lines[i]));
     let first = paragraph.clone().find(is_first).unwrap_or(paragraph.start);
-    // A sentence above it in the same paragraph that is neither legal nor a heading was written.
+    // A sentence above that is neither legal text nor a heading was written by the sender.
     let above = &lines[paragraph.start..first];
     let written = above.iter().any(|line| !is_legal(&lower(line)) && line.split_whitespace().count() > 3);
     if first > paragraph.start && written { Some(first) } else { Some(paragraph.start) }

@@ -1,4 +1,4 @@
-//! Footers: what mailing lists, web services and newsletters put under a mail
+//! Footers that mailing lists, web services and newsletters append
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -6,29 +6,29 @@ use std::sync::LazyLock;
 use super::lexicon::footers::{COPYRIGHT, PHRASES, TOPS, WEB_VERSION};
 use super::lexicon::lower;
 use super::lexicon::prose::PERSONAL;
-use super::lines::{self, Cut, is_blank, is_quoted, trim};
+use super::lines::{self, LineCut, is_blank, is_quoted, trim};
 use super::phrases::{Phrases, has_word};
 use super::tail;
 
-/// What only a list server or a mailing tool writes
+/// Phrases that only a list server or a mailing tool writes
 static FOOTERS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(PHRASES.iter().chain(WEB_VERSION).copied()));
 
-/// What stands over the content of a newsletter
+/// Phrases above the content of a newsletter
 static HEADINGS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(TOPS.iter().chain(WEB_VERSION).copied()));
 
 /// A footer has at most this many lines, and a paragraph of one at most this many bytes
 const MOST_LINES: usize = 16;
 const MOST_BYTES: usize = 1500;
 
-/// Paragraphs looked at from the end
+/// Paragraphs examined from the end
 const MOST_PARAGRAPHS: usize = 24;
 
-/// Cut footers at the end and "view in browser" lines at the top
-pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {
-    Cut::ranges(lines, &ranges(lines))
+/// Cuts footers at the end and "view in browser" lines at the top
+pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
+    LineCut::ranges(lines, &ranges(lines))
 }
 
-/// The lines that `cut` takes out
+/// The lines that `cut` removes
 pub(super) fn ranges(lines: &[&str]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = top(lines);
     let start = bottom(lines);
@@ -47,10 +47,10 @@ fn top(lines: &[&str]) -> Vec<Range<usize>> {
     first.into_iter().filter(is_top).map(|i| i..i + 1).collect()
 }
 
-/// Where the footers at the end begin
+/// Where the footers at the end start
 fn bottom(lines: &[&str]) -> usize {
     let mut start = lines.len();
-    // Only the last lines are looked at, so that the cost does not grow with the text.
+    // Only the last lines are examined, so that the cost does not grow with the text.
     let from = lines.len().saturating_sub(400);
     let paragraphs = lines::paragraphs(&lines[from..]);
     let mut skipped: Option<usize> = None;
@@ -64,11 +64,11 @@ fn bottom(lines: &[&str]) -> usize {
                     break;
                 }
             }
-            // Rules, links and copyright lines between the parts of a footer go with it.
+            // Rules, links and copyright lines between the parts of a footer belong to it.
             None if lines[range.clone()].iter().all(|line| is_filling(line)) && skipped.unwrap_or(0) < 4 => {
                 skipped = Some(skipped.unwrap_or(0) + 1);
             }
-            // The sender's postal address, which the law of some countries wants below the rest.
+            // The sender's postal address, which the law of some countries requires.
             None if start == lines.len() && skipped.is_none() && is_address(&lines[range.clone()]) => skipped = Some(1),
             None => break,
         }
@@ -76,7 +76,7 @@ fn bottom(lines: &[&str]) -> usize {
     rules_above(lines, start)
 }
 
-/// Where in this paragraph a footer begins that runs to its end: at a rule, or at its first line
+/// Where a footer starts that ends with this paragraph: at a rule, or at its first telling line
 fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
     let ruled = range.clone().rev().take(MOST_LINES).find(|&i| is_rule(lines[i]) && i + 1 < range.end);
     let start = ruled.unwrap_or(range.start);
@@ -86,9 +86,9 @@ fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
         && !part.iter().any(|line| is_quoted(line) || tail::is_reference(line))
         && is_footer(part, &lower(&part.join("\n")))
     {
-        // Without a rule, what stands above the first telling line may be somebody's last words.
+        // Without a rule, the lines above the first telling line may be the sender's.
         let tells = |lines: &[&str]| FOOTERS.are_in(&lower(&lines.join(" ")));
-        // A phrase may be wrapped, so two lines are read; if the second says it alone, the first is not part of it.
+        // A phrase may be wrapped over two lines. If the second line has it alone, the first is not part of the footer.
         let telling = |&i: &usize| match part.get(i + 1) {
             Some(next) => tells(&part[i..=i]) || (tells(&part[i..i + 2]) && !tells(&[next])),
             None => tells(&part[i..]),
@@ -96,7 +96,7 @@ fn footer_in(lines: &[&str], range: &Range<usize>) -> Option<usize> {
         let first = if ruled.is_some() { None } else { (0..part.len()).find(telling) };
         return Some(start + first.unwrap_or(0));
     }
-    // A footer that a list server glued to the text without a blank line.
+    // A footer that follows the text without a blank line.
     let last = range.end - 1;
     let mut at = None;
     for i in range.clone().rev().take(4) {
@@ -144,7 +144,7 @@ fn is_filling(line: &str) -> bool {
             && line.split_whitespace().count() <= 10
 }
 
-/// Two lines at most that name a place rather than say something
+/// True for one or two lines of a postal address
 fn is_address(lines: &[&str]) -> bool {
     let names_place = |line: &&str| {
         let line = trim(line);
@@ -159,7 +159,7 @@ fn is_address(lines: &[&str]) -> bool {
         && lines.iter().any(|line| line.bytes().any(|b| b.is_ascii_digit()))
 }
 
-/// The rules right above a footer belong to it
+/// Includes the rules directly above a footer
 fn rules_above(lines: &[&str], start: usize) -> usize {
     if start == lines.len() {
         return start;

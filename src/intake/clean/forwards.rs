@@ -1,9 +1,9 @@
-//! Forwarded messages: the header block goes, the content stays, for it is what the mail is about
+//! Forwarded messages: removes the header block and keeps the content, which is what the message is about
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::headers::{self, Block};
+use super::headers::{self, HeaderBlock};
 use super::history;
 use super::lexicon::{
     self, lower,
@@ -12,26 +12,26 @@ use super::lexicon::{
 use super::lines::{self, is_blank, is_quoted, trim, unquote, words};
 use super::phrases::Phrases;
 
-/// Notes that say no more than "look at this": above an Outlook header, which looks the same for answers and
-/// forwards, they tell that it is a forward
+/// Notes such as "FYI". Outlook writes the same header block for replies and forwards; such a note tells that it is a
+/// forward.
 static COVER_NOTES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(lexicon::prose::COVER_NOTES.iter().copied()));
 
-/// Lotus Notes puts name, date and half-empty lines between its marker and the fields
+/// Lotus Notes puts a name, a date and nearly empty lines between its marker and the header fields
 const MOST_LINES_TO_HEADER: usize = 6;
 
-/// A forward taken apart
+/// The parts of a forward
 #[derive(Debug)]
-pub(super) struct Forward<'a> {
-    /// What the sender wrote above it
+pub(super) struct ForwardParts<'a> {
+    /// The sender's text above it
     pub note: Vec<&'a str>,
     /// Marker and header fields
     pub header: String,
-    /// The forwarded text; where the forward was marked with `>`, without the marks
+    /// The forwarded text, without the `>` marks if it had any
     pub content: Vec<&'a str>,
 }
 
-/// Take a forward apart, if the text is one
-pub(super) fn split<'a>(lines: &[&'a str]) -> Option<Forward<'a>> {
+/// Splits a forward into its parts; `None` if the text is not a forward
+pub(super) fn split<'a>(lines: &[&'a str]) -> Option<ForwardParts<'a>> {
     let marker = find(lines);
     let header = match marker {
         Some(marker) => header_from(lines, marker),
@@ -42,15 +42,15 @@ pub(super) fn split<'a>(lines: &[&'a str]) -> Option<Forward<'a>> {
     let quoted = marker.is_some() && (is_quoted(lines[header.start]) || inside.is_some_and(|i| is_quoted(lines[i])));
     if !quoted {
         let content = lines[header.end..].to_vec();
-        return Some(Forward { note, header: lines::join(&lines[header]), content });
+        return Some(ForwardParts { note, header: lines::join(&lines[header]), content });
     }
     let bare: Vec<&str> = lines[header.start..].iter().map(|line| unquote(line)).collect();
     let header = header_from(&bare, 0);
     let content = bare[header.end..].to_vec();
-    Some(Forward { note, header: lines::join(&bare[header]), content })
+    Some(ForwardParts { note, header: lines::join(&bare[header]), content })
 }
 
-/// Is this text no more than a note over a forward?
+/// True if the text is only a note above a forward
 pub(super) fn is_cover_note(own: &[&str]) -> bool {
     let own: Vec<&str> = own.iter().map(|line| trim(line)).filter(|line| !line.is_empty()).collect();
     own.len() <= 4
@@ -58,10 +58,10 @@ pub(super) fn is_cover_note(own: &[&str]) -> bool {
         && own.iter().any(|line| COVER_NOTES.are_in(&lower(line)))
 }
 
-/// The marker of a forward that is not itself part of quoted history
+/// The line of a forward marker that is not part of quoted history
 fn find(lines: &[&str]) -> Option<usize> {
     let marker = lines.iter().position(|line| is_marker(unquote(line)))?;
-    // Inside marked quotations only as the first line of one: Apple Mail quotes what it forwards.
+    // Apple Mail marks what it forwards as quoted, so a quoted marker counts on the first line of a quotation.
     if is_quoted(lines[marker]) && marker > 0 && is_quoted(lines[marker - 1]) && !is_blank(unquote(lines[marker - 1])) {
         return None;
     }
@@ -69,7 +69,7 @@ fn find(lines: &[&str]) -> Option<usize> {
     history.is_none().then_some(marker)
 }
 
-/// Does the line say that a forwarded message begins?
+/// True for a line after which a forwarded message starts
 pub(super) fn is_marker(line: &str) -> bool {
     if let Some(title) = history::titled(line) {
         // Lotus Notes: "Forwarded by Jane Doe/HOU on 01/05/2000 09:00 AM".
@@ -80,11 +80,11 @@ pub(super) fn is_marker(line: &str) -> bool {
     plain.is_some_and(|line| BEGIN_FORWARDED.contains(&lower(line.trim_end()).as_str()))
 }
 
-/// Marker and header fields below it
+/// The marker and the header fields below it
 fn header_from(lines: &[&str], marker: usize) -> Range<usize> {
     let mut end = marker + 1;
     for i in marker + 1..lines.len().min(marker + 1 + MOST_LINES_TO_HEADER) {
-        if let Some(block) = headers::block_at(lines, i).filter(Block::is_likely) {
+        if let Some(block) = headers::block_at(lines, i).filter(HeaderBlock::is_likely) {
             end = block.lines.end;
             break;
         }
@@ -92,7 +92,7 @@ fn header_from(lines: &[&str], marker: usize) -> Range<usize> {
     marker..end
 }
 
-/// A header block without a marker is a forward's if nothing stands above it, or only a note
+/// A header block without a marker belongs to a forward if there is nothing or only a note above it
 fn covered(lines: &[&str]) -> Option<Range<usize>> {
     let first = lines::next_nonblank(lines, 0)?;
     let start = (first..lines.len().min(first + 12)).find(|&i| {
@@ -105,8 +105,8 @@ fn covered(lines: &[&str]) -> Option<Range<usize>> {
         return None;
     }
     let field = if headers::role(lines[start]).is_some() { start } else { lines::next_nonblank(lines, start + 1)? };
-    let end = headers::block_at(lines, field).filter(Block::names_sender).map_or(start + 1, |b| b.lines.end);
-    // Above marked quotations it is an answer's: `history` reads it.
+    let end = headers::block_at(lines, field).filter(HeaderBlock::names_sender).map_or(start + 1, |b| b.lines.end);
+    // Above marked quotations it belongs to a reply, which `history` handles.
     if lines::next_nonblank(lines, end).is_some_and(|i| is_quoted(lines[i])) {
         return None;
     }

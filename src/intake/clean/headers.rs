@@ -1,5 +1,5 @@
-//! Header blocks inside a text: the From/Sent/To/Subject lines that Outlook and others write
-//! above the message being answered or forwarded
+//! Header blocks inside a text: the From/Sent/To/Subject lines that Outlook and others write above a quoted or forwarded
+//! message
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,17 +8,17 @@ use std::sync::LazyLock;
 use super::lexicon;
 use super::lines::{self, is_blank, trim};
 
-/// What a header field says; the value is a bit, so that a block is a set
+/// The role of a header field, as a bit of a set
 pub(super) const FROM: u8 = 1;
 pub(super) const DATE: u8 = 2;
 pub(super) const TO: u8 = 4;
 pub(super) const SUBJECT: u8 = 8;
-/// Copies, attachments, priorities: part of a block, evidence of nothing
+/// Copies, attachments, priorities: part of a block, but no evidence for one
 pub(super) const OTHER: u8 = 16;
-/// Fields that no client shows: somebody pasted a whole message, or the text is a digest
+/// Fields that no mail program shows: somebody pasted a whole message, or the text is a digest
 pub(super) const RAW: u8 = 32;
 
-/// Fields of machines, in every language
+/// Names with the role `RAW`
 const RAW_FIELDS: &[&str] = &[
     "message-id",
     "received",
@@ -52,47 +52,47 @@ static ROLES: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
     roles.into_iter().flat_map(|(role, names)| names.iter().map(move |&name| (name, role))).collect()
 });
 
-/// The longest name in the table, in bytes, with room for emphasis marks around it
+/// The longest name in the lexicon, in bytes, with room for emphasis marks around it
 const LONGEST_NAME: usize = 48;
 
-/// A header block has at most this many lines, wrapped values included
+/// A header block has at most this many lines, including wrapped values
 const MOST_LINES: usize = 24;
 
 /// A header block found in a text
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(super) struct HeaderBlock {
     /// Its lines
     pub lines: Range<usize>,
-    /// The roles of its fields, as a set of bits
+    /// The set of the roles of its fields
     pub roles: u8,
     /// The role of its first field
     pub first: u8,
 }
 
-impl Block {
-    /// Enough fields that nobody would type them by hand: who, when, to whom. Digests leave out to whom, and
-    /// name the subject first.
+impl HeaderBlock {
+    /// True with sender, date and recipient, which nobody types by hand. Digests lack the recipient and start with the
+    /// subject.
     pub(super) fn is_certain(&self) -> bool {
         self.roles & (FROM | DATE | TO) == FROM | DATE | TO && self.roles & RAW == 0 && self.first != SUBJECT
     }
 
-    /// Who, when and what about, which is enough where nothing stands above
+    /// True with sender, date and subject or recipient: enough if there is no text above
     pub(super) fn is_complete(&self) -> bool {
         self.roles & (FROM | DATE) == FROM | DATE && self.roles & (TO | SUBJECT) != 0
     }
 
-    /// Enough below "Original Message"
+    /// True with a sender: enough below "Original Message"
     pub(super) fn names_sender(&self) -> bool {
         self.roles & FROM != 0
     }
 
-    /// Enough where a separator line already said that a message begins here
+    /// True with two fields: enough below a forward marker
     pub(super) fn is_likely(&self) -> bool {
         (self.roles & !(OTHER | RAW)).count_ones() >= 2
     }
 }
 
-/// The role of a line like `Subject: x`, `*Von:* x`, `发件人：x`
+/// The role of a header line like `Subject: x`, `*Von:* x`, `发件人：x`
 pub(super) fn role(line: &str) -> Option<u8> {
     let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
     let (at, _) =
@@ -101,7 +101,7 @@ pub(super) fn role(line: &str) -> Option<u8> {
     if name.is_empty() {
         return None;
     }
-    // CJK clients pad two-character names with ideographic or plain spaces: "主 题".
+    // CJK mail programs put spaces into names of two characters: "主 题".
     let name: String = if name.chars().any(lines::is_cjk) && !name.chars().any(|c| c.is_ascii_alphanumeric()) {
         let tight: String = name.chars().filter(|c| !c.is_whitespace()).collect();
         if ROLES.contains_key(tight.as_str()) { tight } else { name.to_string() }
@@ -111,9 +111,9 @@ pub(super) fn role(line: &str) -> Option<u8> {
     ROLES.get(name.as_str()).copied()
 }
 
-/// The block that begins on this line. Values may be wrapped onto unmarked lines, and converters
-/// from HTML may leave one blank line between fields.
-pub(super) fn block_at(lines: &[&str], start: usize) -> Option<Block> {
+/// The block that starts on this line. Values may be wrapped onto further lines, and conversion from HTML may leave one
+/// blank line between fields.
+pub(super) fn block_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
     let first = role(lines[start])?;
     let mut roles = first;
     let mut end = start + 1;
@@ -134,8 +134,7 @@ pub(super) fn block_at(lines: &[&str], start: usize) -> Option<Block> {
                 roles |= role;
                 end = i + 1;
             }
-            // A wrapped address list or subject: only if a field follows shortly, or right after a
-            // field whose value is wrapped with an indent.
+            // A wrapped address list or subject: only if a field follows within two lines, or if the line is indented.
             None => {
                 let next = (i + 1..lines.len().min(i + 3)).find(|&j| role(lines[j]).is_some());
                 let joined = next.is_some_and(|n| (i..n).all(|j| !is_blank(lines[j])));
@@ -152,7 +151,7 @@ pub(super) fn block_at(lines: &[&str], start: usize) -> Option<Block> {
         }
         i += 1;
     }
-    Some(Block { lines: start..end, roles, first })
+    Some(HeaderBlock { lines: start..end, roles, first })
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Where unmarked history begins: separators such as "Original Message", and header blocks
+//! Where quoted history without `>` starts: at separators such as "Original Message" and at header blocks
 
 use std::ops::Range;
 
 use super::attribution::{self, Strength};
-use super::headers::{self, Block};
+use super::headers::{self, HeaderBlock};
 use super::lexicon::{lower, separators::ORIGINAL};
 use super::lines::{self, is_quoted, trim};
 
-/// Lines tried as the first of a header block: a bound on the cost of a text made of nothing else
+/// Lines tried as the start of a header block, which bounds the cost of a text that consists of such lines
 const MOST_HEADERS: usize = 1_000;
 
-/// The line where history first begins outside marked quotations, if it does: where an attribution,
-/// a separator or a header block stands. Forward markers below it belong to the history.
+/// The first line outside of marked quotations with an attribution, a separator or a header block. Forward markers below
+/// it belong to the history.
 pub(super) fn start(lines: &[&str]) -> Option<usize> {
     let marks = attribution::all(lines);
     let marked = marks.iter().find(|m| m.strength == Strength::Strong || attribution::is_marked(lines, m));
@@ -19,12 +19,12 @@ pub(super) fn start(lines: &[&str]) -> Option<usize> {
     marked.map(|m| m.lines.start).into_iter().chain(header).min()
 }
 
-/// Is the line a rule between an answer and the history below?
+/// True for a separator between a reply and the history below
 pub(super) fn is_original_separator(line: &str) -> bool {
     titled(line).is_some_and(|title| ORIGINAL.contains(&title.as_str()))
 }
 
-/// The lower-case words between two rules, `----- Original Message -----`, or behind one
+/// The title between two rules (`----- Original Message -----`) or after one, in lower case
 pub(super) fn titled(line: &str) -> Option<String> {
     let is_edge = |c: char| matches!(c, '-' | '_' | '=' | '*' | '|' | '>' | '<' | ':' | '.' | '#') || c.is_whitespace();
     if line.len() > 300 {
@@ -37,8 +37,7 @@ pub(super) fn titled(line: &str) -> Option<String> {
     (ruled && !title.is_empty()).then(|| lower(title))
 }
 
-/// The first separator or certain header block at or after `from`, together with the rule that
-/// clients draw above it
+/// The first separator or certain header block at or after `from`, with the rule above it
 pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> {
     let may_begin = |&i: &usize| {
         let line = lines[i];
@@ -52,13 +51,13 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
         }
         let block = headers::block_at(lines, i)?;
         let start = lines::rule_above(lines, i);
-        // Outlook's rule of underscores makes up for a missing field.
+        // With Outlook's rule of underscores one field may be missing.
         let ruled = trim(lines[start]).starts_with("____") && block.is_complete();
         (block.is_certain() || ruled).then_some(start..block.lines.end)
     })
 }
 
-fn header_below(lines: &[&str], separator: usize) -> Option<Block> {
+fn header_below(lines: &[&str], separator: usize) -> Option<HeaderBlock> {
     let start = lines::next_nonblank(lines, separator + 1)?;
-    headers::block_at(lines, start).filter(Block::names_sender)
+    headers::block_at(lines, start).filter(HeaderBlock::names_sender)
 }

@@ -51,13 +51,13 @@ mod tests {
     /// Compared with the text as it is written
     const AS_WRITTEN: &[&str] = &["disclaimers.openings", "footers.copyright"];
 
-    struct File {
+    struct LexiconFile {
         name: String,
         table: Table,
         lists: BTreeMap<String, Vec<String>>,
     }
 
-    fn files() -> Vec<File> {
+    fn files() -> Vec<LexiconFile> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/intake/clean/lexicon");
         let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
@@ -65,7 +65,7 @@ mod tests {
         paths.iter().map(|path| file(path)).collect()
     }
 
-    fn file(path: &Path) -> File {
+    fn file(path: &Path) -> LexiconFile {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let table: Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
         let mut lists = BTreeMap::new();
@@ -76,7 +76,7 @@ mod tests {
                 lists.insert(format!("{section}.{key}"), words.iter().map(text).collect());
             }
         }
-        File { name, table, lists }
+        LexiconFile { name, table, lists }
     }
 
     /// The keys in the first column of the table in the page
@@ -169,7 +169,7 @@ mod tests {
     }
 
     /// The test messages of a file, each with what is kept of it
-    fn messages(file: &File) -> Vec<(String, String)> {
+    fn messages(file: &LexiconFile) -> Vec<(String, String)> {
         let tests = file.table.get("tests").map_or(&[][..], |tests| tests.as_array().unwrap());
         let both = |test: &Value| {
             let text = |key| test.get(key).map(|text| text.as_str().unwrap().to_string());
@@ -181,7 +181,7 @@ mod tests {
 
     /// Cleans a message and returns the steps that removed something; a device line counts as a step
     #[track_caller]
-    fn check(file: &File, mail: &str, keeps: &str) -> BTreeSet<&'static str> {
+    fn check(file: &LexiconFile, mail: &str, keeps: &str) -> BTreeSet<&'static str> {
         let cleaned = clean(mail, &Switches::default());
         assert_eq!(cleaned.text.trim(), keeps.trim(), "{}: of {mail}", file.name);
         let mut lines = cleaned.removed.iter().flat_map(|removed| removed.text.lines());

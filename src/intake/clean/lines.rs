@@ -1,27 +1,26 @@
-//! Lines: how the steps see a text and how they take pieces out of it
+//! The lines of a text, and how the steps remove some of them
 
 use std::ops::Range;
 
-/// Longer lines are prose or data, never a header, an attribution or a signature, and no pattern is
-/// tried on them; this also bounds what a single line can cost
+/// Longer lines, in bytes, are prose or data. No pattern is tried on them, which bounds the cost of a single line.
 pub(super) const LONGEST: usize = 1000;
 
-/// What a step keeps and what it takes out
+/// What a step keeps and what it removes
 #[derive(Debug)]
-pub(super) struct Cut<'a> {
+pub(super) struct LineCut<'a> {
     pub kept: Vec<&'a str>,
     pub taken: Vec<String>,
 }
 
-impl<'a> Cut<'a> {
-    /// Take nothing
+impl<'a> LineCut<'a> {
+    /// Removes nothing
     pub(super) fn nothing(lines: &[&'a str]) -> Self {
-        Cut { kept: lines.to_vec(), taken: Vec::new() }
+        LineCut { kept: lines.to_vec(), taken: Vec::new() }
     }
 
-    /// Take out these ranges of lines, which are sorted and do not overlap
+    /// Removes these ranges of lines, which are sorted and do not overlap
     pub(super) fn ranges(lines: &[&'a str], ranges: &[Range<usize>]) -> Self {
-        let mut cut = Cut { kept: Vec::with_capacity(lines.len()), taken: Vec::new() };
+        let mut cut = LineCut { kept: Vec::with_capacity(lines.len()), taken: Vec::new() };
         let mut from = 0;
         for range in ranges {
             cut.kept.extend_from_slice(&lines[from..range.start]);
@@ -35,18 +34,18 @@ impl<'a> Cut<'a> {
         cut
     }
 
-    /// Take out everything from this line on
+    /// Removes everything from this line on
     pub(super) fn from(lines: &[&'a str], start: usize) -> Self {
-        Cut::ranges(lines, std::slice::from_ref(&(start..lines.len())))
+        LineCut::ranges(lines, std::slice::from_ref(&(start..lines.len())))
     }
 }
 
-/// The lines of a text without their line endings, LF or CRLF
+/// Splits a text into lines, without LF or CRLF
 pub(super) fn split(text: &str) -> Vec<&str> {
     text.split('\n').map(|line| line.trim_end_matches('\r')).collect()
 }
 
-/// One text again, without blank lines at either end
+/// Joins lines, without blank lines at the start and the end
 pub(super) fn join(lines: &[&str]) -> String {
     let Some(first) = lines.iter().position(|line| !is_blank(line)) else {
         return String::new();
@@ -55,7 +54,7 @@ pub(super) fn join(lines: &[&str]) -> String {
     lines[first..=last].join("\n")
 }
 
-/// Nothing to see on this line: spaces, or characters that clients leave to mark empty lines
+/// True for a line of spaces and of invisible characters, which mail programs put on empty lines
 pub(super) fn is_blank(line: &str) -> bool {
     line.chars().all(is_space)
 }
@@ -66,12 +65,12 @@ fn is_space(c: char) -> bool {
         || is_direction_mark(c)
 }
 
-/// Marks the direction of text: mail programs put them around names, addresses and lines in Hebrew and Arabic
+/// True for the invisible marks of text direction, which mail programs put around names and lines in Hebrew and Arabic
 pub(super) fn is_direction_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Without spaces, no-break and zero-width ones included, at either end
+/// Removes spaces and invisible characters at both ends
 pub(super) fn trim(line: &str) -> &str {
     line.trim_matches(is_space)
 }
@@ -86,7 +85,7 @@ pub(super) fn last_nonblank(lines: &[&str]) -> Option<usize> {
     lines.iter().rposition(|line| !is_blank(line))
 }
 
-/// The start of a block, or the rule (`____`, `----`, `====`) right above it
+/// The rule (`____`, `----`, `====`) directly above a block, or else the start of the block
 pub(super) fn rule_above(lines: &[&str], start: usize) -> usize {
     match last_nonblank(&lines[..start]) {
         Some(i) if start - i <= 3 && is_rule(lines[i]) => i,
@@ -94,25 +93,25 @@ pub(super) fn rule_above(lines: &[&str], start: usize) -> usize {
     }
 }
 
-/// Three or more of the characters that rules are drawn with, and nothing else
+/// True for three or more characters of a rule and nothing else
 pub(super) fn is_rule(line: &str) -> bool {
     let line = trim(line);
     line.len() >= 3 && line.bytes().all(|b| matches!(b, b'_' | b'-' | b'=' | b'*' | b'~' | b'#' | b'+' | b' '))
 }
 
-/// Marked as quoted with `>`, whatever the depth; a lone `>From ` is mbox quoting, not a quotation
+/// True for a line marked with `>` at any depth; `>From ` is mbox quoting
 pub(super) fn is_quoted(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '\u{a0}', '\t']);
     line.starts_with('>') && !line.starts_with(">From ")
 }
 
-/// `>From ` inside a quotation is part of it after all
+/// True for a `>From ` line inside a quotation, which is part of it
 pub(super) fn is_quoted_from(lines: &[&str], at: usize) -> bool {
     let neighbour = |i: Option<usize>| i.and_then(|i| lines.get(i)).is_some_and(|line| is_quoted(line));
     lines[at].starts_with(">From ") && (neighbour(at.checked_sub(1)) || neighbour(at.checked_add(1)))
 }
 
-/// One level of `>` taken off
+/// Removes one level of `>`
 pub(super) fn unquote(line: &str) -> &str {
     match line.trim_start().strip_prefix('>') {
         Some(rest) => rest.strip_prefix(' ').unwrap_or(rest),
@@ -120,22 +119,22 @@ pub(super) fn unquote(line: &str) -> &str {
     }
 }
 
-/// The number of words, where a word is anything between spaces
+/// The number of words, separated by white space
 pub(super) fn words(line: &str) -> usize {
     line.split_whitespace().count()
 }
 
-/// Does the character belong to a script written without spaces?
+/// True for Chinese, Japanese and Korean characters
 pub(super) fn is_cjk(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}')
 }
 
-/// A letter of a script that has spaces but no capitals, such as Hebrew
+/// True for a letter of a script without capital letters, such as Hebrew, but not of CJK
 pub(super) fn is_caseless(c: char) -> bool {
     c.is_alphabetic() && !c.is_lowercase() && !c.is_uppercase() && !is_cjk(c)
 }
 
-/// A run of lines without a blank one among them
+/// The runs of lines that are not blank
 pub(super) fn paragraphs(lines: &[&str]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = None;
@@ -155,7 +154,7 @@ pub(super) fn paragraphs(lines: &[&str]) -> Vec<Range<usize>> {
     found
 }
 
-/// The runs of lines for which this holds
+/// The runs of lines for which `is` holds
 pub(super) fn runs(range: Range<usize>, is: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for i in range.filter(|&i| is(i)) {
@@ -174,7 +173,7 @@ mod tests {
     #[test]
     fn ranges_are_taken_out_and_reported() {
         let lines = split("a\r\nb\nc\n");
-        let cut = Cut::ranges(&lines, std::slice::from_ref(&(1..2)));
+        let cut = LineCut::ranges(&lines, std::slice::from_ref(&(1..2)));
         assert_eq!(cut.kept, ["a", "c", ""]);
         assert_eq!(cut.taken, ["b"]);
     }

@@ -1,11 +1,11 @@
-//! Links: long and tracking ones say nothing but their host
+//! Shortens long links and tracking links to their host
 
 use super::lines::LONGEST;
 
-/// Longer than this, a link is made for machines
+/// Longer links, in bytes, are shortened
 const READABLE: usize = 100;
 
-/// Parts of links that count clicks and openings
+/// Parts of links that track clicks and openings
 #[rustfmt::skip]
 const TRACKING: &[&str] = &[
     "utm_", "/wf/open", "/wf/click", "/ls/click", "/track", "click?", "/click/", "upn=", "mc_eid=", "mc_cid=",
@@ -14,14 +14,14 @@ const TRACKING: &[&str] = &[
     "mkt_tok=", "vero_id=", "_hsenc=",
 ];
 
-/// The text with such links replaced by their host, and the links that were replaced
+/// Replaces such links by their host; also returns the replaced links
 pub(super) fn shorten(text: &str) -> (String, Vec<String>) {
     let mut shortened = String::with_capacity(text.len());
     let mut links = Vec::new();
     let mut done = 0;
     let mut judged = 0;
     for (at, _) in text.match_indices("://") {
-        // What stands inside a link was judged with it; its end is looked for once.
+        // A `://` inside a link was handled with that link.
         let Some(start) = scheme(&text[..at]).filter(|&start| start >= judged) else {
             continue;
         };
@@ -33,7 +33,7 @@ pub(super) fn shorten(text: &str) -> (String, Vec<String>) {
         };
         let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let host = host.rsplit('@').next().unwrap_or(host);
-        // A host that says nothing is no better than the link.
+        // A host without letters or digits would tell no more than the link.
         if !host.chars().any(char::is_alphanumeric) || is_readable(&text[start..end], path) {
             continue;
         }
@@ -46,7 +46,7 @@ pub(super) fn shorten(text: &str) -> (String, Vec<String>) {
     (shortened, links)
 }
 
-/// Where the `http` or `https` begins that ends this text
+/// Where the `http` or `https` starts at the end of this text
 fn scheme(before: &str) -> Option<usize> {
     ["https", "http"].iter().find_map(|scheme| {
         let start = before.len().checked_sub(scheme.len())?;

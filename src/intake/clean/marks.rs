@@ -1,20 +1,20 @@
-//! Marks of quoted lines: other ones than `>`, and lines with `>` that are none
+//! Quote marks other than `>`, and lines that start with `>` but are not quoted
 
 use std::ops::Range;
 
 use super::attribution::Attribution;
 use super::lines::{self, is_blank, is_quoted, words};
 
-/// A mark other than `>`: `|` and `:` of old news readers, or the initials of who is quoted
+/// A quote mark other than `>`: `|` and `:` of old news readers, or the initials of the quoted person
 pub(super) enum Mark {
-    /// The character itself
+    /// This character
     Char(char),
-    /// What stands before the `>`
+    /// These letters before a `>`
     Initials(String),
 }
 
 impl Mark {
-    /// Does the line carry it?
+    /// True if the line has the mark
     pub(super) fn is_on(&self, line: &str) -> bool {
         let line = line.trim_start();
         match self {
@@ -24,8 +24,8 @@ impl Mark {
     }
 }
 
-/// Such a mark is believed only right below an attribution, and initials only if they fit it:
-/// `mysql>` and `C>` are prompts as well
+/// Finds such a mark. It counts only directly below an attribution, and initials only if they match the name in it,
+/// because `mysql>` and `C>` are prompts.
 pub(super) fn other_mark(lines: &[&str], marks: &[Attribution]) -> Option<Mark> {
     marks.iter().find_map(|mark| {
         let below = lines::next_nonblank(lines, mark.lines.end).filter(|&i| i <= mark.lines.end + 2)?;
@@ -44,9 +44,8 @@ pub(super) fn other_mark(lines: &[&str], marks: &[Attribution]) -> Option<Mark> 
     })
 }
 
-/// The blocks of lines that begin with `>` and are prompts: `>>> print(x)` and R's `> x <- 1` are what the sender
-/// shows, not what was quoted. They can be told where no attribution stands above and the lines look like
-/// code.
+/// Finds the blocks of lines that start with `>` and are prompts, such as `>>> print(x)` or `> x <- 1` in R. They have no
+/// attribution above and look like code.
 pub(super) fn prompts(lines: &[&str], marks: &[Attribution]) -> Vec<Range<usize>> {
     let blocks = lines::runs(0..lines.len(), |i| is_quoted(lines[i]));
     let attributed = |block: &Range<usize>| {
@@ -60,7 +59,7 @@ fn is_session(block: &[&str]) -> bool {
     let bare = |line: &&str| line.trim_start_matches([' ', '>']).to_string();
     let text: Vec<String> = block.iter().map(bare).filter(|line| !line.is_empty()).collect();
     let code = text.iter().filter(|line| is_code(line)).count();
-    // Single words are code only in the company of code.
+    // Single words count as code only next to code.
     let single =
         text.iter().filter(|line| words(line) == 1 && line.len() < 24 && !line.ends_with([',', '.', '!'])).count();
     let nested =

@@ -1,9 +1,9 @@
-//! What a person wrote, out of what a mail carries
+//! Cleaning: keeps what the sender wrote and removes quoted replies, signatures, notices and footers
 //!
-//! Each step is a pure function over the lines of a text and can be turned off. Forwards run before
-//! quotes, because a forward's content looks like quoted history once its header is gone; footers
-//! and disclaimers before signatures, because a signature is looked for at the end of what is left.
-//! Losing what a person wrote is worse than keeping a signature: every rule keeps when in doubt.
+//! Each step is a pure function over the lines of a text and can be turned off. The steps hold logic only; the words of
+//! each language are in `lexicon/*.toml`. Forwards run before quotes, because forwarded content without its header block
+//! looks like quoted history. Footers and disclaimers run before signatures, because the signature step looks at the end
+//! of the text. Losing what a person wrote is worse than keeping a signature, so every rule keeps text when in doubt.
 
 mod armor;
 mod attribution;
@@ -25,23 +25,23 @@ mod signoffs;
 mod tail;
 mod wording;
 
-use lines::Cut;
+use lines::LineCut;
 
-/// Is the line the marker of a forwarded message, such as "Begin forwarded message:"?
+/// True for the marker of a forwarded message, such as "Begin forwarded message:"
 pub fn is_forward_marker(line: &str) -> bool {
     forwards::is_marker(line)
 }
 
-/// Is the text no more than a note over a forward, such as "FYI"?
+/// True if the text is only a note above a forward, such as "FYI"
 pub fn is_cover_note(text: &str) -> bool {
     forwards::is_cover_note(&lines::split(text))
 }
 
-/// Longer texts are passed through as they are: no mail that a person wrote is this long, and
-/// the model reads only the beginning
+/// Longer texts, in bytes, pass through unchanged. No person writes a message of this length, and the model reads only
+/// its beginning.
 const LARGEST: usize = 16 << 20;
 
-/// Texts with more lines are passed through as they are, which bounds memory to a few MB
+/// Texts with more lines pass through unchanged, which bounds memory to a few MB
 const MOST_LINES: usize = 400_000;
 
 /// The cleaning steps in the order they run
@@ -57,7 +57,7 @@ pub enum Step {
     Disclaimers,
     /// Signature blocks and the lines that mail clients add
     Signatures,
-    /// Tracking and very long links, reduced to their host
+    /// Tracking links and very long links, which are shortened to their host
     Links,
 }
 
@@ -79,7 +79,7 @@ impl Step {
     }
 }
 
-/// Which steps run, that of HTML to text among them; all of them by default
+/// Which steps run; all by default
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Switches {
     /// Cut quoted replies
@@ -94,7 +94,7 @@ pub struct Switches {
     pub footers: bool,
     /// Shorten links
     pub links: bool,
-    /// Render HTML; the intake of mails and pages does it, before these steps
+    /// Render HTML to text, which happens before the other steps
     pub html: bool,
 }
 
@@ -124,29 +124,28 @@ impl Switches {
     }
 }
 
-/// A piece of text that a step took out
+/// A piece of text that a step removed
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
-    /// The step that took it out
+pub struct Removal {
+    /// The step that removed it
     pub step: Step,
-    /// The text as it stood; for `Step::Links` the link before it was shortened
+    /// The text as it was; for `Step::Links` the whole link
     pub text: String,
 }
 
-/// A cleaned text and what was taken out of it
+/// A cleaned text and what was removed
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cleaned {
-    /// What is left, without blank lines at either end
+    /// The text that is left, without blank lines at the start and the end
     pub text: String,
-    /// What was taken out, step by step, within a step in the order of the text
-    pub removed: Vec<Removed>,
+    /// What was removed, in the order of the steps and, within a step, of the text
+    pub removed: Vec<Removal>,
 }
 
-/// Cut from a mail's text what its sender did not write.
+/// Removes what the sender did not write.
 ///
-/// Never panics and takes time linear in the text. If nothing is left that holds a letter or a
-/// digit, the uncleaned text comes back with `removed` empty: "see below" over an empty reply still
-/// has to be sorted by something.
+/// Never panics. Takes time linear in the length of the text. If no letter or digit would be left, the text comes back
+/// unchanged and `removed` is empty, so that a message without text of its own can still be classified.
 pub fn clean(text: &str, switches: &Switches) -> Cleaned {
     let untouched = || Cleaned { text: text.to_string(), removed: Vec::new() };
     if text.len() > LARGEST || text.bytes().filter(|&b| b == b'\n').count() > MOST_LINES {
@@ -170,9 +169,9 @@ pub fn clean(text: &str, switches: &Switches) -> Cleaned {
             Step::Signatures => signatures::cut(&lines, replied),
             Step::Links => continue,
         };
-        let Cut { kept, taken } = cut;
+        let LineCut { kept, taken } = cut;
         replied |= step == Step::Quotes && !taken.is_empty();
-        removed.extend(taken.into_iter().map(|text| Removed { step, text }));
+        removed.extend(taken.into_iter().map(|text| Removal { step, text }));
         lines = kept;
     }
     if !lines.iter().any(|line| line.chars().any(char::is_alphanumeric)) {
@@ -182,14 +181,14 @@ pub fn clean(text: &str, switches: &Switches) -> Cleaned {
     if switches.links {
         let (shortened, links) = links::shorten(&text);
         text = shortened;
-        removed.extend(links.into_iter().map(|text| Removed { step: Step::Links, text }));
+        removed.extend(links.into_iter().map(|text| Removal { step: Step::Links, text }));
     }
     Cleaned { text, removed }
 }
 
-/// A forward without its header block. The note above it may end in the forwarder's signature, which has to go
-/// now: later it no longer stands at the end.
-fn forwarded<'a>(lines: &[&'a str], switches: &Switches, removed: &mut Vec<Removed>) -> Vec<&'a str> {
+/// Removes the header block of a forward. The note above it may end in the sender's signature, which is removed here,
+/// because the signature step looks only at the end of the text.
+fn forwarded<'a>(lines: &[&'a str], switches: &Switches, removed: &mut Vec<Removal>) -> Vec<&'a str> {
     let Some(forward) = forwards::split(lines) else {
         return lines.to_vec();
     };
@@ -197,9 +196,9 @@ fn forwarded<'a>(lines: &[&'a str], switches: &Switches, removed: &mut Vec<Remov
     if switches.signatures {
         let cut = signatures::cut(&note, false);
         note = cut.kept;
-        removed.extend(cut.taken.into_iter().map(|text| Removed { step: Step::Signatures, text }));
+        removed.extend(cut.taken.into_iter().map(|text| Removal { step: Step::Signatures, text }));
     }
-    removed.push(Removed { step: Step::Forwards, text: forward.header });
+    removed.push(Removal { step: Step::Forwards, text: forward.header });
     note.extend(forward.content);
     note
 }

@@ -1,4 +1,4 @@
-//! Names: does a line look like the name that someone signs with?
+//! Tells whether a line looks like a name that someone signs with
 
 use super::lexicon::lower;
 use super::lexicon::names::{GIVEN, NOT_NAMES, PARTICLES};
@@ -6,8 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::lines::{is_cjk, trim};
 
-/// One to four capitalised words without figures, such as people sign with. CJK names are two to
-/// four characters.
+/// True for one to four capitalised words without digits, or two to five CJK characters
 pub(super) fn is_name(line: &str) -> bool {
     let line = bare(line);
     if line.is_empty() || line.len() > 60 || line.ends_with(['?', '!', ':', ';']) {
@@ -31,7 +30,7 @@ pub(super) fn is_name(line: &str) -> bool {
         }
 }
 
-/// A name that begins with a well-known given name
+/// True for a name that starts with a common given name
 pub(super) fn is_known_name(line: &str) -> bool {
     let line = bare(line);
     let first = lower(line.split_whitespace().next().unwrap_or("").trim_matches(|c: char| !c.is_alphanumeric()));
@@ -39,7 +38,7 @@ pub(super) fn is_known_name(line: &str) -> bool {
     short && is_name(line) && GIVEN.binary_search(&first.split('-').next().unwrap_or("")).is_ok()
 }
 
-/// Without the marks people put around their names: `-Bob`, `//Jef`, `~s`, `*Bob*`
+/// Removes the marks that people put around their names: `-Bob`, `//Jef`, `~s`, `*Bob*`
 pub(super) fn bare(line: &str) -> &str {
     trim(line)
         .trim_start_matches(['-', '–', '—', '~', '/', '*', '_', ' ', '|', '='])

@@ -1,28 +1,27 @@
-//! Phrases with gaps, the form in which the tables of this room say what lists and lawyers write
+//! Phrases with gaps, which the lexicon uses for notices and footers
 //!
-//! `"this|the … e-mail|message … confidential"` matches a text that has one word of each piece in this order
-//! within a sentence. Text and tables are lower case. A piece begins at the beginning of a word and may end
-//! inside one. `^` asks for the beginning of the text. Tables instead of patterns, because a hundred
-//! patterns take longer to compile than a mailbox takes to read.
+//! `"this|the … e-mail|message … confidential"` matches a text that has one alternative of each piece, in this order,
+//! within one sentence. Text and phrases are in lower case. A piece starts at the start of a word and may end inside one.
+//! `^` anchors an alternative to the start of the text. These are not regular expressions, because hundreds of those take
+//! longer to compile than a mailbox takes to read.
 
 /// A gap is no longer than this, in bytes
 const LONGEST_GAP: usize = 320;
 
-/// Bytes of a key by which it is looked up
+/// Bytes of a key that are indexed
 const KEY: usize = 3;
 
-/// A table of phrases with an index: a text is scanned once, and only phrases whose rarest piece stands in it are
-/// tried
+/// A table of phrases with an index: a text is scanned once, and a phrase is tried only if its longest piece occurs
 pub(super) struct Phrases {
     table: Vec<&'static str>,
-    /// Beginning of a key, the key, and the place of its phrase in the table; sorted
+    /// The first bytes of a key, the key, and the index of its phrase in the table; sorted
     keys: Vec<(u32, &'static str, usize)>,
-    /// One bit a hash of a key's beginning
+    /// A Bloom filter of the first bytes
     bits: Vec<u64>,
 }
 
 impl Phrases {
-    /// Make a table ready for use
+    /// Builds the index of a table
     pub(super) fn new(table: impl IntoIterator<Item = &'static str>) -> Self {
         let table: Vec<&'static str> = table.into_iter().collect();
         let mut keys: Vec<(u32, &'static str, usize)> = Vec::new();
@@ -44,7 +43,7 @@ impl Phrases {
         Phrases { table, keys, bits }
     }
 
-    /// Does the lower-case text hold one of the phrases?
+    /// True if the lower-case text has one of the phrases
     pub(super) fn are_in(&self, text: &str) -> bool {
         let bytes = text.as_bytes();
         let mut tried = vec![false; self.table.len()];
@@ -98,7 +97,7 @@ fn holds(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// The remaining pieces, each in the first place where it stands
+/// True if the remaining pieces follow, each matched at its first occurrence
 fn follow(text: &str, pieces: &[&str]) -> bool {
     let mut text = sentence(text);
     for piece in pieces {
@@ -116,7 +115,7 @@ fn follow(text: &str, pieces: &[&str]) -> bool {
     true
 }
 
-/// Up to the end of the sentence; a full stop inside an address or an abbreviation is none
+/// The text up to the end of the sentence; a full stop inside an address or number does not end one
 fn sentence(text: &str) -> &str {
     let mut end = text.len().min(LONGEST_GAP);
     while !text.is_char_boundary(end) {
@@ -135,7 +134,7 @@ fn begins_word(text: &str, at: usize, word: &str) -> bool {
     free || !text[..at].ends_with(char::is_alphanumeric)
 }
 
-/// Is one of the words in the lower-case text, as a whole word?
+/// True if the lower-case text has one of these as a whole word
 pub(super) fn has_word(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| {
         text.match_indices(word).any(|(at, _)| {

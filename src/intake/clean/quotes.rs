@@ -1,47 +1,47 @@
-//! Quoted replies: what other people wrote earlier, under, over or between the sender's own lines
+//! Quoted replies: what other people wrote earlier, below, above or between the sender's own lines
 //!
-//! History below an unmarked attribution or an Outlook header goes to the end of the text, since
-//! nothing marks where it stops. Marked quotations (`>`) go block by block, so that answers between
-//! them stay. Two kinds stay: a quotation at the very top that nobody is named for, and one in
-//! the middle of a text that goes on around it, which is part of what the sender says.
+//! History below an attribution or an Outlook header block without `>` is cut to the end of the text, because nothing
+//! marks where it stops. Marked quotations (`>`) are cut block by block, so that answers between them stay. Two kinds
+//! stay: a quotation without attribution at the very top, and a quotation in the middle of a text that continues around
+//! it.
 
 use std::ops::Range;
 
 use super::attribution::{self, Attribution, Strength};
 use super::lexicon::{lower, prose::GREETINGS};
-use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
+use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
 use super::{armor, disclaimers, footers, history, marks, signatures};
 
-/// Cut quoted history
-pub(super) fn cut<'a>(lines: &[&'a str]) -> Cut<'a> {
+/// Cuts quoted history
+pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
     let marks = attribution::all(lines);
-    let reading = Reading::of(lines, &marks);
+    let reading = Annotated::of(lines, &marks);
     let ranges = reading.ranges();
-    Cut::ranges(lines, &ranges)
+    LineCut::ranges(lines, &ranges)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum LineKind {
     Blank,
     Quoted,
     Attribution,
     Own,
 }
 
-/// A text with each line told apart
-struct Reading<'a> {
+/// A text with the kind of each line
+struct Annotated<'a> {
     lines: &'a [&'a str],
     marks: Vec<Attribution>,
-    kinds: Vec<Kind>,
-    /// Where unmarked history begins
+    kinds: Vec<LineKind>,
+    /// Where history without `>` starts
     end: usize,
-    /// The first lines of the sender's own, three at most: enough to tell an answer from a salutation
+    /// The sender's first lines, at most three: enough to tell an answer from a salutation
     first_own: Vec<usize>,
-    /// The last line of the sender's own that is no signature
+    /// The sender's last line that is not part of a signature
     last_own: Option<usize>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> Annotated<'a> {
     fn of(lines: &'a [&'a str], found: &[Attribution]) -> Self {
         let other_mark = marks::other_mark(lines, found);
         let quoted = |i: usize| {
@@ -49,24 +49,24 @@ impl<'a> Reading<'a> {
                 || lines::is_quoted_from(lines, i)
                 || other_mark.as_ref().is_some_and(|mark| mark.is_on(lines[i]))
         };
-        let mut kinds: Vec<Kind> = (0..lines.len())
+        let mut kinds: Vec<LineKind> = (0..lines.len())
             .map(|i| match (is_blank(lines[i]), quoted(i)) {
-                (true, _) => Kind::Blank,
-                (_, true) => Kind::Quoted,
-                _ => Kind::Own,
+                (true, _) => LineKind::Blank,
+                (_, true) => LineKind::Quoted,
+                _ => LineKind::Own,
             })
             .collect();
         for block in marks::prompts(lines, found) {
-            kinds[block].fill(Kind::Own);
+            kinds[block].fill(LineKind::Own);
         }
         let followed =
-            |m: &Attribution| lines::next_nonblank(lines, m.lines.end).is_some_and(|i| kinds[i] == Kind::Quoted);
+            |m: &Attribution| lines::next_nonblank(lines, m.lines.end).is_some_and(|i| kinds[i] == LineKind::Quoted);
         let marks: Vec<Attribution> =
             found.iter().filter(|m| m.strength == Strength::Strong || followed(m)).cloned().collect();
         for mark in &marks {
-            kinds[mark.lines.clone()].fill(Kind::Attribution);
+            kinds[mark.lines.clone()].fill(LineKind::Attribution);
         }
-        let mut reading = Reading { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None };
+        let mut reading = Annotated { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None };
         reading.mark_headers();
         reading.find_first_own();
         reading.find_end();
@@ -77,18 +77,18 @@ impl<'a> Reading<'a> {
     }
 
     fn find_first_own(&mut self) {
-        let own = |&i: &usize| self.kinds[i] == Kind::Own;
+        let own = |&i: &usize| self.kinds[i] == LineKind::Own;
         self.first_own = (0..self.end).filter(own).take(3).collect();
     }
 
-    /// Only quotations are judged by it, and it costs most of this step
+    /// Needed only for quotations; it takes most of the time of this step
     fn find_last_own(&mut self) {
-        if !self.kinds[..self.end].contains(&Kind::Quoted) {
+        if !self.kinds[..self.end].contains(&LineKind::Quoted) {
             return;
         }
-        // What stands below a quotation is an answer only if it is no footer, notice or signature.
+        // Text below a quotation is an answer only if it is not a footer, notice or signature.
         let mut left: Vec<usize> =
-            (0..self.end).filter(|&i| matches!(self.kinds[i], Kind::Own | Kind::Blank)).collect();
+            (0..self.end).filter(|&i| matches!(self.kinds[i], LineKind::Own | LineKind::Blank)).collect();
         for ranges in [armor::ranges, footers::ranges, disclaimers::ranges] {
             let text: Vec<&str> = left.iter().map(|&i| self.lines[i]).collect();
             for range in ranges(&text).into_iter().rev() {
@@ -101,54 +101,53 @@ impl<'a> Reading<'a> {
         self.last_own = last.map(|i| left[i]);
     }
 
-    /// Headers whose history is marked with `>` serve as its attribution
+    /// A header block above marked quotations counts as their attribution
     fn mark_headers(&mut self) {
         let mut from = 0;
         while let Some(header) = history::first_header(self.lines, from) {
             from = header.end;
             let next = lines::next_nonblank(self.lines, header.end);
-            if next.is_some_and(|i| self.kinds[i] == Kind::Quoted) {
-                self.kinds[header].fill(Kind::Attribution);
+            if next.is_some_and(|i| self.kinds[i] == LineKind::Quoted) {
+                self.kinds[header].fill(LineKind::Attribution);
             } else {
-                // What follows can only be later history.
+                // Everything that follows is history.
                 self.end = header.start;
                 break;
             }
         }
     }
 
-    /// Find the first place from where everything is history
+    /// Finds the line from which on everything is history
     fn find_end(&mut self) {
         let marked = |m: &Attribution| {
-            lines::next_nonblank(self.lines, m.lines.end).is_none_or(|i| self.kinds[i] == Kind::Quoted)
+            lines::next_nonblank(self.lines, m.lines.end).is_none_or(|i| self.kinds[i] == LineKind::Quoted)
         };
         let header = Some(self.end).filter(|&end| end < self.lines.len());
         let mut starts: Vec<usize> =
             self.marks.iter().filter(|m| !marked(m)).map(|m| m.lines.start).chain(header).collect();
         starts.sort_unstable();
-        // An attribution over unmarked text cannot be told from an answer below it unless the
-        // sender wrote something above.
+        // Without text of the sender above, the text below an attribution may be the answer.
         let end = starts.into_iter().find(|&start| self.has_answer(start));
         self.end = end.unwrap_or(self.lines.len());
     }
 
-    /// Does more than a salutation stand above this line?
+    /// True if there is more than a salutation above this line
     fn has_answer(&self, start: usize) -> bool {
         let own: Vec<usize> = self.first_own.iter().copied().filter(|&i| i < start).collect();
         own.len() > 1 || own.iter().any(|&i| !is_greeting(trim(self.lines[i])))
     }
 
-    /// Old clients break long quoted lines and leave the rest without a mark
+    /// Old mail programs wrap long quoted lines and leave the rest without a mark
     fn join_wraps(&mut self) {
         for i in 1..self.end.saturating_sub(1) {
-            let wrapped = self.kinds[i] == Kind::Own
-                && self.kinds[i - 1] == Kind::Quoted
-                && self.kinds[i + 1] == Kind::Quoted
+            let wrapped = self.kinds[i] == LineKind::Own
+                && self.kinds[i - 1] == LineKind::Quoted
+                && self.kinds[i + 1] == LineKind::Quoted
                 && (60..=90).contains(&self.lines[i - 1].chars().take(91).count())
                 && self.lines[i].chars().take(40).count() < 40
                 && self.lines[i].starts_with(|c: char| c.is_alphanumeric() && !c.is_uppercase());
             if wrapped {
-                self.kinds[i] = Kind::Quoted;
+                self.kinds[i] = LineKind::Quoted;
             }
         }
     }
@@ -158,7 +157,7 @@ impl<'a> Reading<'a> {
         let keeps = self.keeps_quotes();
         let mut i = 0;
         while i < self.end {
-            if !matches!(self.kinds[i], Kind::Quoted | Kind::Attribution) {
+            if !matches!(self.kinds[i], LineKind::Quoted | LineKind::Attribution) {
                 i += 1;
                 continue;
             }
@@ -166,7 +165,7 @@ impl<'a> Reading<'a> {
             if self.cuts(&block) && (!keeps || self.is_last(&block)) {
                 ranges.push(block.clone());
             } else {
-                ranges.extend(lines::runs(block.clone(), |j| self.kinds[j] == Kind::Attribution));
+                ranges.extend(lines::runs(block.clone(), |j| self.kinds[j] == LineKind::Attribution));
             }
             i = block.end;
         }
@@ -176,13 +175,13 @@ impl<'a> Reading<'a> {
         ranges
     }
 
-    /// Quoted lines and attributions from here on, with the blank lines among them
+    /// The quoted lines and attributions from here on, with the blank lines between them
     fn block(&self, start: usize) -> Range<usize> {
         let mut end = start;
         for i in start..self.end {
             match self.kinds[i] {
-                Kind::Own => break,
-                Kind::Blank => {}
+                LineKind::Own => break,
+                LineKind::Blank => {}
                 _ => end = i + 1,
             }
         }
@@ -190,27 +189,28 @@ impl<'a> Reading<'a> {
     }
 
     fn is_attributed(&self, block: &Range<usize>) -> bool {
-        self.kinds[block.clone()].contains(&Kind::Attribution)
+        self.kinds[block.clone()].contains(&LineKind::Attribution)
     }
 
-    /// No answer comes after it, only perhaps a signature
+    /// True if no answer follows, at most a signature
     fn is_last(&self, block: &Range<usize>) -> bool {
         self.last_own.is_none_or(|last| last < block.end)
     }
 
     fn cuts(&self, block: &Range<usize>) -> bool {
-        let quotes = self.kinds[block.clone()].contains(&Kind::Quoted);
+        let quotes = self.kinds[block.clone()].contains(&LineKind::Quoted);
         quotes && (self.is_attributed(block) || self.first_own.first().is_some_and(|&own| own < block.start))
     }
 
-    /// Does the text go on around a quotation, so that the quotation is part of it? Judged by the
-    /// first marked one: who answers between the quotes begins with an attribution, who answers
-    /// on top ends with one.
+    /// True if the text continues around a quotation, so that the quotation is part of it. Decided by the first marked
+    /// quotation: answers between quotations start with an attribution, answers above history end with one.
     fn keeps_quotes(&self) -> bool {
-        let first = (0..self.end).find(|&i| matches!(self.kinds[i], Kind::Quoted));
+        let first = (0..self.end).find(|&i| matches!(self.kinds[i], LineKind::Quoted));
         let Some(quoted) = first else { return false };
-        let start =
-            (0..quoted).rev().take_while(|&i| self.kinds[i] != Kind::Own).find(|&i| self.kinds[i] == Kind::Attribution);
+        let start = (0..quoted)
+            .rev()
+            .take_while(|&i| self.kinds[i] != LineKind::Own)
+            .find(|&i| self.kinds[i] == LineKind::Attribution);
         match start {
             None => self.first_own.first().is_none_or(|&own| own > quoted),
             Some(_) => self.has_answer(quoted) && !self.is_last(&self.block(quoted)),

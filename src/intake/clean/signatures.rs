@@ -1,48 +1,46 @@
-//! Signatures: delimiters, device lines, sign-offs with what follows, trailing contact details
+//! Signatures: delimiters, device lines, sign-offs with what follows, contact details at the end
 //!
-//! A signature ends the text (footers and notices are gone by then), so everything here looks
-//! upwards from the last line and stops at the first line that a person may have written.
+//! Footers and notices are already removed, so a signature ends the text. The search goes upwards from the last line and
+//! stops at the first line that a person may have written.
 
 use super::armor;
 use super::devices;
 use super::lexicon::prose::POSTSCRIPTS;
-use super::lines::{self, Cut, is_blank, is_quoted, trim, words};
+use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
 use super::names;
 use super::signoffs::{SignOff, sign_off};
-use super::tail::{self, Line};
+use super::tail::{self, LineClass};
 
-/// A signature is no longer than this, in lines that are not blank; behind `-- ` people keep
-/// more, with mottos and drawings
+/// A signature has at most this many lines that are not blank; after `-- ` people have more, with mottos and drawings
 const MOST_LINES: usize = 14;
 const MOST_LINES_DELIMITED: usize = 24;
 
-/// So much prose is no motto, where the delimiter is not the one of the standard.
+/// This many lines of prose are not a motto, unless the delimiter is `-- `
 const MOST_PROSE: usize = 3;
 
-/// A signature has at most this many parts one above the other: a bound on the cost of a text that is nothing but
-/// closing words, which is none
+/// A signature has at most this many parts, which bounds the cost of a text that consists of closing words
 const MOST_PARTS: usize = 40;
 
-/// Cut the signature at the end of a text. `replied`: quoted history was cut below it, and a bare
-/// name over history stays: it is two typed words, and there the mail itself, not a signature, ends.
-pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> Cut<'a> {
-    let mut bare = Cut::ranges(lines, &armor::ranges(lines));
+/// Cuts the signature at the end of a text. With `replied`, quoted history was cut below it; then a sign-off with only a
+/// name stays, because it was typed and ends the message itself.
+pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> LineCut<'a> {
+    let mut bare = LineCut::ranges(lines, &armor::ranges(lines));
     let cut = cut_end(&bare.kept, replied);
     bare.taken.extend(cut.taken);
-    Cut { kept: cut.kept, taken: bare.taken }
+    LineCut { kept: cut.kept, taken: bare.taken }
 }
 
-fn cut_end<'a>(lines: &[&'a str], replied: bool) -> Cut<'a> {
+fn cut_end<'a>(lines: &[&'a str], replied: bool) -> LineCut<'a> {
     let end = end(lines, replied);
-    if end < lines.len() { Cut::from(lines, end) } else { Cut::nothing(lines) }
+    if end < lines.len() { LineCut::from(lines, end) } else { LineCut::nothing(lines) }
 }
 
-/// The lines above the signature
+/// Returns the lines above the signature
 pub(super) fn without<'s, 'a>(lines: &'s [&'a str]) -> &'s [&'a str] {
     &lines[..end(lines, false)]
 }
 
-/// Where the lines end that are no signature
+/// Where the text above the signature ends
 fn end(lines: &[&str], replied: bool) -> usize {
     let mut end = lines.len();
     for _ in 0..MOST_PARTS {
@@ -54,7 +52,7 @@ fn end(lines: &[&str], replied: bool) -> usize {
     end
 }
 
-/// Where the signature begins; `whole`: nothing has been cut below these lines yet
+/// Where the signature starts; `whole`: nothing was cut below these lines yet
 fn start(lines: &[&str], replied: bool, whole: bool) -> Option<usize> {
     let last = lines::last_nonblank(lines)?;
     let lines = &lines[..=last];
@@ -65,7 +63,7 @@ fn start(lines: &[&str], replied: bool, whole: bool) -> Option<usize> {
         .or_else(|| name(lines, replied))
 }
 
-/// The tail of at most `count` lines that are not blank
+/// Where the last `count` lines that are not blank start
 fn window(lines: &[&str], count: usize) -> usize {
     let mut seen = 0;
     let mut at = lines.len();
@@ -76,22 +74,22 @@ fn window(lines: &[&str], count: usize) -> usize {
     at
 }
 
-/// `-- ` and what people make of it
+/// A delimiter: `-- ` and its variants
 fn delimiter(lines: &[&str]) -> Option<usize> {
     let from = window(lines, MOST_LINES_DELIMITED + 1);
     let is_delimiter = |&i: &usize| {
         let line = trim(lines[i]);
         matches!(line, "--" | "- -" | "—" | "–" | "ᐧ" | "__" | "—-" | "――") || line == "-" && i + 1 == lines.len()
     };
-    // Of several the last first: what stands between two may have been written.
+    // The last of several, because the text between two may be the sender's.
     if let (Some(first), Some(at)) = ((from..lines.len()).find(is_delimiter), (from..lines.len()).rfind(is_delimiter)) {
-        // SQL comments and diffs have such lines too, each followed by more of them.
+        // SQL comments and diffs have such lines too, but several of them.
         let comments = lines[first..].iter().filter(|line| line.starts_with("-- ") && line.len() > 3).count();
         let quotes = lines[at..].iter().any(|line| is_quoted(line));
-        // Without its blank the mark is also how people set parts of a text apart; then prose stands below it.
+        // Without the space, `--` may also separate parts of a text; then there is prose below it.
         let mut below = lines[at + 1..].iter().filter(|line| !is_blank(line)).map(|line| tail::kind(line)).peekable();
-        let begins = below.peek() == Some(&Line::Prose);
-        let prose = below.filter(|kind| *kind == Line::Prose).count();
+        let begins = below.peek() == Some(&LineClass::Prose);
+        let prose = below.filter(|kind| *kind == LineClass::Prose).count();
         let is_text = !lines[at].starts_with("-- ") && begins && prose >= MOST_PROSE;
         if comments <= 1 && !quotes && !is_text {
             return Some(at);
@@ -100,9 +98,9 @@ fn delimiter(lines: &[&str]) -> Option<usize> {
     rule(lines)
 }
 
-/// A rule with a name, contact details or a single short line below; a rule at the end says nothing
+/// A rule with a name, contact details or a single short line below, or a rule at the end
 fn rule(lines: &[&str]) -> Option<usize> {
-    if tail::kind(lines[lines.len() - 1]) == Line::Rule
+    if tail::kind(lines[lines.len() - 1]) == LineClass::Rule
         && trim(lines[lines.len() - 1]).chars().count() >= 2
         && !trim(lines[lines.len() - 1]).chars().any(|c| matches!(c, ')' | '(' | '`' | '}' | ']' | ';'))
     {
@@ -115,9 +113,9 @@ fn rule(lines: &[&str]) -> Option<usize> {
     let from = window(lines, 10);
     let at = (from..lines.len()).rfind(|&i| is_long_rule(lines[i]))?;
     let below: Vec<&str> = lines[at + 1..].iter().copied().filter(|line| !is_blank(line)).collect();
-    let kinds: Vec<Line> = below.iter().map(|line| tail::kind(line)).collect();
-    let signs = kinds.iter().any(|kind| matches!(kind, Line::Contact | Line::Name));
-    let prose = kinds.iter().filter(|kind| matches!(kind, Line::Prose)).count();
+    let kinds: Vec<LineClass> = below.iter().map(|line| tail::kind(line)).collect();
+    let signs = kinds.iter().any(|kind| matches!(kind, LineClass::Contact | LineClass::Name));
+    let prose = kinds.iter().filter(|kind| matches!(kind, LineClass::Prose)).count();
     let underscores = trim(lines[at]).starts_with('_');
     let short =
         underscores && below.len() <= 2 && below.iter().all(|line| line.chars().count() <= 60 && words(line) <= 8);
@@ -129,8 +127,8 @@ fn is_long_rule(line: &str) -> bool {
     line.len() >= 5 && ['-', '_', '=', '*', '~', '#'].iter().any(|&c| line.chars().all(|d| d == c))
 }
 
-/// A line that a phone or client adds. Clients put it at the end of what was typed, so that below it
-/// stands only history that lost its marks; where history was already cut, only the line goes.
+/// A line that a phone or mail program adds. It ends what the sender typed, so below it is only history that lost its
+/// marks. If history was already cut, only the line itself is cut.
 fn device(lines: &[&str], only_line: bool) -> Option<usize> {
     let last = lines.len() - 1;
     let history = || {
@@ -144,7 +142,7 @@ fn device(lines: &[&str], only_line: bool) -> Option<usize> {
     at.or_else(|| devices::is_device_line(lines[last]).then_some(last))
 }
 
-/// A sign-off with a name, a position, contact details below
+/// A sign-off with a name, a position or contact details below
 fn closing(lines: &[&str], replied: bool) -> Option<usize> {
     let from = window(lines, MOST_LINES);
     let at = (from..lines.len()).find(|&i| sign_off(lines[i]).is_some() && closes(lines, i, replied))?;
@@ -157,22 +155,22 @@ fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
     if below.is_empty() {
         return named && !replied;
     }
-    let kinds: Vec<Line> =
-        below.iter().map(|line| if sign_off(line).is_some() { Line::Name } else { tail::kind(line) }).collect();
-    let details = kinds.iter().filter(|kind| matches!(kind, Line::Contact | Line::Title)).count();
-    let first_prose = kinds.iter().position(|kind| *kind == Line::Prose);
-    let prose = kinds.iter().filter(|kind| **kind == Line::Prose).count();
-    // A motto may follow contact details; anything else that reads like a sentence was written.
-    let motto =
-        first_prose.is_some_and(|at| at >= 2 && kinds[..at].iter().any(|k| matches!(k, Line::Contact | Line::Title)));
+    let kinds: Vec<LineClass> =
+        below.iter().map(|line| if sign_off(line).is_some() { LineClass::Name } else { tail::kind(line) }).collect();
+    let details = kinds.iter().filter(|kind| matches!(kind, LineClass::Contact | LineClass::Title)).count();
+    let first_prose = kinds.iter().position(|kind| *kind == LineClass::Prose);
+    let prose = kinds.iter().filter(|kind| **kind == LineClass::Prose).count();
+    // A motto may follow contact details; any other sentence was written by the sender.
+    let motto = first_prose
+        .is_some_and(|at| at >= 2 && kinds[..at].iter().any(|k| matches!(k, LineClass::Contact | LineClass::Title)));
     if prose > 0 && !(motto && prose <= 2 && below.len() <= 10) || below.iter().any(|line| is_postscript(line)) {
         return false;
     }
     let first = below[0];
     let signed = named
-        || kinds[0] == Line::Name
+        || kinds[0] == LineClass::Name
         || details > 0
-        || (kinds[0] == Line::Short && words(first) <= 3 && below.len() <= 3);
+        || (kinds[0] == LineClass::Short && words(first) <= 3 && below.len() <= 3);
     signed && (!replied || details > 0)
 }
 
@@ -181,7 +179,7 @@ fn is_postscript(line: &str) -> bool {
     POSTSCRIPTS.iter().any(|mark| start.starts_with(mark))
 }
 
-/// A name, then lines of which most are a position or contact details, after a blank line
+/// A name after a blank line, followed by lines of which most are a position or contact details
 fn contacts(lines: &[&str]) -> Option<usize> {
     let from = window(lines, MOST_LINES);
     let mut start = None;
@@ -189,17 +187,17 @@ fn contacts(lines: &[&str]) -> Option<usize> {
     let mut below = 0;
     for i in (from..lines.len()).rev() {
         match tail::kind(lines[i]) {
-            Line::Blank => continue,
-            Line::Prose => break,
-            kind @ (Line::Contact | Line::Title) => {
-                details += if kind == Line::Contact && !tail::is_link(lines[i]) { 2 } else { 1 };
+            LineClass::Blank => continue,
+            LineClass::Prose => break,
+            kind @ (LineClass::Contact | LineClass::Title) => {
+                details += if kind == LineClass::Contact && !tail::is_link(lines[i]) { 2 } else { 1 };
                 below += 1;
             }
-            Line::Name if details >= 2 && starts_block(lines, i) => {
+            LineClass::Name if details >= 2 && starts_block(lines, i) => {
                 below += 1;
                 start = Some((i, details, below));
             }
-            Line::Name | Line::Short | Line::Rule => below += 1,
+            LineClass::Name | LineClass::Short | LineClass::Rule => below += 1,
         }
         if below - details.min(below) > 4 {
             break;
@@ -207,16 +205,16 @@ fn contacts(lines: &[&str]) -> Option<usize> {
     }
     let (at, details, below) = start?;
     let first = lines[..at].iter().rposition(|line| !is_blank(line))?;
-    // "Please ship to:" makes the address the content.
+    // After "Please ship to:" the address is content.
     let announced = trim(lines[first]).ends_with([':', '：']);
     (!announced && details * 2 >= below).then_some(at)
 }
 
 fn starts_block(lines: &[&str], at: usize) -> bool {
-    at > 0 && (is_blank(lines[at - 1]) || tail::kind(lines[at - 1]) == Line::Rule)
+    at > 0 && (is_blank(lines[at - 1]) || tail::kind(lines[at - 1]) == LineClass::Rule)
 }
 
-/// A single name at the very end, when it is marked (`-Bob`) or begins with a known given name
+/// A single name on the last line, if it is marked (`-Bob`) or starts with a common given name
 fn name(lines: &[&str], replied: bool) -> Option<usize> {
     let at = lines.len() - 1;
     let line = trim(lines[at]);
@@ -232,7 +230,7 @@ fn name(lines: &[&str], replied: bool) -> Option<usize> {
     (marked || known).then_some(at)
 }
 
-/// One of several lines of the same make is an item of a list
+/// True if the line above has the same form, so that the name is an item of a list
 fn is_listed(lines: &[&str], at: usize) -> bool {
     let first = trim(lines[at]).chars().next();
     let above = lines[..at].iter().rev().find(|line| !is_blank(line)).map(|line| trim(line));

@@ -1,20 +1,20 @@
-//! Sign-offs: "Best regards" and its kin
+//! Sign-offs such as "Best regards"
 
 use super::lexicon::lower;
 use super::lexicon::signoffs::{FILLERS, NOT_FIRST, PHRASES, WORDS};
 use super::lines::{is_caseless, is_cjk, trim};
 use super::names;
 
-/// A line that closes a letter
+/// A sign-off line
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignOff {
-    /// The closing words alone
+    /// Only the closing words
     Alone,
     /// With the name on the same line: "Thanks, Bob"
     Named,
 }
 
-/// Does the line close a letter, with nothing else on it?
+/// Recognises a line that has a sign-off and nothing else but a name
 pub(super) fn sign_off(line: &str) -> Option<SignOff> {
     let line = trim(line).trim_start_matches(['-', '*', '_', '~', ' ', '–', '—']);
     if line.is_empty() || line.len() > 120 {
@@ -38,12 +38,12 @@ pub(super) fn sign_off(line: &str) -> Option<SignOff> {
         }
         core |= is_core;
         taken += 1;
-        // "Thanks, Bob": what follows the comma is the name, even if it is also a filler.
+        // "Thanks, Bob": a name follows the comma, even if it is also a filler.
         if core && word.ends_with([',', '!', '.', ';']) {
             break;
         }
     }
-    // "The best" and "For love" are no closings: an article needs more company.
+    // "The best" and "For love" are no sign-offs.
     if !core || taken > 7 || NOT_FIRST.contains(&bare_word(words[0]).as_str()) {
         return None;
     }
@@ -59,7 +59,7 @@ pub(super) fn sign_off(line: &str) -> Option<SignOff> {
     (named && separated).then_some(SignOff::Named)
 }
 
-/// A sign-off that the lexicon lists as a whole, perhaps before a comma and a name
+/// Recognises a sign-off that the lexicon lists as a whole, with or without a name after a comma
 fn whole_phrase(line: &str) -> Option<SignOff> {
     let (closing, rest) = line.split_at(line.find([',', '.', '!']).unwrap_or(line.len()));
     let closing = lower(closing);

@@ -1,4 +1,4 @@
-//! The end of a mail: what kind of line stands there, a name, a title, a phone number or prose
+//! Classifies lines at the end of a message: name, title, contact details or prose
 
 use std::sync::LazyLock;
 
@@ -13,11 +13,11 @@ use super::lines::{self, trim, words};
 use super::names;
 use super::phrases::has_word;
 
-/// What a line near the end of a mail looks like
+/// The class of a line near the end of a message
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum LineClass {
     Blank,
-    /// Rules and borders without a letter
+    /// A rule or border without letters
     Rule,
     /// A person's name
     Name,
@@ -27,53 +27,53 @@ pub(super) enum Line {
     Contact,
     /// Short, and none of these
     Short,
-    /// Something a person wrote
+    /// A sentence or other text that a person wrote
     Prose,
 }
 
-/// A phone number: figures in groups, with a country code, brackets or an extension
+/// A phone number: digits in groups, with a country code, brackets or an extension
 static PHONE: LazyLock<Regex> =
-    LazyLock::new(|| pattern::text(r"(^|[^0-9/.,-])(\+|00)?\(?[0-9]{1,5}\)?[-. /()]*[0-9]{2,5}([-. /()]+[0-9]{2,6})+"));
+    LazyLock::new(|| pattern(r"(^|[^0-9/.,-])(\+|00)?\(?[0-9]{1,5}\)?[-. /()]*[0-9]{2,5}([-. /()]+[0-9]{2,6})+"));
 
-/// Tell what a line is, judged by itself
-pub(super) fn kind(line: &str) -> Line {
+/// Classifies a line without its context
+pub(super) fn kind(line: &str) -> LineClass {
     if lines::is_blank(line) {
-        return Line::Blank;
+        return LineClass::Blank;
     }
-    // Quoted lines and numbered references are content, however short.
+    // Quoted lines and numbered references are content.
     if line.len() > 200 || lines::is_quoted(line) || is_reference(line) {
-        return Line::Prose;
+        return LineClass::Prose;
     }
     let text = trim(line).trim_matches(|c: char| {
         matches!(c, '|' | '*' | '#' | '+' | '=' | '_' | '~' | '<' | '>' | ' ' | '\t' | '-' | '•' | '·')
     });
     if !text.chars().any(char::is_alphanumeric) {
-        return Line::Rule;
+        return LineClass::Rule;
     }
     let plain = plain_words(text);
     if is_contact(text, plain) {
-        return Line::Contact;
+        return LineClass::Contact;
     }
     if is_sentence(text, plain) {
-        return Line::Prose;
+        return LineClass::Prose;
     }
     if names::is_name(text) && !is_title(text) {
-        return Line::Name;
+        return LineClass::Name;
     }
     if is_title(text) && plain <= 2 && words(text) <= 10 {
-        return Line::Title;
+        return LineClass::Title;
     }
-    Line::Short
+    LineClass::Short
 }
 
-/// `[1] https://…`, to which the text above refers
+/// True for a numbered reference: `[1] https://…`
 pub(super) fn is_reference(line: &str) -> bool {
     let number =
         trim(line).strip_prefix(['[', '(']).and_then(|rest| rest.split_once([']', ')'])).map(|(number, _)| number);
     number.is_some_and(|n| (1..=2).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Is the line nothing but a link, which may as well be what the mail is about?
+/// True for a line with only a link, which may be what the message is about
 pub(super) fn is_link(line: &str) -> bool {
     let line = trim(line).trim_matches(['<', '>']);
     words(line) == 1 && (line.starts_with("http") || line.starts_with("www."))
@@ -129,7 +129,7 @@ fn is_mail_or_web(word: &str) -> bool {
     at || web
 }
 
-/// A street with a number, or a postal code with a town
+/// True for a street with a number, or a postal code with a town
 fn is_address(text: &str, lower: &str, digits: usize) -> bool {
     if digits == 0 {
         return text.chars().any(lines::is_cjk) && ADDRESS_ENDINGS.iter().any(|end| text.ends_with(end));
@@ -182,7 +182,7 @@ fn is_sentence(text: &str, plain: usize) -> bool {
         || text.ends_with(['。', '！', '？'])
 }
 
-/// Words that begin with a small letter, of which signatures have few
+/// The number of words without a capital letter, of which signatures have few
 fn plain_words(text: &str) -> usize {
     text.split_whitespace()
         .filter(|word| {
@@ -203,22 +203,22 @@ mod tests {
     #[test]
     fn kinds() {
         for (line, expected) in [
-            ("", Line::Blank),
-            ("=======", Line::Rule),
-            ("John Doe", Line::Name),
-            ("CEO @ Acme !", Line::Title),
-            ("Senior Developer", Line::Title),
-            ("+1 (713) 853-5620", Line::Contact),
-            ("Phone: 713-853-5620", Line::Contact),
-            ("john@example.com", Line::Contact),
-            ("https://example.com/me", Line::Contact),
-            ("1400 Smith Street, EB 3801a", Line::Contact),
-            ("Houston, TX  77002", Line::Contact),
-            ("Mobil:   +12 345 6789 012", Line::Contact),
-            ("Call me at 713-853-5620 when you are back in town", Line::Prose),
-            ("Where to?", Line::Prose),
-            ("It works now.", Line::Prose),
-            ("Amsterdam office", Line::Short),
+            ("", LineClass::Blank),
+            ("=======", LineClass::Rule),
+            ("John Doe", LineClass::Name),
+            ("CEO @ Acme !", LineClass::Title),
+            ("Senior Developer", LineClass::Title),
+            ("+1 (713) 853-5620", LineClass::Contact),
+            ("Phone: 713-853-5620", LineClass::Contact),
+            ("john@example.com", LineClass::Contact),
+            ("https://example.com/me", LineClass::Contact),
+            ("1400 Smith Street, EB 3801a", LineClass::Contact),
+            ("Houston, TX  77002", LineClass::Contact),
+            ("Mobil:   +12 345 6789 012", LineClass::Contact),
+            ("Call me at 713-853-5620 when you are back in town", LineClass::Prose),
+            ("Where to?", LineClass::Prose),
+            ("It works now.", LineClass::Prose),
+            ("Amsterdam office", LineClass::Short),
         ] {
             assert_eq!(kind(line), expected, "{line}");
         }

@@ -1,29 +1,29 @@
-//! The wording of attributions: a date, a person, a verb and a colon, in the languages and orders of the clients
+//! The wording of attributions: a date, a person, a verb and a colon
 //!
-//! Clients differ in language and order but not in substance. So instead of one pattern a client there are small
-//! tables for verbs and openings, and a text is judged by how many of the parts it shows.
+//! Mail programs differ in the language and order of these parts. So there is no pattern per program: a text is judged
+//! by how many of the parts it has.
 
 use super::lexicon::attribution::{DATE_MARKS, OPENINGS, VERBS, WITHOUT_COLON, YOU_WROTE};
 use super::lexicon::lower;
 use super::lines::{is_cjk, words};
 
-/// Andrew and Exmh: `Excerpts from netnews.rec.autos: 5-Apr-93 Re: brakes by Bob@...`
+/// Start of the attributions of Andrew and Exmh: `Excerpts from netnews.rec.autos: 5-Apr-93 Re: brakes by Bob@...`
 pub(super) const EXCERPTS: &str = "Excerpts from ";
 
-/// How a text reads as an attribution, the better the later
+/// Which form of attribution a text has, from the weakest to the strongest
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// It ends in a verb and a colon
+    /// It ends with a verb and a colon
     Verb,
-    /// It begins with a name and an address
+    /// It starts with a name and an address
     Name,
-    /// It begins with a date or a word that leads to one
+    /// It starts with a date or a word that introduces one
     Opening,
 }
 
-/// Is this one whole attribution, from its first word to its last?
+/// The form of the attribution, if the whole text is one
 pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
-    // Yahoo and Zoho write rules around it: `--- On Mon, 1/5/09, Bob wrote:`, `---- On … wrote ----`.
+    // Yahoo and Zoho put rules around it: `--- On Mon, 1/5/09, Bob wrote:`, `---- On … wrote ----`.
     let text = text.trim_start_matches(['-', '*', '_', '=', ' ', '\u{a0}']).trim_end_matches(['*', '_', ' ', '\u{a0}']);
     let balanced = |open: [char; 2], close: [char; 2]| text.matches(open).count() >= text.matches(close).count();
     if !balanced(['<', '＜'], ['>', '＞']) || !balanced(['(', '（'], [')', '）']) {
@@ -61,7 +61,7 @@ pub(super) fn judge(text: &str, one_line: bool) -> Option<Fit> {
     (colon && one_line && short && ends_in_verb(&lower)).then_some(Fit::Verb)
 }
 
-/// The word as a whole; languages without spaces have no word boundaries
+/// Finds a whole word; Chinese, Japanese and Korean words have no boundaries
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let cjk = word.chars().next().is_some_and(is_cjk);
     let at = text.match_indices(word).find(|&(at, _)| {
@@ -70,7 +70,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
     at.map(|(at, _)| at)
 }
 
-/// Begins with one of the words, or with a figure among the first words: `pe 20. lokakuuta`
+/// True if the text starts with an opening word, or with a number among its first words: `pe 20. lokakuuta`
 fn opens(lower: &str) -> bool {
     let known = OPENINGS.iter().any(|word| {
         lower.strip_prefix(word).is_some_and(|rest| {
@@ -87,7 +87,7 @@ fn opens(lower: &str) -> bool {
         })
 }
 
-/// A time of day, a date in figures or a CJK date: too exact to stand in prose before "wrote:"
+/// True for a time of day, a date in digits or a CJK date, which prose before "wrote:" rarely has
 fn has_exact_time(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
     let digit = |i: usize| chars.get(i).is_some_and(char::is_ascii_digit);
@@ -116,7 +116,7 @@ fn ends_in_address(text: &str) -> bool {
     bracket || last.contains('@') && !last.starts_with('@')
 }
 
-/// Gmail's form of 2013 to 2017, which in some languages has neither verb nor colon:
+/// True for Gmail's form of 2013 to 2017, which in some languages has neither verb nor colon:
 /// `2016-03-03 17:21 GMT+01:00 Some One`, `2013/7/20 Sam <sam@example.com>`
 fn is_iso_dated(text: &str) -> bool {
     let mut words = text.split_whitespace();
@@ -133,7 +133,7 @@ fn is_iso_dated(text: &str) -> bool {
     zoned && (1..=8).contains(&rest) || text.trim_end_matches(':').ends_with('>') && text.contains('@') && rest <= 8
 }
 
-/// A person and an address at the beginning, as in `Max Muster <m@example.com> schrieb am Fr.:`
+/// True for a person and an address at the start: `Max Muster <m@example.com> schrieb am Fr.:`
 fn starts_with_name(text: &str) -> bool {
     let Some(at) = text.find('@') else {
         return text.find('<').is_some_and(|at| (1..=60).contains(&at) && words(&text[..at]) <= 6);

@@ -1,8 +1,8 @@
 //! Folders whose names are labels.
 //!
-//! Two layouts are told apart. In a folder of labels every sub-folder is a label, whatever files, mailboxes and maildirs
-//! lie in it. In a maildir tree every maildir is a label: `Work/Offers` for the maildir `Work/Offers` or, as Maildir++
-//! has it, `.Work.Offers`. A folder is a maildir tree when it is a maildir itself or one of its sub-folders is.
+//! There are two layouts. In a folder of labels every subfolder is a label, with any files, mailboxes and maildirs in
+//! it. In a maildir tree every maildir is a label: `Work/Offers` for the maildir `Work/Offers` or, in Maildir++,
+//! `.Work.Offers`. A folder is a maildir tree if it is a maildir or one of its subfolders is.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,28 +11,25 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::row::clean;
-use super::{Found, Labelled, LabelledOptions, Left, Samples};
+use super::{Candidate, Labelled, LabelledOptions, Left, Samples};
 use crate::intake::{Files, Options, source};
 use crate::record::Origin;
 use crate::{maildir, utf7};
 
-/// Folders lie no deeper in any mailbox.
+/// The greatest depth of folders.
 const DEEPEST: usize = 32;
 
-/// The inbox, which says nothing of what its mails are.
+/// The inbox, whose name is not a label.
 const INBOX: &str = "INBOX";
 
-/// A folder and the label of all that is in it.
+/// A folder and the label of everything in it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LabelFolder {
     path: PathBuf,
     label: String,
 }
 
 /// Opens a folder.
-///
-/// # Errors
-/// When it cannot be listed, or no folder in it is a label.
 pub(super) fn open(root: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<Samples> {
     std::fs::read_dir(root).with_context(|| format!("cannot list the folder {}", root.display()))?;
     let (places, loose) = places(root, tree, options);
@@ -49,43 +46,43 @@ pub(super) fn open(root: &Path, tree: bool, options: &Arc<LabelledOptions>) -> R
     Ok(Box::new(loose.chain(samples)))
 }
 
-fn left(path: &Path, why: &'static str) -> Found {
+fn left(path: &Path, why: &'static str) -> Candidate {
     let origin = Origin { source: source::shown(path), index: 0, offset: 0 };
-    Found::Left(Left { origin, why: super::Why::NoLabel(why) })
+    Candidate::Left(Left { origin, why: super::Why::NoLabel(why) })
 }
 
-/// The documents of one place.
-fn samples(place: &Place) -> Samples {
+/// The documents of one folder.
+fn samples(place: &LabelFolder) -> Samples {
     let Ok(label) = clean(&place.label) else {
         return Box::new(std::iter::once(left(&place.path, "its folder's name holds a control character")));
     };
     let source = source::Source::new(std::iter::once(place.path.clone()), Options::default());
-    Box::new(source.map(move |raw| Found::Sample(Labelled::new(raw, vec![label.clone()], 1.0))))
+    Box::new(source.map(move |raw| Candidate::Sample(Labelled::new(raw, vec![label.clone()], 1.0))))
 }
 
-/// The places of a folder, and the files that lie in none.
-fn places(root: &Path, tree: bool, options: &LabelledOptions) -> (Vec<Place>, Vec<PathBuf>) {
+/// The label folders, and the files outside of them.
+fn places(root: &Path, tree: bool, options: &LabelledOptions) -> (Vec<LabelFolder>, Vec<PathBuf>) {
     let is_tree = tree || maildir::is_maildir(root) || sub_folders(root).iter().any(|path| maildir::is_maildir(path));
     let mut walk = Walk { options, places: Vec::new(), seen: HashSet::new(), tree: is_tree };
     if is_tree && maildir::is_maildir(root) {
         walk.add(root, &[INBOX.to_string()]);
     }
     walk.folder(root, &[]);
-    // Beside a maildir lie the files of the programs that keep it.
+    // Beside a maildir are the files of the programs that manage it.
     let loose = if is_tree { Vec::new() } else { loose_files(root) };
     (walk.places, loose)
 }
 
 struct Walk<'o> {
     options: &'o LabelledOptions,
-    places: Vec<Place>,
-    /// Folders that were walked: links may lead in a circle.
+    places: Vec<LabelFolder>,
+    /// Folders that were walked, because links may form a loop.
     seen: HashSet<PathBuf>,
     tree: bool,
 }
 
 impl Walk<'_> {
-    /// Walks the sub-folders of `folder`, whose own name is `above`.
+    /// Walks the subfolders of `folder`, whose own name is `above`.
     fn folder(&mut self, folder: &Path, above: &[String]) {
         let is_new = folder.canonicalize().is_ok_and(|path| self.seen.insert(path));
         if !is_new || above.len() > DEEPEST {
@@ -113,14 +110,14 @@ impl Walk<'_> {
         }
     }
 
-    /// A sub-folder of a maildir tree.
+    /// A subfolder of a maildir tree.
     fn branch(&mut self, path: &Path, name: &[String], is_maildir: bool) {
         let before = self.places.len();
         if is_maildir {
             self.add(path, name);
         }
         self.folder(path, name);
-        // A folder of plain files that somebody keeps beside the maildirs is a label too.
+        // A folder of plain files beside the maildirs is a label too.
         if self.places.len() == before && !is_maildir && name.len() == 1 {
             self.add(path, name);
         }
@@ -132,10 +129,10 @@ impl Walk<'_> {
         if (is_inbox && !self.options.inbox) || is_empty || self.is_excluded(name) {
             return;
         }
-        self.places.push(Place { path: path.to_path_buf(), label: name.join("/") });
+        self.places.push(LabelFolder { path: path.to_path_buf(), label: name.join("/") });
     }
 
-    /// True when a pattern is one of the names on the way to a folder, or the way itself.
+    /// True if a pattern matches the path of a folder or one of the names in it.
     fn is_excluded(&self, name: &[String]) -> bool {
         let form = glob::MatchOptions { case_sensitive: false, ..Default::default() };
         let mut ways = (1..=name.len()).map(|end| name[..end].join("/")).chain(name.iter().cloned());
@@ -143,7 +140,7 @@ impl Walk<'_> {
     }
 }
 
-/// The folders in `folder`, in order of names, without those that a maildir or its server keeps.
+/// The subfolders of `folder`, sorted by name, without those that belong to a maildir or its server.
 fn sub_folders(folder: &Path) -> Vec<PathBuf> {
     let is_maildir = maildir::is_maildir(folder);
     let own = |path: &Path| {
@@ -156,7 +153,7 @@ fn sub_folders(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// The files that lie in `folder` itself.
+/// The files directly in `folder`.
 fn loose_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let entries = entries.filter(|entry| !maildir::is_hidden(&entry.file_name()));

@@ -1,15 +1,15 @@
-//! The texts of records that `classify` has written, found again where they came from.
+//! Finds the documents of records that `classify` has written.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
-use super::{Found, Known, Labelled, Left, Samples, Why};
+use super::{Candidate, Identity, Labelled, Left, Samples, Why};
 use crate::intake::source::{self, Source};
 use crate::record::Origin;
 
-/// The documents that are looked for: each source is read once, whatever the order of the records.
+/// The documents to find. Each source is read once, whatever the order of the records.
 pub(super) struct Wanted {
     folder: PathBuf,
     at: HashMap<Arc<str>, usize>,
@@ -17,22 +17,22 @@ pub(super) struct Wanted {
     collected: Vec<(Arc<str>, Vec<Sought>)>,
 }
 
-/// A document that is looked for in a source.
+/// A document to find in a source.
 struct Sought {
     index: u64,
-    known: Known,
+    known: Identity,
     labels: Vec<Arc<str>>,
     weight: f32,
 }
 
 impl Wanted {
-    /// Nothing yet. Sources that are not where they are said to be are looked for in `folder`.
+    /// Starts empty. A source that is not where its record says is searched for in `folder`.
     pub(super) fn new(folder: PathBuf) -> Self {
         Self { folder, at: HashMap::new(), sources: Vec::new().into_iter(), collected: Vec::new() }
     }
 
-    /// Looks for another document.
-    pub(super) fn add(&mut self, source: &str, index: u64, known: Known, labels: Vec<Arc<str>>, weight: f32) {
+    /// Adds a document to find.
+    pub(super) fn add(&mut self, source: &str, index: u64, known: Identity, labels: Vec<Arc<str>>, weight: f32) {
         let sought = Sought { index, known, labels, weight };
         match self.at.get(source) {
             Some(&at) => self.collected[at].1.push(sought),
@@ -44,7 +44,7 @@ impl Wanted {
         }
     }
 
-    /// The documents of the next source; `None` when all were read.
+    /// The documents of the next source; `None` after the last one.
     pub(super) fn next_source(&mut self) -> Option<Samples> {
         if !self.collected.is_empty() {
             self.sources = std::mem::take(&mut self.collected).into_iter();
@@ -64,7 +64,7 @@ impl Wanted {
         }))
     }
 
-    /// Where a source is: as the record says, seen from here, or seen from where the records lie.
+    /// The path of a source: as the record says, relative to the current folder or to the folder of the records.
     fn path(&self, source: &str) -> Option<PathBuf> {
         let path = source::unshown(source);
         let renamed = |path: &Path| path.exists() || source::is_message(path);
@@ -72,12 +72,12 @@ impl Wanted {
     }
 }
 
-fn gone(source: Arc<str>, index: u64, why: &str) -> Found {
+fn gone(source: Arc<str>, index: u64, why: &str) -> Candidate {
     let origin = Origin { source, index, offset: 0 };
-    Found::Left(Left { origin, why: Why::Gone(why.into()) })
+    Candidate::Left(Left { origin, why: Why::Gone(why.into()) })
 }
 
-/// Reads one source up to the last document that is looked for.
+/// Reads one source up to the last document to find.
 struct Reader {
     source: Arc<str>,
     documents: Source<std::iter::Empty<PathBuf>>,
@@ -86,14 +86,14 @@ struct Reader {
 }
 
 impl Iterator for Reader {
-    type Item = Found;
+    type Item = Candidate;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<Candidate> {
         let index = self.sought.peek()?.index;
         if self.last.replace(index) == Some(index) {
             self.sought.next();
             let origin = Origin { source: self.source.clone(), index, offset: 0 };
-            return Some(Found::Left(Left {
+            return Some(Candidate::Left(Left {
                 origin,
                 why: Why::BadRow("a record before it is of the same document".into()),
             }));
@@ -108,7 +108,7 @@ impl Iterator for Reader {
                 continue;
             }
             let Sought { known, labels, weight, .. } = self.sought.next()?;
-            return Some(Found::Sample(Labelled { raw, labels, weight, known: Some(Box::new(known)) }));
+            return Some(Candidate::Sample(Labelled { raw, labels, weight, known: Some(Box::new(known)) }));
         }
     }
 }

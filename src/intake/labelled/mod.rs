@@ -1,9 +1,9 @@
-//! Labelled samples: documents of which somebody has said what they are.
+//! Labelled samples: documents with known labels.
 //!
-//! They come from rows (JSON Lines, CSV, TSV), from folders and maildirs whose names are labels, and from the records that
-//! `classify` has written. The text of a row goes through the same [`read`](super::read) as any other document. What
-//! bears no label or cannot be found again is handed out as [`Left`], so that it can be counted and named; a document
-//! that has a label and cannot be read is a sample whose document is a [`Skip`](crate::record::Skip).
+//! They come from rows (JSON Lines, CSV, TSV), from folders and maildirs whose names are labels, and from records
+//! that `classify` has written. The text of a row goes through the same [`read`](super::read) as any other document.
+//! What has no label or is not found again is returned as [`Left`], so that it can be counted and reported; a
+//! labelled document that cannot be read is a sample whose document is a [`Skip`](crate::record::Skip).
 
 mod folders;
 mod found_again;
@@ -35,11 +35,11 @@ pub struct LabelledOptions {
     pub text_field: String,
     /// The field or column that holds a row's label, or a list of them.
     pub label_field: String,
-    /// Which label set of records that have several.
+    /// Which label set to use if records have several.
     pub set: Option<String>,
-    /// Records that the model was less sure of are left out.
+    /// Records with a lower score are left out.
     pub min_score: Option<f32>,
-    /// Folders that are left out, by their names or paths.
+    /// Folders to leave out, by name or path.
     pub exclude: Vec<Pattern>,
     /// The inbox of a maildir tree is a label too.
     pub inbox: bool,
@@ -61,22 +61,22 @@ impl Default for LabelledOptions {
 /// A document with its labels, before it is read.
 #[derive(Debug)]
 pub struct Labelled {
-    /// The document as it stands in the input.
+    /// The document as it is in the input.
     pub raw: Result<Raw, Skip>,
-    /// What it is; at least one.
+    /// Its labels; at least one.
     pub labels: Vec<Arc<str>>,
-    /// How much it counts; 1 unless a row says otherwise.
+    /// Its weight; 1 unless a row gives another.
     pub weight: f32,
-    /// What a document found again by its place must say.
-    known: Option<Box<Known>>,
+    /// Identity that a document found again must have.
+    known: Option<Box<Identity>>,
 }
 
-/// What a record says of a document besides its place.
+/// What a record says about a document besides its position.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Known {
-    /// As `subject`.
+struct Identity {
+    /// Like `subject`.
     id: Option<Option<String>>,
-    /// `None` where the record says nothing of a subject; `Some(None)` where it says that there is none.
+    /// `None` if the record has no such field; `Some(None)` if the field is null.
     subject: Option<Option<String>>,
 }
 
@@ -85,49 +85,49 @@ struct Known {
 pub struct Sample {
     /// The document, or why it cannot be read.
     pub document: Intake,
-    /// What it is; at least one.
+    /// Its labels; at least one.
     pub labels: Vec<Arc<str>>,
-    /// How much it counts: what `weight` says in a row, else the score of a record of `classify`, else 1.
+    /// Its weight: `weight` of a row, else the score of a record of `classify`, else 1.
     pub weight: f32,
-    /// True where a record has neither id nor subject, so that nothing but its place says which document it is of.
+    /// True if the record has neither id nor subject, so that only its position identifies the document.
     pub by_place_alone: bool,
 }
 
-/// What an input holds.
+/// One item of an input.
 #[derive(Debug)]
-pub enum Found {
+pub enum Candidate {
     /// A sample.
     Sample(Labelled),
-    /// Something that is none.
+    /// Something that is not a sample.
     Left(Left),
 }
 
-/// Something that is no sample.
+/// Something that is not a sample, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
     /// Where it stands.
     pub origin: Origin,
-    /// Why it is none.
+    /// Why it is not a sample.
     pub why: Why,
 }
 
-/// Why something is no sample.
+/// Why something is not a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// There is no label.
     NoLabel(&'static str),
-    /// The model was not sure enough.
+    /// The score is below the minimum.
     Doubtful,
     /// The row cannot be used; the text says why.
     BadRow(String),
-    /// The document of a record is no longer where it was; the text says more.
+    /// The document of a record was not found again; the text says more.
     Gone(String),
     /// The input cannot be read to its end.
     Broken(String),
 }
 
 impl Why {
-    /// A short fixed name, to count by.
+    /// A short fixed name for counting.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::NoLabel(_) => "without a label",
@@ -157,7 +157,7 @@ impl Labelled {
     /// Reads the document, as [`read`](super::read) does.
     ///
     /// # Errors
-    /// When it was found by its place in a mailbox and is another one than it was.
+    /// If it was found by its position in a mailbox and is a different document.
     pub fn read(self, reading: &Reading) -> Result<Sample, Left> {
         let document = self.raw.and_then(|raw| super::read(raw, reading));
         let (origin, envelope) = match &document {
@@ -173,15 +173,15 @@ impl Labelled {
     }
 }
 
-impl Known {
-    /// How a document is another one than it was.
+impl Identity {
+    /// How the document differs from the recorded one.
     fn differs(&self, now: &Envelope) -> Option<String> {
         let stands = |now: &str, was: &str| Some(format!("{now} stands there now, where {was} was"));
         let id = |id: &Option<String>| id.clone().unwrap_or_else(|| "no id".into());
         if let Some(was) = self.id.as_ref().filter(|was| **was != now.id) {
             return stands(&id(&now.id), &id(was));
         }
-        // An id tells mails apart by itself; without one, the subject may.
+        // An id identifies a message; without one, the subject is compared.
         let has_id = self.id.as_ref().is_some_and(Option::is_some);
         let subject = self.subject.as_ref().filter(|subject| !has_id && **subject != now.subject)?;
         let quoted =
@@ -190,13 +190,13 @@ impl Known {
     }
 }
 
-/// The samples of one input, in its order; of records, in the order of their sources.
-pub type Samples = Box<dyn Iterator<Item = Found> + Send>;
+/// The samples of one input, in its order; samples of records in the order of their sources.
+pub type Samples = Box<dyn Iterator<Item = Candidate> + Send>;
 
-/// Opens an input and tells from its content what it is. With `tree`, a folder is a maildir tree whatever it looks like.
+/// Opens an input and tells its kind from its content. With `tree`, a folder is treated as a maildir tree.
 ///
 /// # Errors
-/// When it is missing or unreadable, or nothing that bears labels.
+/// If it is missing or unreadable, or has no labels.
 pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<Samples> {
     let shown = path.display();
     if path.is_dir() {
@@ -213,10 +213,10 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     }
     let format = open::format(path, &opened.head, None);
     if format == Some(Format::Jsonl) {
-        return Ok(Box::new(Rows::new(path, options, Lines::new(opened.stream))));
+        return Ok(Box::new(RowSamples::new(path, options, Lines::new(opened.stream))));
     }
     match (tables::open(opened.stream, &opened.head, options), format) {
-        (Ok(cells), _) => Ok(Box::new(Rows::new(path, options, cells))),
+        (Ok(cells), _) => Ok(Box::new(RowSamples::new(path, options, cells))),
         (Err(_), _) if starts_array(&opened.head) => {
             bail!("{shown} is one JSON value; write one object a line, as `jq -c .[]` does")
         }
@@ -232,12 +232,9 @@ fn starts_array(head: &[u8]) -> bool {
     head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().starts_with(b"[")
 }
 
-/// What yields the rows of a file: each with its offset, or what is wrong with it.
+/// A reader of rows: yields each row with its offset, or its error.
 trait Table: Send {
     /// The next row; `None` at the end.
-    ///
-    /// # Errors
-    /// When the file cannot be read on.
     fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<Row, String>)>>;
 }
 
@@ -251,21 +248,21 @@ impl Table for Lines<Stream> {
     }
 }
 
-/// The samples of a file of rows. Texts of records are found again when all rows are read, each source once.
-struct Rows<T> {
+/// The samples of a file of rows. Documents of records are found after all rows are read, each source once.
+struct RowSamples<T> {
     table: T,
     options: Arc<LabelledOptions>,
     source: Arc<str>,
-    /// Paths are relative to it.
+    /// Paths in rows are relative to it.
     folder: PathBuf,
     index: u64,
     wanted: Wanted,
-    /// What a row or the records lead to.
+    /// Samples of a path in a row, or of a source of records.
     pending: Option<Samples>,
     ended: bool,
 }
 
-impl<T: Table> Rows<T> {
+impl<T: Table> RowSamples<T> {
     fn new(path: &Path, options: &Arc<LabelledOptions>, table: T) -> Self {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let wanted = Wanted::new(folder.clone());
@@ -274,9 +271,9 @@ impl<T: Table> Rows<T> {
     }
 
     /// Takes one row; `None` at the end of the file.
-    fn step(&mut self) -> Option<Option<Found>> {
+    fn step(&mut self) -> Option<Option<Candidate>> {
         let origin = Origin { source: self.source.clone(), index: self.index, offset: 0 };
-        let left = |origin, why| Some(Some(Found::Left(Left { origin, why })));
+        let left = |origin, why| Some(Some(Candidate::Left(Left { origin, why })));
         let (offset, row) = match self.table.next_row() {
             Ok(row) => row?,
             Err(error) => {
@@ -294,11 +291,11 @@ impl<T: Table> Rows<T> {
         match labelled.what {
             What::Text(bytes) => {
                 let raw = Raw { origin, format: Format::Jsonl, bytes, truncated: false };
-                Some(Some(Found::Sample(Labelled::new(Ok(raw), labels, weight))))
+                Some(Some(Candidate::Sample(Labelled::new(Ok(raw), labels, weight))))
             }
             What::Path(path) => {
                 let found = source::Source::at(&self.folder.join(path));
-                let sample = move |raw| Found::Sample(Labelled::new(raw, labels.clone(), weight));
+                let sample = move |raw| Candidate::Sample(Labelled::new(raw, labels.clone(), weight));
                 self.pending = Some(Box::new(found.map(sample)));
                 Some(None)
             }
@@ -310,10 +307,10 @@ impl<T: Table> Rows<T> {
     }
 }
 
-impl<T: Table> Iterator for Rows<T> {
-    type Item = Found;
+impl<T: Table> Iterator for RowSamples<T> {
+    type Item = Candidate;
 
-    fn next(&mut self) -> Option<Found> {
+    fn next(&mut self) -> Option<Candidate> {
         loop {
             if let Some(found) = self.pending.as_mut().and_then(Iterator::next) {
                 return Some(found);

@@ -1,35 +1,35 @@
-//! One row of a file of samples: its text or where it is, and its labels.
+//! One row of a file of samples: its text or path, and its labels.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Known, LabelledOptions, Why};
+use super::{Identity, LabelledOptions, Why};
 use crate::intake::rows;
 
-/// The column of a table of `classify` that keeps the model's best label when somebody corrects `label`.
+/// The column of a table of `classify` that keeps the model's best label when `label` is corrected.
 pub(super) const BEST_LABEL: &str = "label_1";
 
-/// How much a sample may count: beside one of more, one of less would count for nothing.
+/// The range of sample weights.
 pub const WEIGHTS: RangeInclusive<f32> = 1e-6..=1e6;
 
-/// The fields of a row by their names.
+/// The fields of a row by name.
 #[derive(Debug)]
 pub(super) struct Row(pub(super) Map<String, Value>);
 
 /// Where the text of a row is.
 #[derive(Debug, PartialEq)]
 pub(super) enum What {
-    /// In the row: a line of JSON as `intake/rows.rs` reads it.
+    /// In the row, as a line of JSON for `intake/rows.rs`.
     Text(Vec<u8>),
-    /// In a file of its own.
+    /// In its own file.
     Path(String),
-    /// Where `classify` has found it.
-    Record { source: String, index: u64, known: Known },
+    /// Where `classify` found it.
+    Record { source: String, index: u64, known: Identity },
 }
 
-/// A row that can be used.
+/// A usable row.
 #[derive(Debug, PartialEq)]
 pub(super) struct LabelledRow {
     pub(super) what: What,
@@ -37,27 +37,21 @@ pub(super) struct LabelledRow {
     pub(super) weight: f32,
 }
 
-/// What a row says of its labels.
+/// The labels of a row.
 struct Said {
     labels: Vec<String>,
-    /// The score of a record whose label nobody has changed.
+    /// The score of a record whose label was not changed.
     score: Option<f32>,
 }
 
 impl Row {
     /// Parses a line of JSON.
-    ///
-    /// # Errors
-    /// When it is no JSON object.
     pub(super) fn from_json(line: &[u8]) -> Result<Self, String> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
         serde_json::from_slice(line).map(Self).map_err(|error| rows::message(&error))
     }
 
-    /// What the row says, if that is enough to be a sample.
-    ///
-    /// # Errors
-    /// When it has no label, no text, or not a score that is high enough.
+    /// The labels, weight and text of the row; an error if it has no label or text, or its score is too low.
     pub(super) fn labelled(mut self, options: &LabelledOptions) -> Result<LabelledRow, Why> {
         let has_text = self.0.get(&options.text_field).is_some_and(|text| !text.is_null());
         let is_record = !has_text && self.string("path").is_none() && self.0.contains_key("source");
@@ -83,7 +77,7 @@ impl Row {
             return Err(Why::BadRow(format!("`weight` is neither 0 nor a number from {least} to {most}")));
         }
         let what = if is_record { self.place()? } else { self.text(options)? };
-        // A raw score says nothing of how much a sample counts, and NaN nothing at all.
+        // A raw score does not say how much a sample counts.
         let weight = weight.or(said.score.map(|score| if is_probability(score) { score } else { f32::NAN }));
         Ok(LabelledRow { what, labels, weight: weight.unwrap_or(1.0) })
     }
@@ -106,7 +100,7 @@ impl Row {
         serde_json::to_vec(&row).map(What::Text).map_err(|error| Why::BadRow(error.to_string()))
     }
 
-    /// Where a record of `classify` has its text from.
+    /// The position of a document of a record.
     fn place(&self) -> Result<What, Why> {
         let bad = |what: &str| Why::BadRow(what.to_string());
         let source = self.string("source").ok_or_else(|| bad("`source` is no text"))?;
@@ -117,12 +111,12 @@ impl Row {
         };
         let index = index.ok_or_else(|| bad("`source` without an `index`, and no text"))?;
         let said = |name: &str| self.0.get(name).map(|value| value.as_str().map(String::from));
-        let known = Known { id: said("id"), subject: said("subject") };
+        let known = Identity { id: said("id"), subject: said("subject") };
         Ok(What::Record { source: source.to_string(), index, known })
     }
 
-    /// The label of a record. One that is still the model's best has the model's score; one that somebody has changed is
-    /// certain.
+    /// The label of a record. A label that is still the model's best has the model's score; a label that somebody has
+    /// changed is certain.
     fn recorded(&self, options: &LabelledOptions) -> Result<Said, Why> {
         let sets = self.0.get("sets").and_then(Value::as_object);
         let fields = match (sets, &options.set) {
@@ -144,8 +138,8 @@ impl Row {
         Ok(said)
     }
 
-    /// The labels that stand in `fields`: a list of them, or one. A list of objects is what `classify` has ranked, of which
-    /// `label` says the best.
+    /// The labels in `fields`: a list or a single one. A list of objects is the ranking of `classify`, whose best is
+    /// in `label`.
     fn labels(&self, fields: &Map<String, Value>, options: &LabelledOptions) -> Result<Said, Why> {
         let is_default = options.label_field == "label";
         let several = fields.get("labels").filter(|labels| is_default && !is_ranked(labels));
@@ -168,17 +162,17 @@ impl Row {
     }
 }
 
-/// True for the list that `classify` writes.
+/// True for a ranking of `classify`.
 fn is_ranked(labels: &Value) -> bool {
     labels.as_array().is_some_and(|labels| labels.first().is_some_and(Value::is_object))
 }
 
-/// One name or several, without empty ones; `None` where the value is something else.
+/// One or several names, without empty ones; `None` if the value has another type.
 fn names(value: &Value) -> Option<Vec<String>> {
     let name = |value: &Value| match value {
         Value::Null => Some(String::new()),
         Value::String(label) => Some(label.clone()),
-        // Classes are often numbers in other people's data.
+        // Data sets of other people often have numbers as classes.
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         Value::Array(_) | Value::Object(_) => None,
     };
@@ -201,7 +195,7 @@ fn number(value: Option<&Value>) -> Option<f32> {
     }
 }
 
-/// A label as label sets have them: without blanks around it, and on one line.
+/// A label in the form of label sets: trimmed and on one line.
 pub(super) fn clean(label: &str) -> Result<Arc<str>, Why> {
     match label.trim() {
         label if label.chars().any(char::is_control) => Err(Why::NoLabel("its label holds a control character")),

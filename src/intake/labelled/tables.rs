@@ -14,47 +14,46 @@ use crate::intake::charset;
 use crate::intake::open::Stream;
 use crate::intake::source::MAX_DOCUMENT;
 
-/// What may stand between columns. Spreadsheets write semicolons where the comma is the decimal point.
+/// Separators of columns. Spreadsheets write semicolons where the comma is the decimal point.
 const SEPARATORS: [u8; 3] = [b',', b'\t', b';'];
 
-/// The columns that are read besides the text and the label.
+/// The columns that are read besides text and label.
 const COLUMNS: [&str; 10] =
     ["path", "subject", "from", "id", "labels", "weight", "source", "index", "score", BEST_LABEL];
 
 /// The rows of a table.
 pub(super) struct Cells {
-    reader: csv::Reader<Bounded>,
+    reader: csv::Reader<RowLimited>,
     /// The name of each column that is read.
     columns: Vec<Option<String>>,
     text: String,
-    /// It is a table of `classify`, where an apostrophe keeps cells from being formulas.
+    /// A table of `classify`, in which an apostrophe keeps cells from being formulas.
     is_neutral: bool,
     row: ByteRecord,
-    seen: Arc<Seen>,
+    seen: Arc<Progress>,
 }
 
-/// What a table's stream and its reader know of each other.
+/// State shared by the stream of a table and its reader.
 #[derive(Default)]
-struct Seen {
-    /// Bytes that the row in hand may still take.
+struct Progress {
+    /// Bytes that the current row may still take.
     room: AtomicUsize,
     /// Quotation marks so far.
     quotes: AtomicUsize,
-    /// True behind the last byte.
+    /// True after the last byte.
     ended: AtomicBool,
 }
 
-/// A stream that fails when one row takes more than it may: a quotation mark that nobody closes makes the rest of the
-/// file one cell.
-struct Bounded {
+/// A stream that fails if a row is too long: an unclosed quotation mark makes the rest of the file one cell.
+struct RowLimited {
     stream: Stream,
-    seen: Arc<Seen>,
+    seen: Arc<Progress>,
 }
 
-impl Read for Bounded {
+impl Read for RowLimited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer)?;
-        let Seen { room, quotes, ended } = &*self.seen;
+        let Progress { room, quotes, ended } = &*self.seen;
         ended.store(read == 0, Ordering::Relaxed);
         quotes.fetch_add(memchr::memchr_iter(b'"', &buffer[..read]).count(), Ordering::Relaxed);
         if room.load(Ordering::Relaxed) < read {
@@ -68,10 +67,7 @@ impl Read for Bounded {
     }
 }
 
-/// Reads a table whose first bytes are `head`.
-///
-/// # Errors
-/// When its first row does not name a column with labels and one with texts.
+/// Reads a table whose first bytes are `head`. Its first row must name a column of labels and one of texts.
 pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Result<Cells> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let names = |separator: u8| header(head, separator);
@@ -98,20 +94,20 @@ pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Re
     let columns: Vec<Option<String>> = names(separator).into_iter().map(wanted).collect();
     let has = |name: &str| columns.iter().flatten().any(|column| column == name);
     let is_neutral = has("source") && has("index") && has(BEST_LABEL);
-    let seen = Arc::<Seen>::default();
+    let seen = Arc::<Progress>::default();
     let mut form = csv::ReaderBuilder::new();
-    let reader = form.delimiter(separator).flexible(true).from_reader(Bounded { stream, seen: seen.clone() });
+    let reader = form.delimiter(separator).flexible(true).from_reader(RowLimited { stream, seen: seen.clone() });
     let text = text_field.clone();
     Ok(Cells { reader, columns, text, is_neutral, row: ByteRecord::new(), seen })
 }
 
-/// A cell as it was before it was kept from being a formula.
+/// A cell without the apostrophe that keeps it from being a formula.
 fn risky(cell: String) -> String {
     let begins = |rest: &&str| rest.trim_start().starts_with(['=', '+', '-', '@', '"', '＝', '＋', '－', '＠']);
     cell.strip_prefix('\'').filter(begins).map(String::from).unwrap_or(cell)
 }
 
-/// A name that fits a message.
+/// A name cut to the length of a message.
 fn clipped(name: &str) -> String {
     name.chars().take(40).collect()
 }
@@ -124,8 +120,8 @@ fn header(head: &[u8], separator: u8) -> Vec<String> {
 }
 
 impl Cells {
-    /// How many lines the row that began on `line` has swallowed, if it goes to the end of the file for want of a quotation
-    /// mark. A mark by itself, as in `5\" pipe`, swallows none.
+    /// The number of lines that the row from `line` on takes up to the end of the file because of an unclosed
+    /// quotation mark. A mark inside a line, as in `5\" pipe`, takes none.
     fn left_open(&self, line: u64) -> Option<u64> {
         let lines = self.reader.position().line().saturating_sub(line + 1);
         let odd = self.seen.quotes.load(Ordering::Relaxed) % 2 == 1;
@@ -135,7 +131,7 @@ impl Cells {
 
 impl Table for Cells {
     fn next_row(&mut self) -> io::Result<Option<(u64, Result<Row, String>)>> {
-        // The reader takes in more than a row at once.
+        // The reader buffers more than one row.
         self.seen.room.store(MAX_DOCUMENT + 64 * 1024, Ordering::Relaxed);
         let (offset, line) = (self.reader.position().byte(), self.reader.position().line());
         match self.reader.read_byte_record(&mut self.row) {

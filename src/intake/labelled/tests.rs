@@ -23,8 +23,8 @@ fn found(folder: &Path, name: &str, options: LabelledOptions) -> Vec<String> {
         format!("{}[{}]", source.trim_start_matches('/'), origin.index)
     };
     let shown = |found| match found {
-        Found::Left(left) => format!("{} {}", here(&left.origin), left.why),
-        Found::Sample(labelled) => match labelled.read(&Reading::default()) {
+        Candidate::Left(left) => format!("{} {}", here(&left.origin), left.why),
+        Candidate::Sample(labelled) => match labelled.read(&Reading::default()) {
             Err(left) => format!("{} {}", here(&left.origin), left.why),
             Ok(Sample { document, labels, weight, .. }) => match document {
                 Ok(document) => {
@@ -176,8 +176,8 @@ fn a_tree_by_request_is_walked_to_its_maildirs() {
     let labels = |tree| {
         let samples = open(&folder.path().join("m"), tree, &Arc::default()).unwrap();
         let label = |found| match found {
-            Found::Sample(sample) => sample.labels.join("+"),
-            Found::Left(left) => left.why.to_string(),
+            Candidate::Sample(sample) => sample.labels.join("+"),
+            Candidate::Left(left) => left.why.to_string(),
         };
         samples.map(label).collect::<Vec<_>>()
     };
@@ -272,8 +272,8 @@ fn records_without_an_id_are_known_by_their_subjects() {
     ];
     assert_eq!(found(folder.path(), "r.jsonl", LabelledOptions::default()), expected);
     let alone = |found| match found {
-        Found::Sample(labelled) => labelled.read(&Reading::default()).is_ok_and(|sample| sample.by_place_alone),
-        Found::Left(_) => false,
+        Candidate::Sample(labelled) => labelled.read(&Reading::default()).is_ok_and(|sample| sample.by_place_alone),
+        Candidate::Left(_) => false,
     };
     let samples = open(&folder.path().join("r.jsonl"), false, &Arc::default()).unwrap();
     assert_eq!(samples.map(alone).collect::<Vec<_>>(), [false, false, true, false]);

@@ -1,4 +1,4 @@
-//! The visible text of a message: which parts count, and their bytes as text.
+//! The visible text of a message: which parts count, and their text.
 
 use std::sync::LazyLock;
 
@@ -11,18 +11,18 @@ use crate::intake::clean::Switches;
 use crate::intake::visible::{self, Rendering, Visible};
 use crate::intake::{charset, pattern, sniff};
 
-/// Nested messages are read this deep.
+/// The greatest depth of nested messages that are read.
 pub(super) const MAX_DEPTH: usize = 4;
-/// Text attachments count up to this many bytes: a log file must not drown the mail it comes with.
+/// Text attachments count up to this many bytes, so that a log file does not outweigh the message.
 const MAX_ATTACHMENT: usize = 16 * 1024;
-/// A plain alternative shorter than this loses to an HTML one that says five times as much: it only says where to
-/// read the mail in a browser.
+/// A plain alternative shorter than this loses to an HTML alternative five times as long: it only says where to read
+/// the message in a browser.
 const TERSE: usize = 120;
-/// Text types that hold data rather than prose.
+/// Text types with data rather than prose.
 const DATA_TYPES: &[&str] =
     &["calendar", "css", "csv", "directory", "rfc822-headers", "rtf", "vcard", "x-vcard", "xml"];
 
-/// What `message` says to its reader.
+/// The text of `message`.
 pub(super) fn read(message: &Message<'_>, switches: &Switches) -> Visible {
     let mut visible = Visible::default();
     let mut rendering = Rendering::new(switches);
@@ -46,7 +46,7 @@ fn collect(message: &Message<'_>, rendering: &mut Rendering<'_>, depth: usize, v
     let is_report = message.parts.first().is_some_and(|root| root.is_content_type("multipart", "report"));
     for part in message.attachments() {
         match &part.body {
-            // What came back with a bounce is not what the bounce says.
+            // The returned message is not what the bounce says.
             PartType::Message(inner) if depth < MAX_DEPTH && !is_report => {
                 visible.push_text(inner.subject().unwrap_or_default());
                 collect(inner, rendering, depth + 1, visible);
@@ -74,7 +74,7 @@ fn join(message: &Message<'_>, ids: &[u32], rendering: &mut Rendering<'_>) -> Vi
 
 fn is_prose(part: &MessagePart<'_>) -> bool {
     let declared = part.content_type();
-    // What is encoded badly counts as text to the parser, be it a picture.
+    // The parser treats badly encoded parts as text, even pictures.
     let is_text = declared.is_none_or(|declared| declared.ctype().eq_ignore_ascii_case("text"));
     let subtype = declared.and_then(|declared| declared.subtype()).unwrap_or("plain");
     is_text && !sealed::is_sealed(part) && !DATA_TYPES.iter().any(|data| subtype.eq_ignore_ascii_case(data))
@@ -96,8 +96,8 @@ fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rend
     }
 }
 
-/// Puts what an invitation says above the text, as mail programs show it, unless the text says it too. A text beside it
-/// is mostly nothing but the description.
+/// Puts the details of an invitation above the text, as mail programs show them, unless the text has them too. The
+/// text beside an invitation is usually only its description.
 fn invitation(message: &Message<'_>, visible: &mut Visible) {
     let is_calendar = |part: &&MessagePart<'_>| {
         part.is_content_type("text", "calendar") || part.is_content_type("application", "ics")
@@ -112,7 +112,7 @@ fn invitation(message: &Message<'_>, visible: &mut Visible) {
     let is_alone = visible.is_empty();
     let subject = message.subject().unwrap_or_default();
     let is_new = |line: &str| is_alone || !(visible.text.contains(line) || subject.contains(line));
-    // A text that names a time of day names it as people do, in their own zone: saying it twice would not help.
+    // A text with a time of day gives it in the reader's time zone; the invitation's would repeat it.
     let start = event.start.filter(|_| is_alone || !has_time(&visible.text));
     let told = [event.summary, start, event.place].into_iter().flatten().filter(|line| is_new(line));
     let mut lines: Vec<String> = told.chain(event.description.filter(|_| is_alone)).collect();
@@ -123,14 +123,13 @@ fn invitation(message: &Message<'_>, visible: &mut Visible) {
     visible.text = lines.join("\n");
 }
 
-/// True when a time of day such as `14:30` or `9.15` stands in `text`.
+/// True if `text` has a time of day such as `14:30` or `9.15`.
 fn has_time(text: &str) -> bool {
-    static TIME: LazyLock<Regex> =
-        LazyLock::new(|| pattern::text(r"(?i)\b([01]?\d|2[0-3])[:.：h][0-5]\d\b|\d ?[ap]\.?m\b"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b([01]?\d|2[0-3])[:.：h][0-5]\d\b|\d ?[ap]\.?m\b"));
     TIME.is_match(text)
 }
 
-/// A header that promises parts over a body that has none: everything behind the headers is the text.
+/// The header declares parts but the body has none: everything after the header is the text.
 fn raw_body(message: &Message<'_>, rendering: &mut Rendering<'_>) -> Option<Visible> {
     let root = message.parts.first()?;
     let promises = root.content_type().is_some_and(|t| t.ctype().eq_ignore_ascii_case("multipart"));

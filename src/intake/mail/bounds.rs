@@ -1,8 +1,8 @@
-//! What mail-parser can be given: it is linear on what mailers write and not on what an attacker can.
+//! Bounds what is given to mail-parser, which is linear on real mail but not on hostile mail.
 //!
-//! It takes apart recursively what it built, and a full stack cannot be caught; it keeps some two hundred bytes of every
-//! header field; it looks for every promised boundary to the end of the message; and the parameters of a field cost it
-//! the square of their number. So a message is looked through first, in linear time, and shortened, or not taken apart.
+//! It drops nested messages recursively, and a stack overflow cannot be caught; it keeps about two hundred bytes per
+//! header field; it searches for every declared boundary up to the end of the message; and the parameters of a field
+//! cost the square of their number. So a message is first scanned in linear time, and shortened or not parsed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,17 +12,17 @@ use std::sync::LazyLock;
 use mail_parser::decoders::base64::base64_decode;
 use regex::bytes::Regex;
 
-use crate::intake::pattern;
+use crate::intake::byte_pattern;
 
-/// Shorter messages can do no harm.
+/// Shorter messages are harmless.
 const HARMLESS: usize = 16 * 1024;
-/// Beyond this many nested messages and digests a message is not taken apart.
+/// Messages with more nested messages and digests are not parsed.
 const MAX_NESTED: usize = 1000;
-/// mail-parser reads encoded messages inside each other this deep.
+/// The depth at which mail-parser stops reading nested encoded messages.
 const MAX_ENCODED: usize = 3;
-/// Header fields and parts of a message that are read; what follows is left out.
+/// The greatest number of header fields and parts; the rest is left out.
 const MAX_PIECES: usize = 100_000;
-/// Of a longer field only the beginning is read. Of those of MIME less, because of what their parameters cost.
+/// Only this much of a field is read; less of MIME fields, because of the cost of their parameters.
 const MAX_FIELD: usize = 256 * 1024;
 const MAX_MIME_FIELD: usize = 8 * 1024;
 /// Steps that the search for boundaries may take, about a nanosecond each.
@@ -30,13 +30,13 @@ const MAX_STEPS: usize = 1 << 30;
 
 /// A message as far as it can be parsed.
 pub(super) struct Bounded<'m> {
-    /// Its bytes, without what would take too much memory.
+    /// Its bytes, without those that would take too much memory.
     pub bytes: Cow<'m, [u8]>,
-    /// False when its headers may be parsed and no more.
+    /// False if only its headers may be parsed.
     pub is_tame: bool,
 }
 
-/// Looks a message through before it is parsed.
+/// Scans a message before it is parsed.
 pub(super) fn bounded(bytes: &[u8]) -> Bounded<'_> {
     if bytes.len() <= HARMLESS {
         return Bounded { bytes: Cow::Borrowed(bytes), is_tame: true };
@@ -45,7 +45,7 @@ pub(super) fn bounded(bytes: &[u8]) -> Bounded<'_> {
     Bounded { is_tame: is_tame(&bytes, 0), bytes }
 }
 
-/// True when neither the depth of the message nor its boundaries cost too much, nor those of messages encoded in it.
+/// True if the depth and the boundaries of the message, and of messages encoded in it, are affordable.
 fn is_tame(bytes: &[u8], encoded: usize) -> bool {
     let types = content_types(bytes);
     let is_message = |field: &&Range<usize>| nests(&bytes[(*field).clone()]);
@@ -66,14 +66,14 @@ fn is_tame(bytes: &[u8], encoded: usize) -> bool {
         && quoted_printable(bytes).is_none_or(|inner| is_inner_tame(&inner))
 }
 
-/// True for a Content-Type that mail-parser may read as a message of its own.
+/// True for a Content-Type that mail-parser may read as a nested message.
 fn nests(content_type: &[u8]) -> bool {
-    static MESSAGE: LazyLock<Regex> = LazyLock::new(|| pattern::bytes("(?i)message|digest"));
+    static MESSAGE: LazyLock<Regex> = LazyLock::new(|| byte_pattern("(?i)message|digest"));
     MESSAGE.is_match(content_type)
 }
 
-/// The bodies of all Content-Type fields, wherever they stand: only mail-parser knows where a header begins. White
-/// space within the name is no more to it than to us.
+/// The bodies of all Content-Type fields anywhere, because only mail-parser knows where a header starts. Like
+/// mail-parser, ignores white space in the name.
 fn content_types(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     for colon in memchr::memchr_iter(b':', bytes) {
@@ -88,7 +88,7 @@ fn content_types(bytes: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Behind the line break of a field that begins before `from`, folded lines included.
+/// The end of a field that starts before `from`, including folded lines.
 fn end_of_field(bytes: &[u8], from: usize) -> usize {
     memchr::memchr_iter(b'\n', &bytes[from..])
         .map(|at| from + at + 1)
@@ -96,11 +96,10 @@ fn end_of_field(bytes: &[u8], from: usize) -> usize {
         .unwrap_or(bytes.len())
 }
 
-/// The bytes that are looked at in search of boundaries that are nowhere, or nearly somewhere.
+/// The number of bytes compared in search of boundaries that do not occur.
 fn boundary_steps(bytes: &[u8], types: &[Range<usize>]) -> usize {
-    static BOUNDARY: LazyLock<Regex> =
-        LazyLock::new(|| pattern::bytes(r#"(?i)boundary\s*=\s*(?:"([^"]*)"|([^\s;"]+))"#));
-    static MULTIPART: LazyLock<Regex> = LazyLock::new(|| pattern::bytes("(?i)multipart"));
+    static BOUNDARY: LazyLock<Regex> = LazyLock::new(|| byte_pattern(r#"(?i)boundary\s*=\s*(?:"([^"]*)"|([^\s;"]+))"#));
+    static MULTIPART: LazyLock<Regex> = LazyLock::new(|| byte_pattern("(?i)multipart"));
     let mut last = HashMap::new();
     for at in memchr::memmem::find_iter(bytes, b"\n--").map(|at| at + 3) {
         let line = bytes[at..].split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end();
@@ -120,10 +119,10 @@ fn boundary_steps(bytes: &[u8], types: &[Range<usize>]) -> usize {
     missing.saturating_mul(bytes.len()).saturating_add(longest.saturating_mul(dashes))
 }
 
-/// What a base64 body decodes to that begins behind the header block at `from`; most messages are not encoded, and the
-/// first colon or hyphen tells.
+/// The decoded base64 body after the header block at `from`. Most messages are not encoded, which the first colon or
+/// hyphen tells.
 fn base64_behind(bytes: &[u8], from: usize) -> Option<Vec<u8>> {
-    static BLANK: LazyLock<Regex> = LazyLock::new(|| pattern::bytes(r"\n[ \t\r]*\n"));
+    static BLANK: LazyLock<Regex> = LazyLock::new(|| byte_pattern(r"\n[ \t\r]*\n"));
     let start = from.checked_sub(1)?;
     let body = start + BLANK.find(&bytes[start..])?.end();
     let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || matches!(b, b'+' | b'/' | b'=');
@@ -134,10 +133,10 @@ fn base64_behind(bytes: &[u8], from: usize) -> Option<Vec<u8>> {
     base64_decode(&bytes[body..body + length])
 }
 
-/// All bytes with `=3D` and the like resolved, if the message speaks of quoted-printable. What is not encoded in this
-/// way is hardly changed, and the depth of it has been looked at already.
+/// All bytes with `=3D` and so on decoded, if the message mentions quoted-printable. Other text is hardly changed,
+/// and its depth is already checked.
 fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| pattern::bytes("(?i)quoted-printable"));
+    static NAME: LazyLock<Regex> = LazyLock::new(|| byte_pattern("(?i)quoted-printable"));
     if !NAME.is_match(bytes) {
         return None;
     }
@@ -157,19 +156,19 @@ fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// How far a message is read, and what of it is left out.
+/// How far a message is read, and which ranges of it are left out.
 struct Pieces {
     end: usize,
     left_out: Vec<Range<usize>>,
 }
 
-/// Counts header fields and parts, and finds fields that are too long. Whatever may be a header is taken for one: the
-/// block at the beginning, and those behind a line that may be a boundary or the header of a nested message.
+/// Counts header fields and parts, and finds fields that are too long. Everything that may be a header counts as one:
+/// the block at the start, and blocks after a line that may be a boundary or the header of a nested message.
 fn pieces(bytes: &[u8]) -> Pieces {
     let mut pieces = Pieces { end: bytes.len(), left_out: Vec::new() };
     let mut count = 0;
     let mut in_header = true;
-    // What follows a blank line is another header where the first belongs to a nested message, or a part has none.
+    // After a blank line there is another header if the first belongs to a nested message or a part has none.
     let mut again = false;
     let mut at = 0;
     while at < bytes.len() {
@@ -200,7 +199,7 @@ fn pieces(bytes: &[u8]) -> Pieces {
     pieces
 }
 
-/// True for Content-Type and its like; white space within the name does not count.
+/// True for Content-Type and similar fields, ignoring white space in the name.
 fn is_mime(line: &[u8]) -> bool {
     let mut name = line.iter().take(200).filter(|b| !b.is_ascii_whitespace());
     b"content".iter().all(|known| name.next().is_some_and(|b| b.eq_ignore_ascii_case(known)))

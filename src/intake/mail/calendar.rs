@@ -1,23 +1,23 @@
-//! What an invitation (iCalendar, RFC 5545) says to a person: summary, time, place and description of its event.
+//! The details of an invitation (iCalendar, RFC 5545): summary, time, place and description of its event.
 
-/// What an event says, each field as its reader would see it.
+/// The details of an event, as its reader would see them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// What it is about.
+    /// Its summary.
     pub summary: Option<String>,
-    /// When it begins: `2024-06-18 14:30`, or the day alone.
+    /// Its start: `2024-06-18 14:30`, or only the day.
     pub start: Option<String>,
-    /// Where it takes place.
+    /// Its place.
     pub place: Option<String>,
-    /// The text of the invitation.
+    /// Its description.
     pub description: Option<String>,
 }
 
-/// The first event of a calendar; `None` when it holds no event that says anything.
+/// The first event of a calendar; `None` if no event has details.
 pub(super) fn event(source: &str) -> Option<Event> {
     let unfolded = unfold(source);
     let mut event = Event::default();
-    // 0 outside an event, 1 in it, more in a part of it such as an alarm, which has a description of its own.
+    // 0 outside of an event, 1 in it, more in a component of it such as an alarm, which has its own description.
     let mut depth = 0u32;
     for line in unfolded.lines() {
         let Some((head, value)) = split_at_colon(line) else {
@@ -39,7 +39,7 @@ pub(super) fn event(source: &str) -> Option<Event> {
     (event != Event::default()).then_some(event)
 }
 
-/// What stands before and after the first colon that is not in the quotes of a parameter, such as a zone's name.
+/// Splits at the first colon outside of a quoted parameter, such as the name of a time zone.
 fn split_at_colon(line: &str) -> Option<(&str, &str)> {
     let mut is_quoted = false;
     let at = line.bytes().position(|byte| {
@@ -49,12 +49,12 @@ fn split_at_colon(line: &str) -> Option<(&str, &str)> {
     Some((&line[..at], &line[at + 1..]))
 }
 
-/// A field's text unless it is blank.
+/// The text of a field unless it is blank.
 fn said(value: &str) -> Option<String> {
     Some(unescape(value)).filter(|text| !text.trim().is_empty())
 }
 
-/// Long lines are folded: a line break and one blank in the middle of a value.
+/// Long lines are folded by a line break and one blank inside a value.
 fn unfold(source: &str) -> String {
     source.replace("\r\n", "\n").replace("\n ", "").replace("\n\t", "")
 }

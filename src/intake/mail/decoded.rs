@@ -1,4 +1,4 @@
-//! The bytes of a part as text, where mail-parser could not tell their charset or mend their encoding.
+//! Decodes a part whose charset mail-parser could not tell or whose encoding is broken.
 
 use std::borrow::Cow;
 
@@ -8,11 +8,11 @@ use mail_parser::{Encoding, Message, MessagePart, MimeHeaders};
 
 use crate::intake::charset;
 
-/// Takes mail-parser's text unless it shows that the charset was missing or wrong, or that the encoding was broken; then
-/// the bytes are decoded anew.
+/// The text by mail-parser, unless it shows that the charset is missing or wrong or the encoding is broken; then the
+/// bytes are decoded again.
 pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> Cow<'t, str> {
     let declared = part.content_type().and_then(|t| t.attribute("charset"));
-    // Mail that says ASCII and is not is nearly always UTF-8 or a local charset, not Windows-1252.
+    // Mail that declares ASCII but has other bytes is nearly always UTF-8 or a local charset, not Windows-1252.
     let says_ascii = declared.is_some_and(|c| c.to_ascii_lowercase().ends_with("ascii")) && !text.is_ascii();
     if !says_ascii && !text.contains('\u{fffd}') && !part.is_encoding_problem {
         return Cow::Borrowed(text);
@@ -33,7 +33,7 @@ pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &
     Cow::Owned(by_name.unwrap_or_else(|| charset::decode(&bytes)))
 }
 
-/// What a part holds whose encoding broke off or whose end is missing, as far as it goes; `None` when it has none.
+/// The content of a part whose encoding breaks off or whose end is missing; `None` if there is none.
 fn mended(part: &MessagePart<'_>, raw: &[u8]) -> Option<Vec<u8>> {
     let encoding = part.content_transfer_encoding()?;
     if encoding.eq_ignore_ascii_case("quoted-printable") {
@@ -45,7 +45,7 @@ fn mended(part: &MessagePart<'_>, raw: &[u8]) -> Option<Vec<u8>> {
     let lines = raw.split(|&b| b == b'\n').take_while(|line| !line.starts_with(b"--"));
     let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
     let mut digits: Vec<u8> = lines.flatten().copied().filter(is_digit).collect();
-    // One digit alone is less than a byte.
+    // A single digit is less than a byte.
     digits.truncate(digits.len() - usize::from(digits.len() % 4 == 1));
     digits.resize(digits.len().next_multiple_of(4), b'=');
     base64_decode(&digits)

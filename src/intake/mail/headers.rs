@@ -1,4 +1,4 @@
-//! The few headers that mailsort uses, as single lines of decoded text.
+//! The headers that mailsort uses, as single lines of decoded text.
 
 use mail_parser::{HeaderName, HeaderValue, Message};
 
@@ -25,7 +25,7 @@ fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {
     (!decoded.is_empty()).then_some(decoded)
 }
 
-/// The header's bytes when they hold unencoded 8-bit text, which no standard allows and many mailers send.
+/// The bytes of the header if they have unencoded 8-bit text, which no standard allows but many mail programs send.
 fn raw_eight_bit<'m>(message: &'m Message<'_>, name: HeaderName<'static>) -> Option<&'m [u8]> {
     let header = message.headers().iter().rev().find(|header| header.name == name)?;
     let bytes = message.raw_message.get(header.offset_start as usize..header.offset_end as usize)?;

@@ -1,4 +1,4 @@
-//! One RFC 5322 message to headers, visible text and attachment names. Only this room knows mail-parser.
+//! Parses one RFC 5322 message into headers, visible text and attachment names. Only this module knows mail-parser.
 
 mod body;
 mod bounds;
@@ -23,7 +23,7 @@ use super::visible::{self, Visible};
 use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
 
-/// What a message holds for its reader, before cleaning.
+/// A message before cleaning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mail {
     /// Decoded headers.
@@ -32,20 +32,20 @@ pub struct Mail {
     pub body: String,
     /// Names of attached files.
     pub attachments: Vec<String>,
-    /// What was taken out before the cleaning steps.
+    /// What was removed before the cleaning steps.
     pub removed: Vec<Removed>,
-    /// What the text is inside of, where only its receiver can open it.
+    /// What encloses the text, if only its recipient can open it.
     pub sealed: Option<&'static str>,
-    /// True when its subject says that it was forwarded.
+    /// True if its subject marks it as forwarded.
     pub forwarded: bool,
-    /// True when there was more than is read: header fields, parts, or an attached text.
+    /// True if something was left out: header fields, parts, or text of an attachment.
     pub cut: bool,
 }
 
-/// Parses a message. Bytes without any header are a document: all of them are the body.
+/// Parses a message. Bytes without a header are a document: all of them are the body.
 ///
 /// # Errors
-/// When the bytes are no text.
+/// If the bytes are not text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let whole = mbox::without_from_line(bytes);
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
@@ -54,7 +54,7 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let bytes = bytes.as_ref();
     let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)).ok() } else { None };
     let mail = match parsed {
-        // Not fit to be parsed, or a panic of the parser.
+        // Not fit to be parsed, or the parser panicked.
         None => unparsed(bytes),
         Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => read(&message, switches),
         Some(_) if super::sniff::is_binary(bytes) => return Err(Reason::Binary),
@@ -63,7 +63,7 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     Ok(Mail { cut: cut || mail.cut, ..mail })
 }
 
-/// The parser sees no header whose line does not end, as in a mail that was cut off among its headers.
+/// The parser ignores a header line without an end, as in a message that was cut off in its header.
 fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let ends = bytes.ends_with(b"\n") || !super::sniff::is_field(first_line(&bytes));
     if ends || memchr::memmem::find(&bytes, b"\n\n").is_some() || memchr::memmem::find(&bytes, b"\n\r\n").is_some() {
@@ -77,7 +77,7 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 fn read(message: &Message<'_>, switches: &Switches) -> Mail {
     let envelope = headers::envelope(message);
     let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
-    // What was forwarded is what the mail is about, however the client set it apart.
+    // A forward is about the forwarded text, however the mail program marks it.
     let switches = Switches { quotes: switches.quotes && !forwarded, ..*switches };
     let mut mail = Mail { envelope, forwarded, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
@@ -88,16 +88,16 @@ fn read(message: &Message<'_>, switches: &Switches) -> Mail {
     mail
 }
 
-/// True for a subject that begins like that of a forwarded mail, behind the tag of a mailing list.
+/// True for a subject with the prefix of a forward, after the tag of a mailing list.
 fn is_forward(subject: &str) -> bool {
     static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
         let words = subjects::FORWARDS.join("|");
-        pattern::text(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*[:：]"))
+        pattern(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*[:：]"))
     });
     FORWARD.is_match(&lexicon::lower(subject))
 }
 
-/// Names of what is attached to a message and to those forwarded in it.
+/// Names of the attachments of a message and of those forwarded in it.
 fn attachment_names(message: &Message<'_>, depth: usize, names: &mut Vec<String>) {
     for part in message.attachments() {
         let name = part.attachment_name().map(one_line).filter(|name| !name.is_empty());
@@ -111,7 +111,7 @@ fn attachment_names(message: &Message<'_>, depth: usize, names: &mut Vec<String>
 }
 
 impl From<Visible> for Mail {
-    /// A text without headers; the files that stood in it count as attached.
+    /// A text without headers; files inside the text count as attachments.
     fn from(visible: Visible) -> Self {
         let Visible { text, removed, files, encrypted, cut } = visible;
         let sealed = encrypted.then_some(sealed::PGP);
@@ -129,7 +129,7 @@ fn unparsed(bytes: &[u8]) -> Mail {
     Mail { envelope: headers::envelope(&message), ..body.into() }
 }
 
-/// The first line that is not blank: some messages begin with an empty line.
+/// The first line that is not blank, because some messages start with an empty line.
 fn first_line(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     bytes.split(|&b| b == b'\n').next().unwrap_or(bytes)

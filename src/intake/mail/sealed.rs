@@ -1,16 +1,16 @@
-//! Parts that hold something else than text for their reader: encrypted, signing, or wrapped by Outlook.
+//! Parts that are not readable text: encrypted, signatures, or wrapped by Outlook.
 
 use mail_parser::{Message, MessagePart, MimeHeaders, PartType};
 
 use super::body::MAX_DEPTH;
 use crate::intake::one_line;
 
-/// What holds the text of a mail that has none itself.
+/// What encloses the text of a message that has no text itself.
 pub(super) const PGP: &str = "encrypted with PGP";
 const SMIME: &str = "encrypted or signed with S/MIME";
 const TNEF: &str = "inside winmail.dat";
 
-/// Content types, what they are, and whether the text of the mail may be inside.
+/// Content types, what they are, and whether the text of the message may be inside.
 const TYPES: &[(&str, &str, &str, bool)] = &[
     ("application", "pgp-encrypted", PGP, true),
     ("application", "pgp-signature", PGP, false),
@@ -23,7 +23,7 @@ const TYPES: &[(&str, &str, &str, bool)] = &[
     ("application", "vnd.ms-tnef", TNEF, true),
 ];
 
-/// Endings of names, for mailers that declare nothing but a name.
+/// File extensions, for mail programs that declare only a name.
 const NAMES: &[(&str, &str, bool)] = &[
     (".p7m", SMIME, true),
     (".p7s", SMIME, false),
@@ -36,12 +36,12 @@ const NAMES: &[(&str, &str, bool)] = &[
     ("win.dat", TNEF, true),
 ];
 
-/// What a part is if it is no text for its reader, and whether the text of the mail may be inside.
+/// What a part is if it is not readable text, and whether the text of the message may be inside.
 fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
     let by_type = TYPES.iter().find(|(kind, subtype, ..)| part.is_content_type(kind, subtype));
     by_type.map(|&(_, _, what, inside)| (what, inside)).or_else(|| {
         let name = part.attachment_name()?.to_ascii_lowercase();
-        // Many a text is called `notes.asc`.
+        // Many plain texts are named `notes.asc`.
         if let PartType::Text(text) = &part.body
             && !text.contains("-----BEGIN ")
             && !name.ends_with(".p7m")
@@ -52,12 +52,12 @@ fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
     })
 }
 
-/// True for a part that must not be scored as text, whatever it calls itself.
+/// True for a part that must not be classified as text, whatever type it declares.
 pub(super) fn is_sealed(part: &MessagePart<'_>) -> bool {
     seal(part).is_some()
 }
 
-/// What the text of `message` is inside of, if anything.
+/// What encloses the text of `message`, if anything.
 pub(super) fn text_is(message: &Message<'_>) -> Option<&'static str> {
     seal_inside(message, 0)
 }
@@ -70,7 +70,7 @@ fn seal_inside(message: &Message<'_>, depth: usize) -> Option<&'static str> {
     })
 }
 
-/// The type of a sealed part, which stands for its name where it has none.
+/// The type of a sealed part without a name, to be shown as its name.
 pub(super) fn type_name(part: &MessagePart<'_>) -> Option<String> {
     seal(part)?;
     let declared = part.content_type()?;

@@ -1,4 +1,4 @@
-//! Runs the program itself as a child that reads one PDF: bytes on its stdin, a [`Reply`] as JSON on its stdout.
+//! Runs the program itself as a child process that reads one PDF: bytes on stdin, a [`Reply`] as JSON on stdout.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -13,28 +13,28 @@ use crate::guard;
 use crate::intake::MAX_DOCUMENT;
 use crate::record::Reason;
 
-/// The name of the command with which the program serves as the child.
+/// The name of the command that serves as the child.
 pub const CHILD: &str = "pdf-text";
 
-/// How long the parent waits for a child that neither answers nor uses up its time, such as one that was stopped.
+/// How long the parent waits for a child that neither answers nor uses CPU time, such as a stopped one.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// More than any reply: a character of text is at most six bytes of JSON.
+/// The greatest length of a reply: a character of text is at most six bytes of JSON.
 const MAX_REPLY: u64 = 6 * MAX_TEXT as u64 + 64 * 1024;
 
-/// What the child found, or why it found nothing.
+/// The text that the child found, or its error.
 type Reply = Result<Text, String>;
 
-/// The program to run, where the running one knows [`CHILD`].
+/// The program to run, if the current one has the command [`CHILD`].
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Declares that `program` has the command [`CHILD`]. Without that, PDFs are read in this process, guarded against
-/// panics and nothing else.
+/// Declares that `program` has the command [`CHILD`]. Otherwise PDFs are read in this process, guarded only against
+/// panics.
 pub fn serve_with(program: PathBuf) {
-    // Whoever declared it first meant the same.
+    // A second declaration is the same.
     let _ = PROGRAM.set(program);
 }
 
-/// Serves as the child: reads a PDF from stdin, writes what it says to stdout.
+/// Serves as the child: reads a PDF from stdin, writes its text to stdout.
 pub fn serve() -> ExitCode {
     limits::apply();
     let mut bytes = Vec::new();
@@ -52,10 +52,7 @@ fn in_process(bytes: &[u8]) -> Reply {
     guard::catch(|| pdf::extract(bytes)).unwrap_or_else(|_| Err("the PDF is damaged".into()))
 }
 
-/// The text of a PDF, by a child where there can be one.
-///
-/// # Errors
-/// [`Reason::Unreadable`], whatever went wrong.
+/// The text of a PDF, read by a child if possible.
 pub(super) fn extract(bytes: Vec<u8>) -> Result<Text, Reason> {
     let reply = match PROGRAM.get() {
         Some(program) => by_child(program, bytes).unwrap_or_else(Err),
@@ -64,14 +61,14 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Text, Reason> {
     reply.map_err(Reason::Unreadable)
 }
 
-/// Asks a child; the error is that of the child itself.
+/// Asks a child; the error is the child's own.
 fn by_child(program: &Path, bytes: Vec<u8>) -> Result<Reply, String> {
     let mut child = start(program).map_err(|error| format!("cannot start the process that reads PDFs: {error}"))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let (done, reply) = mpsc::channel();
     let talk = thread::spawn(move || {
         if let Some(mut stdin) = stdin {
-            // A child that died early says so by its status.
+            // The status of a child tells why it died.
             let _ = stdin.write_all(&bytes);
         }
         let mut reply = Vec::new();

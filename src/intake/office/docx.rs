@@ -1,4 +1,4 @@
-//! A DOCX to text: which parts of the archive are read, in which order, and how much of them.
+//! DOCX to text: which parts of the archive are read, in which order, and how much of them.
 
 use std::io::{Cursor, Read};
 
@@ -10,31 +10,28 @@ use super::word::{self, Story};
 use crate::intake::charset;
 use crate::record::Reason;
 
-/// What every DOCX holds.
+/// The main part, which every DOCX has.
 const MAIN: &str = "word/document.xml";
-/// Inflated bytes that are read of all parts together. XML is ten to thirty times as long as its text.
+/// Inflated bytes read of all parts together. XML is ten to thirty times as long as its text.
 const MAX_INFLATED: u64 = 32 * 1024 * 1024;
-/// An archive with more parts is none that a word processor wrote: the longest are those with thousands of pictures.
+/// The greatest number of parts; documents with thousands of pictures have the most.
 const MAX_PARTS: usize = 20_000;
-/// How many headers, or footers, are read; long documents have three a section.
+/// How many headers, or footers, are read; long documents have three per section.
 const MAX_EACH: usize = 30;
 
 type Archive<'b> = ZipArchive<Cursor<&'b [u8]>>;
 
-/// True when the bytes hold the name of a DOCX's main part.
+/// True if the bytes have the name of a DOCX's main part.
 pub(super) fn seems_one(bytes: &[u8]) -> bool {
     memmem::find(bytes, MAIN.as_bytes()).is_some()
 }
 
 /// The text of a DOCX: headers, body, notes, footers.
-///
-/// # Errors
-/// [`Reason::Unreadable`] when it is encrypted or damaged, [`Reason::Binary`] for an archive that is no DOCX.
 pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
     if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
         return Err(compound(bytes));
     }
-    // An entry takes much more memory than its bytes in the file, so they are counted before any is made.
+    // An entry takes much more memory than its bytes in the file, so entries are counted before any is read.
     if memmem::find_iter(bytes, b"PK\x01\x02").nth(MAX_PARTS).is_some() {
         return Err(damaged(bytes));
     }
@@ -62,7 +59,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
     Ok(Text { title, body: story.into_text(), truncated })
 }
 
-/// What lies in a compound file under the name of a DOCX: an encrypted one, or a document of older programs.
+/// The error for a compound file named as a DOCX: an encrypted one, or one of older programs.
 fn compound(bytes: &[u8]) -> Reason {
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     match memmem::find(bytes, &name) {
@@ -71,7 +68,7 @@ fn compound(bytes: &[u8]) -> Reason {
     }
 }
 
-/// An archive whose table of contents cannot be read.
+/// The error for an archive whose directory cannot be read.
 fn damaged(bytes: &[u8]) -> Reason {
     match seems_one(bytes) {
         true => Reason::Unreadable("the DOCX is damaged".into()),
@@ -79,19 +76,19 @@ fn damaged(bytes: &[u8]) -> Reason {
     }
 }
 
-/// The parts that may be read, in order of names.
+/// The parts that may be read, sorted by name.
 struct Names(Vec<(String, usize)>);
 
 impl Names {
     fn of(archive: &Archive<'_>) -> Self {
         let raw = archive.file_names_raw().enumerate();
-        // Some programs write the separator of their system.
+        // Some programs write the path separator of their system.
         let mut names: Vec<_> = raw.map(|(at, name)| (String::from_utf8_lossy(name).replace('\\', "/"), at)).collect();
         names.sort_by(|a, b| (a.0.len(), &a.0).cmp(&(b.0.len(), &b.0)));
         Self(names)
     }
 
-    /// The main part. Some programs number it.
+    /// The main part, which some programs number.
     fn main(&self) -> Option<usize> {
         self.beginning_with("word/document").next()
     }
@@ -105,7 +102,7 @@ impl Names {
     }
 }
 
-/// Adds what a part says to `story`; false when nothing of it can be read.
+/// Adds the text of a part to `story`; false if nothing of it can be read.
 fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut Budget, story: &mut Story) -> bool {
     if story.is_full() {
         return true;
@@ -116,24 +113,24 @@ fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut Budget, story:
 /// How much may still be inflated.
 struct Budget {
     left: u64,
-    /// True when a damaged part was read up to the damage.
+    /// True if a damaged part was read up to the damage.
     cut: bool,
 }
 
 impl Budget {
-    /// True when something was or may have been left out.
+    /// True if something was or may have been left out.
     fn is_spent(&self) -> bool {
         self.cut || self.left == 0
     }
 }
 
-/// The beginning of a part, as far as it can be read and the budget goes.
+/// The start of a part, as far as it can be read within the budget.
 fn inflate(archive: &mut Archive<'_>, part: usize, budget: &mut Budget) -> Option<String> {
     let mut bytes = Vec::new();
     let result = archive.by_index(part).ok()?.take(budget.left).read_to_end(&mut bytes);
     budget.left = budget.left.saturating_sub(bytes.len() as u64);
     budget.cut |= result.is_err();
-    // What comes before a damaged place is whole.
+    // Everything before the damage is valid.
     (result.is_ok() || !bytes.is_empty()).then(|| decoded(bytes))
 }
 

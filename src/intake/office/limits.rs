@@ -1,31 +1,31 @@
-//! What the child that reads a PDF may use. The only file that speaks to the operating system.
+//! Resource limits of the child that reads a PDF. The only file of this module that makes system calls.
 
-/// Seconds of computing. Not of waiting: whether a document can be read must not depend on what else the machine does.
+/// Seconds of CPU time, not of waiting: whether a document can be read must not depend on the load of the machine.
 pub(super) const CPU_SECONDS: u64 = 10;
-/// Memory that may be mapped.
+/// The limit of mapped memory.
 pub(super) const MEMORY: u64 = 512 * 1024 * 1024;
 
-/// Limits this process for good, and makes it die with its parent.
+/// Limits this process and makes it die with its parent.
 #[cfg(unix)]
 pub(super) fn apply() {
     use rustix::process::Resource;
-    // The lower limit sends a signal that says why; the higher one kills without a word.
+    // The soft limit sends a signal that tells the reason; the hard limit kills.
     limit(Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2);
     limit(Resource::As, MEMORY, MEMORY);
-    // What stops a whole service stops the parent, which first finishes what it has in hand and needs this text for it.
+    // A signal to a whole service stops the parent, which first finishes its work and needs this text for it.
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let _ = signal_hook::flag::register(signal, std::sync::Arc::<std::sync::atomic::AtomicBool>::default());
     }
-    // A killed child is nothing to keep on disk.
+    // No core dump of a killed child.
     limit(Resource::Core, 0, 0);
     #[cfg(target_os = "linux")]
     {
-        // Where it cannot be had, the child ends when it writes to a pipe that nobody reads.
+        // Where this is not available, the child ends when it writes to the closed pipe.
         let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     }
 }
 
-/// Lowers a limit. A lower one stays, and where none can be set the child runs without it.
+/// Lowers a limit. A lower existing limit stays; if none can be set, the child runs without it.
 #[cfg(unix)]
 fn limit(resource: rustix::process::Resource, soft: u64, hard: u64) {
     use rustix::process::{Rlimit, getrlimit, setrlimit};
@@ -34,11 +34,11 @@ fn limit(resource: rustix::process::Resource, soft: u64, hard: u64) {
     let _ = setrlimit(resource, Rlimit { current: least(now.current, soft), maximum: least(now.maximum, hard) });
 }
 
-/// Elsewhere there is no such thing in safe Rust; the parent's patience remains.
+/// Other systems have no safe API for this; the parent's timeout remains.
 #[cfg(not(unix))]
 pub(super) fn apply() {}
 
-/// What a signal that ended the child means for its document.
+/// The error of a document whose child was ended by a signal.
 #[cfg(unix)]
 pub(super) fn killed_by(status: std::process::ExitStatus) -> Option<String> {
     use rustix::process::Signal;
@@ -53,7 +53,7 @@ pub(super) fn killed_by(status: std::process::ExitStatus) -> Option<String> {
     })
 }
 
-/// Elsewhere nothing is known.
+/// Not available on other systems.
 #[cfg(not(unix))]
 pub(super) fn killed_by(_status: std::process::ExitStatus) -> Option<String> {
     None
@@ -66,6 +66,6 @@ pub(super) fn detach(command: &mut std::process::Command) {
     command.process_group(0);
 }
 
-/// Elsewhere the child gets them too.
+/// On other systems the child gets them too.
 #[cfg(not(unix))]
 pub(super) fn detach(_command: &mut std::process::Command) {}

@@ -1,7 +1,8 @@
-//! PDF and DOCX to text. Only this room knows unpdf, zip and quick-xml.
+//! PDF and DOCX to text. Only this module knows unpdf, zip and quick-xml.
 //!
-//! A PDF is taken apart in a child process, because its library may run out of stack or memory on hostile bytes, which
-//! nothing can catch; a DOCX here, because inflating and scanning its XML need neither recursion nor unbounded memory.
+//! A PDF is read in a child process, because its library may exhaust the stack or memory on hostile bytes, which
+//! cannot be caught. A DOCX is read in this process, because inflating and scanning its XML needs neither recursion
+//! nor unbounded memory.
 
 mod child;
 mod docx;
@@ -18,27 +19,24 @@ use crate::record::Reason;
 
 pub use child::{CHILD, serve, serve_with};
 
-/// Of a longer text only this many bytes are kept; the record then says that it is truncated.
+/// Only this many bytes of a longer text are kept; the record then says that it is truncated.
 pub const MAX_TEXT: usize = 1024 * 1024;
 
-/// What a document says.
+/// The text of a document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
-    /// Its title, as its properties give it.
+    /// Its title, from its properties.
     pub title: Option<String>,
-    /// Its text, a paragraph or a row of a table a line, cells apart by tabs.
+    /// Its text: one paragraph or table row per line, cells separated by tabs.
     pub body: String,
-    /// True when a cap left out the rest.
+    /// True if a limit left out the rest.
     pub truncated: bool,
 }
 
-/// Reads a PDF or DOCX. `cut` says that its end is missing.
-///
-/// # Errors
-/// [`Reason::Unreadable`] when it cannot be read, [`Reason::Binary`] for an archive that is no DOCX.
+/// Reads a PDF or DOCX. `cut`: the end of the file is missing.
 pub(super) fn read(format: Format, bytes: Vec<u8>, cut: bool) -> Result<Text, Reason> {
     let text = match format {
-        // Both formats keep their table of contents at the end.
+        // Both formats have their directory at the end.
         Format::Pdf if cut => Err(too_large("PDF")),
         Format::Pdf => child::extract(bytes),
         _ if cut && docx::seems_one(&bytes) => Err(too_large("DOCX")),
@@ -48,8 +46,8 @@ pub(super) fn read(format: Format, bytes: Vec<u8>, cut: bool) -> Result<Text, Re
     Ok(Text { title: text.title.as_deref().and_then(title), ..text })
 }
 
-/// The steps of cleaning that suit a document. Those for mail would take the clauses of a contract for the notices
-/// below a mail, and its end for a signature.
+/// The cleaning steps for documents. The steps for mail would take the clauses of a contract for a legal notice, and
+/// its end for a signature.
 pub(super) fn cleaning(switches: &Switches) -> Switches {
     Switches { links: switches.links, ..Switches::all(false) }
 }
@@ -58,12 +56,12 @@ fn too_large(kind: &str) -> Reason {
     Reason::Unreadable(format!("the {kind} is larger than {} MiB", MAX_DOCUMENT >> 20))
 }
 
-/// A title that somebody gave; what programs put there by themselves says nothing.
+/// A title that a person gave, rather than a program.
 fn title(text: &str) -> Option<String> {
     const STOCK: &[&str] = &["untitled", "document", "word document", "powerpoint presentation", "pdf document"];
     let line = one_line(text);
     let line = line.strip_prefix("Microsoft Word - ").unwrap_or(&line);
-    // A file's name is one, and a number behind it is no better.
+    // The name of a file, perhaps with a number, is not a title.
     let bare = line.to_lowercase();
     let bare = bare.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
     let is_name = [".doc", ".docx", ".pdf", ".odt", ".tex", ".dvi", ".indd", ".qxd"].iter().any(|e| bare.ends_with(e));

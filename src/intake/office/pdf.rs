@@ -7,20 +7,17 @@ use unpdf::{Error, FieldValue, FormField, PageStreamOptions, ParseEvent, PdfPars
 use super::{MAX_TEXT, Text};
 use crate::intake::sniff;
 
-/// Of a longer document only this many pages are read: a hundred times what a model sees unless told otherwise.
+/// Only this many pages are read: a hundred times what a model sees by default.
 const MAX_PAGES: u32 = 100;
 
-/// The text of a PDF, page by page, and what is filled into its form.
+/// The text of a PDF, page by page, and the contents of its form fields. The error is for the user.
 ///
-/// Bytes can make this panic, overflow the stack, or take any amount of time and memory.
-///
-/// # Errors
-/// When it is encrypted or damaged; the text says how, as a user may read it.
+/// Hostile bytes can make this panic, overflow the stack, or take any amount of time and memory.
 pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
-    // Offsets in a PDF count from its first bytes, whatever was put in front of them.
+    // Offsets in a PDF count from its first bytes, whatever precedes them.
     let parser =
         PdfParser::from_bytes(&bytes[sniff::find_pdf(bytes).unwrap_or(0)..]).map_err(|error| reason(&error))?;
-    // Pages side by side would gain nothing: there are other documents for the other cores.
+    // Pages are not read in parallel, because other documents use the other cores.
     let options = PageStreamOptions { parallel: false, emit_progress_every: u32::MAX, ..PageStreamOptions::default() };
     let mut text = Text::default();
     let mut form = String::new();
@@ -52,7 +49,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
     push(&mut text, &form);
     match failed {
         Some(reason) if text.body.is_empty() => Err(reason),
-        // What can be read of a damaged document is worth more than nothing.
+        // The readable part of a damaged document is better than nothing.
         _ => Ok(text),
     }
 }
@@ -71,7 +68,7 @@ fn push(text: &mut Text, page: &str) {
     text.body.push_str(&page[..page.floor_char_boundary(room)]);
 }
 
-/// What somebody wrote or chose in the fields of a form; their names are for programs.
+/// The values of form fields; their names are for programs.
 fn filled_in(fields: &[FormField]) -> String {
     let mut text = String::new();
     for field in fields {
@@ -87,8 +84,8 @@ fn filled_in(fields: &[FormField]) -> String {
     text
 }
 
-/// Words as they are spoken: without ligatures, soft hyphens and hyphens at the ends of lines, with one blank between
-/// them, and without characters of a font's own, which mean nothing outside it.
+/// Normalises the words: without ligatures, soft hyphens, hyphens at line ends and private-use characters, separated
+/// by single blanks.
 fn tidy(page: &str) -> String {
     let mut out = String::with_capacity(page.len());
     let mut rest = page.chars().peekable();
@@ -117,8 +114,8 @@ fn blank(out: &mut String) {
     }
 }
 
-/// True for white space and a small letter after a hyphen, where a line or column ended within a word, unless that word
-/// only shares its ending with another ("Vor- und Nachteil").
+/// True for white space and a small letter after a hyphen, where a line or column ended inside a word, unless the
+/// hyphen stands for a shared ending ("Vor- und Nachteil").
 fn is_broken_word(after: impl Iterator<Item = char>) -> bool {
     let after: String = after.take(8).collect();
     let next = after.trim_start();
@@ -138,7 +135,7 @@ fn ligature(c: char) -> Option<&'static str> {
     })
 }
 
-/// What to tell a user.
+/// The error message for the user.
 fn reason(error: &Error) -> String {
     match error {
         Error::Encrypted | Error::InvalidPassword => "the PDF is encrypted".into(),

@@ -6,8 +6,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 
 use super::MAX_TEXT;
 
-/// What is left out with all it holds: deleted and moved text, field codes, drawings for old programs (a copy of those
-/// for new ones), and what belongs to a paragraph's mark rather than to its text.
+/// Elements that are skipped with their content: deleted and moved text, field codes, drawings for old programs
+/// (copies of those for new ones), and properties of a paragraph's mark.
 const SKIPPED: &[&str] = &[
     "del",
     "moveFrom",
@@ -21,7 +21,7 @@ const SKIPPED: &[&str] = &[
     "sectPr",
 ];
 
-/// What stands between the text so far and what comes next.
+/// The separator between the text so far and the next text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Gap {
     #[default]
@@ -31,7 +31,7 @@ enum Gap {
     Row,
 }
 
-/// Text being put together from several parts.
+/// Text that is assembled from several parts.
 #[derive(Debug, Default)]
 pub(super) struct Story {
     text: String,
@@ -40,7 +40,7 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// True when no more text is kept.
+    /// True if no more text is kept.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
@@ -50,7 +50,7 @@ impl Story {
         self.text
     }
 
-    /// Adds the text of another story.
+    /// Appends the text of another story.
     pub(super) fn append(&mut self, other: &Self) {
         self.separate(Gap::Row);
         self.push(&other.text);
@@ -59,7 +59,7 @@ impl Story {
     }
 
     fn separate(&mut self, gap: Gap) {
-        // The end of a cell is also that of its last paragraph.
+        // The end of a cell is also the end of its last paragraph.
         self.gap = self.gap.max(gap);
     }
 
@@ -80,7 +80,7 @@ impl Story {
         self.text.push_str(&text[..text.floor_char_boundary(room)]);
     }
 
-    /// Forgets a part whose text the story holds already: sections repeat their headers.
+    /// Removes a part whose text the story already has: sections repeat their headers.
     fn forget_repeated(&mut self, start: usize) {
         let (before, added) = self.text.split_at(start);
         let added = added.trim();
@@ -90,33 +90,33 @@ impl Story {
     }
 }
 
-/// What of the surrounding elements matters to a text.
+/// The state of the surrounding elements.
 #[derive(Default)]
-struct Place {
-    /// How many elements are open.
+struct Context {
+    /// The number of open elements.
     depth: usize,
-    /// The depth of the outermost element that is left out.
+    /// The depth of the outermost skipped element.
     skipped: Option<usize>,
     /// Inside the properties of a paragraph, whose run properties are those of its mark.
     paragraph_properties: bool,
-    /// Inside an element that holds text.
+    /// Inside an element with text.
     in_text: bool,
     /// Inside a run that is hidden.
     hidden: bool,
-    /// The next content of a control is what asks its reader to fill it in.
+    /// The next content of a control is its placeholder text.
     placeholder: bool,
-    /// The paragraph is an item of a list, and nothing of it has been seen.
+    /// The paragraph is a list item without content so far.
     item: bool,
 }
 
-/// Adds the text of a part to `story`, up to its end or a damaged place; false when there is no element at all.
+/// Adds the text of a part to `story`, up to its end or a damaged place; false if it has no element at all.
 pub(super) fn read(xml: &str, story: &mut Story) -> bool {
     let start = story.text.len();
     let mut reader = Reader::from_str(xml);
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
     reader.config_mut().allow_dangling_amp = true;
-    let mut place = Place::default();
+    let mut place = Context::default();
     let mut found = false;
     while !story.full {
         match reader.read_event() {
@@ -147,7 +147,7 @@ pub(super) fn read(xml: &str, story: &mut Story) -> bool {
     found
 }
 
-impl Place {
+impl Context {
     fn shows(&self) -> bool {
         self.in_text && !self.hidden && self.skipped.is_none()
     }
@@ -165,7 +165,7 @@ impl Place {
         }
         match local(element) {
             skipped if SKIPPED.contains(&skipped) => self.skipped = Some(self.depth),
-            // The lines above notes, which hold no text of anybody.
+            // The lines above notes, which have no text.
             "footnote" | "endnote" if value(element, "type").is_some_and(|kind| kind != "normal") => {
                 self.skipped = Some(self.depth);
             }
@@ -187,7 +187,7 @@ impl Place {
         }
     }
 
-    /// Adds what an element stands for.
+    /// Adds the text that an element stands for.
     fn gap_or_push(&mut self, text: &str, story: &mut Story) {
         if !self.hidden {
             self.push(text, story);
@@ -223,19 +223,19 @@ fn local<'e>(element: &'e BytesStart<'_>) -> &'e str {
     name(qualified.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default())
 }
 
-/// The value of an attribute, whatever its prefix.
+/// The value of an attribute, with any prefix.
 fn value(element: &BytesStart<'_>, wanted: &str) -> Option<String> {
     let mut attributes = element.attributes().flatten();
     let found = attributes.find(|attribute| name(attribute.key.as_ref()) == wanted)?;
     Some(found.value.into_owned())
 }
 
-/// True for a property such as `<w:vanish/>`, unless it says that it is off.
+/// True for a property such as `<w:vanish/>`, unless it is switched off.
 fn is_on(element: &BytesStart<'_>) -> bool {
     !matches!(value(element, "val").as_deref(), Some("0" | "false" | "off"))
 }
 
-/// The characters that `&lt;` or `&#8211;` stands for; nothing for an entity of the document's own.
+/// The characters of `&lt;` or `&#8211;`; nothing for an entity that the document defines.
 fn resolved(reference: &BytesRef<'_>) -> String {
     match reference.resolve_char_ref() {
         Ok(Some(c)) => c.to_string(),
