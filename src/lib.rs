@@ -34,7 +34,8 @@
 //!
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows mail-parser, only
 //!   `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields documents whose labels
-//!   are known
+//!   are known. The words of a language by which `intake/clean/` finds quotes, signatures and footers are one file of
+//!   `intake/clean/lexicon/`, which build.rs compiles in
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/` alone
 //!   knows hf-hub and ureq, `device` alone CUDA
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
