@@ -20,7 +20,7 @@
 //! **Talks to people.** Thin: no decision about mail is made here.
 //!
 //! - [`cli`]: every flag and its help; turns flags into specs. No input or output. The only room that knows clap
-//! - [`commands`]: one file a verb; builds the parts from specs and wires them
+//! - [`commands`]: one file a verb; builds the parts from specs and wires them. `unix/` has the verbs that need Unix
 //!
 //! **The core.** Plain structs in, verdicts out; knows no flag.
 //!
@@ -39,8 +39,10 @@
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/` alone
 //!   knows hf-hub and ureq, `device` alone CUDA
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
-//! - [`arrivals`]: which messages come into maildirs; the only room that knows notify
-//! - [`delivery`]: mail on its way, its bytes kept as they are: rules, router, undo, journal
+//! - [`watcher`]: new messages in maildirs; the only room that knows notify
+//! - [`delivery`]: filing, tagging and commands, each exactly once. `rules` say what is done by label, `planner` turns that
+//!   into operations, `executor` carries them out and recovers from a crash, `router` joins them, `undo` reverses a run,
+//!   `journal` has every operation before and after; `tree` knows where folders lie, `files` never replaces a file
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which reads
 //!   one PDF under limits of time and memory and whose stdout is a pipe to its parent
 //! - [`report`]: all of stderr, and the exit status
@@ -49,8 +51,9 @@
 //!
 //! - [`record`]: documents, verdicts, and why there is none
 //! - [`labels`]: label sets, from text or TOML
-//! - [`maildir`]: how the messages of a maildir are named, listed, and found again when others rename them
-//! - [`utf7`]: the names of mail folders as IMAP servers write them
+//! - [`maildir`]: names and listings of maildirs, renamed messages, and folder names in modified UTF-7; here because
+//!   `intake` reads maildirs, `watcher` watches them and `delivery` files into them
+//! - [`header`]: X-Mailsort header fields, inserted and removed; for `filter` on every system, and for `delivery`
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`guard`]: turns a panic into an error
 //!
@@ -96,8 +99,9 @@ pub mod engine;
 pub mod evaluation;
 
 #[cfg(unix)]
-pub mod arrivals;
+pub mod watcher;
 
+#[cfg(unix)]
 pub mod delivery;
 
 pub mod output;
@@ -110,7 +114,7 @@ pub mod labels;
 
 pub mod maildir;
 
-pub mod utf7;
+pub mod header;
 
 pub mod terminal;
 

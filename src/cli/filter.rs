@@ -20,22 +20,22 @@ Examples:
 
 Headers:
   X-Mailsort: invoice; score=0.9132; model=builtin
-      is put at the end of the header block, and `set=NAME` behind it where there are several label
-      sets, each with a header of its own. Below the threshold it is X-Mailsort-Unsure instead.
-      Headers whose names begin so are taken out where they come in; no other byte of the mail is
-      touched. A label in another script, or with ; or \" in it, is written as RFC 2047 says
-      (=?UTF-8?B?...?=): choose names in ASCII for rules that look at headers, or use --print-label.
+      is added at the end of the header block. With several label sets there is one header per
+      set, ending with `; set=NAME`. Below the threshold the header is X-Mailsort-Unsure instead.
+      Incoming headers whose names begin with X-Mailsort are removed; no other byte of the message
+      changes. A label with non-ASCII characters, `;` or \" is encoded as in RFC 2047
+      (=?UTF-8?B?...?=): use ASCII names for mail rules that match the header, or --print-label.
 
 Failure:
-  A mail that cannot be scored goes out without a header of ours, with status 0 and silence; -v says
-  why on stderr. With --fail-closed nothing goes out and the status is 75, which mail systems take
-  as \"try again later\".
+  A message that cannot be scored is passed on without a header, with status 0; -v says why on
+  stderr. With --fail-closed nothing is written and the status is 75, which mail systems take as
+  \"try again later\".
 
 Exit status:
-  0   the mail was written; with --is, it has the label
+  0   the message was written; with --is, it has the label
   1   with --is: it has another label, none, or no verdict
   2   wrong usage
-  75  the mail could not be read or written, or with --fail-closed not scored; try again later";
+  75  the message could not be read or written or, with --fail-closed, not scored; try again later";
 
 /// `mailsort filter`.
 #[derive(Clone, Debug, Args)]
@@ -44,9 +44,9 @@ pub struct Filter {
     #[command(flatten)]
     pub labels: LabelFlags,
 
-    /// What to do with the answer.
+    /// What is written, and what scores.
     #[command(flatten)]
-    pub passing: Passing,
+    pub flags: FilterFlags,
 
     /// The model.
     #[command(flatten)]
@@ -57,53 +57,53 @@ pub struct Filter {
     pub cleaning: Cleaning,
 }
 
-/// What to do with the answer, and where it comes from.
+/// What is written, and what scores.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Filter")]
-pub struct Passing {
-    /// Write nothing, and end with 0 if the mail has LABEL, with 1 if not
+pub struct FilterFlags {
+    /// Write nothing; exit with 0 if the message has LABEL, else with 1
     #[arg(long, value_name = "LABEL")]
     pub is: Option<String>,
 
-    /// Write the label instead of the mail, one line a label set; an empty line where there is none
+    /// Write the label instead of the message: one line per label set, empty if there is none
     #[arg(long, conflicts_with = "is")]
     pub print_label: bool,
 
-    /// Write nothing and end with 75 when a mail cannot be scored, instead of letting it pass as it is
+    /// Write nothing and exit with 75 when the message cannot be scored, instead of passing it on unchanged
     #[arg(long)]
     pub fail_closed: bool,
 
-    /// Let longer mails pass without scoring them
+    /// Pass on messages longer than SIZE without scoring them
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "16M")]
     pub max_size: usize,
 
-    /// Let a mail pass that is not scored within SECONDS
+    /// Pass on a message that is not scored within SECONDS
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "8")]
     pub timeout: Duration,
 
-    /// Ask the `mailsort daemon` that listens on PATH, which has its own labels and model
+    /// Ask the `mailsort daemon` that listens on PATH; labels and model are its own
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
 
-    /// What to do when nobody answers on the socket
+    /// What to do when the daemon does not answer
     #[arg(long, value_enum, value_name = "WHAT", default_value = "fail", requires = "socket")]
     pub or_else: OrElse,
 
-    /// Say on stderr why a mail was not scored
+    /// Say on stderr why a message was not scored
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// What to do when nobody answers on the socket.
+/// What to do when the daemon does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrElse {
-    /// As with any mail that cannot be scored
+    /// Treat it as a message that cannot be scored
     Fail,
-    /// Score it in this process, with the labels and the model of the flags
+    /// Score it in this process, with the labels and model of the flags
     Score,
 }
 
-/// A number of bytes, with K or M behind it.
+/// Parses a number of bytes with an optional K or M.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = match text.trim_end_matches(['B', 'b']).strip_suffix(['K', 'k', 'M', 'm']) {
         Some(number) if text.contains(['K', 'k']) => (number, 1 << 10),
@@ -114,10 +114,10 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     size.filter(|size| (1..=MOST).contains(size)).ok_or(format!("not a size up to {}M, as in 512K or 16M", MOST >> 20))
 }
 
-/// More than a mail server lets through.
+/// Largest size; no mail server accepts longer messages.
 const MOST: usize = 1 << 30;
 
-/// A time that a mail system would wait.
+/// Parses a number of seconds, up to a day.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.trim_end_matches('s').parse().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or("not a number of seconds up to 86400".into())

@@ -3,9 +3,9 @@
 mod cache;
 mod completions;
 mod daemon;
+mod delivery;
 mod eval;
 mod filter;
-mod handling;
 mod labelled;
 mod labels;
 mod man;
@@ -26,19 +26,19 @@ use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
 pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
-pub use daemon::{Daemon, Serving};
+pub use daemon::{Daemon, DaemonFlags};
+pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
-pub use filter::{Filter, OrElse, Passing};
-pub use handling::{Handling, Ruling};
+pub use filter::{Filter, FilterFlags, OrElse};
 pub use labelled::Samples;
 pub use labels::{Examples, LabelFlags};
 pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, Input, InputFormat};
-pub use route::{PlanFormat, Route, Routing, WhichRun};
+pub use route::{PlanFormat, Route, RouteFlags, WhichRun};
 pub use train::{Learning, NGrams, Train, Trained};
 pub use verbosity::Verbosity;
-pub use watch::{Watch, Watching};
+pub use watch::{Watch, WatchFlags};
 pub use writing::{Output, Texts, Writing};
 
 /// Classifies mail and documents against labels in plain words, on this machine.
@@ -59,8 +59,8 @@ impl Cli {
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
             Command::Daemon(arguments) => arguments.run.threads,
-            Command::Route(arguments) => arguments.handling.run.threads,
-            Command::Watch(arguments) => arguments.handling.run.threads,
+            Command::Route(arguments) => arguments.delivery.run.threads,
+            Command::Watch(arguments) => arguments.delivery.run.threads,
             Command::Show(arguments) => arguments.threads,
             _ => None,
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::delivery::{COMMANDS, DeliveryFlags, RULES};
 use super::filter::seconds;
-use super::handling::{COMMANDS, Handling, RULES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,29 +18,29 @@ Examples:
 
 const REST: &str = "\
 Exactly once:
-  What is about to be done is written to a journal first, and what came of it afterwards. A
-  run that was killed is settled by the next one; nothing is lost, doubled or written over.
-  What was copied, linked, tagged or given to a command is not done again for that mail and
-  label, also not by another command; only one that was running when mailsort was killed runs
-  again. One run at a time works on a journal. It belongs to its tree and moves with it; a
-  copy of the tree needs another, or none.
+  Each operation is written to a journal before it is carried out, and its result afterwards.
+  After a kill or a crash the next run recovers; no message is lost, duplicated or
+  overwritten. A copy, link, tag or command is not repeated for the same message and label,
+  not even with another command; only a command that was running during a kill runs again.
+  One run at a time uses a journal. The journal belongs to its tree and moves with it; a copy
+  of the tree needs a journal of its own, or none.
 
 Undo:
-  puts back what a run of the last half year has done, mail with the flags that it has by
-  then. Copies go while their original is there. What a command has done stays. The next run
-  does it all again, tags and commands too, unless the rules are others by then. Where headers
-  of our name had come with a mail, they are gone, and the mail is kept as it is.
+  --undo reverses a run of the last half year. Messages keep the flags that they have by then.
+  A copy is removed only while its original exists. What a command has done stays. The next
+  run does everything again, tags and commands too, unless the rules have changed. A message
+  that had X-Mailsort headers of its own before the run is left as it is.
 
-Mailboxes:
-  are locked while they are read, and their mails are known again when they were read
-  meanwhile.
+Mbox files:
+  are locked while they are read. A message is recognised even after a mail program has
+  changed its status.
 
 Exit status:
   0   done
-  1   done, but some mails have an error: no verdict, a command that failed, a file in the way
+  1   done, but some messages have an error: no verdict, a failed command, a file in the way
   2   could not run: usage, rules, labels, model, journal
-  75  another run holds the journal, for longer than --wait
-  130, 143  stopped by Ctrl-C or SIGTERM, after finishing what was in hand";
+  75  another run holds the journal for longer than --wait
+  130, 143  stopped by Ctrl-C or SIGTERM, after finishing the current messages";
 
 pub(super) fn help() -> String {
     [EXAMPLES, RULES, COMMANDS, REST].join("\n\n")
@@ -49,59 +49,58 @@ pub(super) fn help() -> String {
 /// `mailsort route`.
 #[derive(Debug, Args)]
 pub struct Route {
-    /// What is sorted.
+    /// Sources and modes.
     #[command(flatten)]
-    pub routing: Routing,
-    /// By what, and how.
+    pub flags: RouteFlags,
+    /// Rules, labels and model.
     #[command(flatten)]
-    pub handling: Handling,
+    pub delivery: DeliveryFlags,
 }
 
-/// What is sorted.
+/// Sources and modes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Routing")]
-pub struct Routing {
-    /// Maildirs, of which the inbox is sorted and no folder below; and mailboxes (mbox), which stay as they are while
-    /// their mails are copied
+pub struct RouteFlags {
+    /// Maildirs, without their subfolders, and mbox files, whose messages are copied and which stay unchanged
     #[arg(value_name = "SOURCE", required_unless_present_any = ["undo", "runs"], value_hint = ValueHint::AnyPath)]
     pub sources: Vec<PathBuf>,
 
-    /// Change nothing, and write what would be done
+    /// Print what would be done, and change nothing
     #[arg(long, conflicts_with = "metrics")]
     pub dry_run: bool,
 
-    /// The form of what --dry-run and --runs write
+    /// Output format of --dry-run and --runs
     #[arg(short, long, value_enum, default_value = "table")]
     pub format: PlanFormat,
 
-    /// Put back what a run has done: its number, or `last`. Folders that it has made stay
+    /// Undo a run: its number, or `last`. Folders that it has created stay
     #[arg(long, value_name = "RUN", value_parser = which_run, conflicts_with_all = ["dry_run", "rules", "exec", "runs", "metrics"])]
     pub undo: Option<WhichRun>,
 
-    /// List the runs
+    /// List the runs in the journal
     #[arg(long, conflicts_with_all = ["dry_run", "rules", "exec", "metrics"])]
     pub runs: bool,
 
-    /// Wait so many seconds for another run that holds the journal
+    /// Wait up to SECONDS for another run that holds the journal
     #[arg(long, value_name = "SECONDS", value_parser = waiting, default_value = "0")]
     pub wait: Duration,
 }
 
-/// The forms of plans and lists of runs.
+/// Formats of plans and lists of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PlanFormat {
-    /// For people
+    /// A table for people
     Table,
-    /// One JSON object a line
+    /// JSON Lines: one object per line
     Jsonl,
 }
 
 /// A run of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhichRun {
-    /// The last that has done something which is not undone.
+    /// The last run with something to undo.
     Last,
-    /// By its number.
+    /// The run with this number.
     Number(i64),
 }
 
@@ -113,7 +112,7 @@ fn which_run(text: &str) -> Result<WhichRun, String> {
     }
 }
 
-/// A time to wait, which may be none.
+/// Parses a number of seconds, or 0.
 fn waiting(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { seconds(text) }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
+use super::delivery::{COMMANDS, DeliveryFlags, RULES};
 use super::filter::seconds;
-use super::handling::{COMMANDS, Handling, RULES};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,25 +14,24 @@ Examples:
   mailsort watch ~/Maildir --labels labels.txt --new-only
   mailsort watch ~/Tickets --labels queues.txt --exec 'create-ticket --queue \"$MAILSORT_LABEL\"'
 
-  Without --rules and --exec every mail gets the X-Mailsort headers of `mailsort filter`, and
-  stays.";
+  Without --rules and --exec every message gets the X-Mailsort header of `mailsort filter` and
+  stays in its folder.";
 
 const REST: &str = "\
-Mail that is there already:
-  At the first start all mail of the maildirs is sorted, as by `mailsort route`; with
-  --new-only it stays as it is. From then on each mail is looked at once, also across
-  restarts: what came in while nobody watched is sorted at the next start. What an undo puts
-  back is left alone, and so is what rules that were changed meanwhile would treat otherwise;
-  `mailsort route` sorts that again.
+Existing mail:
+  The first start sorts all mail of the maildirs, as `mailsort route` does; with --new-only it
+  leaves it alone. After that each message is looked at once, even across restarts: mail that
+  came while nothing was watching is sorted at the next start. Messages that an undo puts back
+  are left alone, and changed rules do not apply to old mail; `mailsort route` sorts it again.
 
 Journal:
-  As with `mailsort route`, which may run beside it: what is about to be done is written down
-  first, every mail is there once wherever a run is killed, and `mailsort route ROOT --undo
-  RUN` puts back what an hour has done at most. What fails is tried again, at first after a
-  minute.
+  As with `mailsort route`, which may run at the same time: each operation is written to the
+  journal first, and a kill at any time neither loses nor duplicates a message. A run in the
+  journal lasts at most an hour; `mailsort route ROOT --undo RUN` undoes it. A failed message
+  is retried, first after about a minute, then at growing intervals.
 
 Exit status:
-  0  stopped by SIGTERM or Ctrl-C, after finishing what was in hand
+  0  stopped by SIGTERM or Ctrl-C, after finishing the current messages
   2  could not run: usage, rules, labels, model, journal";
 
 pub(super) fn help() -> String {
@@ -42,27 +41,27 @@ pub(super) fn help() -> String {
 /// `mailsort watch`.
 #[derive(Debug, Args)]
 pub struct Watch {
-    /// What is watched.
+    /// Maildirs.
     #[command(flatten)]
-    pub watching: Watching,
-    /// By what mail is handled, and how.
+    pub flags: WatchFlags,
+    /// Rules, labels and model.
     #[command(flatten)]
-    pub handling: Handling,
+    pub delivery: DeliveryFlags,
 }
 
-/// What is watched.
+/// Maildirs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Watching")]
-pub struct Watching {
-    /// Maildirs; of each the inbox, and no folder below
+pub struct WatchFlags {
+    /// Maildirs, without their subfolders
     #[arg(value_name = "MAILDIR", required = true, value_hint = ValueHint::DirPath)]
     pub sources: Vec<PathBuf>,
 
-    /// Leave the mail that is there at the first start as it is
+    /// Leave mail alone that exists at the first start
     #[arg(long)]
     pub new_only: bool,
 
-    /// List the maildirs every so many seconds, for mail that the system did not tell of
+    /// List the maildirs every SECONDS, to find mail for which the system sent no event
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
     pub rescan: Duration,
 }

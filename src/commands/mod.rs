@@ -1,30 +1,16 @@
 //! One file a verb: builds the parts from the flags and wires them.
 
+mod answer;
 mod cache;
 mod classify;
-#[cfg(unix)]
-mod daemon;
-#[cfg(not(unix))]
-#[path = "without_daemon.rs"]
-mod daemon;
 mod eval;
 mod filter;
 mod models;
 mod opening;
-#[cfg(unix)]
-mod route;
-#[cfg(not(unix))]
-#[path = "without_route.rs"]
-mod route;
-#[cfg(unix)]
-mod routing;
 mod show;
 mod train;
 #[cfg(unix)]
-mod watch;
-#[cfg(not(unix))]
-#[path = "without_watch.rs"]
-mod watch;
+mod unix;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,10 +30,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Train(arguments) => train::run(arguments),
-        Command::Daemon(arguments) => daemon::run(arguments),
+        Command::Daemon(arguments) => unix::daemon(arguments),
         Command::Filter(arguments) => filter::run(arguments),
-        Command::Route(arguments) => route::run(arguments),
-        Command::Watch(arguments) => watch::run(arguments),
+        Command::Route(arguments) => unix::route(arguments),
+        Command::Watch(arguments) => unix::watch(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),
@@ -71,6 +57,35 @@ fn size(bytes: u64) -> String {
         Some((unit, name)) if bytes < 10 * unit => format!("{:.1} {name}", bytes as f64 / unit as f64),
         Some((unit, name)) => format!("{:.0} {name}", bytes as f64 / unit as f64),
         None => format!("{bytes} B"),
+    }
+}
+
+/// What other systems have instead of `unix`.
+#[cfg(not(unix))]
+mod unix {
+    use std::path::Path;
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    use anyhow::{Result, bail};
+
+    use super::answer::Response;
+    use crate::cli::{Daemon, Route, Watch};
+
+    pub(super) fn daemon(_: &Daemon) -> Result<ExitCode> {
+        bail!("the daemon listens on a Unix socket, which this system does not have")
+    }
+
+    pub(super) fn ask(_: &Path, _: &[u8], _: Duration) -> Result<Response> {
+        bail!("--socket is a Unix socket, which this system does not have")
+    }
+
+    pub(super) fn route(_: &Route) -> Result<ExitCode> {
+        bail!("maildirs are sorted on Unix systems only")
+    }
+
+    pub(super) fn watch(_: &Watch) -> Result<ExitCode> {
+        bail!("maildirs are sorted on Unix systems only")
     }
 }
 

@@ -1,4 +1,4 @@
-//! A command that gets a mail: within a time, tried again a few times, and nothing of a mail can become a part of it.
+//! Runs a command with a message on stdin: with a timeout, with retries, and with nothing of the message in its words.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How much of what a command says on stderr is looked at.
-const HEARD: u64 = 4096;
+/// Length of the end of stderr in which the last line is looked for.
+const STDERR_TAIL: u64 = 4096;
 
-/// The longest value of a variable; systems have a limit for all of them together.
+/// Longest value of an environment variable; systems limit the sum of all.
 const LONGEST_VALUE: usize = 2000;
 
-/// So long a stop waits at most for a wait to end.
-const LOOK_UP: Duration = Duration::from_millis(50);
+/// Interval at which a wait checks for a stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(50);
 
-/// No wait before another try is longer.
+/// Longest wait before a retry.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a command may take, and how often it is tried.
+/// Timeout and retries of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Limits {
-    /// After this it is killed, with its process group.
+pub struct RetryPolicy {
+    /// Time after which it is killed with its process group.
     pub timeout: Duration,
-    /// How often it is tried again.
+    /// Number of retries.
     pub retries: u32,
-    /// The wait before the first of these, which doubles from one to the next.
+    /// Wait before the first retry; doubles for each further one.
     pub wait: Duration,
 }
 
-impl Default for Limits {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(30), retries: 2, wait: Duration::from_secs(1) }
     }
@@ -41,7 +41,7 @@ impl Default for Limits {
 
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Words {
+pub enum CommandLine {
     /// A program and its arguments.
     Program(Vec<String>),
     /// A line for a shell.
@@ -51,47 +51,52 @@ pub enum Words {
 /// A command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Exec {
-    words: Words,
-    limits: Limits,
+    line: CommandLine,
+    retry: RetryPolicy,
 }
 
-/// How a command ended, at its last try.
+/// Result of the last try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Its exit status, if it has one; 128 and the signal where one ended it.
+pub struct ExitResult {
+    /// Exit status; 128 plus the signal that ended it.
     pub status: Option<i32>,
-    /// Why it counts as failed, if it does.
+    /// Why it failed, if it did.
     pub failure: Option<String>,
 }
 
 impl Exec {
     /// # Errors
-    /// When there is no command, or a NUL byte in it.
-    pub fn new(words: Words, limits: Limits) -> Result<Self> {
-        let all = match &words {
-            Words::Program(words) => words.as_slice(),
-            Words::Shell(line) => std::slice::from_ref(line),
+    /// When the command is empty or holds a NUL byte.
+    pub fn new(line: CommandLine, retry: RetryPolicy) -> Result<Self> {
+        let words = match &line {
+            CommandLine::Program(words) => words.as_slice(),
+            CommandLine::Shell(line) => std::slice::from_ref(line),
         };
-        ensure!(all.first().is_some_and(|first| !first.is_empty()), "`exec` names no command");
-        ensure!(!all.iter().any(|word| word.contains('\0')), "the command holds a NUL byte");
-        Ok(Self { words, limits })
+        ensure!(words.first().is_some_and(|first| !first.is_empty()), "`exec` names no command");
+        ensure!(!words.iter().any(|word| word.contains('\0')), "the command holds a NUL byte");
+        Ok(Self { line, retry })
     }
 
-    /// The program, for people; what follows it may be a secret.
+    /// The program, for messages; its arguments may be secret.
     pub fn name(&self) -> &str {
-        match &self.words {
-            Words::Program(words) => words.first().map_or("", String::as_str),
-            Words::Shell(line) => line.split_whitespace().next().unwrap_or_default(),
+        match &self.line {
+            CommandLine::Program(words) => words.first().map_or("", String::as_str),
+            CommandLine::Shell(line) => line.split_whitespace().next().unwrap_or_default(),
         }
     }
 
-    /// Runs it with the mail on stdin, and where `again` is true again if it fails, unless `stop` says that nobody waits any
-    /// more.
-    pub fn run(&self, mail: &File, variables: &[(&str, String)], again: bool, stop: &dyn Fn() -> bool) -> Ended {
-        let mut wait = self.limits.wait;
-        let mut left = if again { self.limits.retries } else { 0 };
+    /// Runs it with the message on stdin. Retries after a failure if `retries` is true and `stop` is false.
+    pub fn run(
+        &self,
+        message: &File,
+        environment: &[(&str, String)],
+        retries: bool,
+        stop: &dyn Fn() -> bool,
+    ) -> ExitResult {
+        let mut wait = self.retry.wait;
+        let mut left = if retries { self.retry.retries } else { 0 };
         loop {
-            let ended = self.once(mail, variables);
+            let ended = self.once(message, environment);
             if ended.failure.is_none() || left == 0 || !slept(wait, stop) {
                 return ended;
             }
@@ -100,53 +105,53 @@ impl Exec {
         }
     }
 
-    fn once(&self, mail: &File, variables: &[(&str, String)]) -> Ended {
-        let said = tempfile::tempfile().ok();
-        match self.start(mail, variables, said.as_ref()).and_then(|child| self.wait(child)) {
-            Ok(Some(status)) if status.success() => Ended { status: Some(0), failure: None },
+    fn once(&self, message: &File, environment: &[(&str, String)]) -> ExitResult {
+        let stderr = tempfile::tempfile().ok();
+        match self.start(message, environment, stderr.as_ref()).and_then(|child| self.wait(child)) {
+            Ok(Some(status)) if status.success() => ExitResult { status: Some(0), failure: None },
             Ok(Some(status)) => {
                 let how = match status.signal() {
-                    Some(signal) => format!("it was ended by signal {signal}"),
-                    None => format!("it ended with {}", status.code().unwrap_or_default()),
+                    Some(signal) => format!("killed by signal {signal}"),
+                    None => format!("exited with status {}", status.code().unwrap_or_default()),
                 };
                 let status = status.code().or(status.signal().map(|signal| 128 + signal));
-                Ended { status, failure: Some(how + &last_words(said)) }
+                ExitResult { status, failure: Some(how + &last_line(stderr)) }
             }
             Ok(None) => {
-                let failure = format!("it took longer than {} s", self.limits.timeout.as_secs_f64());
-                Ended { status: None, failure: Some(failure + &last_words(said)) }
+                let failure = format!("timed out after {} s", self.retry.timeout.as_secs_f64());
+                ExitResult { status: None, failure: Some(failure + &last_line(stderr)) }
             }
-            Err(error) => Ended { status: None, failure: Some(format!("it cannot be run: {error}")) },
+            Err(error) => ExitResult { status: None, failure: Some(format!("cannot be run: {error}")) },
         }
     }
 
-    fn start(&self, mut mail: &File, variables: &[(&str, String)], said: Option<&File>) -> io::Result<Child> {
-        let mut command = match &self.words {
-            Words::Program(words) => {
+    fn start(&self, mut message: &File, environment: &[(&str, String)], stderr: Option<&File>) -> io::Result<Child> {
+        let mut command = match &self.line {
+            CommandLine::Program(words) => {
                 let mut command = Command::new(words.first().map_or("", String::as_str));
                 command.args(words.iter().skip(1));
                 command
             }
-            Words::Shell(line) => {
+            CommandLine::Shell(line) => {
                 let mut command = Command::new("sh");
                 command.args(["-c", line]);
                 command
             }
         };
-        mail.seek(SeekFrom::Start(0))?;
-        // The file itself and no pipe: a command that does not read all of it stops nobody.
-        command.stdin(mail.try_clone()?);
-        // Our own stdout is for records.
-        command.stdout(Stdio::null()).stderr(match said {
+        message.seek(SeekFrom::Start(0))?;
+        // The file itself and not a pipe: a command need not read all of it.
+        command.stdin(message.try_clone()?);
+        // Stdout of mailsort is for records.
+        command.stdout(Stdio::null()).stderr(match stderr {
             Some(file) => file.try_clone()?.into(),
             None => Stdio::null(),
         });
-        command.envs(variables.iter().map(|(name, value)| (name, harmless(value))));
-        // A group of its own, so that all of it can be ended, and Ctrl-C in a terminal is for us alone.
+        command.envs(environment.iter().map(|(name, value)| (name, sanitised(value))));
+        // A process group of its own, so that it can be killed with its children, and Ctrl-C in a terminal reaches only mailsort.
         command.process_group(0).spawn()
     }
 
-    /// Waits for its end; `None` when it took too long and was killed.
+    /// Waits for the end; `None` when it took too long and was killed.
     fn wait(&self, mut child: Child) -> io::Result<Option<ExitStatus>> {
         let started = Instant::now();
         let mut pause = Duration::from_millis(1);
@@ -154,8 +159,8 @@ impl Exec {
             if let Some(status) = child.try_wait()? {
                 return Ok(Some(status));
             }
-            if started.elapsed() >= self.limits.timeout {
-                // It is not waited for yet, so its number is still its own.
+            if started.elapsed() >= self.retry.timeout {
+                // It was not waited for yet, so the system has not reused its process id.
                 let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
                 if group.is_none_or(|group| kill_process_group(group, Signal::KILL).is_err()) {
                     child.kill()?;
@@ -169,7 +174,7 @@ impl Exec {
     }
 }
 
-/// False when it was stopped before its time.
+/// Sleeps; false when `stop` cut it short.
 fn slept(time: Duration, stop: &dyn Fn() -> bool) -> bool {
     let started = Instant::now();
     while !stop() {
@@ -177,18 +182,18 @@ fn slept(time: Duration, stop: &dyn Fn() -> bool) -> bool {
         if left.is_zero() {
             return true;
         }
-        thread::sleep(left.min(LOOK_UP));
+        thread::sleep(left.min(STOP_INTERVAL));
     }
     false
 }
 
-/// The last line that a command has said, behind a colon.
-fn last_words(said: Option<File>) -> String {
+/// The last line of stderr, after a colon.
+fn last_line(stderr: Option<File>) -> String {
     let mut bytes = Vec::new();
-    let read = said.map(|mut file| {
+    let read = stderr.map(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(HEARD)))?;
-        file.take(HEARD).read_to_end(&mut bytes)
+        file.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL)))?;
+        file.take(STDERR_TAIL).read_to_end(&mut bytes)
     });
     let text = String::from_utf8_lossy(&bytes);
     match (read, text.lines().rfind(|line| !line.trim().is_empty())) {
@@ -197,8 +202,8 @@ fn last_words(said: Option<File>) -> String {
     }
 }
 
-/// A value without what a shell script or a log would stumble over.
-fn harmless(value: &str) -> String {
+/// A value without control characters, cut to the longest.
+fn sanitised(value: &str) -> String {
     let plain: String = value.chars().filter(|c| !c.is_control()).collect();
     plain[..plain.floor_char_boundary(LONGEST_VALUE)].to_string()
 }
@@ -209,26 +214,29 @@ mod tests {
 
     use super::*;
 
-    fn run(line: &str, timeout: f64, retries: u32) -> Ended {
+    fn run(line: &str, timeout: f64, retries: u32) -> ExitResult {
         let mut mail = tempfile::tempfile().unwrap();
         mail.write_all(&b"Subject: x\n\nbody\n".repeat(20_000)).unwrap();
-        let limits = Limits { timeout: Duration::from_secs_f64(timeout), retries, wait: Duration::from_millis(1) };
-        let exec = Exec::new(Words::Shell(line.into()), limits).unwrap();
+        let limits = RetryPolicy { timeout: Duration::from_secs_f64(timeout), retries, wait: Duration::from_millis(1) };
+        let exec = Exec::new(CommandLine::Shell(line.into()), limits).unwrap();
         exec.run(&mail, &[("MAILSORT_SUBJECT", "$(touch x)\n\0\u{1b}'\"".into())], true, &|| false)
     }
 
     #[test]
     fn commands_end_well_or_are_named() {
-        let fine = Ended { status: Some(0), failure: None };
+        let fine = ExitResult { status: Some(0), failure: None };
         assert_eq!(run("test $(wc -c) = 340000", 9.0, 0), fine);
         assert_eq!(run("exec 0<&-", 9.0, 0), fine, "nobody has to read the mail");
         assert_eq!(run("test \"$MAILSORT_SUBJECT\" = '$(touch x)'\\''\"'", 9.0, 0), fine);
-        assert_eq!(run("exit 7", 9.0, 0), Ended { status: Some(7), failure: Some("it ended with 7".into()) });
+        assert_eq!(run("exit 7", 9.0, 0), ExitResult { status: Some(7), failure: Some("exited with status 7".into()) });
         let said = run("echo out; echo one >&2; echo two >&2; kill -9 $$", 9.0, 0);
-        assert_eq!(said, Ended { status: Some(137), failure: Some("it was ended by signal 9: two".into()) });
-        let exec = Exec::new(Words::Program(vec!["/gone/away".into()]), Limits { retries: 0, ..Limits::default() });
+        assert_eq!(said, ExitResult { status: Some(137), failure: Some("killed by signal 9: two".into()) });
+        let exec = Exec::new(
+            CommandLine::Program(vec!["/gone/away".into()]),
+            RetryPolicy { retries: 0, ..RetryPolicy::default() },
+        );
         let ended = exec.unwrap().run(&tempfile::tempfile().unwrap(), &[], true, &|| false);
-        assert!(ended.failure.unwrap().starts_with("it cannot be run"));
+        assert!(ended.failure.unwrap().starts_with("cannot be run"));
     }
 
     #[test]
@@ -237,7 +245,7 @@ mod tests {
         let mark = folder.path().join("mark");
         let started = Instant::now();
         let ended = run(&format!("(sleep 1; touch {}) & sleep 30", mark.display()), 0.2, 0);
-        assert_eq!(ended, Ended { status: None, failure: Some("it took longer than 0.2 s".into()) });
+        assert_eq!(ended, ExitResult { status: None, failure: Some("timed out after 0.2 s".into()) });
         assert!(started.elapsed() < Duration::from_secs(20));
         thread::sleep(Duration::from_millis(1300));
         assert!(!mark.exists());

@@ -1,4 +1,4 @@
-//! Files that get their names so that nothing is ever replaced, and that are on the disk when they have them.
+//! File operations that never replace a file. A new file is on the disk before it gets its name.
 
 use std::borrow::Cow;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
@@ -11,51 +11,43 @@ use rustix::fs::fchown;
 use rustix::process::{Gid, Uid, geteuid};
 use sha2::{Digest, Sha256};
 
-use super::journal::FileId;
-
 /// A SHA-256.
 pub(super) type Sha = [u8; 32];
 
-/// Gives a file another name on the same file system; fails where something has it already.
-///
-/// # Errors
-/// As `rename`, and `AlreadyExists`.
+/// A file's device and inode.
+pub type FileId = (u64, u64);
+
+/// Renames a file; fails with `AlreadyExists` instead of replacing one.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not every kernel and file system knows the flag.
+        // Older kernels and some file systems lack the flag.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => link_and_remove(from, to),
         done => Ok(done?),
     }
 }
 
-/// As above, where there is no such call.
+/// The same on systems without such a call.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     link_and_remove(from, to)
 }
 
-/// Stopped between the two steps it leaves one file with two names, which the journal settles. Where the second fails, the
-/// first is taken back: somebody has renamed or deleted the file meanwhile, or it may not be removed.
+/// A crash between the two steps leaves one file with two names, which recovery settles. If the second step fails, because the
+/// file was renamed or deleted meanwhile or cannot be removed, the first is undone.
 fn link_and_remove(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
     fs::remove_file(from).inspect_err(|_| drop(fs::remove_file(to)))
 }
 
-/// Which file a path leads to, if it is no link.
-///
-/// # Errors
-/// When it cannot be looked at.
+/// Device and inode of a path; links are not followed.
 pub(super) fn id(path: &Path) -> io::Result<FileId> {
     path.symlink_metadata().map(|found| (found.dev(), found.ino()))
 }
 
-/// Removes a file, if it is what it was; `NotFound` if another has its name.
-///
-/// # Errors
-/// When it cannot be removed, or was written to since.
+/// Removes a file unless it has changed since `before`. Fails with `NotFound` if another file has its name now.
 pub(super) fn remove(path: &Path, before: &Metadata) -> io::Result<()> {
     let now = path.symlink_metadata()?;
     if (now.dev(), now.ino()) != (before.dev(), before.ino()) {
@@ -67,21 +59,18 @@ pub(super) fn remove(path: &Path, before: &Metadata) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Where the bytes of a new file come from.
+/// Source of a new file's bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content<'c> {
-    /// A message that lies in another maildir.
+    /// A message of another maildir.
     File(&'c Path),
-    /// A message of a mailbox.
+    /// A message of an mbox file.
     Bytes(&'c [u8]),
-    /// A message that is written anew, with permissions and times of the file.
+    /// A rewritten message, with the permissions and times of the original.
     Pieces(&'c [Cow<'c, [u8]>], &'c File),
 }
 
-/// Writes `tmp`, makes sure that it is on the disk, and gives it the name `to`. Returns the hash of what was written.
-///
-/// # Errors
-/// When something cannot be read, written or named so; then `tmp` is gone.
+/// Writes `tmp`, syncs it and renames it to `to`. Returns the hash of the bytes. Removes `tmp` on failure.
 pub(super) fn copy(content: Content<'_>, tmp: &Path, to: &Path) -> io::Result<Sha> {
     let source = match content {
         Content::File(path) => Some(File::open(path)?),
@@ -91,7 +80,7 @@ pub(super) fn copy(content: Content<'_>, tmp: &Path, to: &Path) -> io::Result<Sh
     let written = fill(&file, tmp.parent().unwrap_or(tmp), source.as_ref(), content)
         .and_then(|sha| rename(tmp, to).map(|()| sha));
     if written.is_err() {
-        // It holds nothing that is not elsewhere; where it stays, the journal knows of it.
+        // Its bytes are elsewhere. If it cannot be removed, recovery will do it.
         let _ = fs::remove_file(tmp);
     }
     written
@@ -113,9 +102,9 @@ fn fill(mut file: &File, folder: &Path, source: Option<&File>, content: Content<
             make_alike(file, like)?;
         }
         (Content::File(_), Some(mut source)) => {
-            for_each_piece(&mut source, |piece| {
-                sha.update(piece);
-                file.write_all(piece)
+            for_each_chunk(&mut source, |chunk| {
+                sha.update(chunk);
+                file.write_all(chunk)
             })?;
             make_alike(file, source)?;
         }
@@ -129,14 +118,11 @@ fn make_alike(file: &File, other: &File) -> io::Result<()> {
     let metadata = other.metadata()?;
     file.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))?;
     give(file, &metadata)?;
-    // Servers show the file's time as the time at which the mail came in.
+    // Mail servers take the file's time as the time of arrival.
     file.set_modified(metadata.modified().unwrap_or_else(|_| SystemTime::now()))
 }
 
-/// Gives what we have made to the owner of something beside it, which only root can: what is another user's stays theirs.
-///
-/// # Errors
-/// When the system does not let us.
+/// When run by root, gives a new file to the owner of `like`.
 pub(super) fn give(file: &File, like: &Metadata) -> io::Result<()> {
     let own = file.metadata()?;
     if !geteuid().is_root() || (own.uid(), own.gid()) == (like.uid(), like.gid()) {
@@ -145,51 +131,56 @@ pub(super) fn give(file: &File, like: &Metadata) -> io::Result<()> {
     Ok(fchown(file, Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())))?)
 }
 
-fn for_each_piece(source: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let mut piece = vec![0; 64 * 1024];
+fn for_each_chunk(source: &mut impl Read, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut chunk = vec![0; 64 * 1024];
     loop {
-        match source.read(&mut piece) {
+        match source.read(&mut chunk) {
             Ok(0) => return Ok(()),
-            Ok(count) => take(&piece[..count])?,
+            Ok(count) => take(&chunk[..count])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Makes sure that the names in a folder are on the disk.
-///
-/// # Errors
-/// When the system cannot.
+/// Opens a file for reading and writing; creates a missing one, for its owner only. Refuses links.
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                give(&file, &folder.metadata()?)?;
+            }
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Syncs a folder, so that its names are on the disk.
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The hash of a file.
-///
-/// # Errors
-/// When it cannot be read.
+/// Hash of a file.
 pub(super) fn sha(path: &Path) -> io::Result<Sha> {
     sha_of(&File::open(path)?)
 }
 
-/// The hash of an open file, from where it is read next.
-///
-/// # Errors
-/// When it cannot be read.
+/// Hash of an open file, from its current position.
 pub(super) fn sha_of(file: &File) -> io::Result<Sha> {
     let mut sha = Sha256::new();
-    for_each_piece(&mut { file }, |piece| {
-        sha.update(piece);
+    for_each_chunk(&mut { file }, |chunk| {
+        sha.update(chunk);
         Ok(())
     })?;
     Ok(sha.finalize().into())
 }
 
-/// True where two paths lead to the same bytes.
-///
-/// # Errors
-/// When one cannot be read.
+/// True when two files hold the same bytes.
 pub(super) fn are_same(one: &Path, other: &Path) -> io::Result<bool> {
     let (first, second) = (fs::metadata(one)?, fs::metadata(other)?);
     if (first.dev(), first.ino()) == (second.dev(), second.ino()) {

@@ -1,4 +1,4 @@
-//! Finds messages by the part of their names that never changes, in as many maildirs as it takes.
+//! Finds messages by their unique names, which survive renames by mail programs.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -6,11 +6,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::files;
-use super::journal::FileId;
+use super::files::{self, FileId};
 use crate::maildir::{Listing, Renamed};
 
-/// What is known of maildirs. It may be out of date, and is looked up anew when something is not where it was.
+/// Cached listings of maildirs. A maildir is listed again when a message is not where it was.
 #[derive(Default)]
 pub(super) struct Finder {
     renamed: HashMap<PathBuf, Renamed>,
@@ -18,27 +17,18 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    /// Where the message `unique` is in `maildir`, if it is there.
-    ///
-    /// # Errors
-    /// When the maildir cannot be listed.
+    /// Path of the message `unique` in `maildir`.
     pub(super) fn find(&mut self, maildir: &Path, unique: &[u8]) -> io::Result<Option<PathBuf>> {
         self.again(maildir, unique, Path::new(""))
     }
 
-    /// The same of a message that is not at `missing`, or no longer.
-    ///
-    /// # Errors
-    /// When the maildir cannot be listed.
+    /// The same for a message that is not at `missing`.
     pub(super) fn again(&mut self, maildir: &Path, unique: &[u8], missing: &Path) -> io::Result<Option<PathBuf>> {
         let renamed = self.renamed.entry(maildir.to_path_buf()).or_default();
         renamed.find(&maildir.join("cur").join(OsStr::from_bytes(unique)), missing)
     }
 
-    /// Where the message is at this moment.
-    ///
-    /// # Errors
-    /// When the maildir cannot be listed.
+    /// The same, verified: the file existed a moment ago.
     pub(super) fn find_now(&mut self, maildir: &Path, unique: &[u8]) -> io::Result<Option<PathBuf>> {
         match self.find(maildir, unique)? {
             Some(path) if path.symlink_metadata().is_err() => self.again(maildir, unique, &path),
@@ -46,11 +36,8 @@ impl Finder {
         }
     }
 
-    /// Where a message is, by its file where that is known: another may have its name. Maildirs are listed once for all
-    /// questions.
-    ///
-    /// # Errors
-    /// When the maildir cannot be listed.
+    /// Path of a message, by its inode if that is known: another message may have its name. A maildir is listed once for all
+    /// calls.
     pub(super) fn file(&mut self, maildir: &Path, unique: &[u8], file: Option<FileId>) -> io::Result<Option<PathBuf>> {
         let listing = self.listings.entry(maildir.to_path_buf()).or_insert_with(|| Listing::new(maildir));
         if let Some((_, error)) = listing.failed.first() {
@@ -60,23 +47,23 @@ impl Finder {
         Ok(listing.named(unique).find(is_it).map(Path::to_path_buf))
     }
 
-    /// Forgets all, because time has passed.
+    /// Drops the cached listings.
     pub(super) fn forget(&mut self) {
         (self.renamed, self.listings) = Default::default();
     }
 }
 
-/// The unique names that maildirs hold, and those that are about to come.
+/// Unique names that are taken in maildirs: by messages that are there, and by planned ones.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct Reservations {
     maildirs: HashMap<PathBuf, (Listing, HashSet<Vec<u8>>)>,
 }
 
-impl Taken {
-    /// Takes a unique name in a maildir; false where another message has it.
-    pub(super) fn take(&mut self, maildir: &Path, unique: &[u8]) -> bool {
-        let (listing, coming) =
+impl Reservations {
+    /// Reserves a unique name in a maildir; false when another message has it.
+    pub(super) fn reserve(&mut self, maildir: &Path, unique: &[u8]) -> bool {
+        let (listing, planned) =
             self.maildirs.entry(maildir.to_path_buf()).or_insert_with(|| (Listing::new(maildir), HashSet::new()));
-        !listing.holds(unique) && coming.insert(unique.to_vec())
+        !listing.holds(unique) && planned.insert(unique.to_vec())
     }
 }

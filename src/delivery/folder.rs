@@ -1,58 +1,58 @@
-//! Names of mail folders: what a rule may call one, and where it lies in a tree of maildirs.
+//! Names of mail folders: which names a rule may use, and the path that a name has in a maildir tree.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::utf7;
+use crate::maildir::utf7;
 
-/// The longest name of a part in bytes, as it stands in the file system. Systems take 255, and servers add to names.
+/// Longest name of one level, in bytes on the disk. File systems take 255, and mail servers append to names.
 const LONGEST_PART: usize = 200;
 
-/// The folders of a maildir itself.
-pub(super) const OWN: [&str; 3] = ["tmp", "new", "cur"];
+/// Subfolders of a maildir.
+pub(super) const SUBFOLDERS: [&str; 3] = ["tmp", "new", "cur"];
 
-/// Where mail comes in, which is the tree's own maildir.
+/// The folder that is the tree's root maildir.
 const INBOX: &str = "INBOX";
 
-/// How a tree keeps its folders.
+/// How a tree lays out its folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `Work/Offers` is `.Work.Offers` beside the inbox, in modified UTF-7.
+pub enum TreeLayout {
+    /// Maildir++: `Work/Offers` is `.Work.Offers` in the root maildir, in modified UTF-7.
     MaildirPlus,
-    /// `Work/Offers` is `Work/Offers`, as it is written.
+    /// `Work/Offers` is `Work/Offers`.
     Plain,
 }
 
-/// A folder by its name, in parts that hold nothing which a path would take for more than a name.
+/// A folder name, whose levels are plain file names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Folder {
+pub struct FolderName {
     parts: Vec<String>,
 }
 
-impl Folder {
-    /// Takes a name apart at each `/`.
+impl FolderName {
+    /// Splits a name at each `/`.
     ///
     /// # Errors
-    /// When it is empty, leads out of the tree or into a maildir's own folders, or no file system takes it.
+    /// When the name is empty, leads out of the tree or into a maildir's subfolders, or is no valid file name.
     pub fn parse(name: &str) -> Result<Self> {
         ensure!(!name.is_empty(), "a folder needs a name");
         ensure!(!name.chars().any(char::is_control), "the folder {name:?} holds a control character");
-        ensure!(!name.starts_with('/'), "the folder {name:?} is a whole path; name it as it is called within the tree");
+        ensure!(!name.starts_with('/'), "the folder {name:?} is an absolute path; name it relative to the tree");
         let parts: Vec<String> = name.split('/').map(String::from).collect();
         for part in &parts {
             match &**part {
-                "" => bail!("the folder {name:?} has a part without a name"),
-                blank if blank.trim().is_empty() => bail!("the folder {name:?} has a part of blanks alone"),
+                "" => bail!("the folder {name:?} has an empty part"),
+                blank if blank.trim().is_empty() => bail!("the folder {name:?} has a blank part"),
                 "~" => {
-                    bail!("the folder {name:?} is one of the tree, in which `~` means nothing; --into names the tree")
+                    bail!("the folder {name:?} uses `~`, which means nothing within the tree; set the tree with --into")
                 }
-                "." | ".." => bail!("the folder {name:?} leads elsewhere: `{part}` is no name"),
-                own if OWN.contains(&own) => {
-                    bail!("the folder {name:?} would lie in a maildir's own folder `{own}`")
+                "." | ".." => bail!("the folder {name:?} leads elsewhere: `{part}` is not a name"),
+                own if SUBFOLDERS.contains(&own) => {
+                    bail!("the folder {name:?} lies in the subfolder `{own}` of a maildir")
                 }
                 hidden if hidden.starts_with('.') => {
-                    bail!("the folder {name:?} begins with a dot, which mail programs write themselves or skip")
+                    bail!("the folder {name:?} begins with a dot, which mail programs reserve or skip")
                 }
                 _ => {}
             }
@@ -60,38 +60,38 @@ impl Folder {
         Ok(Self { parts })
     }
 
-    /// Its name, as a rule writes it.
+    /// The name, as rules write it.
     pub fn name(&self) -> String {
         self.parts.join("/")
     }
 
-    /// Where the folder lies, seen from the tree's root.
+    /// Path of the folder relative to the tree's root.
     ///
     /// # Errors
     /// When the layout cannot hold the name.
-    pub fn path(&self, layout: Layout) -> Result<PathBuf> {
+    pub fn path(&self, layout: TreeLayout) -> Result<PathBuf> {
         let shown = self.name();
         match layout {
-            Layout::Plain => {
+            TreeLayout::Plain => {
                 for part in &self.parts {
                     check_length(&shown, part)?;
                 }
                 Ok(self.parts.iter().collect())
             }
-            Layout::MaildirPlus if self.is_inbox() => Ok(PathBuf::new()),
-            Layout::MaildirPlus => {
+            TreeLayout::MaildirPlus if self.is_inbox() => Ok(PathBuf::new()),
+            TreeLayout::MaildirPlus => {
                 let mut path = String::new();
                 for part in &self.parts {
                     ensure!(
                         !part.contains('.'),
-                        "the folder {shown:?} has a dot in it, which parts folders in Maildir++; write `/` to part folders"
+                        "the folder {shown:?} contains a dot, which separates levels in Maildir++; separate levels with `/`"
                     );
                     let encoded = utf7::encode(part);
                     check_length(&shown, &encoded)?;
                     path.push('.');
                     path.push_str(&encoded);
                 }
-                // All parts are one name of a file.
+                // All levels together are one file name.
                 check_length(&shown, &path)?;
                 Ok(path.into())
             }
@@ -107,21 +107,21 @@ fn check_length(name: &str, part: &str) -> Result<()> {
     let length = part.len();
     ensure!(
         length <= LONGEST_PART,
-        "the folder {:?} has a name of {length} bytes; {LONGEST_PART} are the most",
+        "the folder {:?} has a name of {length} bytes; the limit is {LONGEST_PART}",
         name.chars().take(40).collect::<String>() + "..."
     );
     Ok(())
 }
 
-impl Layout {
-    /// The layout of the tree that stands at `root`: Maildir++ where that is a maildir, unless it has folders and none of
-    /// them is named so.
+impl TreeLayout {
+    /// Detects the layout of the tree at `root`: Maildir++ if the root is a maildir, unless it holds maildirs whose names
+    /// all lack the leading dot.
     pub fn of(root: &Path, is_maildir: impl Fn(&Path) -> bool) -> Self {
         if !is_maildir(root) {
             return Self::Plain;
         }
         let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-        let own = |name: &str| OWN.contains(&name);
+        let own = |name: &str| SUBFOLDERS.contains(&name);
         let folders = entries.filter(|entry| !entry.file_name().to_str().is_some_and(own) && is_maildir(&entry.path()));
         let (dotted, plain): (Vec<_>, Vec<_>) =
             folders.map(|entry| entry.file_name()).partition(|name| name.as_encoded_bytes().starts_with(b"."));
@@ -133,8 +133,8 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn path(name: &str, layout: Layout) -> Result<String> {
-        Ok(Folder::parse(name)?.path(layout)?.to_string_lossy().into_owned())
+    fn path(name: &str, layout: TreeLayout) -> Result<String> {
+        Ok(FolderName::parse(name)?.path(layout)?.to_string_lossy().into_owned())
     }
 
     #[test]
@@ -150,8 +150,8 @@ mod tests {
             ("INBOX/x", ".INBOX.x", "INBOX/x"),
             ("$(reboot)\\`", ".$(reboot)\\`", "$(reboot)\\`"),
         ] {
-            assert_eq!(path(name, Layout::MaildirPlus).unwrap(), plus);
-            assert_eq!(path(name, Layout::Plain).unwrap(), plain);
+            assert_eq!(path(name, TreeLayout::MaildirPlus).unwrap(), plus);
+            assert_eq!(path(name, TreeLayout::Plain).unwrap(), plain);
         }
     }
 
@@ -183,13 +183,13 @@ mod tests {
             ".a",
             "a/.b",
         ] {
-            assert!(Folder::parse(name).is_err(), "{name:?}");
+            assert!(FolderName::parse(name).is_err(), "{name:?}");
         }
-        assert!(path("a.b", Layout::MaildirPlus).is_err() && path("a.b", Layout::Plain).is_ok());
+        assert!(path("a.b", TreeLayout::MaildirPlus).is_err() && path("a.b", TreeLayout::Plain).is_ok());
         for long in ["x".repeat(201), "ü".repeat(101), "x".repeat(300)] {
-            assert!(path(&long, Layout::MaildirPlus).is_err() && path(&long, Layout::Plain).is_err());
+            assert!(path(&long, TreeLayout::MaildirPlus).is_err() && path(&long, TreeLayout::Plain).is_err());
         }
         let deep = ["x".repeat(100), "y".repeat(100)].join("/");
-        assert!(path(&deep, Layout::MaildirPlus).is_err() && path(&deep, Layout::Plain).is_ok());
+        assert!(path(&deep, TreeLayout::MaildirPlus).is_err() && path(&deep, TreeLayout::Plain).is_ok());
     }
 }

@@ -1,5 +1,4 @@
-//! Mails of a mailbox: what they are known by while mail programs note in them what was read, and that none is read while
-//! another program writes it.
+//! Messages of an mbox file: an identity that survives status changes, their flags, and a lock against writers.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,42 +11,47 @@ use sha2::{Digest, Sha256};
 
 use super::files::Sha;
 
-/// What mail programs write into mails of a mailbox when they are read, by the names of the fields.
-const NOTES: [&str; 8] =
+/// Header fields in which mail programs keep a message's status.
+const STATUS_FIELDS: [&str; 8] =
     ["status", "x-status", "x-keywords", "x-uid", "x-imap", "x-imapbase", "content-length", "lines"];
 
-/// A lock that is a file is left over from a program that has died when it is as old as this.
+/// Age at which a `.lock` file counts as left over from a program that has died.
 const STALE: Duration = Duration::from_secs(20 * 60);
 
-/// How often it is tried to have a lock.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Time between two tries to lock.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a mail is known by: the hash of all but the notes of mail programs.
+/// Identity of a message: the hash of all but its status fields.
 pub fn identity(mail: &[u8]) -> Sha {
     let mut sha = Sha256::new();
-    let (mut is_header, mut is_note) = (true, false);
+    let (mut is_header, mut is_status) = (true, false);
     for line in mail.split_inclusive(|&byte| byte == b'\n') {
         if is_header {
             is_header = !matches!(line, b"\n" | b"\r\n");
-            is_note = if line.starts_with(b" ") || line.starts_with(b"\t") { is_note } else { note(line).is_some() };
+            is_status = if line.starts_with(b" ") || line.starts_with(b"\t") {
+                is_status
+            } else {
+                status_field(line).is_some()
+            };
         }
-        if !is_header || !is_note {
+        if !is_header || !is_status {
             sha.update(line);
         }
     }
     sha.finalize().into()
 }
 
-/// Its flags as those of a maildir, sorted: `Status: RO` is seen, and `X-Status` says answered, flagged, draft and deleted.
+/// Flags in maildir form, sorted: `R` in `Status` is seen; `X-Status` holds answered, flagged, draft and deleted.
 pub(super) fn flags(mail: &[u8]) -> Vec<u8> {
     let lines = mail.split_inclusive(|&byte| byte == b'\n').take_while(|line| !matches!(*line, b"\n" | b"\r\n"));
-    let mut flags: Vec<u8> = lines.filter_map(note).flat_map(|(name, value)| said(name, value)).collect();
+    let mut flags: Vec<u8> =
+        lines.filter_map(status_field).flat_map(|(name, value)| maildir_flags(name, value)).collect();
     flags.sort_unstable();
     flags.dedup();
     flags
 }
 
-fn said<'v>(name: &'static str, value: &'v [u8]) -> impl Iterator<Item = u8> + 'v {
+fn maildir_flags<'v>(name: &'static str, value: &'v [u8]) -> impl Iterator<Item = u8> + 'v {
     value.iter().filter_map(move |letter| match (name, letter) {
         ("status", b'R') => Some(b'S'),
         ("x-status", b'A') => Some(b'R'),
@@ -58,19 +62,19 @@ fn said<'v>(name: &'static str, value: &'v [u8]) -> impl Iterator<Item = u8> + '
     })
 }
 
-/// The name of a note, and what it says.
-fn note(line: &[u8]) -> Option<(&'static str, &[u8])> {
+/// Name and value of a status field.
+fn status_field(line: &[u8]) -> Option<(&'static str, &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let name = line[..colon].trim_ascii_end();
-    let known = NOTES.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
+    let known = STATUS_FIELDS.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
     Some((known, &line[colon + 1..]))
 }
 
-/// Locks a mailbox against programs that write it, for as long as what is returned lives and no other handle of this process
-/// on it is closed.
+/// Locks an mbox file against writers until the returned handle is dropped. Closing any other handle of this process on the
+/// file releases the lock too, as POSIX has it.
 ///
 /// # Errors
-/// When it cannot be opened, or somebody holds it for longer than `wait`.
+/// When the file cannot be opened, or another program holds the lock for longer than `wait`.
 pub fn lock(mailbox: &Path, wait: Duration) -> Result<File> {
     let file = File::open(mailbox).with_context(|| format!("cannot read {}", mailbox.display()))?;
     let mut name = mailbox.as_os_str().to_os_string();
@@ -81,7 +85,7 @@ pub fn lock(mailbox: &Path, wait: Duration) -> Result<File> {
         let is_free = !is_held(&beside);
         match fcntl_lock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) if is_free => return Ok(file),
-            // Where there are no locks nobody else has one.
+            // A file system without locks: nobody else holds one either.
             Err(error) if is_free && !matches!(error, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
                 return Ok(file);
             }
@@ -90,7 +94,7 @@ pub fn lock(mailbox: &Path, wait: Duration) -> Result<File> {
                 mailbox.display(),
                 if is_free { String::new() } else { format!(", or remove {}", beside.display()) }
             ),
-            _ => thread::sleep(LOOK_AGAIN),
+            _ => thread::sleep(RETRY_INTERVAL),
         }
     }
 }

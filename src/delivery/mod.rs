@@ -1,41 +1,38 @@
-//! Mail on its way: headers of our own in it, and the maildirs that it goes to.
+//! Delivery: filing scored messages into maildirs, tagging them and giving them to commands, each exactly once.
 //!
-//! A [`Router`] does with mails what [`Rules`] say: it writes what it is about to do into a [`Journal`], does it, and writes
-//! what came of it. Whatever stops it in between, the next run looks at what is there and settles it. Nothing is ever
-//! replaced, and nothing is deleted without the same bytes being elsewhere.
+//! In reading order: `message` (what is delivered), `rules` (what is done by label), `planner` (which operations that makes),
+//! `executor` (carries them out, and recovers from a crash), `router` (planner, journal and executor together), `undo`, and
+//! the `journal`. Beneath them `tree` and `folder` (where maildirs lie), `files` (nothing is ever replaced), `finder` and
+//! `unique` (names of messages), `mailbox` (mbox files as a source) and `exec` (commands).
+//!
+//! Every operation is in the journal, on the disk, before it is carried out. A run that is stopped anywhere is recovered by
+//! the next one. No file is ever replaced, and none is deleted unless its bytes are elsewhere.
 
-pub mod header;
-
-#[cfg(unix)]
 mod exec;
-#[cfg(unix)]
+mod executor;
 mod files;
-#[cfg(unix)]
 mod finder;
-#[cfg(unix)]
 mod folder;
-#[cfg(unix)]
 mod journal;
-#[cfg(unix)]
-mod lock;
-#[cfg(unix)]
 pub mod mailbox;
-#[cfg(unix)]
+mod message;
+mod planner;
 mod router;
-#[cfg(unix)]
 mod rules;
-#[cfg(unix)]
 mod tree;
-#[cfg(unix)]
+mod undo;
 mod unique;
 
-#[cfg(unix)]
 pub use self::{
-    exec::{Exec, Limits, Words},
-    folder::{Folder, Layout},
-    journal::{Act, Counters, FileId, Journal, Kind, RunRow, State},
-    lock::Lock,
-    router::{DryRun, Home, Mail, Outcome, Router, Settled, Tagger, Undone},
-    rules::{Action, By, Decision, Deed, Filing, Rules, Set, Unsure},
-    tree::{Tree, whole},
+    exec::{CommandLine, Exec, RetryPolicy},
+    executor::{Executor, Recovery, Tagger},
+    files::FileId,
+    folder::{FolderName, TreeLayout},
+    journal::{Counters, EntryState, Journal, JournalEntry, Lock, Operation, RunRecord},
+    message::{Disposition, Location, ScoredMessage},
+    planner::DryRun,
+    router::Router,
+    rules::{Action, Decision, Filing, LabelNames, OnUnsure, Rules, Steps, TopLabel},
+    tree::{MaildirTree, resolved},
+    undo::UndoReport,
 };

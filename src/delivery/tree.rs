@@ -1,5 +1,4 @@
-//! A tree of maildirs below one root: where folders lie, which are made when mail first goes there, and that no link leads
-//! out of it.
+//! A maildir tree: paths of its folders, which are created on first use, and a check that no link leads out of it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -9,78 +8,75 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::files;
-use super::folder::{Folder, Layout, OWN};
+use super::folder::{FolderName, SUBFOLDERS, TreeLayout};
 use crate::maildir;
 
-/// A file that says that a folder is one of Maildir++.
+/// File that marks a folder of Maildir++.
 const MARK: &str = "maildirfolder";
 
-/// Where folders are.
+/// A root folder and its layout.
 #[derive(Clone, Debug)]
-pub struct Tree {
+pub struct MaildirTree {
     root: PathBuf,
-    layout: Layout,
+    layout: TreeLayout,
 }
 
-impl Tree {
-    /// The tree at `root`, which need not be there yet; the layout is told from what is there unless one is given.
+impl MaildirTree {
+    /// The tree at `root`, which need not exist yet. Without a layout, it is detected.
     ///
     /// # Errors
-    /// When the root is no folder, or cannot be looked at.
-    pub fn new(root: &Path, layout: Option<Layout>) -> Result<Self> {
-        let root = whole(root).with_context(|| format!("cannot use the folder {}", root.display()))?;
-        ensure!(!root.exists() || root.is_dir(), "{} is no folder", root.display());
-        let layout = layout.unwrap_or_else(|| Layout::of(&root, maildir::is_maildir));
+    /// When the root is not a folder or cannot be read.
+    pub fn new(root: &Path, layout: Option<TreeLayout>) -> Result<Self> {
+        let root = resolved(root).with_context(|| format!("cannot use the folder {}", root.display()))?;
+        ensure!(!root.exists() || root.is_dir(), "{} is not a folder", root.display());
+        let layout = layout.unwrap_or_else(|| TreeLayout::of(&root, maildir::is_maildir));
         Ok(Self { root, layout })
     }
 
-    /// The root, without links in it.
+    /// The root, without links in its path.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where a folder lies or will lie, without links in its path.
+    /// Path of a folder, which need not exist yet, without links.
     ///
     /// # Errors
-    /// When the layout cannot hold its name, or a link on the way leads out of the tree.
-    pub fn path(&self, folder: &Folder) -> Result<PathBuf> {
+    /// When the layout cannot hold the name, or a link leads out of the tree.
+    pub fn path(&self, folder: &FolderName) -> Result<PathBuf> {
         let path = self.root.join(folder.path(self.layout)?);
         self.check_maildir(&path)?;
-        // Two names of one folder are one folder.
-        whole(&path)
+        // Resolved, so that two paths of one folder are equal.
+        resolved(&path)
     }
 
-    /// Refuses a maildir of which a link leads out of the tree.
-    ///
-    /// # Errors
-    /// When there is one.
+    /// Refuses a maildir if it or one of its subfolders is a link that leads out of the tree.
     pub(super) fn check_maildir(&self, path: &Path) -> Result<()> {
         self.check(path)?;
-        OWN.iter().try_for_each(|own| self.check(&path.join(own)))
+        SUBFOLDERS.iter().try_for_each(|own| self.check(&path.join(own)))
     }
 
     fn check(&self, path: &Path) -> Result<()> {
-        let real = whole(path).with_context(|| format!("cannot use the folder {}", path.display()))?;
+        let real = resolved(path).with_context(|| format!("cannot use the folder {}", path.display()))?;
         ensure!(real.starts_with(&self.root), "the folder {} is a link that leads out of the tree", path.display());
         Ok(())
     }
 
-    /// Makes the maildir at `path`, which [`Tree::path`] has said, and what is missing of it.
+    /// Creates the maildir at `path`, as returned by [`MaildirTree::path`], or what is missing of it.
     ///
     /// # Errors
-    /// When something cannot be made.
-    pub fn make(&self, path: &Path) -> Result<()> {
-        self.make_maildir(path).with_context(|| format!("cannot make the folder {}", path.display()))
+    /// When a folder cannot be created.
+    pub fn create(&self, path: &Path) -> Result<()> {
+        self.create_maildir(path).with_context(|| format!("cannot create the folder {}", path.display()))
     }
 
-    fn make_maildir(&self, path: &Path) -> io::Result<()> {
-        self.make_root()?;
+    fn create_maildir(&self, path: &Path) -> io::Result<()> {
+        self.create_root()?;
         let mode = fs::metadata(&self.root)?.mode() & 0o777;
-        let mut made = make_folders(path, mode)?;
-        for own in OWN {
-            made |= make_folders(&path.join(own), mode)?;
+        let mut made = create_folders(path, mode)?;
+        for own in SUBFOLDERS {
+            made |= create_folders(&path.join(own), mode)?;
         }
-        if self.layout == Layout::MaildirPlus && path != self.root {
+        if self.layout == TreeLayout::MaildirPlus && path != self.root {
             let mark = OpenOptions::new().write(true).create_new(true).mode(mode & 0o666).open(path.join(MARK));
             match mark {
                 Ok(mark) => files::give(&mark, &path.metadata()?)?,
@@ -95,23 +91,23 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes the root, with everything above it.
+    /// Creates the root and the folders above it.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn make_root(&self) -> io::Result<()> {
-        make_folders(&self.root, 0o700).map(drop)
+    /// When a folder cannot be created.
+    pub fn create_root(&self) -> io::Result<()> {
+        create_folders(&self.root, 0o700).map(drop)
     }
 }
 
-/// True where something was made.
-fn make_folders(path: &Path, mode: u32) -> io::Result<bool> {
+/// True when a folder was created.
+fn create_folders(path: &Path, mode: u32) -> io::Result<bool> {
     if path.is_dir() {
         return Ok(false);
     }
     let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
     DirBuilder::new().recursive(true).mode(mode).create(path)?;
-    // What is made for somebody else belongs to them.
+    // Run by root, a new folder belongs to the owner of the folder above.
     if let Some(there) = missing.last().and_then(|highest| highest.parent()) {
         let like = there.metadata()?;
         missing.iter().try_for_each(|folder| files::give(&File::open(folder)?, &like))?;
@@ -119,11 +115,11 @@ fn make_folders(path: &Path, mode: u32) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A path without links, as far as it is there.
+/// An absolute path without links. The end of it need not exist.
 ///
 /// # Errors
-/// When a link leads nowhere, or something on the way cannot be read.
-pub fn whole(path: &Path) -> Result<PathBuf> {
+/// When a link is broken or a folder on the way cannot be read.
+pub fn resolved(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path)?;
     let mut there = path.as_path();
     while let Err(error) = there.symlink_metadata() {
@@ -134,28 +130,8 @@ pub fn whole(path: &Path) -> Result<PathBuf> {
     }
     let rest = path.strip_prefix(there)?;
     let real = there.canonicalize().with_context(|| format!("{} leads nowhere", there.display()))?;
-    // A path that ends with a slash is another path to some.
+    // Joining an empty path would append a slash.
     Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
-}
-
-/// Opens a folder's file for its owner alone, and makes it where it is not there.
-///
-/// # Errors
-/// When it cannot be opened, or is a link.
-pub(super) fn open_own(path: &Path) -> io::Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600).custom_flags(flags as i32);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                files::give(&file, &folder.metadata()?)?;
-            }
-            Ok(file)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -164,23 +140,23 @@ mod tests {
 
     use super::*;
 
-    fn tree(root: &Path, layout: Layout) -> Tree {
-        Tree::new(root, Some(layout)).unwrap()
+    fn tree(root: &Path, layout: TreeLayout) -> MaildirTree {
+        MaildirTree::new(root, Some(layout)).unwrap()
     }
 
     #[test]
     fn folders_are_made_on_demand() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("new/root");
-        let plus = tree(&root, Layout::MaildirPlus);
-        let path = plus.path(&Folder::parse("Work/für").unwrap()).unwrap();
+        let plus = tree(&root, TreeLayout::MaildirPlus);
+        let path = plus.path(&FolderName::parse("Work/für").unwrap()).unwrap();
         assert!(path.ends_with(".Work.f&APw-r") && !root.exists());
-        plus.make(&path).unwrap();
-        plus.make(&path).unwrap();
+        plus.create(&path).unwrap();
+        plus.create(&path).unwrap();
         assert!(maildir::is_maildir(&path) && fs::metadata(path.join(MARK)).unwrap().len() == 0);
-        let plain = tree(&root, Layout::Plain);
-        let path = plain.path(&Folder::parse("Work/für").unwrap()).unwrap();
-        plain.make(&path).unwrap();
+        let plain = tree(&root, TreeLayout::Plain);
+        let path = plain.path(&FolderName::parse("Work/für").unwrap()).unwrap();
+        plain.create(&path).unwrap();
         assert!(maildir::is_maildir(&root.join("Work/für")) && !maildir::is_maildir(&root.join("Work")));
     }
 
@@ -188,14 +164,14 @@ mod tests {
     fn layouts_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        let layout = || Layout::of(root, maildir::is_maildir);
-        assert_eq!(layout(), Layout::Plain);
-        tree(root, Layout::Plain).make(&root.join("work")).unwrap();
-        assert_eq!(layout(), Layout::Plain);
-        tree(root, Layout::Plain).make(root).unwrap();
-        assert_eq!(layout(), Layout::Plain, "a maildir with plain folders");
-        tree(root, Layout::MaildirPlus).make(&root.join(".work")).unwrap();
-        assert_eq!(layout(), Layout::MaildirPlus);
+        let layout = || TreeLayout::of(root, maildir::is_maildir);
+        assert_eq!(layout(), TreeLayout::Plain);
+        tree(root, TreeLayout::Plain).create(&root.join("work")).unwrap();
+        assert_eq!(layout(), TreeLayout::Plain);
+        tree(root, TreeLayout::Plain).create(root).unwrap();
+        assert_eq!(layout(), TreeLayout::Plain, "a maildir with plain folders");
+        tree(root, TreeLayout::MaildirPlus).create(&root.join(".work")).unwrap();
+        assert_eq!(layout(), TreeLayout::MaildirPlus);
     }
 
     #[test]
@@ -204,7 +180,7 @@ mod tests {
         let (root, out) = (folder.path().join("root"), folder.path().join("out"));
         fs::create_dir_all(&root).unwrap();
         fs::create_dir_all(out.join("sub")).unwrap();
-        let tree = tree(&root, Layout::Plain);
+        let tree = tree(&root, TreeLayout::Plain);
         symlink(&out, root.join("link")).unwrap();
         symlink("nowhere", root.join("dangling")).unwrap();
         fs::create_dir_all(root.join("half")).unwrap();
@@ -219,7 +195,7 @@ mod tests {
             ("inside/x", true),
             ("x/y", true),
         ] {
-            assert_eq!(tree.path(&Folder::parse(name).unwrap()).is_ok(), allowed, "{name}");
+            assert_eq!(tree.path(&FolderName::parse(name).unwrap()).is_ok(), allowed, "{name}");
         }
     }
 }

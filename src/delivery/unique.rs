@@ -1,24 +1,24 @@
-//! Names for messages that nobody else gives: time, process, a counter and the machine.
+//! Unique names for new messages: time, process id, a counter and the host name.
 
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Names of machines are cut to this, for the name of a file has room for 255 bytes.
+/// Host names are cut to this; a file name has room for 255 bytes.
 const LONGEST_HOST: usize = 64;
 
-static GIVEN: AtomicU64 = AtomicU64::new(0);
+static COUNTER: AtomicU64 = AtomicU64::new(0);
 
-/// A name as <https://cr.yp.to/proto/maildir.html> wants it, other than all that were given before.
+/// A new name, in the form of <https://cr.yp.to/proto/maildir.html>.
 pub(super) fn name() -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, micros, process) = (now.as_secs(), now.subsec_micros(), process::id());
-    let given = GIVEN.fetch_add(1, Ordering::Relaxed);
-    format!("{seconds}.M{micros}P{process}Q{given}.{}", host()).into_bytes()
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    format!("{seconds}.M{micros}P{process}Q{count}.{}", host()).into_bytes()
 }
 
-/// The name of this machine, without what parts names of messages or paths.
+/// Host name, without characters that separate message names or paths.
 fn host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();
     HOST.get_or_init(|| {

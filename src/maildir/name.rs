@@ -1,24 +1,24 @@
-//! The name of a message's file, in its parts.
+//! The parts of a message's file name.
 
 use std::ffi::OsStr;
 
-/// A name that programs write where `:` is no character of a file name has `;` or `!` instead.
+/// Characters before the flags: `:`, or `;` and `!` where file names cannot hold a colon.
 const MARKS: [u8; 3] = *b":;!";
 
 /// The parts of `unique[,FIELD=value...][:2,FLAGS]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'n> {
-    /// What never changes.
+    /// The part that never changes.
     pub unique: &'n [u8],
     /// `,S=1234,U=12`, or nothing.
     fields: &'n [u8],
-    /// What stands before `2,`, if flags are there.
+    /// Character before `2,`, if there are flags.
     mark: Option<u8>,
     flags: &'n [u8],
 }
 
 impl<'n> Name<'n> {
-    /// Takes a name apart. Any name has a unique part.
+    /// Splits a name.
     pub fn new(name: &'n OsStr) -> Self {
         let name = name.as_encoded_bytes();
         let info = memchr::memmem::rfind(name, b"2,").filter(|&at| at > 0 && MARKS.contains(&name[at - 1]));
@@ -34,22 +34,22 @@ impl<'n> Name<'n> {
         Self { unique: &base[..end], fields: &base[end..], mark, flags }
     }
 
-    /// The fields that hold in another folder: without the `,U=` that mbsync knows the message by in this one.
+    /// The fields that stay valid in another folder: all but mbsync's `,U=`.
     pub fn fields_elsewhere(&self) -> Vec<u8> {
         let fields = self.fields.split(|&byte| byte == b',').filter(|field| !field.is_empty());
         let kept = fields.filter(|field| !field.starts_with(b"U="));
         kept.fold(Vec::new(), |fields, field| [&fields, b",".as_slice(), field].concat())
     }
 
-    /// The flags as `:2,FLAGS`, each once and sorted, with `more` among them; nothing where there are none and `always` is
-    /// false.
+    /// The flags and `more`, as `:2,FLAGS`, sorted and without duplicates. Without any flags the result is empty unless
+    /// `always` is true.
     pub fn info(&self, more: &[u8], always: bool) -> Vec<u8> {
         let mark = match self.mark {
             Some(mark) => mark,
             None if always || !more.is_empty() => b':',
             None => return Vec::new(),
         };
-        // Behind a comma some programs keep what is theirs.
+        // Some programs append data of their own after a comma.
         let end = memchr::memchr(b',', self.flags).unwrap_or(self.flags.len());
         let mut flags = [&self.flags[..end], more].concat();
         flags.sort_unstable();
@@ -58,7 +58,7 @@ impl<'n> Name<'n> {
     }
 }
 
-/// The part of a message's name that never changes: without flags and fields.
+/// The unique part of a message's name: without flags and fields.
 pub fn unique_name(name: &OsStr) -> &[u8] {
     Name::new(name).unique
 }

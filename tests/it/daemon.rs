@@ -104,7 +104,7 @@ fn without_a_daemon_the_flags_decide() {
     let mail = INVOICE.as_bytes();
     assert_eq!(ask(&socket, &[], mail), (Some(0), INVOICE.into(), String::new()));
     assert_eq!(ask(&socket, &["--fail-closed"], mail), (Some(75), String::new(), String::new()));
-    assert!(ask(&socket, &["-v"], mail).2.contains("nobody can be asked on"));
+    assert!(ask(&socket, &["-v"], mail).2.contains("cannot connect to"));
     let (status, _, stderr) = ask(&socket, &["--threshold", "0.9"], mail);
     assert!(status == Some(2) && stderr.contains("the daemon of --socket has its own"), "{stderr}");
     let flags = [&["--or-else", "score"][..], &LABELS[..]].concat();
@@ -190,7 +190,7 @@ fn one_daemon_a_socket() {
     refused(&file, "no socket");
     assert_eq!(fs::read_to_string(&file).unwrap(), "dear me");
     let none = mailsort(["daemon"]).args(LABELS).output();
-    assert!(String::from_utf8_lossy(&none.stderr).contains("--socket PATH says where to listen"));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("--socket PATH is needed"));
     // A socket that a killed daemon has left is taken over.
     let mut killed = Daemon::start(&[]);
     killed.signal("-KILL");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mailsort::delivery::header::{Field, marked};
+use mailsort::header::{Field, marked};
 
 use crate::mailsort::{Run, mailsort, shared};
 

@@ -19,17 +19,16 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
         &[
             "src/intake/office/limits.rs",
             "src/classifier/cache/file.rs",
-            "src/commands/daemon/listening.rs",
+            "src/commands/unix/daemon/listener.rs",
             "src/delivery/exec.rs",
             "src/delivery/files.rs",
             "src/delivery/mailbox.rs",
-            "src/delivery/tree.rs",
             "src/delivery/unique.rs",
         ],
     ),
-    ("listenfd", &["src/commands/daemon/listening.rs"]),
+    ("listenfd", &["src/commands/unix/daemon/listener.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
-    ("notify::", &["src/arrivals/"]),
+    ("notify::", &["src/watcher/"]),
     ("flate2", &["src/intake/open.rs"]),
     ("safetensors", &["src/engine/"]),
     ("candle", &["src/engine/"]),
@@ -68,19 +67,19 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
 ];
 
 /// The rooms, which do not know each other.
-const ROOMS: &[&str] = &["intake", "engine", "evaluation", "delivery", "output"];
+const ROOMS: &[&str] = &["intake", "engine", "evaluation", "watcher", "delivery", "output"];
 
 /// The storeys from the top; a file imports nothing of a storey above its own.
 const STOREYS: &[&[&str]] = &[&["commands"], &["cli"], &["stream"], &["classifier"], &["report"]];
 
-struct File {
-    name: String,
+pub struct File {
+    pub name: String,
     text: String,
 }
 
 impl File {
     /// True for the files of a module that is only there for tests.
-    fn is_test(&self) -> bool {
+    pub fn is_test(&self) -> bool {
         let mut at = root().join(&self.name);
         while at.pop() && at.starts_with(root().join("src")) {
             let parents = [at.join("mod.rs"), at.with_extension("rs")];
@@ -96,7 +95,7 @@ impl File {
     }
 
     /// The lines before the tests at the file's end, without comment lines.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let code = self.text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or(&self.text);
         let code = if self.is_test() { "" } else { code };
         let lines = code.lines().enumerate().map(|(at, line)| (at + 1, line));
@@ -115,7 +114,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn source(folders: &[&str]) -> Vec<File> {
+pub fn source(folders: &[&str]) -> Vec<File> {
     let mut paths = Vec::new();
     for folder in folders {
         rust_files(&root().join(folder), &mut paths);

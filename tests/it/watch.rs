@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::mailsort::{Run, mailsort};
+use crate::route::journal::{REWRITTEN, old_tree};
 use crate::route::{BOTH, Home, INVOICE, MEETING, ended, mails};
 
 /// Longer than anything here takes, also on a busy machine.
@@ -182,7 +183,7 @@ fn without_rules_mail_gets_headers_in_its_place() {
     // What it was is there again, but where what was taken out is gone for good.
     let undo = mailsort(["route", "Maildir", "--undo", "1"]).in_folder(watched.home.folder.path());
     let said = ended(undo, 1);
-    assert!(said.contains("1 moved back") && said.contains("had headers of our name before"), "{said}");
+    assert!(said.contains("1 moved back") && said.contains("had X-Mailsort headers before"), "{said}");
     assert_eq!(fs::read(maildir.join("cur/1.a.h:2,FS")).unwrap(), bytes);
     assert!(maildir.join(forged).exists());
 }
@@ -349,9 +350,22 @@ fn killed_and_started_again_it_does_each_mail_once() {
 fn what_cannot_be_watched_is_refused() {
     let home = Home::new(BOTH);
     fs::write(home.path("inbox.mbox"), "From a@b Thu Jan  1 00:00:00 1970\nSubject: x\n\nx\n").unwrap();
-    for (source, said) in [("inbox.mbox", "is no maildir"), ("nowhere", "No such file"), (".", "is no maildir")] {
+    for (source, said) in [("inbox.mbox", "is not a maildir"), ("nowhere", "No such file"), (".", "is not a maildir")] {
         let run = mailsort(["watch", source, "--into", "Maildir"]).args(RULES).in_folder(home.folder.path());
         let stderr = ended(run, 2);
         assert!(stderr.contains(said), "{stderr}");
     }
+}
+
+#[test]
+fn a_journal_of_the_version_before_knows_what_was_looked_at() {
+    let mut watched = Watched { home: old_tree(), child: None };
+    watched.start(&["--rules", "rules.toml"]);
+    watched.deliver("5.e.h", INVOICE);
+    let copy = watched.home.mails().into_iter().find(|path| path.starts_with(".Meetings")).unwrap();
+    let inbox = ["new/2.b.h".to_string(), format!("new/{REWRITTEN}")];
+    let filed = ["1.a.h", "4.d.h", "5.e.h"].map(|name| format!(".Invoices/new/{name}"));
+    let wanted: Vec<&str> = inbox.iter().chain(&filed).chain([&copy]).map(String::as_str).collect();
+    watched.expect(&wanted);
+    watched.stop();
 }

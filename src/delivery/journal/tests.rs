@@ -5,37 +5,38 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::*;
 
-fn act(run: i64) -> Act {
+fn entry(run: i64) -> JournalEntry {
     let source = Path::new(OsStr::from_bytes(b"/m\xff\n")).to_path_buf();
-    Act {
+    JournalEntry {
         run,
         label: "a".into(),
         score: 0.5,
         file: Some((1 << 63, 7)),
-        ..Act::new(Kind::Copy, source, b"1.\xfe".to_vec())
+        ..JournalEntry::new(Operation::Copy, source, b"1.\xfe".to_vec())
     }
 }
 
 #[test]
-fn acts_come_back_as_they_went_in() {
+fn entries_come_back_as_they_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file:j?mode=memory");
     let mut journal = Journal::open(&path, folder.path()).unwrap();
     let run = journal.begin(None).unwrap();
-    let mut acts = [act(run), Act { key: Some([1; 32]), last: false, ..act(run) }];
-    journal.intend(&mut acts).unwrap();
+    let mut entries = [entry(run), JournalEntry { key: Some([1; 32]), last: false, ..entry(run) }];
+    journal.intend(&mut entries).unwrap();
     drop(journal);
     let mut journal = Journal::open(&path, folder.path()).unwrap();
-    assert_eq!(journal.unfinished().unwrap(), acts);
+    assert_eq!(journal.unfinished().unwrap(), entries);
     assert!(!journal.is_done(&[1; 32]).unwrap());
-    for act in &mut acts {
-        (act.state, act.sha, act.status, act.detail) = (State::Done, Some([2; 32]), Some(3), Some("x".into()));
+    for entry in &mut entries {
+        (entry.state, entry.sha, entry.status, entry.detail) =
+            (EntryState::Done, Some([2; 32]), Some(3), Some("x".into()));
     }
-    journal.conclude(&acts).unwrap();
-    acts.reverse();
-    assert_eq!((journal.unfinished().unwrap(), journal.done_by(run).unwrap()), (vec![], acts.to_vec()));
+    journal.conclude(&entries).unwrap();
+    entries.reverse();
+    assert_eq!((journal.unfinished().unwrap(), journal.done_by(run).unwrap()), (vec![], entries.to_vec()));
     assert!(journal.is_done(&[1; 32]).unwrap());
-    // Of two acts for one mail only the last counts it.
+    // Of two entries for one mail only the last counts it.
     let counters = journal.counters().unwrap();
     let of = |name: &str, label: &str| counters.get(&(name.to_string(), label.to_string())).copied();
     assert_eq!((of("mailsort_mails_total", "a"), of("mailsort_actions_total", "copy")), (Some(1.0), Some(2.0)));
@@ -46,15 +47,15 @@ fn undoing_marks_what_was_undone() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
     let run = journal.begin(None).unwrap();
-    let mut acts = [Act { key: Some([1; 32]), ..act(run) }];
-    journal.intend(&mut acts).unwrap();
-    acts[0].state = State::Done;
-    journal.conclude(&acts).unwrap();
+    let mut entries = [JournalEntry { key: Some([1; 32]), ..entry(run) }];
+    journal.intend(&mut entries).unwrap();
+    entries[0].state = EntryState::Done;
+    journal.conclude(&entries).unwrap();
     assert_eq!(journal.last_run().unwrap(), Some(run));
     let undoing = journal.begin(Some(run)).unwrap();
-    let mut back = [Act { kind: Kind::Remove, undoes: Some(acts[0].id), ..act(undoing) }];
+    let mut back = [JournalEntry { operation: Operation::Remove, undoes: Some(entries[0].id), ..entry(undoing) }];
     journal.intend(&mut back).unwrap();
-    back[0].state = State::Done;
+    back[0].state = EntryState::Done;
     journal.conclude(&back).unwrap();
     assert_eq!((journal.last_run().unwrap(), journal.done_by(run).unwrap()), (None, vec![]));
     assert!(!journal.is_done(&[1; 32]).unwrap(), "it may be done again");
@@ -74,7 +75,7 @@ fn databases_of_others_are_refused() {
     drop(Journal::open(&path, folder.path()).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
     assert!(said(&path).contains("made by a newer mailsort"), "{}", said(&path));
-    assert!(said(folder.path()).contains("is no file"));
+    assert!(said(folder.path()).contains("is not a file"));
     assert!(Journal::open_to_read(&folder.path().join("gone")).is_err());
 }
 
@@ -91,22 +92,22 @@ fn a_database_of_others_is_not_touched() {
     assert!(!folder.path().join("other.db-journal").exists());
 }
 
-/// A journal with one act that is done and one that is begun, of a mail outside of the tree.
-fn with_acts(root: &Path) -> (PathBuf, i64) {
+/// A journal with one finished and one unfinished entry about a message outside of the tree.
+fn with_entries(root: &Path) -> (PathBuf, i64) {
     let path = root.join("j");
     let mut journal = Journal::open(&path, root).unwrap();
     let run = journal.begin(None).unwrap();
-    let inside = |kind: Kind| Act {
+    let inside = |operation: Operation| JournalEntry {
         folder: root.join("in"),
         base: b"2.b".to_vec(),
         source: root.to_path_buf(),
-        kind,
-        ..act(run)
+        operation,
+        ..entry(run)
     };
-    let mut acts = [inside(Kind::Move), act(run), act(run)];
-    journal.intend(&mut acts).unwrap();
-    acts[1].state = State::Done;
-    journal.conclude(&acts[1..2]).unwrap();
+    let mut entries = [inside(Operation::Move), entry(run), entry(run)];
+    journal.intend(&mut entries).unwrap();
+    entries[1].state = EntryState::Done;
+    journal.conclude(&entries[1..2]).unwrap();
     (path, run)
 }
 
@@ -115,7 +116,7 @@ fn a_journal_moves_with_its_tree_and_serves_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (root, moved) = (folder.path().join("a"), folder.path().join("b"));
     std::fs::create_dir(&root).unwrap();
-    let (_, run) = with_acts(&root);
+    let (_, run) = with_entries(&root);
     std::fs::rename(&root, &moved).unwrap();
     let journal = Journal::open(&moved.join("j"), &moved).unwrap();
     let unfinished = journal.unfinished().unwrap();
@@ -127,7 +128,7 @@ fn a_journal_moves_with_its_tree_and_serves_no_other() {
     std::fs::create_dir(&copy).unwrap();
     std::fs::copy(moved.join("j"), copy.join("j")).unwrap();
     let said = format!("{:#}", Journal::open(&copy.join("j"), &copy).err().unwrap());
-    assert!(said.contains("it is of the tree") && said.contains("/b"), "{said}");
+    assert!(said.contains("it belongs to the tree") && said.contains("/b"), "{said}");
     std::fs::remove_dir_all(&moved).unwrap();
     let journal = Journal::open(&copy.join("j"), &copy).unwrap();
     let unfinished = journal.unfinished().unwrap();
@@ -141,7 +142,7 @@ fn what_leads_elsewhere_is_refused() {
     for (column, value) in [("base", "/etc/passwd"), ("name", "../x"), ("folder", "../../x"), ("source", "a/../../b")] {
         let root = folder.path().join(column);
         std::fs::create_dir(&root).unwrap();
-        let (path, _) = with_acts(&root);
+        let (path, _) = with_entries(&root);
         let database = Connection::open(&path).unwrap();
         database.execute(&format!("UPDATE acts SET {column} = ?1"), [value.as_bytes()]).unwrap();
         let said = format!("{:#}", Journal::open(&path, &root).unwrap().unfinished().unwrap_err());
@@ -153,13 +154,13 @@ fn what_leads_elsewhere_is_refused() {
 fn a_run_in_vain_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
-    for state in [State::Failed, State::Gone, State::Forgotten, State::Done] {
+    for state in [EntryState::Failed, EntryState::Gone, EntryState::Forgotten, EntryState::Done] {
         let run = journal.begin(None).unwrap();
-        let mut acts = [act(run)];
-        journal.intend(&mut acts).unwrap();
-        acts[0].state = state;
-        journal.conclude(&acts).unwrap();
-        assert_eq!(journal.end(run, 0, 1).unwrap(), state == State::Done);
+        let mut entries = [entry(run)];
+        journal.intend(&mut entries).unwrap();
+        entries[0].state = state;
+        journal.conclude(&entries).unwrap();
+        assert_eq!(journal.end(run, 0, 1).unwrap(), state == EntryState::Done);
     }
     assert_eq!(journal.runs().unwrap().len(), 1);
 }
@@ -169,10 +170,10 @@ fn what_is_concluded_twice_is_counted_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(&folder.path().join("j"), folder.path()).unwrap();
     let run = journal.begin(None).unwrap();
-    let mut acts = [act(run)];
-    journal.intend(&mut acts).unwrap();
-    acts[0].state = State::Done;
-    journal.conclude(&acts).unwrap();
-    journal.conclude(&acts).unwrap();
+    let mut entries = [entry(run)];
+    journal.intend(&mut entries).unwrap();
+    entries[0].state = EntryState::Done;
+    journal.conclude(&entries).unwrap();
+    journal.conclude(&entries).unwrap();
     assert_eq!(journal.counters().unwrap().values().copied().collect::<Vec<_>>(), [1.0, 1.0]);
 }

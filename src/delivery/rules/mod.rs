@@ -1,4 +1,4 @@
-//! Rules: what is done with a mail by its label.
+//! Rules: what is done with a message by its label.
 
 mod read;
 
@@ -7,180 +7,179 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::exec::Exec;
-use super::folder::{Folder, Layout};
+use super::folder::{FolderName, TreeLayout};
 use crate::record::Ranking;
 
-/// What is done with a mail's file.
+/// What is done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It goes to the folder.
+    /// Move it to the folder.
     Move,
-    /// It stays, and the folder gets a file with the same bytes.
+    /// Write a copy to the folder.
     Copy,
-    /// It stays, and the folder gets another name of the same file.
+    /// Hard-link it into the folder.
     Link,
-    /// It stays, and notmuch is told the label.
+    /// Print its label as a tag for notmuch.
     Tag,
-    /// It is written anew with headers of ours, where it is or in the folder.
+    /// Rewrite it with X-Mailsort headers, in place or in the folder.
     Header,
 }
 
-/// Where a mail goes.
+/// How a message is filed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filing {
-    /// In which way.
+    /// The action.
     pub action: Action,
-    /// Where to; none where it stays.
-    pub folder: Option<Folder>,
-    /// False where it counts as seen from then on.
+    /// Destination; `None` when the message stays.
+    pub folder: Option<FolderName>,
+    /// False to mark the message as seen.
     pub keep_unread: bool,
 }
 
-/// All that is done with a mail, in this order.
+/// The steps of a rule, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Deed {
-    /// A command that gets the mail.
+pub struct Steps {
+    /// A command that gets the message.
     pub exec: Option<Exec>,
-    /// What is done with it if there is no such command, or it ended well.
+    /// Filing, unless the command failed.
     pub filing: Option<Filing>,
 }
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rule {
-    /// Where it stands; 0 for one that was not written.
+    /// Line in the file; 0 for a rule made from flags.
     line: usize,
     label: String,
-    /// The label set that is meant; otherwise any.
+    /// The label set; `None` for any.
     set: Option<String>,
     threshold: Option<f32>,
-    /// What is done.
-    pub deed: Deed,
+    pub steps: Steps,
 }
 
-/// What is done with a mail that no label set is sure about.
+/// What is done with a message that no label set is sure of.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Unsure {
-    /// What is done.
-    pub deed: Deed,
-    /// True where it is also done with mails that could not be scored.
+pub struct OnUnsure {
+    /// The steps.
+    pub steps: Steps,
+    /// True to do it with messages that could not be scored too.
     pub errors: bool,
 }
 
-/// The rules of one file.
+/// The rules of one file, or those made from flags.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rules {
-    /// The file, as messages name it.
+    /// The file, for error messages.
     file: String,
-    /// Label files, if flags name none.
+    /// Label files, unless flags name some.
     pub labels: Vec<PathBuf>,
-    /// A classifier, if flags name none.
+    /// A classifier, unless flags name one.
     pub classifier: Option<PathBuf>,
-    /// From which score on labels count, unless flags say it.
+    /// Score from which on a label is sure, unless a flag sets it.
     pub threshold: Option<f32>,
-    /// How the tree keeps its folders.
-    pub layout: Option<Layout>,
+    /// Layout of the maildir tree; `None` to detect it.
+    pub layout: Option<TreeLayout>,
     rules: Vec<Rule>,
-    unsure: Option<Unsure>,
+    unsure: Option<OnUnsure>,
 }
 
-/// A label set, by name and labels.
-pub type Set<'s> = (&'s str, Vec<&'s str>);
+/// Name of a label set, and the names of its labels.
+pub type LabelNames<'s> = (&'s str, Vec<&'s str>);
 
-/// What rules say of a mail.
+/// What the rules say about a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision<'r> {
-    /// What shall be done; nothing where it stays.
-    pub deed: Option<&'r Deed>,
-    /// The set, counted from 0, and the label with its score, by which it was decided.
-    pub by: Option<By>,
-    /// True where no set is sure.
+    /// The steps; `None` when the message stays as it is.
+    pub steps: Option<&'r Steps>,
+    /// The label that decided.
+    pub top: Option<TopLabel>,
+    /// True when no set is sure.
     pub unsure: bool,
 }
 
-/// The label by which something was decided.
+/// The best label of one label set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct By {
-    /// Which set.
+pub struct TopLabel {
+    /// Index of the set.
     pub set: usize,
-    /// Its best label.
+    /// The label.
     pub label: std::sync::Arc<str>,
-    /// The label's score.
+    /// Its score.
     pub score: f32,
 }
 
 impl Rules {
-    /// A command for each label of `sets`, without a file.
-    pub fn for_all(sets: &[Set<'_>], exec: &Exec) -> Self {
-        let deed = Deed { exec: Some(exec.clone()), filing: None };
-        Self { rules: one_for_each(sets, &deed), ..Self::default() }
+    /// Rules that give messages of every label of `sets` to a command.
+    pub fn for_all(sets: &[LabelNames<'_>], exec: &Exec) -> Self {
+        let steps = Steps { exec: Some(exec.clone()), filing: None };
+        Self { rules: one_for_each(sets, &steps), ..Self::default() }
     }
 
-    /// Headers for each mail, sure or not, without a file.
-    pub fn headers_for_all(sets: &[Set<'_>]) -> Self {
+    /// Rules that write headers into every message, sure or not.
+    pub fn headers_for_all(sets: &[LabelNames<'_>]) -> Self {
         let filing = Filing { action: Action::Header, folder: None, keep_unread: true };
-        let deed = Deed { exec: None, filing: Some(filing) };
-        Self { rules: one_for_each(sets, &deed), unsure: Some(Unsure { deed, errors: false }), ..Self::default() }
+        let steps = Steps { exec: None, filing: Some(filing) };
+        Self { rules: one_for_each(sets, &steps), unsure: Some(OnUnsure { steps, errors: false }), ..Self::default() }
     }
 
-    /// True where nothing can be done with any mail.
+    /// True when the rules do nothing with any message.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.unsure.is_none()
     }
 
-    /// The file, as messages name it.
+    /// The file, for error messages.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// True where a mail may get headers.
+    /// True when a rule writes headers.
     pub fn write_headers(&self) -> bool {
-        self.deeds().any(|(_, deed)| deed.filing.as_ref().is_some_and(|filing| filing.action == Action::Header))
+        self.steps().any(|(_, steps)| steps.filing.as_ref().is_some_and(|filing| filing.action == Action::Header))
     }
 
-    /// Gives a command to all rules that have none.
+    /// Sets the command of all rules that have none.
     pub fn run_for_all(&mut self, exec: &Exec) {
         for rule in &mut self.rules {
-            rule.deed.exec.get_or_insert_with(|| exec.clone());
+            rule.steps.exec.get_or_insert_with(|| exec.clone());
         }
     }
 
-    /// All that may be done, with the place of the rule for messages.
-    pub fn deeds(&self) -> impl Iterator<Item = (String, &Deed)> {
-        let rules = self.rules.iter().map(|rule| (self.place(rule.line), &rule.deed));
-        rules.chain(self.unsure.iter().map(|unsure| (format!("{}: on-unsure", self.file), &unsure.deed)))
+    /// The steps of all rules, with the position of the rule for error messages.
+    pub fn steps(&self) -> impl Iterator<Item = (String, &Steps)> {
+        let rules = self.rules.iter().map(|rule| (self.position(rule.line), &rule.steps));
+        rules.chain(self.unsure.iter().map(|unsure| (format!("{}: on-unsure", self.file), &unsure.steps)))
     }
 
-    /// The labels whose mail gets a tag.
+    /// The labels that are printed as tags.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let tags = |rule: &&Rule| rule.deed.filing.as_ref().is_some_and(|filing| filing.action == Action::Tag);
+        let tags = |rule: &&Rule| rule.steps.filing.as_ref().is_some_and(|filing| filing.action == Action::Tag);
         self.rules.iter().filter(tags).map(|rule| &*rule.label)
     }
 
-    fn place(&self, line: usize) -> String {
+    fn position(&self, line: usize) -> String {
         if line == 0 { "--exec".into() } else { format!("{}: line {line}", self.file) }
     }
 
-    /// Refuses rules about labels or sets that are not there.
+    /// Refuses rules about labels or sets that do not exist.
     ///
     /// # Errors
     /// When there is one.
-    pub fn check(&self, sets: &[Set<'_>]) -> Result<()> {
+    pub fn check(&self, sets: &[LabelNames<'_>]) -> Result<()> {
         for rule in &self.rules {
-            self.check_rule(rule, sets).with_context(|| self.place(rule.line))?;
+            self.check_rule(rule, sets).with_context(|| self.position(rule.line))?;
         }
         Ok(())
     }
 
-    fn check_rule(&self, rule: &Rule, sets: &[Set<'_>]) -> Result<()> {
-        let named: Vec<&Set<'_>> = sets.iter().filter(|(name, _)| rule.is_of(name)).collect();
+    fn check_rule(&self, rule: &Rule, sets: &[LabelNames<'_>]) -> Result<()> {
+        let named: Vec<&LabelNames<'_>> = sets.iter().filter(|(name, _)| rule.is_of(name)).collect();
         if let Some(set) = rule.set.as_ref().filter(|_| named.is_empty()) {
             let names: Vec<&str> = sets.iter().map(|(name, _)| *name).collect();
             bail!("there is no label set {set:?}; there are: {}", names.join(", "));
         }
-        let is_empty = rule.deed.exec.is_none() && rule.deed.filing.is_none();
-        ensure!(!is_empty, "it says neither `folder` nor `exec`");
+        let is_empty = rule.steps.exec.is_none() && rule.steps.filing.is_none();
+        ensure!(!is_empty, "it has neither `folder` nor `exec`");
         ensure!(
             named.iter().any(|(_, labels)| labels.contains(&&*rule.label)),
             "there is no label {:?}; there are: {}",
@@ -190,46 +189,46 @@ impl Rules {
         Ok(())
     }
 
-    /// What is done with a mail of these rankings, one for each set. The first rule that fits wins.
+    /// What is done with a message of these rankings, one per set. The first rule that matches wins.
     pub fn decide(&self, names: &[&str], rankings: &[Ranking]) -> Decision<'_> {
         let best = |set: usize| {
             let (label, score) = rankings[set].top.first()?;
-            Some(By { set, label: label.clone(), score: *score })
+            Some(TopLabel { set, label: label.clone(), score: *score })
         };
-        let best: Vec<By> = (0..rankings.len().min(names.len())).filter_map(best).collect();
-        let is_about = |rule: &Rule, by: &By| rule.is_of(names[by.set]) && *rule.label == *by.label;
+        let best: Vec<TopLabel> = (0..rankings.len().min(names.len())).filter_map(best).collect();
+        let is_about = |rule: &Rule, top: &TopLabel| rule.is_of(names[top.set]) && *rule.label == *top.label;
         for rule in &self.rules {
-            let is_sure = |by: &By| match rule.threshold {
-                Some(threshold) => by.score >= threshold,
-                None => rankings[by.set].label.is_some(),
+            let is_sure = |top: &TopLabel| match rule.threshold {
+                Some(threshold) => top.score >= threshold,
+                None => rankings[top.set].label.is_some(),
             };
-            if let Some(by) = best.iter().find(|by| is_about(rule, by) && is_sure(by)) {
-                return Decision { deed: Some(&rule.deed), by: Some(by.clone()), unsure: false };
+            if let Some(top) = best.iter().find(|top| is_about(rule, top) && is_sure(top)) {
+                return Decision { steps: Some(&rule.steps), top: Some(top.clone()), unsure: false };
             }
         }
-        // A set is sure of a label that no rule is about; where there is a rule, it was not sure enough for that.
-        let ruled = |by: &By| self.rules.iter().any(|rule| is_about(rule, by));
-        if let Some(by) = best.iter().find(|by| rankings[by.set].label.is_some() && !ruled(by)) {
-            return Decision { deed: None, by: Some(by.clone()), unsure: false };
+        // A set is sure of a label without a rule. A label with a rule fell short of the rule's own threshold.
+        let has_rule = |top: &TopLabel| self.rules.iter().any(|rule| is_about(rule, top));
+        if let Some(top) = best.iter().find(|top| rankings[top.set].label.is_some() && !has_rule(top)) {
+            return Decision { steps: None, top: Some(top.clone()), unsure: false };
         }
-        let deed = self.unsure.as_ref().map(|unsure| &unsure.deed);
-        Decision { deed, by: best.into_iter().next(), unsure: true }
+        let steps = self.unsure.as_ref().map(|unsure| &unsure.steps);
+        Decision { steps, top: best.into_iter().next(), unsure: true }
     }
 
-    /// What is done with a mail that could not be scored.
-    pub fn on_error(&self) -> Option<&Deed> {
-        self.unsure.as_ref().filter(|unsure| unsure.errors).map(|unsure| &unsure.deed)
+    /// What is done with a message that could not be scored.
+    pub fn on_error(&self) -> Option<&Steps> {
+        self.unsure.as_ref().filter(|unsure| unsure.errors).map(|unsure| &unsure.steps)
     }
 }
 
 /// A rule for each label of `sets`.
-fn one_for_each(sets: &[Set<'_>], deed: &Deed) -> Vec<Rule> {
+fn one_for_each(sets: &[LabelNames<'_>], steps: &Steps) -> Vec<Rule> {
     let rule = |set: &str, label: &str| Rule {
         line: 0,
         label: label.into(),
         set: Some(set.into()),
         threshold: None,
-        deed: deed.clone(),
+        steps: steps.clone(),
     };
     sets.iter().flat_map(|(set, labels)| labels.iter().map(move |label| rule(set, label))).collect()
 }
@@ -241,7 +240,7 @@ impl Rule {
 }
 
 impl Action {
-    /// Its name, as rules and the journal write it.
+    /// Its name in the rules and in idempotency keys.
     pub fn name(self) -> &'static str {
         match self {
             Self::Move => "move",

@@ -1,4 +1,4 @@
-//! Rules from their file.
+//! Reads the rules file (TOML).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,22 +8,22 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Action, Deed, Filing, Rule, Rules, Unsure};
-use crate::delivery::exec::{Exec, Limits, Words};
-use crate::delivery::folder::{Folder, Layout};
+use super::{Action, Filing, OnUnsure, Rule, Rules, Steps};
+use crate::delivery::exec::{CommandLine, Exec, RetryPolicy};
+use crate::delivery::folder::{FolderName, TreeLayout};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Written {
+struct RulesFile {
     labels: Option<OneOrMore>,
     classifier: Option<PathBuf>,
     threshold: Option<Spanned<f32>>,
     action: Option<Action>,
     keep_unread: Option<bool>,
     on_unsure: Option<Spanned<toml::Value>>,
-    layout: Option<WrittenLayout>,
+    layout: Option<LayoutName>,
     #[serde(default)]
-    rule: Vec<Spanned<WrittenRule>>,
+    rule: Vec<Spanned<RuleTable>>,
 }
 
 #[derive(Deserialize)]
@@ -34,7 +34,7 @@ enum OneOrMore {
 }
 
 #[derive(Deserialize)]
-enum WrittenLayout {
+enum LayoutName {
     #[serde(rename = "auto")]
     Auto,
     #[serde(rename = "maildir++")]
@@ -45,11 +45,11 @@ enum WrittenLayout {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenRule {
+struct RuleTable {
     label: String,
     set: Option<String>,
     folder: Option<String>,
-    exec: Option<WrittenCommand>,
+    exec: Option<ExecValue>,
     timeout: Option<f64>,
     retries: Option<u32>,
     threshold: Option<f32>,
@@ -59,14 +59,14 @@ struct WrittenRule {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum WrittenCommand {
+enum ExecValue {
     Shell(String),
     Program(Vec<String>),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct WrittenUnsure {
+struct UnsureTable {
     folder: Option<String>,
     action: Option<Action>,
     keep_unread: Option<bool>,
@@ -74,41 +74,38 @@ struct WrittenUnsure {
     errors: bool,
 }
 
-/// What holds for all rules that do not say otherwise.
+/// Values of rules that do not set their own.
 struct Defaults {
     action: Action,
     keep_unread: bool,
-    limits: Limits,
+    retry: RetryPolicy,
 }
 
 impl Rules {
-    /// Reads a file of rules. `limits` are those of commands.
+    /// Reads a rules file. `retry` is the default retry policy of commands.
     ///
     /// # Errors
-    /// When it cannot be read, has an unknown key or value, a rule twice, or one that says nothing; the message names file
+    /// When the file cannot be read, or holds an unknown key or value, a rule twice, or an empty rule; the message names file
     /// and line.
-    pub fn read(path: &Path, limits: Limits) -> Result<Self> {
+    pub fn read(path: &Path, retry: RetryPolicy) -> Result<Self> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read the rules {shown}"))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut rules = Self::parse(&text, limits).with_context(|| shown.clone())?;
+        let mut rules = Self::parse(&text, retry).with_context(|| shown.clone())?;
         rules.labels = rules.labels.iter().map(|file| folder.join(file)).collect();
         rules.classifier = rules.classifier.map(|file| folder.join(file));
         rules.file = shown;
         Ok(rules)
     }
 
-    /// The same of a text, with paths as they stand there.
-    ///
-    /// # Errors
-    /// As [`Rules::read`].
-    pub(super) fn parse(text: &str, limits: Limits) -> Result<Self> {
-        let written: Written = toml::from_str(text)?;
+    /// The same from a text; paths stay as they are written.
+    pub(super) fn parse(text: &str, retry: RetryPolicy) -> Result<Self> {
+        let written: RulesFile = toml::from_str(text)?;
         let line = |at: usize| 1 + text.as_bytes()[..at.min(text.len())].iter().filter(|&&byte| byte == b'\n').count();
         let defaults = Defaults {
             action: written.action.unwrap_or(Action::Move),
             keep_unread: written.keep_unread.unwrap_or(true),
-            limits,
+            retry,
         };
         let mut rules: Vec<Rule> = Vec::new();
         for rule in written.rule {
@@ -134,7 +131,7 @@ impl Rules {
             labels: written.labels.map_or_else(Vec::new, OneOrMore::all),
             classifier: written.classifier,
             threshold: threshold.transpose()?,
-            layout: written.layout.and_then(WrittenLayout::layout),
+            layout: written.layout.and_then(LayoutName::layout),
             rules,
             unsure: unsure.transpose()?.flatten(),
         })
@@ -150,63 +147,63 @@ impl OneOrMore {
     }
 }
 
-impl WrittenLayout {
-    fn layout(self) -> Option<Layout> {
+impl LayoutName {
+    fn layout(self) -> Option<TreeLayout> {
         match self {
             Self::Auto => None,
-            Self::MaildirPlus => Some(Layout::MaildirPlus),
-            Self::Plain => Some(Layout::Plain),
+            Self::MaildirPlus => Some(TreeLayout::MaildirPlus),
+            Self::Plain => Some(TreeLayout::Plain),
         }
     }
 }
 
-impl WrittenRule {
+impl RuleTable {
     fn checked(self, line: usize, defaults: &Defaults) -> Result<Rule> {
         check_threshold(self.threshold)?;
         ensure!(
             self.exec.is_some() || (self.timeout, self.retries) == (None, None),
-            "`timeout` and `retries` are of a command, and there is no `exec`"
+            "`timeout` and `retries` apply to a command, and there is no `exec`"
         );
         let exec = self.exec.map(|words| {
-            let retries = self.retries.unwrap_or(defaults.limits.retries);
-            let timeout = self.timeout.map_or(Ok(defaults.limits.timeout), seconds)?;
+            let retries = self.retries.unwrap_or(defaults.retry.retries);
+            let timeout = self.timeout.map_or(Ok(defaults.retry.timeout), seconds)?;
             let words = match words {
-                WrittenCommand::Shell(line) => Words::Shell(line),
-                WrittenCommand::Program(words) => Words::Program(words),
+                ExecValue::Shell(line) => CommandLine::Shell(line),
+                ExecValue::Program(words) => CommandLine::Program(words),
             };
-            Exec::new(words, Limits { timeout, retries, ..defaults.limits })
+            Exec::new(words, RetryPolicy { timeout, retries, ..defaults.retry })
         });
         let exec = exec.transpose()?;
-        // A mail that a command gets stays, unless the rule says what is done with it, or all rules do.
+        // A message given to a command stays where it is unless the rule says how to file it, or the defaults do.
         let needs_folder = !matches!(defaults.action, Action::Tag | Action::Header);
-        let is_said = self.folder.is_some() || (exec.is_none() && !needs_folder);
-        let action = self.action.or(is_said.then_some(defaults.action));
+        let is_filed = self.folder.is_some() || (exec.is_none() && !needs_folder);
+        let action = self.action.or(is_filed.then_some(defaults.action));
         let keep_unread = self.keep_unread.unwrap_or(defaults.keep_unread);
         let filing = action.map(|action| filing(action, self.folder.as_deref(), keep_unread)).transpose()?;
-        Ok(Rule { line, label: self.label, set: self.set, threshold: self.threshold, deed: Deed { exec, filing } })
+        Ok(Rule { line, label: self.label, set: self.set, threshold: self.threshold, steps: Steps { exec, filing } })
     }
 }
 
 fn filing(action: Action, folder: Option<&str>, keep_unread: bool) -> Result<Filing> {
     let folder = match (action, folder) {
-        (Action::Tag, Some(_)) => bail!("mail that gets a tag stays, so there can be no `folder`"),
+        (Action::Tag, Some(_)) => bail!("tagged mail stays, so there can be no `folder`"),
         (Action::Tag | Action::Header, None) => None,
-        (_, Some(name)) => Some(Folder::parse(name)?),
-        (_, None) => bail!("it says neither `folder` nor `exec`"),
+        (_, Some(name)) => Some(FolderName::parse(name)?),
+        (_, None) => bail!("it has neither `folder` nor `exec`"),
     };
     Ok(Filing { action, folder, keep_unread })
 }
 
-fn unsure_of(value: toml::Value, defaults: &Defaults) -> Result<Option<Unsure>> {
+fn unsure_of(value: toml::Value, defaults: &Defaults) -> Result<Option<OnUnsure>> {
     if value.as_str() == Some("leave") {
         return Ok(None);
     }
     ensure!(value.is_table(), "it is either \"leave\" or {{ folder = \"...\" }}");
-    let WrittenUnsure { folder, action, keep_unread, errors } = value.try_into()?;
+    let UnsureTable { folder, action, keep_unread, errors } = value.try_into()?;
     let action = action.unwrap_or(if defaults.action == Action::Tag { Action::Move } else { defaults.action });
     ensure!(action != Action::Tag, "a mail without a label gets no tag");
     let filing = filing(action, folder.as_deref(), keep_unread.unwrap_or(defaults.keep_unread))?;
-    Ok(Some(Unsure { deed: Deed { exec: None, filing: Some(filing) }, errors }))
+    Ok(Some(OnUnsure { steps: Steps { exec: None, filing: Some(filing) }, errors }))
 }
 
 fn check_threshold(threshold: Option<f32>) -> Result<()> {

@@ -1,12 +1,12 @@
-//! What rules mean, and what is said of those that mean nothing.
+//! What rules mean, and the errors of wrong ones.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::delivery::exec::Limits;
+use crate::delivery::exec::RetryPolicy;
 
 fn rules(text: &str) -> Result<Rules> {
-    Rules::parse(text, Limits::default())
+    Rules::parse(text, RetryPolicy::default())
 }
 
 fn said(text: &str) -> String {
@@ -27,7 +27,7 @@ fn headers_need_no_folder() {
     let rules =
         rules("action = \"header\"\non-unsure = {}\n[[rule]]\nlabel = \"a\"\n[[rule]]\nlabel = \"b\"\nfolder = \"B\"")
             .unwrap();
-    let filings: Vec<_> = rules.deeds().map(|(_, deed)| deed.filing.clone().unwrap()).collect();
+    let filings: Vec<_> = rules.steps().map(|(_, steps)| steps.filing.clone().unwrap()).collect();
     assert!(filings.iter().all(|filing| filing.action == Action::Header) && rules.write_headers());
     let has_folder: Vec<bool> = filings.iter().map(|filing| filing.folder.is_some()).collect();
     assert_eq!(has_folder, [false, true, false]);
@@ -37,20 +37,20 @@ fn headers_need_no_folder() {
 #[test]
 fn everything_is_read() {
     let rules = rules(TWO).unwrap();
-    let deeds: Vec<_> = rules.deeds().map(|(place, deed)| (place, deed.filing.clone().unwrap())).collect();
+    let all: Vec<_> = rules.steps().map(|(position, steps)| (position, steps.filing.clone().unwrap())).collect();
     let filing = |action, folder: &str, keep_unread| Filing {
         action,
-        folder: Some(Folder::parse(folder).unwrap()),
+        folder: Some(FolderName::parse(folder).unwrap()),
         keep_unread,
     };
-    assert_eq!(deeds[0], (": line 3".into(), filing(Action::Move, "Money/Invoices", true)));
-    assert_eq!(deeds[1], (": line 6".into(), filing(Action::Copy, "Meetings", false)));
-    assert_eq!(deeds[2].1, filing(Action::Move, "Look", true));
+    assert_eq!(all[0], (": line 3".into(), filing(Action::Move, "Money/Invoices", true)));
+    assert_eq!(all[1], (": line 6".into(), filing(Action::Copy, "Meetings", false)));
+    assert_eq!(all[2].1, filing(Action::Move, "Look", true));
     assert_eq!((rules.threshold, rules.layout, rules.on_error().is_some()), (Some(0.5), None, true));
     let rules =
         self::rules("labels = [\"a\", \"b\"]\nlayout = \"maildir++\"\naction = \"tag\"\n[[rule]]\nlabel = \"x\"")
             .unwrap();
-    assert_eq!((rules.labels.len(), rules.layout), (2, Some(Layout::MaildirPlus)));
+    assert_eq!((rules.labels.len(), rules.layout), (2, Some(TreeLayout::MaildirPlus)));
     assert_eq!((rules.tags().collect::<Vec<_>>(), rules.on_error()), (vec!["x"], None));
 }
 
@@ -59,9 +59,10 @@ fn the_first_rule_that_fits_wins() {
     let rules = rules(TWO).unwrap();
     let decide = |rankings: &[Ranking]| {
         let decision = rules.decide(&["kind", "who"][..rankings.len()], rankings);
-        let folder = decision.deed.map(|deed| format!("{:?}", deed.filing.as_ref().unwrap().folder.as_ref().unwrap()));
+        let folder =
+            decision.steps.map(|steps| format!("{:?}", steps.filing.as_ref().unwrap().folder.as_ref().unwrap()));
         let folder = folder.map(|folder| folder.split('"').nth(1).unwrap_or_default().to_string());
-        (folder.unwrap_or_default(), decision.by.map(|by| by.set), decision.unsure)
+        (folder.unwrap_or_default(), decision.top.map(|top| top.set), decision.unsure)
     };
     assert_eq!(decide(&[ranking("invoice", 0.6, true)]), ("Money".into(), Some(0), false));
     assert_eq!(decide(&[ranking("invoice", 0.4, false)]), ("Look".into(), Some(0), true));
@@ -83,8 +84,8 @@ fn commands_stand_before_folders() {
         "[[rule]]\nlabel = \"a\"\nexec = [\"x\", \"-y\"]\nretries = 1\n[[rule]]\nlabel = \"b\"\nfolder = \"B\"\nexec = [\"z\"]",
     );
     let rules = rules.unwrap();
-    let deeds: Vec<_> = rules.deeds().map(|(_, deed)| (deed.exec.is_some(), deed.filing.is_some())).collect();
-    assert_eq!(deeds, [(true, false), (true, true)]);
+    let all: Vec<_> = rules.steps().map(|(_, steps)| (steps.exec.is_some(), steps.filing.is_some())).collect();
+    assert_eq!(all, [(true, false), (true, true)]);
 }
 
 #[test]
@@ -116,8 +117,9 @@ fn what_is_wrong_is_named_with_its_line() {
 #[test]
 fn rules_about_what_is_not_there_are_refused() {
     let rules = rules(TWO).unwrap();
-    let check =
-        |sets: &[Set<'_>]| format!("{:#}", rules.check(sets).map_or_else(|error| error, |()| anyhow::anyhow!("fine")));
+    let check = |sets: &[LabelNames<'_>]| {
+        format!("{:#}", rules.check(sets).map_or_else(|error| error, |()| anyhow::anyhow!("fine")))
+    };
     assert_eq!(check(&[("kind", vec!["invoice", "meeting"])]), "fine");
     assert_eq!(check(&[("kind", vec!["meeting"]), ("who", vec!["invoice"])]), "fine");
     assert_eq!(
@@ -130,7 +132,7 @@ fn rules_about_what_is_not_there_are_refused() {
     );
     let mut empty = self::rules("[[rule]]\nlabel = \"a\"").unwrap();
     let sets = [("kind", vec!["a"])];
-    assert!(format!("{:#}", empty.check(&sets).unwrap_err()).contains("line 1: it says neither `folder` nor `exec`"));
-    empty.run_for_all(&Exec::new(crate::delivery::Words::Shell("true".into()), Limits::default()).unwrap());
+    assert!(format!("{:#}", empty.check(&sets).unwrap_err()).contains("line 1: it has neither `folder` nor `exec`"));
+    empty.run_for_all(&Exec::new(crate::delivery::CommandLine::Shell("true".into()), RetryPolicy::default()).unwrap());
     empty.check(&sets).unwrap();
 }

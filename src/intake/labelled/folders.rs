@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail};
 use super::row::clean;
 use super::{Candidate, Labelled, LabelledOptions, Left, Samples};
 use crate::intake::{Files, Options, source};
+use crate::maildir::{self, utf7};
 use crate::record::Origin;
-use crate::{maildir, utf7};
 
 /// The greatest depth of folders.
 const DEEPEST: usize = 32;

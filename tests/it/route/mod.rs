@@ -5,6 +5,7 @@
 mod commands;
 mod figures;
 mod hostile;
+pub(crate) mod journal;
 mod kill;
 mod others;
 mod safety;
@@ -57,9 +58,7 @@ impl Home {
     pub(crate) fn put(&self, place: &str, mail: &str) {
         let path = self.path("Maildir").join(place);
         fs::write(&path, format!("Message-ID: <{}@x>\nSubject: {mail}", id(place))).unwrap();
-        // Not written a moment ago: what was is waited for.
-        let then = SystemTime::now() - Duration::from_secs(3600);
-        fs::File::options().write(true).open(&path).unwrap().set_modified(then).unwrap();
+        age(&path);
     }
 
     /// Routes the maildir.
@@ -76,6 +75,12 @@ impl Home {
     pub(crate) fn mails(&self) -> Vec<String> {
         mails(&self.path("Maildir"))
     }
+}
+
+/// Makes a message an hour old: a new one might still be written to, and is waited for.
+fn age(path: &Path) {
+    let then = SystemTime::now() - Duration::from_secs(3600);
+    fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
 }
 
 fn id(place: &str) -> String {

@@ -24,7 +24,7 @@ fn a_second_run_waits_or_ends() {
         thread::sleep(Duration::from_millis(10));
     }
     let said = home.routed(&[], 75);
-    assert!(said.contains(&format!("process {} works with the journal", first.id())), "{said}");
+    assert!(said.contains(&format!("process {} holds the journal", first.id())), "{said}");
     assert!(home.routed(&["--wait", "60"], 0).contains("nothing to do"));
     assert!(first.wait_with_output().unwrap().status.success());
 }

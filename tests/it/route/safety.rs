@@ -15,7 +15,7 @@ fn a_copied_tree_leaves_the_other_alone() {
     copy_tree(&first, &copy);
     let undo = |tree: &str| mailsort(["route", tree, "--undo", "last"]).in_folder(home.folder.path());
     let said = ended(undo("Backup"), 2);
-    assert!(said.contains("it is of the tree") && said.contains("remove it if it was copied"), "{said}");
+    assert!(said.contains("it belongs to the tree") && said.contains("remove it if it was copied"), "{said}");
     assert_eq!((mails(&first), mails(&copy)), (vec![".Money.Invoices/new/1.a.h".into()], mails(&first)));
     // Where only the copy is left, the journal is its own; and a renamed tree takes it along.
     fs::remove_dir_all(&first).unwrap();
@@ -60,7 +60,7 @@ fn a_source_that_may_not_be_written_keeps_its_mail_and_nothing_is_doubled() {
         for _ in 0..3 {
             let run = home.route(&["--into", &root]).unprivileged();
             let said = ended(run, 1);
-            assert!(said.contains("cannot be taken away from where it is"), "{said}");
+            assert!(said.contains("original cannot be removed"), "{said}");
             assert_eq!((home.mails(), mails(Path::new(&root))), (vec!["new/1.a.h".into()], vec![]));
         }
         open(&home.path("Maildir/new"), 0o777);

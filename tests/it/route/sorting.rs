@@ -206,7 +206,7 @@ fn mail_goes_to_another_file_system() {
     assert!(ended(undo, 0).contains("2 moved back"));
     assert_eq!(home.mails(), ["cur/2.b.h:2,S", "new/1.a.h"]);
     home.rules(&format!("action = \"link\"\n{BOTH}"));
-    assert!(home.routed(&["--into", into], 1).contains("let the rule copy"));
+    assert!(home.routed(&["--into", into], 1).contains("use `action = \"copy\"`"));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn flags_win_over_what_rules_name() {
         (&["--label", "bill"][..], "there is no label \"invoice\"; there are: bill"),
         (&["--rules", "gone.toml"], "gone.toml"),
         (&["gone"], "gone"),
-        (&["rules.toml"], "neither a mailbox nor a mail"),
+        (&["rules.toml"], "neither an mbox file nor a message"),
     ] {
         let output = mailsort(["route", "Maildir"]).args(flags).in_folder(home.folder.path());
         let output = if flags.contains(&"--rules") { output } else { output.args(["--rules", "rules.toml"]) };

@@ -19,7 +19,7 @@ fn moves_go_back_with_the_flags_of_now() {
     fs::rename(folder.join("new/1.a.h"), folder.join("cur/1.a.h:2,S")).unwrap();
     fs::remove_file(folder.join("new/3.c.h")).unwrap();
     let said = ended(undo(&home, "last"), 0);
-    assert!(said.contains("undone of run 1: 2 moved back") && said.contains("1 no longer where"), "{said}");
+    assert!(said.contains("undid run 1: 2 moved back") && said.contains("1 no longer where"), "{said}");
     assert_eq!(home.mails(), ["cur/1.a.h:2,S", "cur/2.b.h,S=5:2,F"]);
     // Again: what was put back stays, and nothing is said to be back twice.
     assert!(ended(undo(&home, "1"), 0).contains("0 moved back"));
@@ -70,7 +70,7 @@ fn copies_of_a_mailbox_go_while_it_holds_them() {
     ended(route(&["all.mbox", "--rules", "rules.toml"]), 0);
     fs::write(home.path("all.mbox"), mail(INVOICE)).unwrap();
     let said = ended(route(&["--undo", "last"]), 1);
-    assert!(said.contains("1 copy or link removed") && said.contains("does not hold it"), "{said}");
+    assert!(said.contains("1 copy or link removed") && said.contains("no longer holds it"), "{said}");
     assert_eq!(mails(&home.path("Sorted")).len(), 1);
 }
 
@@ -81,8 +81,8 @@ fn what_cannot_be_undone_is_named() {
     home.put("new/1.a.h", INVOICE);
     home.routed(&[], 0);
     assert!(ended(undo(&home, "last"), 0).contains("1 mail was given to a command, which cannot be undone"));
-    assert!(ended(undo(&home, "last"), 2).contains("that was not undone"));
+    assert!(ended(undo(&home, "last"), 2).contains("can be undone"));
     assert!(ended(undo(&home, "7"), 2).contains("there is no run 7"));
-    assert!(ended(undo(&home, "2"), 2).contains("run 2 has undone run 1"));
+    assert!(ended(undo(&home, "2"), 2).contains("run 2 is the undo of run 1"));
     assert!(home.routed(&[], 0).contains("1 given to a command"), "as if it had not been done");
 }

@@ -1,0 +1,170 @@
+//! `mailsort filter`: reads one message and writes it with a header that names its label.
+//!
+//! It runs between a mail server and a mailbox. Whatever goes wrong here, the message comes out as it came in, or the mail
+//! system is told to try again.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::answer::{self, Answer, BestLabel, Response};
+use super::unix;
+use crate::classifier::{Classifier, Selection, Silent};
+use crate::cli::{Filter, FilterFlags, OrElse};
+use crate::guard;
+use crate::header::{self, Field};
+use crate::output::Sink;
+use crate::report::{Level, Progress, Report};
+
+/// EX_TEMPFAIL of sysexits.h: mail systems keep the message and try again.
+const TRY_AGAIN: u8 = 75;
+
+/// X-Mailsort headers that come in are removed from messages of any size, so at least this much of each is read.
+const HEADER_ROOM: usize = 1 << 20;
+
+/// Runs the command. Once the message is read, an error never stops it from coming out.
+///
+/// # Errors
+/// When flags contradict each other, or --is names no label.
+pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
+    let flags = &arguments.flags;
+    check(arguments)?;
+    let report = Report::new(if flags.verbose { Level::Normal } else { Level::Quiet }, Progress::Never);
+    let (mut input, mut out) = (io::stdin().lock(), Sink::standard_output());
+    let mut mail = Vec::new();
+    // One byte more shows that a message is too long.
+    let most = flags.max_size.max(HEADER_ROOM) as u64 + 1;
+    if let Err(error) = input.by_ref().take(most).read_to_end(&mut mail) {
+        report.warn(format_args!("cannot read the message: {error}"));
+        return Ok(ExitCode::from(TRY_AGAIN));
+    }
+    let answer = if mail.len() > flags.max_size {
+        Err(anyhow!("the message is longer than --max-size {}", flags.max_size))
+    } else {
+        answer_in_time(arguments, &mail)
+    };
+    if let Err(why) = &answer {
+        report.warn(format_args!("not scored: {why:#}"));
+        if flags.fail_closed {
+            return Ok(ExitCode::from(TRY_AGAIN));
+        }
+    }
+    let answer = answer.ok();
+    if flags.is.is_some() || flags.print_label {
+        // The writer may block, or report a failure, until all of the message is read.
+        drop(io::copy(&mut input, &mut io::sink()));
+    }
+    if let Some(label) = &flags.is {
+        let is_known = answer.as_ref().is_none_or(|answer| answer.labels.contains(label));
+        ensure!(is_known, "--is {label:?}: there is no such label");
+        let is = answer.is_some_and(|answer| answer.best.iter().any(|best| best.label() == Some(label)));
+        return Ok(ExitCode::from(u8::from(!is)));
+    }
+    let written = if flags.print_label {
+        print_labels(&mut out, answer.as_ref(), arguments.labels.files.len().max(1))
+    } else {
+        pass_on(&mut out, &mail, &mut input, answer.as_ref())
+    };
+    match written.and_then(|()| out.finish()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // A partly written message must not pass for the whole.
+        Err(error) => {
+            report.warn(format_args!("cannot write the message: {error}"));
+            Ok(ExitCode::from(TRY_AGAIN))
+        }
+    }
+}
+
+/// Refuses labels and models that a daemon would ignore.
+fn check(arguments: &Filter) -> Result<()> {
+    let Filter { labels, flags, model, .. } = arguments;
+    let is_asked = flags.socket.is_some() && flags.or_else == OrElse::Fail;
+    let own_flags = [
+        ("--labels", !labels.files.is_empty()),
+        ("--label", !labels.label.is_empty()),
+        ("--classifier", labels.classifier.is_some()),
+        ("--threshold", labels.threshold.is_some()),
+        ("--model", model.source.model.is_some()),
+    ];
+    match own_flags.iter().find(|(_, is_given)| is_asked && *is_given) {
+        Some((flag, _)) => {
+            bail!("{flag}: the daemon of --socket has its own; it only counts with --or-else score")
+        }
+        None => Ok(()),
+    }
+}
+
+/// Scores the message within --timeout, and survives a panic.
+fn answer_in_time(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
+    let FilterFlags { timeout, .. } = arguments.flags;
+    let (sender, receiver) = mpsc::channel();
+    let (own, mail) = (arguments.clone(), mail.to_vec());
+    // Not joined: after the timeout the process ends without it.
+    thread::Builder::new()
+        .spawn(move || {
+            let answer = guard::catch(|| answer(&own, mail));
+            drop(sender.send(answer.unwrap_or_else(|said| Err(anyhow!("mailsort has a bug: {said}")))));
+        })
+        .context("cannot start a thread")?;
+    match receiver.recv_timeout(timeout) {
+        Ok(answer) => answer,
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("it took longer than --timeout {}", timeout.as_secs_f64()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("scoring ended without an answer"),
+    }
+}
+
+/// Scores the message, by a daemon or in this process.
+fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
+    let Filter { labels, model, cleaning, flags } = arguments;
+    if let Some(socket) = &flags.socket {
+        let is_last = flags.or_else == OrElse::Fail;
+        // Leave half of the time for scoring it here.
+        let timeout = if is_last { flags.timeout } else { flags.timeout / 2 };
+        match unix::ask(socket, &message, timeout) {
+            Ok(Response::Answer(answer)) => return Ok(answer),
+            Ok(Response::Unscored(why)) => bail!("{why}"),
+            Ok(Response::Refused(why)) if is_last => bail!("{why}"),
+            Err(error) if is_last => return Err(error),
+            Ok(Response::Refused(_)) | Err(_) => {}
+        }
+    }
+    // One message is not worth starting threads for.
+    let selection = Selection::read(&labels.best_label_spec(model, cleaning))?;
+    selection.check_probabilities()?;
+    let classifier = Classifier::load(&selection, &selection.plan(&Silent, &Silent)?, false, &Silent)?;
+    let read = classifier.read(Ok(answer::raw(message)));
+    let verdict = classifier.verdicts(vec![read])?.pop().context("there is no verdict")?;
+    Answer::new(&classifier, verdict)
+}
+
+/// Prints one line per label set; `sets` is their number.
+fn print_labels(out: &mut Sink, answer: Option<&Answer>, sets: usize) -> io::Result<()> {
+    let Some(Answer { best, .. }) = answer else {
+        return (0..sets).try_for_each(|_| writeln!(out));
+    };
+    best.iter().try_for_each(|best| writeln!(out, "{}", best.label().map_or("", String::as_str)))
+}
+
+/// Writes the message with its headers, and the rest of it that was not read yet.
+fn pass_on(out: &mut Sink, mail: &[u8], rest: &mut impl Read, answer: Option<&Answer>) -> io::Result<()> {
+    let fields: Vec<Field> = answer.map(Answer::fields).unwrap_or_default();
+    for piece in header::marked(mail, &fields) {
+        out.write_all(&piece)?;
+    }
+    io::copy(rest, out).map(drop)
+}
+
+impl Answer {
+    fn fields(&self) -> Vec<Field> {
+        let several = self.best.len() > 1;
+        let field = |found: &BestLabel| {
+            let (label, score) = found.best.as_ref()?;
+            let set = several.then_some(found.set.as_str());
+            Some(Field::verdict(label, found.is_sure, *score, &self.model, set))
+        };
+        self.best.iter().filter_map(field).collect()
+    }
+}
