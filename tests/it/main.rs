@@ -2,6 +2,7 @@
 //!
 //! - `cache`: what a cache holds and what not; several processes, kills, damage, and the commands
 //! - `ci`: the workflow and the hook of docs/evaluation-in-ci.md, run as they stand there
+//! - `circles`: modules of a folder do not import each other
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
@@ -40,6 +41,7 @@
 
 mod cache;
 mod ci;
+mod circles;
 mod classifier;
 mod classify;
 mod corpus;
