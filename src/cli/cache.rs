@@ -19,7 +19,7 @@ What is in it:
 
 /// `mailsort cache`.
 #[derive(Debug, Args)]
-pub struct Cache {
+pub struct CacheCommand {
     /// The action.
     #[command(subcommand)]
     pub action: CacheAction,

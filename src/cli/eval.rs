@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::{Cleaning, ModelFlags, Run, Samples, Verbosity};
+use super::{Cleaning, ModelFlags, Run, SampleFlags, Verbosity};
 use crate::output::evaluation::ReportFormat;
 
 pub(super) const HELP: &str = "\
@@ -35,7 +35,7 @@ Exit status:
 pub struct Eval {
     /// The labelled samples.
     #[command(flatten)]
-    pub samples: Samples,
+    pub samples: SampleFlags,
     /// The labels.
     #[command(flatten)]
     pub judging: Judging,

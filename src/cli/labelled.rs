@@ -11,7 +11,7 @@ use crate::stream::SampleSpec;
 /// Labelled samples.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Samples", next_display_order = 1)]
-pub struct Samples {
+pub struct SampleFlags {
     /// Labelled samples: JSON Lines, CSV or TSV with `text` (or `path`) and `label`; records of `mailsort classify`; a
     /// folder whose sub-folders are named as labels; a maildir tree; `-` for stdin
     #[arg(value_name = "SAMPLES", display_order = 0, value_hint = ValueHint::AnyPath)]
@@ -46,7 +46,7 @@ pub struct Samples {
     pub min_score: Option<f32>,
 }
 
-impl Samples {
+impl SampleFlags {
     /// Where the samples are, and how they are read.
     pub fn spec(&self) -> SampleSpec {
         let options = LabelledOptions {

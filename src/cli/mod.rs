@@ -25,21 +25,21 @@ use clap::{Args, Parser, Subcommand};
 use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
-pub use cache::{Cache, CacheAction, CacheClear, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use cache::{CacheAction, CacheClear, CacheCommand, CacheFormat, CacheLimits, CachePrune, CacheStats};
 pub use daemon::{Daemon, DaemonFlags};
 pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, FilterFlags, OrElse};
-pub use labelled::Samples;
+pub use labelled::SampleFlags;
 pub use labels::{Examples, LabelFlags};
 pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
-pub use reading::{Cleaning, Input, InputFormat};
+pub use reading::{Cleaning, InputFlags, InputFormat};
 pub use route::{PlanFormat, Route, RouteFlags, WhichRun};
 pub use train::{Learning, NGrams, Train, Trained};
 pub use verbosity::Verbosity;
 pub use watch::{Watch, WatchFlags};
-pub use writing::{Output, Texts, Writing};
+pub use writing::{OutputFlags, TextFlags, Writing};
 
 /// Classifies mail and documents against labels in plain words, on this machine.
 #[derive(Debug, Parser)]
@@ -153,7 +153,7 @@ pub enum Command {
 
     /// Show or shrink a cache of scores and vectors
     #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]
-    Cache(Cache),
+    Cache(CacheCommand),
 
     /// List, download and describe models
     #[command(after_help = models::HELP)]
@@ -203,13 +203,13 @@ pub struct Man {
 pub struct Show {
     /// What to read.
     #[command(flatten)]
-    pub input: Input,
+    pub input: InputFlags,
     /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
     /// The output.
     #[command(flatten)]
-    pub output: Texts,
+    pub output: TextFlags,
     /// The number of threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST_THREADS), allow_negative_numbers = true, help_heading = "Running")]
     pub threads: Option<usize>,
@@ -220,7 +220,7 @@ pub struct Show {
 pub struct Classify {
     /// What to read.
     #[command(flatten)]
-    pub input: Input,
+    pub input: InputFlags,
     /// The labels.
     #[command(flatten)]
     pub ranking: RankingFlags,
@@ -232,7 +232,7 @@ pub struct Classify {
     pub cleaning: Cleaning,
     /// The output.
     #[command(flatten)]
-    pub output: Output,
+    pub output: OutputFlags,
     /// Threads.
     #[command(flatten)]
     pub run: Run,

@@ -10,8 +10,8 @@ use crate::stream::InputSpec;
 
 /// Inputs.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input", next_display_order = 1)]
-pub struct Input {
+#[command(next_help_heading = "InputFlags", next_display_order = 1)]
+pub struct InputFlags {
     /// What to read; `-` for stdin
     ///
     /// Mailboxes (mbox), maildirs, folders, messages, HTML, text, PDF, DOCX, JSON Lines, and gzip of these.
@@ -35,7 +35,7 @@ pub struct Input {
     pub recursive: bool,
 }
 
-impl Input {
+impl InputFlags {
     /// What is read.
     pub fn spec(&self) -> InputSpec {
         InputSpec {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Cleaning, ModelFlags, Run, Samples, Verbosity};
+use super::{Cleaning, ModelFlags, Run, SampleFlags, Verbosity};
 use crate::classifier::linear::LabelWeights;
 
 pub(super) const HELP: &str = "\
@@ -35,7 +35,7 @@ Output:
 pub struct Train {
     /// The labelled samples.
     #[command(flatten)]
-    pub samples: Samples,
+    pub samples: SampleFlags,
     /// How to learn.
     #[command(flatten)]
     pub learning: Learning,

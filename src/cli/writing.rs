@@ -12,7 +12,7 @@ use crate::stream::OutputSpec;
 /// Output.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Output {
+pub struct OutputFlags {
     /// The format of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
     #[arg(short, long, value_enum)]
     format: Option<output::Format>,
@@ -37,7 +37,7 @@ pub struct Output {
     pub writing: Writing,
 }
 
-impl Output {
+impl OutputFlags {
     /// The format of the records: as asked for, or by the file extension of the output.
     pub fn form(&self) -> output::Form {
         let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
@@ -74,7 +74,7 @@ impl Writing {
 /// Output of texts.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Texts {
+pub struct TextFlags {
     /// The output format
     #[arg(short, long, value_enum, default_value = "jsonl")]
     pub format: output::TextFormat,

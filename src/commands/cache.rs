@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::size;
 use crate::classifier::cache::{Cache, ModelStats, Removed, Stats};
-use crate::cli::{Cache as Arguments, CacheAction, CacheFormat, CacheLimits};
+use crate::cli::{CacheAction, CacheCommand as Arguments, CacheFormat, CacheLimits};
 use crate::output::Sink;
 use crate::report::{Level, Progress, Report};
 use crate::terminal::escape;

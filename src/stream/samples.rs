@@ -39,7 +39,7 @@ impl SampleSpec {
 }
 
 /// One input and its samples.
-struct Input {
+struct SampleInput {
     path: PathBuf,
     is_folder: bool,
     usable: usize,
@@ -70,7 +70,7 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
     for (path, tree) in paths {
         opened.push(labelled::open(path, tree, &options)?);
         let path = path.clone();
-        inputs.push(Input {
+        inputs.push(SampleInput {
             is_folder: path.is_dir(),
             path,
             usable: 0,
@@ -114,7 +114,7 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
     Ok(Gathered { samples, left_out: inputs.iter().map(|input| input.odd().count()).sum() })
 }
 
-impl Input {
+impl SampleInput {
     /// Counts a sample, and drops the parts that are not used any more.
     fn taken(&mut self, mut sample: Sample) -> Sample {
         self.by_place_alone += usize::from(sample.by_place_alone);
@@ -181,7 +181,7 @@ impl Input {
 }
 
 /// Warns of folders such as drafts, which count as labels.
-fn warn_of_folders(inputs: &[Input], samples: &[Sample], report: &Report) {
+fn warn_of_folders(inputs: &[SampleInput], samples: &[Sample], report: &Report) {
     if !inputs.iter().any(|input| input.is_folder) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::memory::{Asked, Memory};
+use super::memory::{KeyParts, Memory};
 use super::retry::{self, Tried};
 use crate::engine::{Embedder, Embedding};
 
@@ -42,9 +42,9 @@ impl Embeddings {
         };
         // An instruction that the model ignores is not part of the key.
         let instruct = instruct.filter(|_| self.engine.takes_instruction());
-        let asked = Asked { instruct, max_tokens: self.max_tokens };
+        let parts = KeyParts { instruct, max_tokens: self.max_tokens };
         let dims = self.engine.dims();
-        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&asked, text, dims)).collect();
+        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&parts, text, dims)).collect();
         let mut found = memory.vectors(&keys);
         let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
         let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();

@@ -25,7 +25,7 @@ pub(in crate::classifier) struct Memory {
 
 /// The parts of a key that texts share.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct KeyParts<'a> {
     pub(super) instruct: Option<&'a str>,
     pub(super) max_tokens: usize,
 }
@@ -43,16 +43,16 @@ impl Memory {
     }
 
     /// The key of a pair.
-    pub(super) fn score_key(&self, asked: &Asked, label: &LabelText, text: TextHash) -> Key {
-        let Asked { instruct, max_tokens } = *asked;
+    pub(super) fn score_key(&self, parts: &KeyParts, label: &LabelText, text: TextHash) -> Key {
+        let KeyParts { instruct, max_tokens } = *parts;
         // As in the prompt. A name with a colon is another label than a name with a description.
         let label = format!("{}\0{:?}", label.name, label.description);
         Key::score(&ScoreParts { model: &self.model, prompt: PROMPTS, instruct, label: &label, text, max_tokens })
     }
 
     /// The key of the vector of a mail.
-    pub(super) fn vector_key(&self, asked: &Asked, text: &str, dims: usize) -> Key {
-        let (Asked { instruct, max_tokens }, text) = (*asked, TextHash::of(text));
+    pub(super) fn vector_key(&self, parts: &KeyParts, text: &str, dims: usize) -> Key {
+        let (KeyParts { instruct, max_tokens }, text) = (*parts, TextHash::of(text));
         Key::vector(&VectorParts { model: &self.model, prompt: PROMPTS, instruct, text, max_tokens, dims })
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::memory::{Asked, Memory};
+use super::memory::{KeyParts, Memory};
 use super::vectors::Vectors;
 use super::{Scored, label_texts};
 use crate::classifier::cache::{Key, Score, TextHash};
@@ -131,9 +131,9 @@ impl Pairs {
     fn sheet(&self, task: &Task, text: &str, labels: &[usize]) -> Sheet {
         let (mut keys, mut known) = (Vec::new(), vec![None; labels.len()]);
         if let Some(memory) = &self.memory {
-            let asked = Asked { instruct: task.instruct.as_deref(), max_tokens: self.max_tokens };
+            let parts = KeyParts { instruct: task.instruct.as_deref(), max_tokens: self.max_tokens };
             let text = TextHash::of(text);
-            keys = labels.iter().map(|&label| memory.score_key(&asked, &task.labels[label], text)).collect();
+            keys = labels.iter().map(|&label| memory.score_key(&parts, &task.labels[label], text)).collect();
             known = memory.scores(&keys);
         }
         Sheet { labels: labels.to_vec(), known, keys }

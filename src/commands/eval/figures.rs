@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::rows::Rows;
-use super::truth::Judged;
+use super::truth::LabelledDocument;
 use crate::evaluation::{Evaluation, LabelThreshold};
 use crate::labels::LabelSet;
 use crate::output::evaluation::{
@@ -91,8 +91,8 @@ fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> TargetPrecision {
 }
 
 /// Predictions of samples that are not scored yet.
-pub(super) fn unscored(judged: &[Judged]) -> Vec<Prediction> {
-    let unscored = |judged: &Judged| {
+pub(super) fn unscored(judged: &[LabelledDocument]) -> Vec<Prediction> {
+    let unscored = |judged: &LabelledDocument| {
         let (origin, envelope) = match &judged.document {
             Ok(document) => (&document.origin, &document.envelope),
             Err(skip) => (&skip.origin, &skip.envelope),
@@ -146,7 +146,7 @@ fn hash(text: &str) -> String {
 }
 
 /// The mistakes with the highest scores.
-pub(super) fn mistakes(evaluated: &Evaluated, judged: &[Judged], texts: bool) -> Vec<Mistake> {
+pub(super) fn mistakes(evaluated: &Evaluated, judged: &[LabelledDocument], texts: bool) -> Vec<Mistake> {
     let said = &evaluated.predictions;
     let is_wrong = |at: &usize| said[*at].is_answered() && !said[*at].is_right();
     let mut wrong: Vec<usize> = (0..said.len()).filter(is_wrong).collect();

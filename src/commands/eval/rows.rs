@@ -1,6 +1,6 @@
 //! Truth and verdict of every sample: single-label, or multi-label.
 
-use super::truth::{self, Judged};
+use super::truth::{self, LabelledDocument};
 use crate::evaluation::{self, Abstention, Asked, Evaluation, LabelThreshold, Row};
 use crate::labels::LabelSet;
 use crate::record::{Ranking, Verdict};
@@ -15,16 +15,21 @@ pub(super) enum Rows {
 
 impl Rows {
     /// Multi-label where there are `thresholds`; verdicts must then hold the scores of all labels.
-    pub(super) fn new(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict], thresholds: Option<Vec<f32>>) -> Self {
+    pub(super) fn new(
+        set: &LabelSet,
+        judged: &[LabelledDocument],
+        verdicts: &[Verdict],
+        thresholds: Option<Vec<f32>>,
+    ) -> Self {
         match thresholds {
             Some(thresholds) => Self::questions(set, judged, verdicts, thresholds),
             None => Self::exclusive(set, judged, verdicts),
         }
     }
 
-    fn exclusive(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict]) -> Self {
+    fn exclusive(set: &LabelSet, judged: &[LabelledDocument], verdicts: &[Verdict]) -> Self {
         let known = truth::indices(set);
-        let row = |(judged, verdict): (&Judged, &Verdict)| {
+        let row = |(judged, verdict): (&LabelledDocument, &Verdict)| {
             let ranking = ranking(verdict);
             let best = ranking.and_then(|ranking| ranking.top.first());
             Row {
@@ -36,7 +41,7 @@ impl Rows {
         Self::Exclusive(judged.iter().zip(verdicts).map(row).collect())
     }
 
-    fn questions(set: &LabelSet, judged: &[Judged], verdicts: &[Verdict], thresholds: Vec<f32>) -> Self {
+    fn questions(set: &LabelSet, judged: &[LabelledDocument], verdicts: &[Verdict], thresholds: Vec<f32>) -> Self {
         let known = truth::indices(set);
         let scores = |ranking: &Ranking| {
             let mut scores = vec![0.0; set.labels.len()];
@@ -47,7 +52,7 @@ impl Rows {
             }
             scores
         };
-        let row = |(judged, verdict): (&Judged, &Verdict)| Asked {
+        let row = |(judged, verdict): (&LabelledDocument, &Verdict)| Asked {
             truth: judged.labels.iter().filter_map(|label| known.get(&**label).copied()).collect(),
             scores: ranking(verdict).map(scores),
         };

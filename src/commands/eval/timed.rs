@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rayon::ThreadPool;
 
-use super::truth::Judged;
+use super::truth::LabelledDocument;
 use crate::classifier::Classifier;
 use crate::evaluation::percentile;
 use crate::output::evaluation::Timing;
@@ -19,7 +19,7 @@ const ALONE: usize = 200;
 const ALONE_SLOW: usize = 50;
 
 /// Verdicts in the order of the samples, and how long they took.
-pub(super) struct Scored {
+pub(super) struct Timed {
     pub(super) verdicts: Vec<Verdict>,
     /// Latencies in seconds of the samples that were scored one by one, sorted.
     alone: Vec<f64>,
@@ -33,11 +33,11 @@ pub(super) struct Scored {
 /// When the model cannot run.
 pub(super) fn score(
     classifier: &Classifier,
-    judged: &[Judged],
+    judged: &[LabelledDocument],
     slow: bool,
     pool: &ThreadPool,
     report: &mut Report,
-) -> Result<Scored> {
+) -> Result<Timed> {
     let most = if slow { ALONE_SLOW } else { ALONE };
     let step = judged.len().div_ceil(most).max(1);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; judged.len()];
@@ -72,7 +72,7 @@ pub(super) fn score(
         },
     )?;
     alone.sort_by(f64::total_cmp);
-    Ok(Scored { verdicts: verdicts.into_iter().flatten().collect(), alone, together: (others.len(), took) })
+    Ok(Timed { verdicts: verdicts.into_iter().flatten().collect(), alone, together: (others.len(), took) })
 }
 
 /// Counts verdicts.
@@ -87,7 +87,7 @@ fn told<'v>(classifier: &Classifier, report: &mut Report, verdicts: impl Iterato
     report.tick();
 }
 
-impl Scored {
+impl Timed {
     /// How long it took, as a report says it.
     pub(super) fn timing(&self) -> Timing {
         let (count, took) = self.together;

@@ -14,7 +14,7 @@ use crate::report::Report;
 const NAMED: usize = 10;
 
 /// A sample whose labels are all in the set.
-pub(super) struct Judged {
+pub(super) struct LabelledDocument {
     pub(super) document: Intake,
     pub(super) labels: Vec<Arc<str>>,
 }
@@ -28,8 +28,8 @@ pub(super) fn resolve(
     samples: Vec<Sample>,
     skip_unknown: bool,
     report: &Report,
-) -> Result<(LabelSet, Vec<Judged>)> {
-    let judged = |sample: Sample| Judged { document: sample.document, labels: sample.labels };
+) -> Result<(LabelSet, Vec<LabelledDocument>)> {
+    let judged = |sample: Sample| LabelledDocument { document: sample.document, labels: sample.labels };
     let Some(set) = given else {
         let set = named_by(&samples)?;
         return Ok((set, samples.into_iter().map(judged).collect()));

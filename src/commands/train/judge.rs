@@ -15,7 +15,7 @@ const CONFUSED: usize = 8;
 const FEW_SAMPLES: usize = 50;
 
 /// The result of cross-validation.
-pub(super) struct Judged {
+pub(super) struct CrossValidated {
     pub(super) validation: Option<Validation>,
     pub(super) learned: Vec<LearnedLabel>,
     /// True label, given label, how often.
@@ -32,7 +32,7 @@ pub(super) struct Judged {
 type Figures = [f64; 3];
 
 /// Evaluates the predictions on held-out samples. `labels` are the names.
-pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Judged {
+pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> CrossValidated {
     let mut counts = vec![0; labels.len()];
     samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
     let (mut validation, mut figures, mut confused) = (None, vec![None; labels.len()], Vec::new());
@@ -46,7 +46,7 @@ pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], 
         let figure = |which: usize| figures[at].map(|figures| rounded(figures[which]));
         LearnedLabel { name: name.clone(), samples: counts[at], precision: figure(0), recall: figure(1), f1: figure(2) }
     };
-    Judged {
+    CrossValidated {
         validation,
         learned: labels.iter().enumerate().map(learned).collect(),
         confused,
@@ -109,7 +109,7 @@ fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
-impl Judged {
+impl CrossValidated {
     /// The table that is printed.
     pub(super) fn table(&self, path: &Path, bytes: usize) -> Table {
         let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
@@ -155,7 +155,7 @@ impl Judged {
 }
 
 /// Warns where figures are not reliable.
-pub(super) fn warn(judged: &Judged, report: &Report) {
+pub(super) fn warn(judged: &CrossValidated, report: &Report) {
     if judged.validation.is_none() {
         report.warn(
             "there are too few samples to hold some of them out, so nobody knows how good the classifier is, and its \
