@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::output::{FORMATS, Format};
+
 macro_rules! values {
     ($type:ty { $($variant:ident = $name:literal, $help:literal;)+ }) => {
         impl ValueEnum for $type {
@@ -26,13 +28,15 @@ values!(crate::engine::Dtype {
     Bf16 = "bf16", "2 bytes a number, as the released weights are";
 });
 
-values!(crate::output::Format {
-    Jsonl = "jsonl", "One JSON object a line";
-    Csv = "csv", "A header row, then one row a document; safe to open in a spreadsheet";
-    Tsv = "tsv", "The same with tabs between the columns and no quoting, for cut and awk";
-    Table = "table", "For people: one line a document, as wide as the terminal";
-    Notmuch = "notmuch", "Lines for `notmuch tag --batch`; comments for mails that get no tag";
-});
+impl ValueEnum for &'static Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &FORMATS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name).help(self.help))
+    }
+}
 
 values!(crate::output::TextFormat {
     Jsonl = "jsonl", "One JSON object a line";

@@ -15,7 +15,7 @@ use crate::stream::OutputSpec;
 pub struct OutputFlags {
     /// The format of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
     #[arg(short, long, value_enum)]
-    format: Option<output::Format>,
+    format: Option<&'static output::Format>,
 
     /// Colours of --format table
     #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "WHEN")]
@@ -41,7 +41,7 @@ impl OutputFlags {
     /// The format of the records: as asked for, or by the file extension of the output.
     pub fn form(&self) -> output::Form {
         let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
-        let format = self.format.or(ending.and_then(output::Format::of_ending)).unwrap_or(output::Format::Jsonl);
+        let format = self.format.or(ending.and_then(output::Format::of_extension)).unwrap_or(&output::JSONL);
         output::Form { format, color: self.color, tag_prefix: self.tag_prefix.clone() }
     }
 }

@@ -3,11 +3,21 @@
 use std::io::{self, Write};
 
 use super::columns::{self, Cell, neutral};
-use super::{Layout, Records};
+use super::{Format, Layout, Records, record_key};
 use crate::record::Verdict;
 
+/// For spreadsheets.
+pub static FORMAT: Format = Format {
+    name: "csv",
+    help: "A header row, then one row a document; safe to open in a spreadsheet",
+    extension: Some("csv"),
+    record_key: Some(|line, header| record_key::of_row(line, header, Some(b','))),
+    check: None,
+    records: |_, out, layout| Ok(Box::new(CsvRecords::new(out, layout)?)),
+};
+
 /// Writes CSV.
-pub struct CsvRecords<W: Write> {
+struct CsvRecords<W: Write> {
     out: ::csv::Writer<W>,
     layout: Layout,
 }
@@ -17,7 +27,7 @@ impl<W: Write> CsvRecords<W> {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn new(out: W, layout: Layout) -> io::Result<Self> {
+    fn new(out: W, layout: Layout) -> io::Result<Self> {
         let mut records = Self { out: ::csv::Writer::from_writer(out), layout };
         let names = columns::names(&records.layout);
         records.row(names.into_iter().map(|name| Cell::Text(name.into())))?;

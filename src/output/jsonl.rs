@@ -6,18 +6,28 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Layout, Records, number};
+use super::{Format, Layout, Records, number, record_key};
 use crate::record::{Outcome, Ranking, Verdict};
 
+/// One JSON object a line.
+pub static FORMAT: Format = Format {
+    name: "jsonl",
+    help: "One JSON object a line",
+    extension: None,
+    record_key: Some(|line, _| record_key::of_json(line)),
+    check: None,
+    records: |_, out, layout| Ok(Box::new(JsonlRecords::new(out, layout))),
+};
+
 /// Writes JSON Lines.
-pub struct JsonlRecords<W> {
+struct JsonlRecords<W> {
     out: W,
     layout: Layout,
 }
 
 impl<W: Write> JsonlRecords<W> {
     /// Writes to `out`.
-    pub fn new(out: W, layout: Layout) -> Self {
+    fn new(out: W, layout: Layout) -> Self {
         Self { out, layout }
     }
 }

@@ -18,24 +18,22 @@ mod texts;
 pub mod trained;
 mod tsv;
 
-use std::io;
 use std::sync::Arc;
+use std::{fmt, io};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::value::RawValue;
 
 use crate::record::{DECIMALS, Verdict};
 
-pub use self::csv::CsvRecords;
-pub use jsonl::JsonlRecords;
-pub use notmuch::NotmuchRecords;
+pub use self::csv::FORMAT as CSV;
+pub use jsonl::FORMAT as JSONL;
+pub use notmuch::{FORMAT as NOTMUCH, NotmuchRecords};
 pub use plans::{Plan, Plans};
 pub use record_key::{RecordKey, Shown};
 pub use resume_reader::ResumeReader;
 pub use sink::Sink;
-pub use table::TableRecords;
 pub use texts::Texts;
-pub use tsv::TsvRecords;
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,20 +70,27 @@ pub trait Records {
     fn flush(&mut self) -> io::Result<()>;
 }
 
-/// The formats of records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub enum Format {
-    /// One JSON object a line
-    Jsonl,
-    /// A header row, then one row a document; safe to open in a spreadsheet
-    Csv,
-    /// The same with tabs between the columns and no quoting, for cut and awk
-    Tsv,
-    /// For people: one line a document, as wide as the terminal
-    Table,
-    /// Lines for `notmuch tag --batch`; comments for mails that get no tag
-    Notmuch,
+/// Reads the key of a record from its line and the header row.
+type ReadKey = fn(&[u8], &[u8]) -> Result<RecordKey>;
+
+/// A format of records. Each has a file of its own, which describes it, and a line in [`FORMATS`].
+pub struct Format {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its help there.
+    pub help: &'static str,
+    /// The file name extension that stands for it.
+    extension: Option<&'static str>,
+    /// Tells which document a line is about, from the line and the header row. Without it a run cannot be resumed.
+    record_key: Option<ReadKey>,
+    /// Refuses labels that it cannot hold.
+    check: Option<fn(&Form, &Layout) -> Result<()>>,
+    /// Makes the writer. A format with a header writes it at once.
+    records: fn(&Form, Sink, Layout) -> io::Result<Box<dyn Records>>,
 }
+
+/// The formats of records, in the order of the help.
+pub static FORMATS: [&Format; 5] = [&jsonl::FORMAT, &csv::FORMAT, &tsv::FORMAT, &table::FORMAT, &notmuch::FORMAT];
 
 /// The forms of shown texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +102,7 @@ pub enum TextFormat {
 }
 
 impl TextFormat {
-    /// As [`Format::place`].
+    /// As [`Format::record_key`].
     ///
     /// # Errors
     /// When the line is no such record.
@@ -118,34 +123,43 @@ impl TextFormat {
 }
 
 impl Format {
-    /// The format that the ending of a file's name stands for.
-    pub fn of_ending(ending: &str) -> Option<Self> {
-        let named = [("csv", Self::Csv), ("tsv", Self::Tsv)];
-        named.into_iter().find(|(name, _)| ending.eq_ignore_ascii_case(name)).map(|(_, format)| format)
+    /// The format that the extension of a file name stands for.
+    pub fn of_extension(extension: &str) -> Option<&'static Self> {
+        let is_named = |own: &str| extension.eq_ignore_ascii_case(own);
+        FORMATS.into_iter().find(|format| format.extension.is_some_and(is_named))
     }
 
-    /// The place that a line written in this format names, behind `header`.
+    /// The key of the record in a line of this format, below `header`.
     ///
     /// # Errors
     /// When the line is no such record, or the format does not say which document a line is about.
-    pub fn record_key(self, line: &[u8], header: &[u8]) -> Result<RecordKey> {
-        match self {
-            Self::Jsonl => record_key::of_json(line),
-            Self::Csv => record_key::of_row(line, header, Some(b',')),
-            Self::Tsv => record_key::of_row(line, header, None),
-            Self::Table | Self::Notmuch => bail!("it does not say which document it is about"),
-        }
+    pub fn record_key(&self, line: &[u8], header: &[u8]) -> Result<RecordKey> {
+        let read = self.record_key.context("it does not say which document it is about")?;
+        read(line, header)
     }
 
     /// Refuses formats that do not say which document a line is about.
     ///
     /// # Errors
     /// When this is one.
-    pub fn check_resumable(self) -> Result<()> {
-        match self {
-            Self::Jsonl | Self::Csv | Self::Tsv => Ok(()),
-            Self::Table | Self::Notmuch => bail!("--resume can go on after the formats jsonl, csv and tsv"),
-        }
+    pub fn check_resumable(&self) -> Result<()> {
+        let names: Vec<&str> =
+            FORMATS.iter().filter(|other| other.record_key.is_some()).map(|other| other.name).collect();
+        let [names @ .., last] = &names[..] else { bail!("--resume can continue no format") };
+        ensure!(self.record_key.is_some(), "--resume can go on after the formats {} and {last}", names.join(", "));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl serde::Serialize for Format {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -165,7 +179,7 @@ pub enum Color {
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Form {
     /// In which format.
-    pub format: Format,
+    pub format: &'static Format,
     /// Whether a table has colours.
     pub color: Color,
     /// What stands in front of every label that becomes a notmuch tag.
@@ -176,12 +190,9 @@ impl Form {
     /// Refuses what the format cannot hold, before anything is written.
     ///
     /// # Errors
-    /// When a label cannot be a notmuch tag.
+    /// When the format cannot hold a label.
     pub fn check(&self, layout: &Layout) -> Result<()> {
-        match self.format {
-            Format::Notmuch => notmuch::check(layout, &self.tag_prefix),
-            _ => Ok(()),
-        }
+        self.format.check.map_or(Ok(()), |check| check(self, layout))
     }
 
     /// Makes the writer of records; a format with a header writes it at once.
@@ -189,16 +200,7 @@ impl Form {
     /// # Errors
     /// When the output cannot be written.
     pub fn records(&self, out: Sink, layout: Layout) -> io::Result<Box<dyn Records>> {
-        Ok(match self.format {
-            Format::Jsonl => Box::new(JsonlRecords::new(out, layout)),
-            Format::Csv => Box::new(CsvRecords::new(out, layout)?),
-            Format::Tsv => Box::new(TsvRecords::new(out, layout)?),
-            Format::Table => {
-                let page = page::Page::new(out.is_terminal(), self.color);
-                Box::new(TableRecords::new(out, &layout, page)?)
-            }
-            Format::Notmuch => Box::new(NotmuchRecords::new(out, &self.tag_prefix)),
-        })
+        (self.format.records)(self, out, layout)
     }
 }
 

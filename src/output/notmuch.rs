@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use anyhow::{Result, ensure};
 
-use super::{Layout, Records};
+use super::{Format, Layout, Records};
 use crate::record::Verdict;
 use crate::terminal::escape;
 
@@ -19,6 +19,16 @@ const LONGEST_ID: usize = 189;
 /// Tags that stand for something else. With most of them notmuch changes a file's maildir flags; it hides `deleted`,
 /// and many a hook removes such mail for good.
 const TAKEN: &[&str] = &["deleted", "draft", "flagged", "passed", "replied", "unread"];
+
+/// For `notmuch tag --batch`.
+pub static FORMAT: Format = Format {
+    name: "notmuch",
+    help: "Lines for `notmuch tag --batch`; comments for mails that get no tag",
+    extension: None,
+    record_key: None,
+    check: Some(|form, layout| check(layout, &form.tag_prefix)),
+    records: |form, out, _| Ok(Box::new(NotmuchRecords::new(out, &form.tag_prefix))),
+};
 
 /// Writes one line a document: its tags, or a comment that says why there are none.
 pub struct NotmuchRecords<W> {
@@ -85,7 +95,7 @@ fn encode(line: &mut String, text: &str) {
 ///
 /// # Errors
 /// When a label with `prefix` in front cannot be a tag.
-pub(super) fn check(layout: &Layout, prefix: &str) -> Result<()> {
+fn check(layout: &Layout, prefix: &str) -> Result<()> {
     for label in layout.sets.iter().flat_map(|set| &set.labels) {
         let tag = format!("{prefix}{label}");
         ensure!(

@@ -4,11 +4,21 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::columns::{self, Cell, neutral};
-use super::{Layout, Records};
+use super::{Format, Layout, Records, record_key};
 use crate::record::Verdict;
 
+/// For `cut`, awk and spreadsheets.
+pub(super) static FORMAT: Format = Format {
+    name: "tsv",
+    help: "The same with tabs between the columns and no quoting, for cut and awk",
+    extension: Some("tsv"),
+    record_key: Some(|line, header| record_key::of_row(line, header, None)),
+    check: None,
+    records: |_, out, layout| Ok(Box::new(TsvRecords::new(out, layout)?)),
+};
+
 /// Writes TSV. Every tab ends a cell and every line feed ends a row, so a value holds neither.
-pub struct TsvRecords<W> {
+struct TsvRecords<W> {
     out: W,
     layout: Layout,
 }
@@ -18,7 +28,7 @@ impl<W: Write> TsvRecords<W> {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn new(out: W, layout: Layout) -> io::Result<Self> {
+    fn new(out: W, layout: Layout) -> io::Result<Self> {
         let mut records = Self { out, layout };
         let names = columns::names(&records.layout);
         records.row(names.into_iter().map(|name| Cell::Text(name.into())))?;

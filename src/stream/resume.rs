@@ -142,7 +142,7 @@ fn foreign(shown: &str, why: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::{Format, SetLayout};
+    use crate::output::{CSV, JSONL, SetLayout};
 
     fn layout(sets: &[(&str, &[&str])]) -> Layout {
         let set = |(name, labels): &(&str, &[&str])| SetLayout {
@@ -158,7 +158,7 @@ mod tests {
     fn check(made: &str, found: &str, expected: bool) {
         let place = |rest: &str| {
             let line = format!("{{\"source\":\"a\",\"index\":3,{rest}}}\n");
-            Format::Jsonl.record_key(line.as_bytes(), b"").unwrap()
+            JSONL.record_key(line.as_bytes(), b"").unwrap()
         };
         let sets = if made.contains("sets") { &[("x", NAMES), ("y", NAMES)][..] } else { &[("x", NAMES)] };
         assert_eq!(is_alike(&place(made), &place(found), &layout(sets)), expected, "{found}");
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn rows_are_compared_too() {
         let header = b"source,index,id,label,score,error,label_1,score_1,label_2,score_2\n";
-        let place = |rest: &str| Format::Csv.record_key(format!("a,3,<i>,{rest}\n").as_bytes(), header).unwrap();
+        let place = |rest: &str| CSV.record_key(format!("a,3,<i>,{rest}\n").as_bytes(), header).unwrap();
         let made = place("bill,0.9,,bill,0.9,'-50 %,0.1");
         let check = |found: &str, expected| {
             assert_eq!(is_alike(&made, &place(found), &layout(&[("x", NAMES)])), expected, "{found}");

@@ -219,7 +219,7 @@ fn finishing(most: usize, resumable: bool) -> String {
 /// The message of a stopped run.
 fn how_to_go_on(output: &OutputSpec, resumable: bool) -> &'static str {
     match &output.path {
-        _ if !resumable => "--resume goes on after the formats jsonl, csv and tsv only",
+        _ if !resumable => "--resume cannot go on after this format",
         Some(path) if path.as_os_str() != "-" && !is_device(path) => "the same command with --resume goes on",
         _ => "a run with --output FILE can be gone on with by --resume",
     }

@@ -184,7 +184,7 @@ fn what_cannot_be_gone_on_with_is_said_and_cleared_away() {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(said.contains("--resume goes on after the formats jsonl, csv and tsv only"), "{said}");
+    assert!(said.contains("--resume cannot go on after this format"), "{said}");
     assert!(part_of(&output).is_none() && !output.exists());
 }
 

@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use self::fit::{Fitted, fit};
 use self::grid::{BAR, Grid, SCORE};
 use super::page::Page;
-use super::{Layout, Records, decimals};
+use super::{Format, Layout, Records, decimals};
 use crate::record::{Origin, Outcome, Verdict};
 
 const HEAD: Style = Style::new().bold();
@@ -24,8 +24,21 @@ const ERROR: Style = AnsiColor::Red.on_default();
 /// Stands where a threshold left no label.
 const NO_LABEL: &str = "–";
 
+/// For people.
+pub(super) static FORMAT: Format = Format {
+    name: "table",
+    help: "For people: one line a document, as wide as the terminal",
+    extension: None,
+    record_key: None,
+    check: None,
+    records: |form, out, layout| {
+        let page = Page::new(out.is_terminal(), form.color);
+        Ok(Box::new(TableRecords::new(out, &layout, page)?))
+    },
+};
+
 /// Writes a table.
-pub struct TableRecords<W> {
+struct TableRecords<W> {
     out: W,
     grid: Grid,
     page: Page,

@@ -180,12 +180,19 @@ fn session(folder: &Path, commands: &[(String, String)]) -> Vec<String> {
 #[cfg(unix)]
 fn run_in_group(shell: &mut Command) {
     use std::os::unix::process::CommandExt;
+    use std::time::{Duration, Instant};
 
+    // An example that waits in vain is killed, and fails.
+    const PATIENCE: Duration = Duration::from_secs(300);
     let mut child = shell.process_group(0).spawn().unwrap();
     let group = rustix::process::Pid::from_child(&child);
-    child.wait().unwrap();
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     // There is none any more if nothing was left.
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    child.wait().unwrap();
 }
 
 #[cfg(not(unix))]

@@ -62,6 +62,36 @@ fn links_lead_somewhere() {
     assert!(links >= 3, "the links were not found");
 }
 
+/// The parts of the repository, by which a path of it is told in prose.
+const PARTS: &[&str] =
+    &["src/", "tests/", "docs/", "examples/", "labels/", "samples/", "benches/", "model/", "fuzz/", ".ci/"];
+
+/// What is only there after a run.
+const MADE: &[&str] = &["fuzz/artifacts/"];
+
+#[test]
+fn files_that_pages_name_are_there() {
+    let span = regex::Regex::new(r"`([^`\s]+)`").unwrap();
+    let placeholder = regex::Regex::new("<[a-z]+>").unwrap();
+    let mut broken = Vec::new();
+    let mut seen = 0;
+    for page in Page::all().iter().filter(|page| page.name != "CHANGELOG.md") {
+        for (line, text) in page.prose() {
+            let paths = span.captures_iter(text).map(|found| found[1].to_string());
+            for path in paths.filter(|path| PARTS.iter().any(|part| path.starts_with(part))) {
+                seen += 1;
+                let pattern = placeholder.replace_all(&path, "*").into_owned();
+                let found = glob::glob(&root().join(&pattern).to_string_lossy()).unwrap().next().is_some();
+                if !found && !MADE.iter().any(|made| path.starts_with(made)) {
+                    broken.push(format!("{}:{line}: {path} is not there", page.name));
+                }
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(seen >= 10, "the paths were not found");
+}
+
 #[test]
 fn every_page_is_reached_from_readme() {
     let pages = Page::all();

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::delivery::TopLabel;
 use crate::labels::LabelSet;
-use crate::output::{Color, Form, Format, Layout, NotmuchRecords, Records, SetLayout, Sink};
+use crate::output::{Color, Form, Layout, NOTMUCH, NotmuchRecords, Records, SetLayout, Sink};
 use crate::record::Verdict;
 
 /// Refuses labels that notmuch would read as something other than a tag.
@@ -20,7 +20,7 @@ pub(super) fn check<'t>(tags: impl Iterator<Item = &'t str>, sets: &[LabelSet], 
         labels: set.labels.iter().map(|label| label.name.clone()).filter(|name| tags.contains(&&**name)).collect(),
     };
     let layout = Layout { sets: sets.iter().map(of_set).collect(), top_k: 1, model: model.to_string() };
-    Form { format: Format::Notmuch, color: Color::Never, tag_prefix: String::new() }.check(&layout)
+    Form { format: &NOTMUCH, color: Color::Never, tag_prefix: String::new() }.check(&layout)
 }
 
 /// Prints the tag of a message and flushes it before the journal says that it is done. The inner `Err` says why notmuch could
