@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use mailsort::engine::device::{self, DeviceChoice};
 use mailsort::engine::kernels::products::{Builder, Kind, Packed, Rows};
-use mailsort::engine::prompt::{PREFIX, RERANKER_TASK, SUFFIX};
+use mailsort::engine::models::qwen3::prompt::{PREFIX, RERANKER_TASK, SUFFIX};
 use mailsort::engine::{self, Dtype, LabelText, Model, Options, Question, Reranker, Task};
 use tokenizers::Tokenizer;
 

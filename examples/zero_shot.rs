@@ -16,8 +16,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use mailsort::classifier::{ZeroShot, ranking::softmax};
-use mailsort::engine::checkpoint::Checkpoint;
-use mailsort::engine::{Builtin, Embedder, Encoder, LabelText};
+use mailsort::engine::device::{self, DeviceChoice};
+use mailsort::engine::{self, Builtin, Dtype, Embedder, LabelText, Model, Options};
 use serde::Deserialize;
 
 /// A set to measure: its key, its file, and which rows of it.
@@ -69,7 +69,13 @@ fn main() -> Result<()> {
         let value = arguments.next().context("a flag needs a value")?;
         match flag.to_str() {
             Some("--model") => {
-                model = Box::new(Encoder::open(&Checkpoint::open(Path::new(&value))?, &value.to_string_lossy())?)
+                let options = Options { dtype: Dtype::Auto, dims: None, batch_tokens: None };
+                let cpu = device::open(DeviceChoice::Cpu)?;
+                let loaded = engine::open(&value.to_string_lossy(), Path::new(&value), &cpu, options)?;
+                model = match loaded.model {
+                    Model::Embedder(embedder) => embedder,
+                    Model::Reranker(_) => bail!("{} is a reranker", value.display()),
+                };
             }
             Some("--rows") => most = value.to_string_lossy().parse().context("--rows")?,
             _ => bail!("there are only --model and --rows"),

@@ -36,8 +36,9 @@
 //!   `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/` yields documents whose labels
 //!   are known. The words of a language by which `intake/clean/` finds quotes, signatures and footers are one file of
 //!   `intake/clean/lexicon/`, which build.rs compiles in
-//! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `engine/hub/` alone
-//!   knows hf-hub and ureq, `device` alone CUDA
+//! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `registry` says which
+//!   model opens a checkpoint: a new architecture is one line there and one file in `models/`. `engine/hub/` alone knows
+//!   hf-hub and ureq, `device` alone CUDA
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`watcher`]: new messages in maildirs; the only room that knows notify
 //! - [`delivery`]: filing, tagging and commands, each exactly once. `rules` say what is done by label, `planner` turns that

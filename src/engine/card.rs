@@ -6,11 +6,8 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device};
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, Description, Kind, Qwen3Config};
-use super::open::{Dtype, Sketch, dtype};
-use super::prompt::{EMBEDDING_TASK, EmbeddingPrompt, PREFIX, RERANKER_TASK, RerankerPrompt, SUFFIX};
-use super::reranker::head;
-use super::vocabulary::Vocabulary;
+use super::checkpoint::{Checkpoint, Description, Kind};
+use super::registry::{self, Dtype, dtype};
 use super::{Builtin, Embedder};
 
 /// What a model is.
@@ -51,14 +48,13 @@ pub struct Card {
 /// # Errors
 /// When it is no checkpoint, or one of an architecture that mailsort does not run.
 pub fn describe(path: &Path) -> Result<Card> {
-    let checkpoint = Checkpoint::open(path)?;
     let named = || format!("cannot use the model {}", path.display());
-    let Sketch { embeds, runs_on_gpu, .. } = Sketch::of_checkpoint(&checkpoint).with_context(named)?;
+    let (checkpoint, known, sketch) = registry::look(path)?;
     let (parameters, kind) = checkpoint.weights.size();
     let kind = kind.context("it holds no weights").with_context(named)?;
     let mut card = Card {
         architecture: architecture(&checkpoint),
-        kind: if embeds { "embedding" } else { "reranker" },
+        kind: if sketch.embeds { "embedding" } else { "reranker" },
         parameters,
         dtype: kind.to_string(),
         layers: None,
@@ -72,8 +68,8 @@ pub fn describe(path: &Path) -> Result<Card> {
         auto: auto(kind),
         problem: None,
     };
-    let told = if runs_on_gpu { card.tell_qwen3(&checkpoint, embeds) } else { card.tell_encoder(&checkpoint, embeds) };
-    card.problem = told.err().map(|error| format!("{error:#}"));
+    let described = (known.describe)(&checkpoint, &mut card);
+    card.problem = described.err().map(|error| format!("{error:#}"));
     Ok(card)
 }
 
@@ -99,43 +95,6 @@ pub fn builtin() -> Result<Card> {
         auto: "int8".into(),
         problem: None,
     })
-}
-
-impl Card {
-    fn tell_qwen3(&mut self, checkpoint: &Checkpoint, embeds: bool) -> Result<()> {
-        let config = checkpoint.qwen3()?;
-        let Qwen3Config { hidden_size, num_hidden_layers, max_position_embeddings, .. } = config;
-        self.layers = Some(num_hidden_layers as u64);
-        self.hidden = Some(hidden_size as u64);
-        self.context = Some(max_position_embeddings as u64);
-        self.dims = embeds.then_some(hidden_size as u64);
-        let vocabulary = Vocabulary::open(checkpoint)?;
-        if embeds {
-            EmbeddingPrompt::new(vocabulary)?;
-            self.instruct = Some(EMBEDDING_TASK);
-            self.template = Some("Instruct: {instruct}\nQuery:{mail}<|endoftext|>".into());
-        } else {
-            let prompt = RerankerPrompt::new(vocabulary)?;
-            self.yes_no = Some((prompt.yes, prompt.no));
-            self.instruct = Some(RERANKER_TASK);
-            let body = "<Instruct>: {instruct}\n<Query>: {mail}\n<Document>: {label}";
-            self.template = Some([PREFIX, body, SUFFIX].concat());
-            // Only the rows of the answers are read.
-            head(checkpoint, &config, &prompt)?;
-        }
-        Ok(())
-    }
-
-    fn tell_encoder(&mut self, checkpoint: &Checkpoint, embeds: bool) -> Result<()> {
-        let Description::Folder(config) = &checkpoint.description else {
-            return Ok(());
-        };
-        self.layers = config["num_hidden_layers"].as_u64();
-        self.hidden = config["hidden_size"].as_u64();
-        self.context = config["max_position_embeddings"].as_u64();
-        self.dims = self.hidden.filter(|_| embeds);
-        Ok(())
-    }
 }
 
 fn architecture(checkpoint: &Checkpoint) -> String {

@@ -17,16 +17,16 @@ const TILE: usize = 32;
 /// Where the weights of a model lie and what they are multiplied as. Activations on the processor are always f32; on
 /// another device they have the type of the weights.
 #[derive(Clone, Debug)]
-pub(super) struct Placement {
-    pub(super) device: Device,
+pub(crate) struct Placement {
+    pub(crate) device: Device,
     /// F32, F16 or BF16; weights that a GGUF file has quantised stay as they are.
-    pub(super) dtype: DType,
-    pub(super) way: Way,
+    pub(crate) dtype: DType,
+    pub(crate) way: Way,
 }
 
 /// How what stands between the products is computed. Tests run all of it on the processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// By kernels of our own, which only the processor has.
     Kernels,
     /// Put together from what candle has on every device.
@@ -37,7 +37,7 @@ pub(super) enum Way {
 
 impl Placement {
     /// The best way that a device has, for heads of `head` numbers.
-    pub(super) fn new(device: &Device, dtype: DType, head: usize) -> Self {
+    pub(crate) fn new(device: &Device, dtype: DType, head: usize) -> Self {
         let way = match device {
             Device::Cpu => Way::Kernels,
             _ if flash::is_built_for(device, dtype, head) => Way::Flash,
@@ -47,13 +47,13 @@ impl Placement {
     }
 
     /// The type that flows between the layers.
-    pub(super) fn activations(&self) -> DType {
+    pub(crate) fn activations(&self) -> DType {
         if self.device.is_cpu() { DType::F32 } else { self.dtype }
     }
 }
 
 /// Weights of shape [outputs, inputs], of which some may stand side by side.
-pub(super) enum Linear {
+pub(crate) enum Linear {
     /// On the processor, by kernels of our own.
     Packed(Packed),
     /// Shape [inputs, outputs] each. On the processor one, which lies in the order in which it is read; elsewhere as many
@@ -68,7 +68,7 @@ impl Linear {
     ///
     /// # Errors
     /// When a weight is damaged or the device has not enough memory.
-    pub(super) fn load(views: &[View], placement: &Placement) -> Result<Self> {
+    pub(crate) fn load(views: &[View], placement: &Placement) -> Result<Self> {
         let quantised = views.iter().any(|view| view.kind.is_quantised());
         if !placement.device.is_cpu() {
             return if quantised { Self::quantised(views, &placement.device) } else { Self::dense(views, placement) };
@@ -119,7 +119,7 @@ impl Linear {
     ///
     /// # Errors
     /// When the device has not enough memory.
-    pub(super) fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
+    pub(crate) fn forward(&self, input: &Tensor) -> candle_core::Result<Tensor> {
         let mut outputs = self.products(input)?;
         if outputs.len() == 1 { Ok(outputs.remove(0)) } else { Tensor::cat(&outputs, 1) }
     }
@@ -128,7 +128,7 @@ impl Linear {
     ///
     /// # Errors
     /// When the device has not enough memory.
-    pub(super) fn parts<const N: usize>(&self, input: &Tensor, widths: [usize; N]) -> candle_core::Result<[Tensor; N]> {
+    pub(crate) fn parts<const N: usize>(&self, input: &Tensor, widths: [usize; N]) -> candle_core::Result<[Tensor; N]> {
         let outputs = self.products(input)?;
         let outputs = match <[Tensor; N]>::try_from(outputs) {
             Ok(parts) => return Ok(parts),

@@ -1,37 +1,28 @@
 //! Text in, vectors or scores of pairs out. Models live here, and the knowledge of how each wants its text.
 
 mod allocator;
-mod batch;
 mod buffers;
-pub mod builtin;
 pub mod card;
 pub mod checkpoint;
 mod composed;
 pub mod device;
-mod embedding;
-pub mod encoder;
 mod flash;
 pub mod hub;
 pub mod kernels;
 mod linear;
 mod memory;
-mod open;
+pub mod models;
 mod ops;
 #[cfg(test)]
 mod parity;
-pub mod prompt;
-mod qwen3;
-mod reranker;
-mod tasks;
+mod registry;
 pub mod threads;
-mod vocabulary;
 
 use anyhow::Result;
 
-pub use builtin::{BUILTIN, Builtin};
 pub use checkpoint::fingerprint;
-pub use encoder::{Encoder, PairEncoder};
-pub use open::{Dtype, Loaded, Model, Options, Sketch, open};
+pub use models::builtin::{BUILTIN, Builtin};
+pub use registry::{Dtype, Loaded, Model, Options, Sketch, open};
 
 /// A label as a model reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use mailsort::engine::checkpoint::Checkpoint;
-use mailsort::engine::{Embedder, Encoder};
+use mailsort::engine::device::{self, DeviceChoice};
+use mailsort::engine::{self, Dtype, Model, Options};
 use serde_json::Value;
 
 use crate::mailsort::root;
@@ -15,7 +15,10 @@ fn vectors_are_those_of_sentence_transformers() {
         eprintln!("skipped: MAILSORT_MINILM names no folder with all-MiniLM-L6-v2");
         return;
     };
-    let model = Encoder::open(&Checkpoint::open(Path::new(&folder)).unwrap(), "all-MiniLM-L6-v2").unwrap();
+    let (cpu, options) =
+        (device::open(DeviceChoice::Cpu).unwrap(), Options { dtype: Dtype::Auto, dims: None, batch_tokens: None });
+    let loaded = engine::open("all-MiniLM-L6-v2", Path::new(&folder), &cpu, options).unwrap();
+    let Model::Embedder(model) = loaded.model else { panic!("a reranker") };
     assert_eq!(model.default_max_tokens(), 254);
     let golden = std::fs::read_to_string(root().join("tests/minilm/golden.json")).unwrap();
     let golden: Vec<Value> = serde_json::from_str(&golden).unwrap();

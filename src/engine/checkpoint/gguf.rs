@@ -8,7 +8,6 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::quantized::gguf_file::{Content, Value};
 
-use super::config::Qwen3Config;
 use super::map::Mapped;
 use super::weights::{Kind, Place, Weights};
 
@@ -84,11 +83,11 @@ pub(in crate::engine) fn usual_name(name: &str) -> Option<String> {
 }
 
 impl Metadata {
-    fn get(&self, key: &str) -> Result<&Value> {
+    pub(crate) fn get(&self, key: &str) -> Result<&Value> {
         self.0.get(key).with_context(|| format!("the GGUF metadata lacks `{key}`"))
     }
 
-    fn number(&self, key: &str) -> Result<usize> {
+    pub(crate) fn number(&self, key: &str) -> Result<usize> {
         let value = match self.get(key)? {
             Value::U32(value) => u64::from(*value),
             Value::U64(value) => *value,
@@ -100,7 +99,7 @@ impl Metadata {
         Ok(value as usize)
     }
 
-    fn float(&self, key: &str) -> Result<f32> {
+    pub(crate) fn float(&self, key: &str) -> Result<f32> {
         self.get(key)?.to_f32().ok().with_context(|| format!("the GGUF metadata `{key}` is not a number"))
     }
 
@@ -139,36 +138,6 @@ impl Metadata {
     pub fn numbers(&self, key: &str) -> Result<Vec<i32>> {
         let list = self.get(key)?.to_vec()?;
         list.iter().map(|value| Ok(value.to_i32()?)).collect()
-    }
-
-    /// The shape of the trunk.
-    ///
-    /// # Errors
-    /// When the file holds another architecture, or metadata is missing.
-    pub fn qwen3(&self, weights: &Weights) -> Result<Qwen3Config> {
-        let architecture = self.text("general.architecture").unwrap_or("none");
-        ensure!(
-            architecture == "qwen3",
-            "the GGUF file holds the architecture {architecture:?}; mailsort runs \"qwen3\""
-        );
-        if let Some(scaling) = self.text("qwen3.rope.scaling.type") {
-            ensure!(scaling == "none", "rotary scaling {scaling:?} is not supported");
-        }
-        let shape = Qwen3Config {
-            hidden_size: self.number("qwen3.embedding_length")?,
-            num_hidden_layers: self.number("qwen3.block_count")?,
-            num_attention_heads: self.number("qwen3.attention.head_count")?,
-            num_key_value_heads: self.number("qwen3.attention.head_count_kv")?,
-            head_dim: self.number("qwen3.attention.key_length")?,
-            intermediate_size: self.number("qwen3.feed_forward_length")?,
-            vocab_size: self.get("tokenizer.ggml.tokens")?.to_vec()?.len(),
-            rms_norm_eps: self.float("qwen3.attention.layer_norm_rms_epsilon")?,
-            rope_theta: self.float("qwen3.rope.freq_base")?,
-            max_position_embeddings: self.number("qwen3.context_length")?,
-            tie_word_embeddings: !weights.has("lm_head.weight"),
-        };
-        shape.check()?;
-        Ok(shape)
     }
 }
 

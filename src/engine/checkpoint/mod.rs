@@ -1,7 +1,6 @@
 //! Checkpoints: a folder with `config.json`, `tokenizer.json` and safetensors files, or one GGUF file. Nothing else is
 //! ever opened, and nothing in them can run.
 
-pub mod config;
 mod fingerprint;
 pub mod gguf;
 mod map;
@@ -10,10 +9,11 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-pub use config::{Family, Qwen3Config};
+use names::CONFIG;
+
 pub use fingerprint::fingerprint;
 pub use weights::{Kind, View, Weights, shards};
 
@@ -36,43 +36,45 @@ pub enum Description {
 }
 
 impl Checkpoint {
-    /// Opens a folder or a GGUF file.
+    /// Opens a folder or a GGUF file. `accept` may refuse what it is before its weights are opened.
     ///
     /// # Errors
-    /// When something is missing or damaged.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// When something is missing or damaged, or refused.
+    pub fn open(path: &Path, accept: impl Fn(&Description) -> Result<()>) -> Result<Self> {
         let named = || format!("cannot use the model {}", path.display());
-        if path.is_dir() {
-            let config = config::read(path).with_context(named)?;
-            // Before the weights: a checkpoint of something else ought to be told what it is.
-            Family::of(&config).with_context(named)?;
-            let weights = Weights::safetensors(path).with_context(named)?;
-            return Ok(Self { path: path.to_path_buf(), weights, description: Description::Folder(config) });
-        }
         ensure!(path.exists(), "there is no model at {}", path.display());
+        if path.is_dir() {
+            let description = Description::Folder(config(path).with_context(named)?);
+            accept(&description).with_context(named)?;
+            let weights = Weights::safetensors(path).with_context(named)?;
+            return Ok(Self { path: path.to_path_buf(), weights, description });
+        }
         let (metadata, weights) = gguf::open(path).with_context(named)?;
-        Ok(Self { path: path.to_path_buf(), weights, description: Description::Gguf(metadata) })
+        let description = Description::Gguf(metadata);
+        accept(&description).with_context(named)?;
+        Ok(Self { path: path.to_path_buf(), weights, description })
     }
 
-    /// The family, and whether the checkpoint has a head of its own that scores pairs.
+    /// `config.json`.
     ///
     /// # Errors
-    /// When it is none that mailsort knows.
-    pub fn family(&self) -> Result<(Family, bool)> {
+    /// When the checkpoint is a GGUF file.
+    pub fn config(&self) -> Result<&Value> {
         match &self.description {
-            Description::Folder(config) => Family::of(config),
-            Description::Gguf(_) => Ok((Family::Qwen3, self.weights.has("cls.output.weight"))),
+            Description::Folder(config) => Ok(config),
+            Description::Gguf(_) => {
+                bail!("{}: models of this architecture are read from folders, not from GGUF", self.path.display())
+            }
         }
     }
+}
 
-    /// The shape of a Qwen3 trunk.
-    ///
-    /// # Errors
-    /// When the configuration is not one of Qwen3.
-    pub fn qwen3(&self) -> Result<Qwen3Config> {
-        match &self.description {
-            Description::Folder(config) => Qwen3Config::of(config),
-            Description::Gguf(metadata) => metadata.qwen3(&self.weights),
-        }
-    }
+/// Reads `config.json` of a folder.
+fn config(folder: &Path) -> Result<Value> {
+    let path = folder.join(CONFIG);
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path).with_context(|| {
+        format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and .safetensors files")
+    })?;
+    serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))
 }

@@ -19,7 +19,7 @@ fn tensors_are_those_of_the_gguf_package() {
         let content = Content::read(&mut file).unwrap();
         let tensors = golden["tensors"].as_array().unwrap();
         assert_eq!(tensors.len(), content.tensor_infos.len());
-        let weights = Checkpoint::open(&folder(name)).unwrap().weights;
+        let weights = checkpoint(name).weights;
         for tensor in tensors {
             let shape: Vec<usize> = numbers(&tensor["shape"]).into_iter().map(|size| size as usize).collect();
             let name = crate::engine::checkpoint::gguf::usual_name(text(tensor, "name"));

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
 use super::device::{DeviceChoice, open as open_device};
-use super::open::{Dtype, Model, Options, open};
-use super::prompt::RerankerPrompt;
-use super::vocabulary::Vocabulary;
+use super::models::qwen3::prompt::RerankerPrompt;
+use super::models::qwen3::vocabulary::Vocabulary;
+use super::registry::{Dtype, Model, Options, open};
 use super::{Embedder, Judgement, LabelText, Question, Reranker, Task};
 
 /// Largest difference to transformers where both compute in f32, as a share of the larger logit.
@@ -40,6 +40,11 @@ fn folder(name: &str) -> PathBuf {
     // Where tests run on another machine than they were built on, the variable says where the repository is.
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     PathBuf::from(root).join("tests/models").join(name)
+}
+
+/// A checkpoint, of whatever architecture.
+fn checkpoint(name: &str) -> Checkpoint {
+    Checkpoint::open(&folder(name), |_| Ok(())).unwrap()
 }
 
 fn golden(name: &str) -> Value {
@@ -83,7 +88,7 @@ fn embedder(name: &str, options: Options) -> Box<dyn Embedder> {
 }
 
 fn prompts(name: &str) -> RerankerPrompt {
-    RerankerPrompt::new(Vocabulary::open(&Checkpoint::open(&folder(name)).unwrap()).unwrap()).unwrap()
+    RerankerPrompt::new(Vocabulary::open(&checkpoint(name)).unwrap()).unwrap()
 }
 
 fn cases(golden: &Value) -> &[Value] {

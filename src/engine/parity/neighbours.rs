@@ -6,8 +6,8 @@ use candle_core::{DType, Device};
 use super::errors::{copied, edit};
 use super::*;
 use crate::engine::linear::{Placement, Way};
-use crate::engine::prompt as words;
-use crate::engine::reranker::Qwen3Reranker;
+use crate::engine::models::qwen3::prompt as words;
+use crate::engine::models::qwen3::reranker::Qwen3Reranker;
 use crate::labels::LabelSet;
 
 /// Labels that tokenizers stumble over.
@@ -194,7 +194,7 @@ fn what_other_devices_compute_is_what_the_kernels_do() {
         let fused = reranker(name, options(Dtype::F32));
         for way in [Way::Composed, Way::Flash] {
             let placement = Placement { device: Device::Cpu, dtype: DType::F32, way };
-            let checkpoint = Checkpoint::open(&folder(name)).unwrap();
+            let checkpoint = super::checkpoint(name);
             let composed = Qwen3Reranker::load("composed".into(), checkpoint, placement, 4096).unwrap();
             for task in &tasks {
                 let labels: Vec<usize> = (0..task.labels.len()).collect();

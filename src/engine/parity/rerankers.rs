@@ -3,9 +3,10 @@
 use candle_core::{DType, Device};
 
 use super::*;
-use crate::engine::batch::{self, Prompt};
 use crate::engine::linear::Placement;
-use crate::engine::qwen3;
+use crate::engine::models::qwen3;
+use crate::engine::models::qwen3::batch::{self, Prompt};
+use crate::engine::models::qwen3::config::Qwen3Config;
 
 fn logits_are_those_of_transformers(name: &str, reference: &str, dtype: Dtype, tolerance: f32) {
     let (worst, mean) = differences(&*reranker(name, options(dtype)), reference);
@@ -71,8 +72,8 @@ fn token_ids_are_those_of_transformers() {
 /// A trunk and the rows of its head for yes and no.
 fn trunk(name: &str) -> (qwen3::Model, [Vec<f32>; 2]) {
     let golden = golden(name);
-    let checkpoint = Checkpoint::open(&folder(name)).unwrap();
-    let config = checkpoint.qwen3().unwrap();
+    let checkpoint = super::checkpoint(name);
+    let config = Qwen3Config::of(&checkpoint).unwrap();
     let tied = checkpoint.weights.has("lm_head.weight");
     let head = if tied { "lm_head.weight" } else { "model.embed_tokens.weight" };
     let head = checkpoint.weights.take(head, &[config.vocab_size, config.hidden_size]).unwrap();
@@ -81,7 +82,7 @@ fn trunk(name: &str) -> (qwen3::Model, [Vec<f32>; 2]) {
         head.rows(id..id + 1).unwrap()
     });
     let placement = Placement::new(&Device::Cpu, DType::F32, config.head_dim);
-    (qwen3::Model::load(Checkpoint::open(&folder(name)).unwrap(), "model.", placement).unwrap(), rows)
+    (qwen3::Model::load(super::checkpoint(name), "model.", placement).unwrap(), rows)
 }
 
 #[test]

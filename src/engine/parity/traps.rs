@@ -3,7 +3,7 @@
 use super::errors::{copied, drop_weight, refused, scale_weight};
 use super::*;
 use crate::classifier::ranking;
-use crate::engine::prompt::{EmbeddingPrompt, PREFIX, SUFFIX};
+use crate::engine::models::qwen3::prompt::{EmbeddingPrompt, PREFIX, SUFFIX};
 
 #[test]
 fn trap_1_the_template_is_there() {
@@ -65,7 +65,7 @@ fn trap_6_an_overflow_is_not_hidden() {
 
 #[test]
 fn trap_7_an_embedding_ends_in_endoftext() {
-    let checkpoint = Checkpoint::open(&folder("tiny-embedding")).unwrap();
+    let checkpoint = checkpoint("tiny-embedding");
     let prompt = EmbeddingPrompt::new(Vocabulary::open(&checkpoint).unwrap()).unwrap();
     let golden = golden("tiny-embedding");
     let end = golden["end_id"].as_u64().unwrap() as u32;

@@ -3,18 +3,18 @@
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 
+use super::Model;
 use super::batch::{self, Prompt};
-use super::checkpoint::Checkpoint;
-use super::linear::Placement;
-use super::memory;
+use super::config::Qwen3Config;
+use super::load::check_vocabulary;
 use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
-use super::qwen3::Model;
-use super::tasks::too_long;
 use super::vocabulary::Vocabulary;
-use super::{Embedder, Embedding, LabelText};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::linear::Placement;
+use crate::engine::memory;
+use crate::engine::models::tasks::too_long;
+use crate::engine::{Embedder, Embedding, LabelText};
 
-/// The shortest vectors that the models were trained for.
-pub(super) const FEWEST_DIMS: usize = 32;
 /// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
 const TEMPERATURE: f32 = 20.0;
 
@@ -40,8 +40,8 @@ impl Qwen3Embedding {
         batch_tokens: usize,
     ) -> Result<Self> {
         let prompt = EmbeddingPrompt::new(Vocabulary::open(&checkpoint)?)?;
-        let config = checkpoint.qwen3()?;
-        super::open::check_vocabulary(prompt.highest(), &config)?;
+        let config = Qwen3Config::of(&checkpoint)?;
+        check_vocabulary(prompt.highest(), &config)?;
         let dims = dims.unwrap_or(config.hidden_size).min(config.hidden_size);
         let prefix = if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." };
         let model = Model::load(checkpoint, prefix, placement)?;

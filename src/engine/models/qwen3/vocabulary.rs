@@ -12,9 +12,9 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior;
 
-use super::checkpoint::gguf::Metadata;
-use super::checkpoint::names::TOKENIZER;
-use super::checkpoint::{Checkpoint, Description};
+use crate::engine::checkpoint::gguf::Metadata;
+use crate::engine::checkpoint::names::TOKENIZER;
+use crate::engine::checkpoint::{Checkpoint, Description};
 
 /// How Qwen2 and Qwen3 cut text into words, as their tokenizer.json has it; GGUF files only say `qwen2`.
 const WORDS: &str =
@@ -23,7 +23,7 @@ const WORDS: &str =
 const ADDED: [i32; 2] = [3, 4];
 
 /// The tokenizer of a checkpoint.
-pub(super) struct Vocabulary {
+pub(crate) struct Vocabulary {
     /// Without any added token, so that a mail which says `<|im_end|>` says these ten characters and nothing else.
     plain: Tokenizer,
     added: HashMap<String, u32>,
@@ -32,11 +32,11 @@ pub(super) struct Vocabulary {
 }
 
 /// A piece of text as tokens.
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     /// The tokens.
-    pub(super) ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// Where in the text, in bytes, each token begins and ends.
-    pub(super) spans: Vec<(usize, usize)>,
+    pub(crate) spans: Vec<(usize, usize)>,
 }
 
 impl Vocabulary {
@@ -44,7 +44,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// When it is missing, damaged, or of a kind that Qwen3 does not have.
-    pub(super) fn open(checkpoint: &Checkpoint) -> Result<Self> {
+    pub(crate) fn open(checkpoint: &Checkpoint) -> Result<Self> {
         match &checkpoint.description {
             Description::Folder(_) => Self::from_json(&checkpoint.path.join(TOKENIZER)),
             Description::Gguf(metadata) => {
@@ -53,7 +53,7 @@ impl Vocabulary {
         }
     }
 
-    pub(super) fn from_json(path: &Path) -> Result<Self> {
+    pub(crate) fn from_json(path: &Path) -> Result<Self> {
         let shown = path.display();
         ensure!(path.exists(), "{shown} is missing; a model folder holds config.json, tokenizer.json and weights");
         let whole = Tokenizer::from_file(path).map_err(|error| anyhow!("cannot use {shown}: {error}"))?;
@@ -105,17 +105,17 @@ impl Vocabulary {
     }
 
     /// The token that the tokenizer puts behind every text, where it does.
-    pub(super) fn appended(&self) -> Option<u32> {
+    pub(crate) fn appended(&self) -> Option<u32> {
         self.appended
     }
 
     /// The highest token number.
-    pub(super) fn highest(&self) -> u32 {
+    pub(crate) fn highest(&self) -> u32 {
         self.highest
     }
 
     /// A special token by its name.
-    pub(super) fn added(&self, name: &str) -> Option<u32> {
+    pub(crate) fn added(&self, name: &str) -> Option<u32> {
         self.added.get(name).copied()
     }
 
@@ -123,7 +123,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// When it is several, or none.
-    pub(super) fn single(&self, word: &str) -> Result<u32> {
+    pub(crate) fn single(&self, word: &str) -> Result<u32> {
         match &self.text(word)?.ids[..] {
             &[id] => Ok(id),
             ids => Err(anyhow!(
@@ -137,7 +137,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn text(&self, text: &str) -> Result<Encoded> {
+    pub(crate) fn text(&self, text: &str) -> Result<Encoded> {
         let encoding = self.plain.encode(text, false).map_err(|error| anyhow!("the tokenizer failed: {error}"))?;
         let spans = encoding.get_offsets().to_vec();
         Ok(Encoded { ids: encoding.get_ids().to_vec(), spans })
@@ -147,7 +147,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// When the tokenizer fails or lacks one of them.
-    pub(super) fn template(&self, text: &str, specials: &[&str]) -> Result<Vec<u32>> {
+    pub(crate) fn template(&self, text: &str, specials: &[&str]) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         let mut rest = text;
         while let Some((at, special)) = first_of(rest, specials) {

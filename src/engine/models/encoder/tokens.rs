@@ -28,23 +28,23 @@ enum Piece {
 
 /// What goes into the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Input {
+pub(crate) struct Input {
     /// Shape: [tokens].
-    pub(super) ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// Shape: [tokens].
-    pub(super) types: Vec<u32>,
+    pub(crate) types: Vec<u32>,
 }
 
 /// Tokens of a text, without special ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Words {
-    pub(super) ids: Vec<u32>,
+pub(crate) struct Words {
+    pub(crate) ids: Vec<u32>,
     /// True when the text had more.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 /// The tokenizer of a folder.
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     lower_case: bool,
     unknown: Option<u32>,
@@ -58,7 +58,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When it is missing, damaged, or puts nothing around texts.
-    pub(super) fn open(folder: &Path, lower_case: bool) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, lower_case: bool) -> Result<Self> {
         let path = folder.join(TOKENIZER);
         let shown = path.display();
         let text = std::fs::read(&path).with_context(|| {
@@ -89,12 +89,12 @@ impl Tokens {
     }
 
     /// The highest token number.
-    pub(super) fn highest(&self) -> u64 {
+    pub(crate) fn highest(&self) -> u64 {
         self.highest
     }
 
     /// The highest number of a text in a pair.
-    pub(super) fn highest_type(&self) -> u32 {
+    pub(crate) fn highest_type(&self) -> u32 {
         let kind = |piece: &Piece| match piece {
             Piece::Special(_, kind) | Piece::Text(_, kind) => *kind,
         };
@@ -102,17 +102,17 @@ impl Tokens {
     }
 
     /// How many special tokens stand around one text.
-    pub(super) fn around_one(&self) -> usize {
+    pub(crate) fn around_one(&self) -> usize {
         self.single.len() - 1
     }
 
     /// How many special tokens stand around and between two texts.
-    pub(super) fn around_two(&self) -> usize {
+    pub(crate) fn around_two(&self) -> usize {
         self.pair.len() - 2
     }
 
     /// True for the token that stands for what the vocabulary cannot write.
-    pub(super) fn is_unknown(&self, id: u32) -> bool {
+    pub(crate) fn is_unknown(&self, id: u32) -> bool {
         self.unknown == Some(id)
     }
 
@@ -120,7 +120,7 @@ impl Tokens {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn words(&self, text: &str, most: usize) -> Result<Words> {
+    pub(crate) fn words(&self, text: &str, most: usize) -> Result<Words> {
         let text = text.trim();
         let mut bytes = most.saturating_add(SLACK).saturating_mul(BYTES_A_TOKEN);
         loop {
@@ -147,12 +147,12 @@ impl Tokens {
     }
 
     /// One text with what stands around it.
-    pub(super) fn input(&self, text: &[u32]) -> Input {
+    pub(crate) fn input(&self, text: &[u32]) -> Input {
         fill(&self.single, [text, &[]])
     }
 
     /// Two texts with what stands around and between them.
-    pub(super) fn pair(&self, first: &[u32], second: &[u32]) -> Input {
+    pub(crate) fn pair(&self, first: &[u32], second: &[u32]) -> Input {
         fill(&self.pair, [first, second])
     }
 }

@@ -4,32 +4,43 @@
 //! the tokens of a batch lie one behind the other, and several label tails may share the prefix before them (see
 //! [`Tree`]). <https://github.com/huggingface/transformers/blob/main/src/transformers/models/qwen3/modeling_qwen3.py>
 
+pub(crate) mod batch;
+pub(crate) mod config;
+mod embedding;
+mod load;
+pub mod prompt;
+pub(crate) mod reranker;
+pub(crate) mod vocabulary;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
 
-use super::buffers;
-use super::checkpoint::{Checkpoint, Qwen3Config, Weights};
-use super::kernels::{Heads, Tree};
-use super::linear::{Linear, Placement, Way};
-use super::ops::{self, Angles, Attention, HeadNorms, Scale};
+use crate::engine::buffers;
+use crate::engine::checkpoint::{Checkpoint, Weights};
+use crate::engine::kernels::{Heads, Tree};
+use crate::engine::linear::{Linear, Placement, Way};
+use crate::engine::ops::{self, Angles, Attention, HeadNorms, Scale};
+use config::Qwen3Config;
+
+pub(crate) use load::{describe, load, sketch};
 
 /// Tokens that go through the trunk together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// Shape: [tokens].
-    pub(super) ids: Vec<u32>,
+    pub(crate) ids: Vec<u32>,
     /// The position of each token in its own sequence. Shape: [tokens].
-    pub(super) positions: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
     /// Which tokens see which.
-    pub(super) trees: Vec<Tree>,
+    pub(crate) trees: Vec<Tree>,
     /// The tokens whose hidden states are wanted. Shape: [outputs].
-    pub(super) last: Vec<u32>,
+    pub(crate) last: Vec<u32>,
 }
 
 /// `Qwen3Model`.
-pub(super) struct Model {
+pub(crate) struct Model {
     checkpoint: Checkpoint,
     config: Qwen3Config,
     /// The name of the embedding's weight.
@@ -48,8 +59,8 @@ impl Model {
     ///
     /// # Errors
     /// When a weight is missing or has another shape, or the device has not enough memory.
-    pub(super) fn load(checkpoint: Checkpoint, prefix: &str, placement: Placement) -> Result<Self> {
-        let config = checkpoint.qwen3()?;
+    pub(crate) fn load(checkpoint: Checkpoint, prefix: &str, placement: Placement) -> Result<Self> {
+        let config = Qwen3Config::of(&checkpoint)?;
         let loader = Loader { weights: &checkpoint.weights, config: &config, placement: &placement };
         let embedding = format!("{prefix}embed_tokens.weight");
         let table = loader.weights.take(&embedding, &[config.vocab_size, config.hidden_size])?;
@@ -65,12 +76,12 @@ impl Model {
     }
 
     /// The shape of the model.
-    pub(super) fn config(&self) -> &Qwen3Config {
+    pub(crate) fn config(&self) -> &Qwen3Config {
         &self.config
     }
 
     /// The tensors of the checkpoint, for what is not of the trunk.
-    pub(super) fn weights(&self) -> &Weights {
+    pub(crate) fn weights(&self) -> &Weights {
         &self.checkpoint.weights
     }
 
@@ -78,7 +89,7 @@ impl Model {
     ///
     /// # Errors
     /// When the device has not enough memory.
-    pub(super) fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
         let states = self.states(batch, |_, _| Ok(()))?;
         Ok(states.to_dtype(DType::F32)?.to_vec2()?)
     }
@@ -100,7 +111,7 @@ impl Model {
 
     /// What goes into every layer. Shape: [layers][tokens][hidden].
     #[cfg(test)]
-    pub(super) fn watched(&self, batch: &Batch) -> Result<Vec<Vec<Vec<f32>>>> {
+    pub(crate) fn watched(&self, batch: &Batch) -> Result<Vec<Vec<Vec<f32>>>> {
         let seen = std::cell::RefCell::new(Vec::new());
         self.states(batch, |_, x| {
             seen.borrow_mut().push(x.to_vec2()?);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Error, Result, anyhow};
 
-use super::{LabelText, Task};
+use crate::engine::{LabelText, Task};
 
 /// A run has a task for each instruction; a program that asks ever new ones ought not to keep them all.
 const MOST: usize = 64;

@@ -13,7 +13,7 @@ use anyhow::Result;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::{Embedder, Embedding, LabelText};
+use crate::engine::{Embedder, Embedding, LabelText};
 use tokens::Tokenizer;
 use weights::Weights;
 

@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::LabelText;
 use super::vocabulary::Vocabulary;
+use crate::engine::LabelText;
 
 /// What stands before every question to a reranker.
 pub const PREFIX: &str = "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and \
@@ -26,23 +26,23 @@ pub const EMBEDDING_TASK: &str = "Given an email, retrieve the category that des
 const BYTES_A_TOKEN: usize = 16;
 
 /// The part of a prompt that all labels of a mail share.
-pub(super) struct Prefix {
-    pub(super) ids: Vec<u32>,
+pub(crate) struct Prefix {
+    pub(crate) ids: Vec<u32>,
     /// How many of them are the mail's.
-    pub(super) tokens: usize,
+    pub(crate) tokens: usize,
     /// True when the mail had more.
-    pub(super) truncated: bool,
+    pub(crate) truncated: bool,
 }
 
 /// Writes prompts for a reranker.
-pub(super) struct RerankerPrompt {
+pub(crate) struct RerankerPrompt {
     vocabulary: Vocabulary,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
     /// The answers.
-    pub(super) yes: u32,
+    pub(crate) yes: u32,
     /// The answers.
-    pub(super) no: u32,
+    pub(crate) no: u32,
 }
 
 impl RerankerPrompt {
@@ -50,7 +50,7 @@ impl RerankerPrompt {
     ///
     /// # Errors
     /// When it lacks a special token, splits `yes` or `no`, or puts something behind every text as that of an embedding.
-    pub(super) fn new(vocabulary: Vocabulary) -> Result<Self> {
+    pub(crate) fn new(vocabulary: Vocabulary) -> Result<Self> {
         ensure!(
             vocabulary.appended().is_none(),
             "the tokenizer puts a token behind every text, so this is the tokenizer of an embedding, not of a reranker"
@@ -61,12 +61,12 @@ impl RerankerPrompt {
     }
 
     /// The highest token number.
-    pub(super) fn highest(&self) -> u32 {
+    pub(crate) fn highest(&self) -> u32 {
         self.vocabulary.highest()
     }
 
     /// Tokens behind a label.
-    pub(super) fn ending(&self) -> usize {
+    pub(crate) fn ending(&self) -> usize {
         self.suffix.len()
     }
 
@@ -74,7 +74,7 @@ impl RerankerPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn prefix(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn prefix(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
         let head = format!("<Instruct>: {instruct}\n<Query>: ");
         let cut = Cut { vocabulary: &self.vocabulary, head: &head, tail: "\n<Document>:", max_tokens };
         let mut prefix = cut.encode(text)?;
@@ -86,7 +86,7 @@ impl RerankerPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn tail(&self, label: &str) -> Result<Vec<u32>> {
+    pub(crate) fn tail(&self, label: &str) -> Result<Vec<u32>> {
         let mut ids = self.vocabulary.text(&format!(" {label}"))?.ids;
         ids.extend(&self.suffix);
         Ok(ids)
@@ -94,7 +94,7 @@ impl RerankerPrompt {
 }
 
 /// A label as rerankers and embeddings read it.
-pub(super) fn label(label: &LabelText) -> String {
+pub(crate) fn label(label: &LabelText) -> String {
     match &label.description {
         Some(description) => format!("{}: {description}", label.name),
         None => label.name.clone(),
@@ -102,7 +102,7 @@ pub(super) fn label(label: &LabelText) -> String {
 }
 
 /// Writes prompts for an embedding.
-pub(super) struct EmbeddingPrompt {
+pub(crate) struct EmbeddingPrompt {
     vocabulary: Vocabulary,
     end: u32,
 }
@@ -112,7 +112,7 @@ impl EmbeddingPrompt {
     ///
     /// # Errors
     /// When it does not put `<|endoftext|>` behind a text: the vector would be read from another token.
-    pub(super) fn new(vocabulary: Vocabulary) -> Result<Self> {
+    pub(crate) fn new(vocabulary: Vocabulary) -> Result<Self> {
         let end =
             vocabulary.added(END).with_context(|| format!("the tokenizer lacks {END}, so this is no Qwen3 model"))?;
         ensure!(
@@ -124,7 +124,7 @@ impl EmbeddingPrompt {
     }
 
     /// The highest token number.
-    pub(super) fn highest(&self) -> u32 {
+    pub(crate) fn highest(&self) -> u32 {
         self.vocabulary.highest()
     }
 
@@ -132,7 +132,7 @@ impl EmbeddingPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn query(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn query(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
         self.ended(&format!("Instruct: {instruct}\nQuery:"), text, max_tokens)
     }
 
@@ -140,7 +140,7 @@ impl EmbeddingPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(super) fn document(&self, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn document(&self, text: &str, max_tokens: usize) -> Result<Prefix> {
         self.ended("", text, max_tokens)
     }
 

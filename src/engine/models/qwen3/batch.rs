@@ -1,29 +1,29 @@
 //! Which prompts go through a model together. Pure.
 
-use super::kernels::Tree;
-use super::qwen3::Batch;
+use super::Batch;
+use crate::engine::kernels::Tree;
 
 /// One mail as a model reads it: a prefix, and the tails that share it; without tails, a sequence of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Prompt {
-    pub(super) prefix: Vec<u32>,
-    pub(super) tails: Vec<Vec<u32>>,
+pub(crate) struct Prompt {
+    pub(crate) prefix: Vec<u32>,
+    pub(crate) tails: Vec<Vec<u32>>,
 }
 
 /// Where in the results of a batch those of one prompt lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     /// The prompt.
-    pub(super) prompt: usize,
+    pub(crate) prompt: usize,
     /// Its first tail in this batch.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// Results of it in this batch.
-    pub(super) count: usize,
+    pub(crate) count: usize,
 }
 
 /// Packs prompts into batches of about `budget` tokens, those of like length together. A prompt whose tails do not fit
 /// is run in several batches, each with its prefix; one that fits nowhere is a batch of its own.
-pub(super) fn pack(prompts: &[Prompt], budget: usize) -> Vec<(Vec<Slot>, Batch)> {
+pub(crate) fn pack(prompts: &[Prompt], budget: usize) -> Vec<(Vec<Slot>, Batch)> {
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(prompts[at].prefix.len()));
     let mut batches: Vec<(Vec<Slot>, Batch)> = Vec::new();

@@ -1,9 +1,16 @@
-//! The shape of a BERT or XLM-RoBERTa trunk: `config.json` of a folder.
+//! The shape of a BERT or XLM-RoBERTa model: `config.json` of a folder.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::engine::checkpoint::{Checkpoint, Description, Family};
+use crate::engine::checkpoint::Checkpoint;
+
+/// The two architectures, which differ in where positions begin and in the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Bert,
+    XlmRoberta,
+}
 
 /// What stands between the two products of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +25,7 @@ pub(super) enum Activation {
 
 /// Names follow `config.json`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Shape {
+pub(super) struct Config {
     pub(super) family: Family,
     /// Rows of the embedding.
     pub(super) vocab_size: usize,
@@ -37,13 +44,13 @@ pub(super) struct Shape {
     pub(super) hidden_act: Activation,
 }
 
-impl Shape {
+impl Config {
     /// Takes the shape from `config.json`.
     ///
     /// # Errors
     /// When a value is missing or of another kind, or asks for something that the two families do not have.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self> {
-        let config = config(checkpoint)?;
+        let config = checkpoint.config()?;
         let number = |name: &str| -> Result<usize> {
             let value = config[name].as_u64().filter(|&value| value > 0 && value <= 1 << 30);
             Ok(value.with_context(|| format!("config.json: `{name}` is missing or not a positive number"))? as usize)
@@ -51,7 +58,7 @@ impl Shape {
         let positions = config["position_embedding_type"].as_str().unwrap_or("absolute");
         ensure!(positions == "absolute", "config.json: `position_embedding_type` {positions:?} is not supported");
         ensure!(config["is_decoder"] != true, "config.json: `is_decoder` is true; an encoder reads both ways");
-        let (family, _) = checkpoint.family()?;
+        let family = if config["model_type"] == "xlm-roberta" { Family::XlmRoberta } else { Family::Bert };
         let eps = config["layer_norm_eps"].as_f64().filter(|eps| (0.0..0.1).contains(eps));
         let shape = Self {
             family,
@@ -101,15 +108,4 @@ fn activation(config: &Value) -> Result<Activation> {
         "relu" => Activation::Relu,
         other => bail!("config.json: `hidden_act` {other:?} is not supported"),
     })
-}
-
-/// `config.json`.
-///
-/// # Errors
-/// When the checkpoint is a GGUF file.
-pub(super) fn config(checkpoint: &Checkpoint) -> Result<&Value> {
-    match &checkpoint.description {
-        Description::Folder(config) => Ok(config),
-        Description::Gguf(_) => bail!("{}: encoders are read from folders, not from GGUF", checkpoint.path.display()),
-    }
 }

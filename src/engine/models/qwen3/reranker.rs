@@ -3,15 +3,17 @@
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
+use super::Model;
 use super::batch::{self, Prompt};
-use super::checkpoint::{Checkpoint, Description, Qwen3Config};
-use super::linear::Placement;
-use super::memory;
+use super::config::Qwen3Config;
+use super::load::check_vocabulary;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
-use super::qwen3::Model;
-use super::tasks::{Tasks, too_long};
 use super::vocabulary::Vocabulary;
-use super::{Judgement, LabelText, Question, Reranker, Seen, Task};
+use crate::engine::checkpoint::{Checkpoint, Description};
+use crate::engine::linear::Placement;
+use crate::engine::memory;
+use crate::engine::models::tasks::{Tasks, too_long};
+use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
 /// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
 /// depend on which others it is asked about.
@@ -20,7 +22,7 @@ const LABEL_PART: usize = 4;
 const SEAMS: usize = 8;
 
 /// A Qwen3 reranker.
-pub(super) struct Qwen3Reranker {
+pub(crate) struct Qwen3Reranker {
     id: String,
     prompt: RerankerPrompt,
     model: Model,
@@ -35,10 +37,10 @@ impl Qwen3Reranker {
     ///
     /// # Errors
     /// When something is missing, of another shape, or left over; or the device has not enough memory.
-    pub(super) fn load(id: String, checkpoint: Checkpoint, placement: Placement, batch_tokens: usize) -> Result<Self> {
+    pub(crate) fn load(id: String, checkpoint: Checkpoint, placement: Placement, batch_tokens: usize) -> Result<Self> {
         let prompt = RerankerPrompt::new(Vocabulary::open(&checkpoint)?)?;
-        let config = checkpoint.qwen3()?;
-        super::open::check_vocabulary(prompt.highest(), &config)?;
+        let config = Qwen3Config::of(&checkpoint)?;
+        check_vocabulary(prompt.highest(), &config)?;
         let head = head(&checkpoint, &config, &prompt)?;
         let model = Model::load(checkpoint, "model.", placement)?;
         model.weights().finish(|_| false)?;
@@ -69,7 +71,7 @@ impl Qwen3Reranker {
 
 /// The output head for one number. Recent GGUF files hold the rows of `yes` and `no`, some checkpoints one row for their
 /// difference, and all others the head of a language model, which may be the embedding.
-pub(super) fn head(checkpoint: &Checkpoint, config: &Qwen3Config, prompt: &RerankerPrompt) -> Result<Vec<f32>> {
+pub(crate) fn head(checkpoint: &Checkpoint, config: &Qwen3Config, prompt: &RerankerPrompt) -> Result<Vec<f32>> {
     let Qwen3Config { vocab_size, hidden_size, .. } = *config;
     let weights = &checkpoint.weights;
     if weights.has("score.weight") {

@@ -4,7 +4,7 @@ use anyhow::Result;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::shape::Activation;
+use super::config::Activation;
 use crate::engine::checkpoint::Weights;
 use crate::engine::kernels::products::{Builder, Kind, Packed, Rows};
 

@@ -1,95 +1,50 @@
-//! What kind of model a checkpoint holds, and its shape: `config.json` of a folder.
+//! The shape of a Qwen3 model: `config.json` of a folder, or the metadata of a GGUF file.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::names::CONFIG;
+use crate::engine::checkpoint::{Checkpoint, Description, gguf};
 
 /// The shape of a Qwen3 trunk. Names follow `config.json` of the released models.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Qwen3Config {
+pub(crate) struct Qwen3Config {
     /// Width of the residual stream.
-    pub hidden_size: usize,
+    pub(crate) hidden_size: usize,
     /// Layers.
-    pub num_hidden_layers: usize,
+    pub(crate) num_hidden_layers: usize,
     /// Heads that ask.
-    pub num_attention_heads: usize,
+    pub(crate) num_attention_heads: usize,
     /// Heads that answer; each serves several that ask.
-    pub num_key_value_heads: usize,
+    pub(crate) num_key_value_heads: usize,
     /// Width of a head. Never hidden_size / num_attention_heads: the released models have other values.
-    pub head_dim: usize,
+    pub(crate) head_dim: usize,
     /// Width inside the MLP.
-    pub intermediate_size: usize,
+    pub(crate) intermediate_size: usize,
     /// Rows of the embedding.
-    pub vocab_size: usize,
+    pub(crate) vocab_size: usize,
     /// Added to the mean square before its root.
-    pub rms_norm_eps: f32,
+    pub(crate) rms_norm_eps: f32,
     /// Base of the rotary frequencies.
-    pub rope_theta: f32,
+    pub(crate) rope_theta: f32,
     /// The longest input, in tokens.
-    pub max_position_embeddings: usize,
+    pub(crate) max_position_embeddings: usize,
     /// True where the output head is the embedding.
-    pub tie_word_embeddings: bool,
-}
-
-/// Families of models that can be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Qwen3: reranker or embedding.
-    Qwen3,
-    /// BERT: embedding, or a classifier of pairs with one logit.
-    Bert,
-    /// XLM-RoBERTa, likewise.
-    XlmRoberta,
-}
-
-impl Family {
-    /// Which family a `config.json` belongs to, and whether it has a head that scores pairs.
-    ///
-    /// # Errors
-    /// When it belongs to none that mailsort knows.
-    pub fn of(config: &Value) -> Result<(Self, bool)> {
-        let named = config["architectures"][0].as_str();
-        let kind = config["model_type"].as_str();
-        let Some(name) = named.or(kind) else {
-            bail!("config.json names no architecture");
-        };
-        let scores = name.ends_with("ForSequenceClassification");
-        let family = match kind.unwrap_or(name) {
-            "qwen3" => Self::Qwen3,
-            "bert" => Self::Bert,
-            "xlm-roberta" => Self::XlmRoberta,
-            _ if name.starts_with("Qwen3") && !name.starts_with("Qwen3M") && !name.starts_with("Qwen3V") => Self::Qwen3,
-            _ => bail!(
-                "the architecture {name:?} is not one that mailsort runs: these are Qwen3 (rerankers and embeddings), \
-                 BERT and XLM-RoBERTa (embeddings and sequence classification with one logit)"
-            ),
-        };
-        Ok((family, scores))
-    }
-}
-
-/// Reads `config.json` of a folder.
-///
-/// # Errors
-/// When it is missing or no JSON.
-pub fn read(folder: &Path) -> Result<Value> {
-    let path = folder.join(CONFIG);
-    let shown = path.display();
-    let text = std::fs::read_to_string(&path).with_context(|| {
-        format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and .safetensors files")
-    })?;
-    serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))
+    pub(crate) tie_word_embeddings: bool,
 }
 
 impl Qwen3Config {
-    /// Takes the shape from `config.json`.
+    /// The shape of a checkpoint.
     ///
     /// # Errors
     /// When a value is missing or of another kind, or asks for something that the released models do not have.
-    pub fn of(config: &Value) -> Result<Self> {
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Result<Self> {
+        match &checkpoint.description {
+            Description::Folder(config) => Self::of_json(config),
+            Description::Gguf(metadata) => Self::of_gguf(metadata, checkpoint.weights.has("lm_head.weight")),
+        }
+    }
+
+    fn of_json(config: &Value) -> Result<Self> {
         let number = |name: &str| -> Result<usize> {
             let value = config[name].as_u64().filter(|&value| value > 0 && value <= 1 << 30);
             Ok(value.with_context(|| format!("config.json: `{name}` is missing or not a positive number"))? as usize)
@@ -119,9 +74,30 @@ impl Qwen3Config {
         Ok(shape)
     }
 
-    /// # Errors
-    /// When the numbers contradict each other.
-    pub(super) fn check(&self) -> Result<()> {
+    /// `has_head` where the file has an output head of its own.
+    fn of_gguf(metadata: &gguf::Metadata, has_head: bool) -> Result<Self> {
+        if let Some(scaling) = metadata.text("qwen3.rope.scaling.type") {
+            ensure!(scaling == "none", "rotary scaling {scaling:?} is not supported");
+        }
+        let shape = Self {
+            hidden_size: metadata.number("qwen3.embedding_length")?,
+            num_hidden_layers: metadata.number("qwen3.block_count")?,
+            num_attention_heads: metadata.number("qwen3.attention.head_count")?,
+            num_key_value_heads: metadata.number("qwen3.attention.head_count_kv")?,
+            head_dim: metadata.number("qwen3.attention.key_length")?,
+            intermediate_size: metadata.number("qwen3.feed_forward_length")?,
+            vocab_size: metadata.get("tokenizer.ggml.tokens")?.to_vec()?.len(),
+            rms_norm_eps: metadata.float("qwen3.attention.layer_norm_rms_epsilon")?,
+            rope_theta: metadata.float("qwen3.rope.freq_base")?,
+            max_position_embeddings: metadata.number("qwen3.context_length")?,
+            tie_word_embeddings: !has_head,
+        };
+        shape.check()?;
+        Ok(shape)
+    }
+
+    /// Checks that the numbers do not contradict each other.
+    fn check(&self) -> Result<()> {
         ensure!(
             self.num_attention_heads.is_multiple_of(self.num_key_value_heads),
             "{} attention heads cannot share {} key-value heads",

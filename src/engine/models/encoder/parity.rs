@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{Judgement, Question, Reranker, Task};
+use crate::engine::models::bert;
+use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
@@ -17,12 +18,12 @@ fn golden(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-pub(super) fn encoder(folder: &Path) -> Result<Encoder> {
-    Encoder::open(&Checkpoint::open(folder)?, "tiny")
+pub(super) fn encoder(folder: &Path) -> Result<SentenceEmbedding> {
+    bert::embedding(&Checkpoint::open(folder, |_| Ok(()))?, "tiny")
 }
 
-pub(super) fn pairs(folder: &Path) -> Result<PairEncoder> {
-    PairEncoder::open(&Checkpoint::open(folder)?, "tiny")
+pub(super) fn pairs(folder: &Path) -> Result<CrossEncoder> {
+    bert::cross_encoder(&Checkpoint::open(folder, |_| Ok(()))?, "tiny")
 }
 
 pub(super) fn bare(name: &str) -> LabelText {
@@ -50,7 +51,7 @@ fn texts(golden: &Value) -> Vec<String> {
 
 fn vectors_are_those_of_transformers(name: &str) {
     let (model, golden) = (encoder(&folder(name)).unwrap(), golden(name));
-    assert!(model.notes().is_empty());
+    assert!(model.recipe.notes.is_empty());
     let most = model.default_max_tokens();
     let embedded = model.embed(&texts(&golden), None, most).unwrap();
     let mut compared = 0;

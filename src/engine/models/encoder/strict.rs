@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::parity::{bare, difference, encoder, folder, pairs};
 use super::*;
-use crate::engine::{Question, Reranker, Task};
+use crate::engine::{Embedder, Question, Reranker, Task};
 
 /// A tensor by its type, shape and bytes.
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
@@ -143,7 +143,7 @@ fn other_heads_and_steps_are_refused() {
 #[test]
 fn a_mail_cannot_write_special_tokens() {
     let (bert, xlmr) = (encoder(&folder("tiny-bert")).unwrap(), encoder(&folder("tiny-xlmr")).unwrap());
-    let check = |model: &Encoder, text: &str, specials: std::ops::Range<u32>| {
+    let check = |model: &SentenceEmbedding, text: &str, specials: std::ops::Range<u32>| {
         let words = model.tokens.words(text, 100).unwrap().ids;
         assert!(words.iter().all(|id| !specials.contains(id) || model.tokens.is_unknown(*id)), "{text:?}: {words:?}");
         assert!(words.len() > 2);
@@ -219,7 +219,9 @@ fn labels_are_read_with_their_description() {
 #[test]
 fn prompts_stand_before_texts() {
     let mut model = encoder(&folder("tiny-bert")).unwrap();
-    let embed = |model: &Encoder, text: &str, most| model.embed(&[text.into()], None, most).unwrap().remove(0).unwrap();
+    let embed = |model: &SentenceEmbedding, text: &str, most| {
+        model.embed(&[text.into()], None, most).unwrap().remove(0).unwrap()
+    };
     let (plain, long) = (embed(&model, "query: Friday", 94), "Friday ".repeat(200));
     let own = model.tokens.words("query: ", 94).unwrap().ids.len();
     model.recipe.prompts.query = "query: ".into();

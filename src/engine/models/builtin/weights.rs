@@ -14,7 +14,7 @@ use super::matrix::Matrix;
 #[repr(C, align(64))]
 struct Aligned<T: ?Sized>(T);
 
-static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../model/builtin.safetensors"));
+static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../../model/builtin.safetensors"));
 
 /// The tensors and constants of the model.
 pub(super) struct Weights {

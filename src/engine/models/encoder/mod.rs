@@ -1,0 +1,92 @@
+//! What BERT-like encoders share: the tokens around texts, and the heads, which are sentence embeddings (all-MiniLM, bge,
+//! multilingual-e5) and cross-encoders with one logit (ms-marco-MiniLM, bge-reranker).
+//!
+//! An architecture brings an [`Encoder`], and for a cross-encoder the head of its last hidden states. No score depends on
+//! its neighbours, bit for bit.
+
+mod embedding;
+#[cfg(test)]
+mod parity;
+mod recipe;
+mod reranker;
+#[cfg(test)]
+mod strict;
+pub(crate) mod tokens;
+
+use anyhow::{Result, ensure};
+
+use crate::engine::LabelText;
+use crate::engine::card::Card;
+use crate::engine::checkpoint::Checkpoint;
+
+pub(crate) use embedding::SentenceEmbedding;
+pub(crate) use reranker::{CrossEncoder, Head};
+pub(crate) use tokens::{Input, Tokens};
+
+/// An encoder without a head: tokens in, last hidden states out.
+pub(crate) trait Encoder: Send + Sync {
+    /// The sizes of its tables.
+    fn shape(&self) -> EncoderShape;
+
+    /// Hands the last hidden states of each input to `read`, in order. Shape: [tokens, hidden_size].
+    ///
+    /// # Errors
+    /// When the device has not enough memory.
+    fn encode(&self, inputs: &[Input], read: &mut dyn FnMut(&[f32])) -> Result<()>;
+}
+
+/// What heads and tokenizers need to know of an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EncoderShape {
+    /// Width of a hidden state.
+    pub(crate) hidden_size: usize,
+    /// The longest input in tokens, special ones included.
+    pub(crate) max_tokens: usize,
+    /// Rows of the word embedding.
+    pub(crate) vocab_size: usize,
+    /// Rows of the embedding that tells the two texts of a pair apart; 1 where there is none.
+    pub(crate) type_vocab_size: usize,
+}
+
+/// True where config.json names a head for classes.
+pub(crate) fn has_classes(checkpoint: &Checkpoint) -> Result<bool> {
+    let class = checkpoint.config()?["architectures"][0].as_str().unwrap_or_default();
+    Ok(class.ends_with("ForSequenceClassification"))
+}
+
+/// Fills in what config.json says of an encoder.
+pub(crate) fn describe(checkpoint: &Checkpoint, card: &mut Card) -> Result<()> {
+    let config = checkpoint.config()?;
+    card.layers = config["num_hidden_layers"].as_u64();
+    card.hidden = config["hidden_size"].as_u64();
+    card.context = config["max_position_embeddings"].as_u64();
+    card.dims = if has_classes(checkpoint)? { None } else { card.hidden };
+    Ok(())
+}
+
+/// A label as encoders read it.
+fn words(label: &LabelText) -> String {
+    match &label.description {
+        Some(description) => format!("{}. {description}", label.name),
+        None => label.name.clone(),
+    }
+}
+
+/// Checks that the model has a row for every token and type of the tokenizer, and room for a text.
+fn check_tokens(tokens: &Tokens, shape: &EncoderShape) -> Result<()> {
+    ensure!(
+        tokens.highest() < shape.vocab_size as u64,
+        "tokenizer.json has a token of number {}, but the model has {} rows: they do not belong together",
+        tokens.highest(),
+        shape.vocab_size
+    );
+    ensure!(
+        shape.type_vocab_size == 1 || (tokens.highest_type() as usize) < shape.type_vocab_size,
+        "tokenizer.json numbers texts up to {}, but the model knows {} types",
+        tokens.highest_type(),
+        shape.type_vocab_size
+    );
+    let around = tokens.around_two();
+    ensure!(around + 2 <= shape.max_tokens, "{} positions leave no room for a text", shape.max_tokens);
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The models: what each reads, and how it computes. `registry` says which of them opens a checkpoint.
+//!
+//! `encoder/` holds the two heads that all BERT-like encoders share: sentence embeddings and cross-encoders.
+
+pub mod bert;
+pub mod builtin;
+pub mod encoder;
+pub mod qwen3;
+mod tasks;

@@ -1,0 +1,240 @@
+//! Which model opens a checkpoint: the architecture that its files name, and the functions that know it.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device};
+
+use super::card::Card;
+use super::checkpoint::{Checkpoint, Description, Kind};
+use super::device::Opened;
+use super::kernels::products::Kind as Packing;
+use super::memory;
+use super::models::{bert, qwen3};
+use super::{Embedder, Reranker};
+
+/// An architecture that mailsort runs.
+pub(crate) struct Architecture {
+    /// `model_type` in config.json, `general.architecture` in a GGUF file.
+    pub(crate) name: &'static str,
+    /// The names of its classes in transformers, up to `Model` or `For…`. Tells it where config.json has no `model_type`.
+    pub(crate) class: &'static str,
+    /// What of it mailsort runs, for messages.
+    pub(crate) title: &'static str,
+    /// What can be told before the weights are loaded.
+    pub(crate) sketch: fn(&Checkpoint) -> Result<Sketch>,
+    /// Loads the weights.
+    pub(crate) load: fn(Checkpoint, Request) -> Result<Loaded>,
+    /// Fills in what only the architecture knows of a model.
+    pub(crate) describe: fn(&Checkpoint, &mut Card) -> Result<()>,
+}
+
+/// Every architecture. A new one is a line here and a file in `models/`.
+#[rustfmt::skip]
+const ARCHITECTURES: &[Architecture] = &[
+    Architecture { name: "qwen3", class: "Qwen3", title: "Qwen3 (rerankers and embeddings)", sketch: qwen3::sketch, load: qwen3::load, describe: qwen3::describe },
+    Architecture { name: "bert", class: "Bert", title: "BERT (embeddings and rerankers)", sketch: bert::sketch, load: bert::load, describe: bert::describe },
+    Architecture { name: "xlm-roberta", class: "XLMRoberta", title: "XLM-RoBERTa (embeddings and rerankers)", sketch: bert::sketch, load: bert::load, describe: bert::describe },
+];
+
+/// What a model is opened with.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// What records call the model.
+    pub(crate) id: &'a str,
+    /// Where it computes.
+    pub(crate) device: &'a Device,
+    /// How.
+    pub(crate) options: Options,
+}
+
+/// What weights are multiplied as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dtype {
+    /// On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16
+    #[default]
+    Auto,
+    /// 4 bytes a number
+    F32,
+    /// 2 bytes a number, up to 65504; large models overflow on some texts
+    F16,
+    /// 2 bytes a number, as the released weights are
+    Bf16,
+}
+
+/// How a model is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What weights are multiplied as.
+    pub dtype: Dtype,
+    /// How many values vectors have, where a model gives a choice.
+    pub dims: Option<usize>,
+    /// Tokens that go through the model together.
+    pub batch_tokens: Option<usize>,
+}
+
+/// A model that is ready.
+pub enum Model {
+    /// Places texts and labels in one space.
+    Embedder(Box<dyn Embedder>),
+    /// Reads a mail and a label together.
+    Reranker(Box<dyn Reranker>),
+}
+
+impl Model {
+    /// As [`Embedder::takes_instruction`].
+    pub fn takes_instruction(&self) -> bool {
+        match self {
+            Self::Embedder(embedder) => embedder.takes_instruction(),
+            Self::Reranker(reranker) => reranker.takes_instruction(),
+        }
+    }
+}
+
+/// A model, and what there is to say about it.
+pub struct Loaded {
+    /// The model.
+    pub model: Model,
+    /// The class of numbers that its results depend on, such as `bf16 cpu`.
+    pub class: String,
+    /// What a user should know, such as a guess that had to be made.
+    pub notes: Vec<String>,
+}
+
+/// What is known about a model before its weights are loaded or even fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sketch {
+    /// True for an embedding, false for a reranker.
+    pub embeds: bool,
+    /// The length of its longest vectors, where it gives a choice.
+    pub most_dims: Option<usize>,
+    /// True where a GPU can run it. Others run on the CPU whatever the device.
+    pub runs_on_gpu: bool,
+}
+
+/// The shortest vectors that models with a choice of lengths were trained for.
+const FEWEST_DIMS: usize = 32;
+
+impl Sketch {
+    /// Looks at the folder or GGUF file at `path`.
+    ///
+    /// # Errors
+    /// When it is no checkpoint, or one of an architecture that mailsort does not run.
+    pub fn of(path: &Path) -> Result<Self> {
+        Ok(look(path)?.2)
+    }
+
+    /// # Errors
+    /// When vectors of `dims` values are asked for and the model cannot give them.
+    pub fn check_dims(&self, id: &str, dims: Option<usize>) -> Result<()> {
+        let Some(dims) = dims else {
+            return Ok(());
+        };
+        ensure!(self.embeds, "--dims is for embeddings; {id} is a reranker");
+        let most = self
+            .most_dims
+            .with_context(|| format!("--dims is for embeddings that were trained for it; {id} was not"))?;
+        ensure!((FEWEST_DIMS..=most).contains(&dims), "--dims {dims}: {id} gives {FEWEST_DIMS} to {most} dims");
+        Ok(())
+    }
+}
+
+/// Opens the folder or GGUF file at `path`; `id` is what records call it.
+///
+/// # Errors
+/// When it is no model that mailsort runs, something in it is missing, of another shape or left over, or the device has
+/// not enough memory. The message names what.
+pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<Loaded> {
+    let (checkpoint, architecture, sketch) = look(path)?;
+    sketch.check_dims(id, options.dims).with_context(|| named(path))?;
+    let device = if sketch.runs_on_gpu { &opened.device } else { &Device::Cpu };
+    let loaded = (architecture.load)(checkpoint, Request { id, device, options });
+    loaded.map_err(memory::explained).with_context(|| named(path))
+}
+
+/// A checkpoint with its weights unread, the architecture that runs it, and its sketch.
+pub(crate) fn look(path: &Path) -> Result<(Checkpoint, &'static Architecture, Sketch)> {
+    // Before the weights are opened: their absence must not hide that the architecture is another one.
+    let checkpoint = Checkpoint::open(path, |description| Architecture::of(description).map(drop))?;
+    let architecture = Architecture::of(&checkpoint.description)?;
+    let sketch = (architecture.sketch)(&checkpoint).with_context(|| named(path))?;
+    Ok((checkpoint, architecture, sketch))
+}
+
+fn named(path: &Path) -> String {
+    format!("cannot use the model {}", path.display())
+}
+
+impl Architecture {
+    /// The architecture that a checkpoint names.
+    ///
+    /// # Errors
+    /// When there is none of that name. The message lists those that there are.
+    pub(crate) fn of(description: &Description) -> Result<&'static Self> {
+        let (class, name) = match description {
+            Description::Folder(config) => (config["architectures"][0].as_str(), config["model_type"].as_str()),
+            Description::Gguf(metadata) => (None, metadata.text("general.architecture")),
+        };
+        let Some(shown) = class.or(name) else {
+            match description {
+                Description::Folder(_) => bail!("config.json names no architecture"),
+                Description::Gguf(_) => bail!("the GGUF metadata lacks `general.architecture`"),
+            }
+        };
+        let by_name = ARCHITECTURES.iter().find(|known| name == Some(known.name));
+        let by_class = || ARCHITECTURES.iter().find(|known| class.is_some_and(|class| known.has_class(class)));
+        by_name.or_else(by_class).with_context(|| {
+            let titles: Vec<&str> = ARCHITECTURES.iter().map(|known| known.title).collect();
+            format!("the architecture {shown:?} is not one that mailsort runs: these are {}", titles.join(", "))
+        })
+    }
+
+    /// True for a class such as `Qwen3ForCausalLM`, and not for `Qwen3MoeForCausalLM`.
+    fn has_class(&self, class: &str) -> bool {
+        class.strip_prefix(self.class).is_some_and(|rest| rest == "Model" || rest.starts_with("For"))
+    }
+}
+
+/// The type that weights are multiplied as. CPUs have f16 products, but they are slower than those of f32, and a file of
+/// f16 has more precision than bf16 keeps.
+pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
+    match asked {
+        Dtype::Auto if !device.is_cpu() => DType::BF16,
+        Dtype::Auto if kind == Kind::Bf16 && Packing::Bf16.is_available() => DType::BF16,
+        Dtype::Auto | Dtype::F32 => DType::F32,
+        Dtype::F16 => DType::F16,
+        Dtype::Bf16 => DType::BF16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn architectures_by_type_or_by_class() {
+        let check = |config: serde_json::Value, expected: Option<&str>| {
+            let found = Architecture::of(&Description::Folder(config.clone()));
+            assert_eq!(found.ok().map(|found| found.name), expected, "{config}");
+        };
+        check(json!({"model_type": "bert", "architectures": ["BertModel"]}), Some("bert"));
+        check(json!({"model_type": "xlm-roberta"}), Some("xlm-roberta"));
+        check(json!({"architectures": ["Qwen3ForCausalLM"]}), Some("qwen3"));
+        check(json!({"architectures": ["BertForSequenceClassification"]}), Some("bert"));
+        check(json!({"architectures": ["Qwen3MoeForCausalLM"]}), None);
+        check(json!({"model_type": "qwen3_vl", "architectures": ["Qwen3VLForConditionalGeneration"]}), None);
+        check(json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}), None);
+        check(json!({}), None);
+    }
+
+    #[test]
+    fn an_unknown_architecture_is_told_which_are_known() {
+        let config = json!({"model_type": "llama", "architectures": ["LlamaForCausalLM"]});
+        let error = Architecture::of(&Description::Folder(config)).err().map(|error| error.to_string());
+        let error = error.unwrap_or_default();
+        assert!(error.contains("LlamaForCausalLM"), "{error}");
+        assert!(ARCHITECTURES.iter().all(|known| error.contains(known.title)), "{error}");
+    }
+}
