@@ -86,7 +86,7 @@ fn one(given: &str) -> Result<()> {
     let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).map_err(anyhow::Error::from_boxed)?;
     let config: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
     let input = Input::new(&tokenizer)?;
-    let options = Options { dtype, dims: None, batch_tokens: None };
+    let options = Options { dtype, ..Options::default() };
     let loaded = engine::open("bench", path, &device::open(DeviceChoice::Cpu)?, options)?;
     let Model::Reranker(model) = loaded.model else { bail!("not a reranker") };
     let products = Products::new(&config, kind(&loaded.class, &config))?;

@@ -9,7 +9,7 @@ use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
 use super::spec::{Budget, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, HubOptions, Located, Progress};
-use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Options, Sketch};
+use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Nli, Options, Sketch};
 use crate::labels::LabelSet;
 
 /// A scorer, and what its scores depend on.
@@ -70,7 +70,8 @@ pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: 
         hub::check(name, &options(spec, part))?;
         if let Some(known) = hub::known(name) {
             // Before gigabytes of it are fetched.
-            let sketch = Sketch { embeds: known.dims.is_some(), most_dims: known.dims, runs_on_gpu: true };
+            let sketch =
+                Sketch { embeds: known.dims.is_some(), infers: false, most_dims: known.dims, runs_on_gpu: true };
             check(spec, part, name, &sketch)?;
         }
     }
@@ -134,15 +135,29 @@ fn dims(spec: &ModelSpec, part: Part) -> Option<usize> {
 /// When the model cannot do what the flags ask of it.
 fn check(spec: &ModelSpec, part: Part, id: &str, sketch: &Sketch) -> Result<()> {
     match part {
-        Part::Scores => ensure!(
-            spec.shortlist.is_none() || !sketch.embeds,
-            "--shortlist is for rerankers; {id} scores all labels at once"
-        ),
+        Part::Scores => {
+            ensure!(
+                spec.shortlist.is_none() || !sketch.embeds,
+                "--shortlist is for rerankers; {id} scores all labels at once"
+            );
+            for flag in inference(spec) {
+                ensure!(
+                    sketch.infers,
+                    "{flag} is for NLI models, which tell entailment from contradiction; {id} is none"
+                );
+            }
+        }
         Part::Shortlist => {
             ensure!(sketch.embeds, "--shortlist-model {id} is a reranker; an embedding can choose labels");
         }
     }
     sketch.check_dims(id, dims(spec, part))
+}
+
+/// The flags for NLI models that are given.
+fn inference(spec: &ModelSpec) -> impl Iterator<Item = &'static str> {
+    let given = [("--nli", spec.nli.is_some()), ("--hypothesis", spec.hypothesis.is_some())];
+    given.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
 /// Refuses options that encoders do not have, unless another model of the run has them.
@@ -168,6 +183,9 @@ fn check_builtin(spec: &ModelSpec, part: Part, observer: &dyn Observer) -> Resul
         return Ok(());
     }
     ensure!(spec.shortlist.is_none(), "--shortlist is for rerankers; {BUILTIN} scores all labels at once");
+    if let Some(flag) = inference(spec).next() {
+        bail!("{flag} has no meaning for the built-in model; name an NLI model with --model");
+    }
     let gpu = matches!(spec.device, DeviceChoice::Cuda(_));
     let given = [
         ("--dims", spec.dims.is_some()),
@@ -199,6 +217,12 @@ impl Plan<'_> {
     /// True for a reranker, which scores pairs of message and label.
     pub fn is_of_pairs(&self) -> bool {
         matches!(self.main, Chosen::Files { sketch: Sketch { embeds: false, .. }, .. })
+    }
+
+    /// True where the scores of pairs are shares of 1 over a label set.
+    pub fn shares_over_labels(&self) -> bool {
+        let infers = matches!(self.main, Chosen::Files { sketch: Sketch { infers: true, .. }, .. });
+        infers && self.spec.nli.unwrap_or_default() == Nli::Single
     }
 
     /// True where a message takes milliseconds or more.
@@ -309,8 +333,9 @@ impl Plan<'_> {
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
         };
-        let ModelSpec { dtype, batch_tokens, .. } = *self.spec;
-        let options = Options { dtype, dims: *dims, batch_tokens };
+        let ModelSpec { dtype, batch_tokens, nli, hypothesis, .. } = self.spec.clone();
+        let (nli, hypothesis) = (nli.unwrap_or_default(), hypothesis.unwrap_or_default());
+        let options = Options { dtype, dims: *dims, batch_tokens, nli, hypothesis };
         let Located { id, path, may_lack_pooling, .. } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
         let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");

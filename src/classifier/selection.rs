@@ -72,7 +72,7 @@ impl Selection {
 
     /// True where each label of a set has a probability of its own, so that they do not sum to 1.
     pub fn is_independent(&self, plan: &Plan<'_>) -> bool {
-        plan.is_of_pairs() || self.is_multi_label()
+        (plan.is_of_pairs() && !plan.shares_over_labels()) || self.is_multi_label()
     }
 
     /// True where the classifier was trained on lists of labels: each label is a question of its own.

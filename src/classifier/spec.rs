@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::engine::hub::{HubOptions, Progress};
-use crate::engine::{Dtype, device::DeviceChoice};
+use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 use crate::intake::Reading;
 use crate::labels::LabelSet;
 
@@ -98,6 +98,10 @@ pub struct ModelSpec {
     pub device: DeviceChoice,
     /// The number type of weights in products.
     pub dtype: Dtype,
+    /// How an NLI model scores labels; `None` for the default.
+    pub nli: Option<Nli>,
+    /// What an NLI model is asked about each label; `None` for the default.
+    pub hypothesis: Option<Hypothesis>,
     /// A file that keeps scores and vectors for the next run.
     pub cache: Option<PathBuf>,
 }
@@ -116,6 +120,8 @@ impl Default for ModelSpec {
             batch_tokens: None,
             device: DeviceChoice::Auto,
             dtype: Dtype::Auto,
+            nli: None,
+            hypothesis: None,
             cache: None,
         }
     }

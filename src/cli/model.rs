@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use super::models::ModelSource;
 use super::{MOST, at_least_one};
 use crate::classifier::ModelSpec;
-use crate::engine::{Dtype, device::DeviceChoice};
+use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 
 /// The model.
 #[derive(Clone, Debug, Args)]
@@ -36,6 +36,16 @@ pub struct ModelFlags {
     /// Fewer are faster to compare and a little less exact.
     #[arg(long, hide_short_help = true, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub dims: Option<usize>,
+
+    /// How an NLI model scores labels [default: single]
+    #[arg(long, hide_short_help = true, value_enum, value_name = "WAY")]
+    pub nli: Option<Nli>,
+
+    /// What an NLI model is asked about each label; {} stands for the label
+    ///
+    /// [default: This email is about {}.]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
+    pub hypothesis: Option<Hypothesis>,
 
     /// How many tokens of a message the model sees; the rest is cut off
     ///
@@ -79,6 +89,8 @@ impl ModelFlags {
             batch_tokens: self.batch_tokens,
             device: self.device,
             dtype: self.dtype,
+            nli: self.nli,
+            hypothesis: self.hypothesis.clone(),
             cache: self.cache.clone(),
         }
     }

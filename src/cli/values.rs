@@ -28,6 +28,11 @@ values!(crate::engine::Dtype {
     Bf16 = "bf16", "2 bytes a number, as the released weights are";
 });
 
+values!(crate::engine::Nli {
+    Single = "single", "One label fits: the entailments of a set are compared, and its scores sum to 1";
+    Multi = "multi", "Each label by itself: entailment against contradiction";
+});
+
 impl ValueEnum for &'static Format {
     fn value_variants<'a>() -> &'a [Self] {
         &FORMATS

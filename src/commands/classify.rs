@@ -28,7 +28,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let plan = selection.plan(&report, &output.writing.verbosity.downloads())?;
     let (pairs, sets) = (plan.is_of_pairs(), &selection.sets);
     let raw = if pairs || selection.is_trained() { Raw::Logits } else { Raw::Cosines };
-    check_thresholds(sets, &selection.ranking, raw, selection.is_independent(&plan), &report)?;
+    // What a set of one label needs: a share of 1 over it is always 1.
+    let alone = if plan.shares_over_labels() { "--nli multi" } else { "--raw-scores" };
+    let alone = Some(alone).filter(|_| !selection.is_independent(&plan));
+    check_thresholds(sets, &selection.ranking, raw, alone, &report)?;
     if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
         report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
     }
@@ -81,12 +84,13 @@ enum Raw {
     Logits,
 }
 
-/// Checks that thresholds lie in the range of the scores. `independent` is true where the scores of a set do not sum to 1.
+/// Checks that thresholds lie in the range of the scores. `alone` is the flag for sets of one label, where the scores of
+/// a set sum to 1.
 fn check_thresholds(
     sets: &[LabelSet],
     ranking: &RankingSpec,
     raw: Raw,
-    independent: bool,
+    alone: Option<&str>,
     report: &Report,
 ) -> Result<()> {
     let (range, what) = match (ranking.raw_scores, raw) {
@@ -105,10 +109,9 @@ fn check_thresholds(
                 if raw == Raw::Logits { "logits" } else { "cosines" }
             ));
         }
-        if set.labels.len() == 1 && !ranking.raw_scores && !independent {
+        if let Some(flag) = alone.filter(|_| set.labels.len() == 1 && !ranking.raw_scores) {
             report.warn(format_args!(
-                "the label set {:?} has one label, so its score is always 1; add a label for the rest, or use \
-                 --raw-scores",
+                "the label set {:?} has one label, so its score is always 1; add a label for the rest, or use {flag}",
                 set.name
             ));
         }

@@ -22,6 +22,7 @@ use anyhow::Result;
 
 pub use checkpoint::fingerprint;
 pub use models::builtin::{BUILTIN, Builtin};
+pub use models::encoder::{Hypothesis, Nli};
 pub use registry::{Dtype, Loaded, Model, Options, Sketch, open};
 
 /// A label as a model reads it.
@@ -144,6 +145,11 @@ pub trait Reranker: Send + Sync {
     /// As [`Embedder::takes_instruction`].
     fn takes_instruction(&self) -> bool {
         true
+    }
+
+    /// True where a label's logit means nothing by itself: its score is its share of a softmax over the set.
+    fn shares_over_labels(&self) -> bool {
+        false
     }
 
     /// Reads the labels of a task before a mail is there.

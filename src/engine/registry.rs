@@ -10,7 +10,8 @@ use super::checkpoint::{Checkpoint, Description, Kind};
 use super::device::Opened;
 use super::kernels::products::Kind as Packing;
 use super::memory;
-use super::models::{bert, qwen3};
+use super::models::encoder::{Hypothesis, Nli};
+use super::models::{bert, encoder, qwen3};
 use super::{Embedder, Reranker};
 
 /// An architecture that mailsort runs.
@@ -33,8 +34,11 @@ pub(crate) struct Architecture {
 #[rustfmt::skip]
 const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "qwen3", class: "Qwen3", title: "Qwen3 (rerankers and embeddings)", sketch: qwen3::sketch, load: qwen3::load, describe: qwen3::describe },
-    Architecture { name: "bert", class: "Bert", title: "BERT (embeddings and rerankers)", sketch: bert::sketch, load: bert::load, describe: bert::describe },
-    Architecture { name: "xlm-roberta", class: "XLMRoberta", title: "XLM-RoBERTa (embeddings and rerankers)", sketch: bert::sketch, load: bert::load, describe: bert::describe },
+    Architecture { name: "bert", class: "Bert", title: "BERT", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
+    Architecture { name: "xlm-roberta", class: "XLMRoberta", title: "XLM-RoBERTa", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
+    Architecture { name: "roberta", class: "Roberta", title: "RoBERTa", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
+    Architecture { name: "camembert", class: "Camembert", title: "CamemBERT", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
+    Architecture { name: "distilbert", class: "DistilBert", title: "DistilBERT", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
 ];
 
 /// What a model is opened with.
@@ -45,7 +49,7 @@ pub(crate) struct Request<'a> {
     /// Where it computes.
     pub(crate) device: &'a Device,
     /// How.
-    pub(crate) options: Options,
+    pub(crate) options: &'a Options,
 }
 
 /// What weights are multiplied as.
@@ -63,7 +67,7 @@ pub enum Dtype {
 }
 
 /// How a model is opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// What weights are multiplied as.
     pub dtype: Dtype,
@@ -71,6 +75,10 @@ pub struct Options {
     pub dims: Option<usize>,
     /// Tokens that go through the model together.
     pub batch_tokens: Option<usize>,
+    /// How an NLI model scores labels.
+    pub nli: Nli,
+    /// What an NLI model is asked of each label.
+    pub hypothesis: Hypothesis,
 }
 
 /// A model that is ready.
@@ -106,6 +114,8 @@ pub struct Loaded {
 pub struct Sketch {
     /// True for an embedding, false for a reranker.
     pub embeds: bool,
+    /// True for a reranker that was trained for natural language inference (NLI).
+    pub infers: bool,
     /// The length of its longest vectors, where it gives a choice.
     pub most_dims: Option<usize>,
     /// True where a GPU can run it. Others run on the CPU whatever the device.
@@ -148,7 +158,7 @@ pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<
     let (checkpoint, architecture, sketch) = look(path)?;
     sketch.check_dims(id, options.dims).with_context(|| named(path))?;
     let device = if sketch.runs_on_gpu { &opened.device } else { &Device::Cpu };
-    let loaded = (architecture.load)(checkpoint, Request { id, device, options });
+    let loaded = (architecture.load)(checkpoint, Request { id, device, options: &options });
     loaded.map_err(memory::explained).with_context(|| named(path))
 }
 

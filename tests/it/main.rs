@@ -22,6 +22,7 @@
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
 //! - `models`: every kind of model through the real program, with cascade and cache
+//! - `nli`: NLI models by entailment, and encoders of other architectures
 //! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `questions`: rows with lists of labels, each a question of its own: trained, classified and judged
@@ -62,6 +63,7 @@ mod mailboxes;
 mod mailsort;
 mod minilm;
 mod models;
+mod nli;
 mod notmuch;
 mod properties;
 mod questions;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use mailsort::engine::device::{self, DeviceChoice};
-use mailsort::engine::{self, Dtype, Model, Options};
+use mailsort::engine::{self, Model, Options};
 use serde_json::Value;
 
 use crate::mailsort::root;
@@ -15,8 +15,7 @@ fn vectors_are_those_of_sentence_transformers() {
         eprintln!("skipped: MAILSORT_MINILM names no folder with all-MiniLM-L6-v2");
         return;
     };
-    let (cpu, options) =
-        (device::open(DeviceChoice::Cpu).unwrap(), Options { dtype: Dtype::Auto, dims: None, batch_tokens: None });
+    let (cpu, options) = (device::open(DeviceChoice::Cpu).unwrap(), Options::default());
     let loaded = engine::open("all-MiniLM-L6-v2", Path::new(&folder), &cpu, options).unwrap();
     let Model::Embedder(model) = loaded.model else { panic!("a reranker") };
     assert_eq!(model.default_max_tokens(), 254);

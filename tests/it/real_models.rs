@@ -30,7 +30,7 @@ fn released(name: &str) -> Option<PathBuf> {
 
 fn model(path: &std::path::Path) -> Model {
     let device = open_device(DeviceChoice::Auto).unwrap();
-    let options = Options { dtype: Dtype::F32, dims: None, batch_tokens: None };
+    let options = Options { dtype: Dtype::F32, ..Options::default() };
     open("released", path, &device, options).unwrap().model
 }
 

@@ -14,6 +14,8 @@ import gguf
 import torch
 from transformers.utils import logging
 
+import architecture_golden
+import architectures
 import embedding_golden
 import encoder_golden
 import encoders
@@ -60,6 +62,8 @@ def main():
     make_gguf()
     for model in encoders.ENCODERS:
         encoder_golden.write(HERE, model, encoders.write(HERE, model))
+    for model in architectures.ARCHITECTURES:
+        architecture_golden.write(HERE, model, architectures.write(HERE, model))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use super::memory::{KeyParts, Memory};
 use super::vectors::Vectors;
 use super::{Scored, label_texts};
 use crate::classifier::cache::{Key, Score, TextHash};
-use crate::classifier::ranking::sigmoid;
+use crate::classifier::ranking::{sigmoid, softmax};
 use crate::engine::{Judgement, Question, Reranker, Seen, Task};
 use crate::labels::LabelSet;
 use crate::record::Scores;
@@ -89,6 +89,10 @@ impl Pairs {
                 scored.truncated |= judgement.truncated();
                 asking.hand_out(&labels, &judgement.logits, &mut scored.sets);
             }
+        }
+        if self.engine.shares_over_labels() {
+            let sets = scored.iter_mut().flat_map(|scored| &mut scored.sets);
+            sets.for_each(|set| set.probabilities = softmax(&set.raw));
         }
         Ok(scored)
     }

@@ -1,5 +1,6 @@
-//! The layers of BERT (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>) and XLM-RoBERTa, which differ in where
-//! positions begin: tokens in, last hidden states out.
+//! The layers of BERT (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>), of RoBERTa, XLM-RoBERTa and CamemBERT,
+//! which begin positions elsewhere, and of DistilBERT, which has no token types and other names: tokens in, last hidden
+//! states out. (candle-transformers has DistilBERT too, but computes its GELU by a hyperbolic tangent.)
 //!
 //! Several texts go through the layers side by side, never padded. Every row of a product is the same whatever its
 //! neighbours, and attention is each text's own, so that no bit of a text's states depends on the others.
@@ -12,11 +13,9 @@ use rayon::prelude::*;
 
 use super::encoder::{self, CrossEncoder, Encoder, EncoderShape, Head, Input, SentenceEmbedding};
 use crate::engine::checkpoint::{Checkpoint, Weights};
-use crate::engine::registry::{Loaded, Request, Sketch};
+use crate::engine::registry::{Loaded, Request};
 use config::{Config, Family};
 use layers::{Dense, Norm, activate, attend};
-
-pub(crate) use encoder::describe;
 
 /// Tokens that go through the layers together: enough to keep the cores busy, few enough to stay in the caches.
 const TOGETHER: usize = 1024;
@@ -60,23 +59,27 @@ impl BertModel {
             Ok(Norm::new(part("weight")?, part("bias")?, config.layer_norm_eps as f32))
         };
         let layer = |at: usize| -> Result<Layer> {
-            let layer = format!("{prefix}encoder.layer.{at}");
+            let names = names(config.family);
+            let layer = format!("{prefix}{}.{at}", names.layers);
             let dense =
                 |part: &str, outputs, inputs| Dense::load(weights, &[format!("{layer}.{part}")], outputs, inputs);
-            let parts = ["query", "key", "value"].map(|part| format!("{layer}.attention.self.{part}"));
+            let parts = names.query_key_value.map(|part| format!("{layer}.{part}"));
             Ok(Layer {
                 attention: Dense::load(weights, &parts, hidden, hidden)?,
-                attention_output: dense("attention.output.dense", hidden, hidden)?,
-                attention_norm: norm(format!("{layer}.attention.output.LayerNorm"))?,
-                intermediate: dense("intermediate.dense", config.intermediate_size, hidden)?,
-                output: dense("output.dense", hidden, config.intermediate_size)?,
-                output_norm: norm(format!("{layer}.output.LayerNorm"))?,
+                attention_output: dense(names.attention_output, hidden, hidden)?,
+                attention_norm: norm(format!("{layer}.{}", names.attention_norm))?,
+                intermediate: dense(names.intermediate, config.intermediate_size, hidden)?,
+                output: dense(names.output, hidden, config.intermediate_size)?,
+                output_norm: norm(format!("{layer}.{}", names.output_norm))?,
             })
         };
         Ok(Self {
             words: table("word", config.vocab_size)?,
             positions: table("position", config.max_position_embeddings)?,
-            types: table("token_type", config.type_vocab_size)?,
+            types: match config.family {
+                Family::DistilBert => vec![0.0; hidden],
+                _ => table("token_type", config.type_vocab_size)?,
+            },
             norm: norm(format!("{prefix}embeddings.LayerNorm"))?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
             config: config.clone(),
@@ -147,14 +150,9 @@ impl Encoder for BertModel {
 }
 
 /// See [`crate::engine::registry::Architecture`].
-pub(crate) fn sketch(checkpoint: &Checkpoint) -> Result<Sketch> {
-    Ok(Sketch { embeds: !encoder::has_classes(checkpoint)?, most_dims: None, runs_on_gpu: false })
-}
-
-/// See [`crate::engine::registry::Architecture`].
 pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     if encoder::has_classes(&checkpoint)? {
-        Ok(cross_encoder(&checkpoint, request.id)?.loaded("f32 cpu"))
+        Ok(cross_encoder(&checkpoint, request)?.loaded("f32 cpu"))
     } else {
         Ok(embedding(&checkpoint, request.id)?.loaded("f32 cpu"))
     }
@@ -167,17 +165,17 @@ pub(super) fn embedding(checkpoint: &Checkpoint, id: &str) -> Result<SentenceEmb
     weights.finish(|name| {
         let name = name.strip_prefix(prefix(weights)).unwrap_or(name);
         let head = |start: &&str| name.starts_with(start);
-        name == "embeddings.position_ids" || ["pooler.dense.", "cls.", "lm_head."].iter().any(head)
+        name == "embeddings.position_ids" || ["pooler.dense.", "cls.", "lm_head.", "vocab_"].iter().any(head)
     })?;
     Ok(embedding)
 }
 
-pub(super) fn cross_encoder(checkpoint: &Checkpoint, id: &str) -> Result<CrossEncoder> {
-    CrossEncoder::check_head(checkpoint)?;
+pub(super) fn cross_encoder(checkpoint: &Checkpoint, request: Request) -> Result<CrossEncoder> {
+    let classes = encoder::classes(checkpoint)?;
     let (weights, config) = (&checkpoint.weights, Config::of(checkpoint)?);
     let model = BertModel::load(weights, &config)?;
-    let head = head(weights, &config)?;
-    let reranker = CrossEncoder::new(id, checkpoint, Box::new(model), head)?;
+    let head = head(weights, &config, classes)?;
+    let reranker = CrossEncoder::new(checkpoint, request, Box::new(model), head)?;
     // XLM-RoBERTa saved with a pooler has no use for it.
     weights.finish(|name| {
         let name = name.strip_prefix(prefix(weights)).unwrap_or(name);
@@ -186,27 +184,62 @@ pub(super) fn cross_encoder(checkpoint: &Checkpoint, id: &str) -> Result<CrossEn
     Ok(reranker)
 }
 
-/// `BertPooler` and the classifier behind it, or `XLMRobertaClassificationHead`: a layer with a hyperbolic tangent, and a
-/// product with one output, both of the first token.
-fn head(weights: &Weights, config: &Config) -> Result<Head> {
+/// `BertPooler` and the classifier behind it, `RobertaClassificationHead`, or `pre_classifier` and `classifier` of
+/// DistilBERT: a layer and its activation, and a product with one output for each class, all of the first token.
+fn head(weights: &Weights, config: &Config, classes: usize) -> Result<Head> {
     let hidden = config.hidden_size;
-    let (dense, out) = match config.family {
-        Family::XlmRoberta => ("classifier.dense".to_string(), "classifier.out_proj"),
-        Family::Bert => (format!("{}pooler.dense", prefix(weights)), "classifier"),
+    let (dense, activation, out): (_, fn(f32) -> f32, _) = match config.family {
+        Family::Bert => (format!("{}pooler.dense", prefix(weights)), f32::tanh, "classifier"),
+        Family::Roberta => ("classifier.dense".to_string(), f32::tanh, "classifier.out_proj"),
+        Family::DistilBert => ("pre_classifier".to_string(), |value| value.max(0.0), "classifier"),
     };
     let dense = Dense::load(weights, &[dense], hidden, hidden)?;
-    let classifier = Dense::load(weights, &[out.to_string()], 1, hidden)?;
+    let classifier = Dense::load(weights, &[out.to_string()], classes, hidden)?;
     Ok(Box::new(move |states| {
         let mut pooled = dense.forward(&states[..hidden]); // [hidden]
-        pooled.iter_mut().for_each(|value| *value = value.tanh());
-        classifier.forward(&pooled)
+        pooled.iter_mut().for_each(|value| *value = activation(*value));
+        Ok(classifier.forward(&pooled)) // [classes]
     }))
+}
+
+/// What the parts of a layer are called.
+struct Names {
+    layers: &'static str,
+    query_key_value: [&'static str; 3],
+    attention_output: &'static str,
+    attention_norm: &'static str,
+    intermediate: &'static str,
+    output: &'static str,
+    output_norm: &'static str,
+}
+
+fn names(family: Family) -> Names {
+    match family {
+        Family::Bert | Family::Roberta => Names {
+            layers: "encoder.layer",
+            query_key_value: ["attention.self.query", "attention.self.key", "attention.self.value"],
+            attention_output: "attention.output.dense",
+            attention_norm: "attention.output.LayerNorm",
+            intermediate: "intermediate.dense",
+            output: "output.dense",
+            output_norm: "output.LayerNorm",
+        },
+        Family::DistilBert => Names {
+            layers: "transformer.layer",
+            query_key_value: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+            attention_output: "attention.out_lin",
+            attention_norm: "sa_layer_norm",
+            intermediate: "ffn.lin1",
+            output: "ffn.lin2",
+            output_norm: "output_layer_norm",
+        },
+    }
 }
 
 /// What stands before the names of the weights.
 fn prefix(weights: &Weights) -> &'static str {
     let has = |prefix: &&&str| weights.has(&format!("{prefix}embeddings.word_embeddings.weight"));
-    ["bert.", "roberta."].iter().find(has).copied().unwrap_or("")
+    ["bert.", "roberta.", "distilbert."].iter().find(has).copied().unwrap_or("")
 }
 
 /// Files of the first BERT models call the scale of a norm gamma and its shift beta.

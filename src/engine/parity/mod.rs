@@ -1,6 +1,7 @@
 //! The numbers of Python's transformers and of the gguf package, as `tests/models/` keeps them, against ours.
 
 mod embeddings;
+mod encoders;
 mod errors;
 mod files;
 mod gpu;
@@ -53,7 +54,7 @@ fn golden(name: &str) -> Value {
 }
 
 fn options(dtype: Dtype) -> Options {
-    Options { dtype, dims: None, batch_tokens: None }
+    Options { dtype, ..Options::default() }
 }
 
 fn model(name: &str, options: Options) -> anyhow::Result<Model> {

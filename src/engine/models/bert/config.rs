@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use crate::engine::checkpoint::Checkpoint;
 
-/// The two architectures, which differ in where positions begin and in the head.
+/// The architectures, which differ in where positions begin, in names and in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Bert,
-    XlmRoberta,
+    /// RoBERTa, XLM-RoBERTa and CamemBERT.
+    Roberta,
+    DistilBert,
 }
 
 /// What stands between the two products of a layer.
@@ -51,15 +53,19 @@ impl Config {
     /// When a value is missing or of another kind, or asks for something that the two families do not have.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self> {
         let config = checkpoint.config()?;
+        let family = Family::of(config);
         let number = |name: &str| -> Result<usize> {
+            let name = if family == Family::DistilBert { distilbert(name) } else { name };
             let value = config[name].as_u64().filter(|&value| value > 0 && value <= 1 << 30);
             Ok(value.with_context(|| format!("config.json: `{name}` is missing or not a positive number"))? as usize)
         };
         let positions = config["position_embedding_type"].as_str().unwrap_or("absolute");
         ensure!(positions == "absolute", "config.json: `position_embedding_type` {positions:?} is not supported");
         ensure!(config["is_decoder"] != true, "config.json: `is_decoder` is true; an encoder reads both ways");
-        let family = if config["model_type"] == "xlm-roberta" { Family::XlmRoberta } else { Family::Bert };
-        let eps = config["layer_norm_eps"].as_f64().filter(|eps| (0.0..0.1).contains(eps));
+        let eps = match family {
+            Family::DistilBert => Some(1e-12),
+            _ => config["layer_norm_eps"].as_f64().filter(|eps| (0.0..0.1).contains(eps)),
+        };
         let shape = Self {
             family,
             vocab_size: number("vocab_size")?,
@@ -68,10 +74,10 @@ impl Config {
             num_attention_heads: number("num_attention_heads")?,
             intermediate_size: number("intermediate_size")?,
             max_position_embeddings: number("max_position_embeddings")?,
-            type_vocab_size: number("type_vocab_size")?,
+            type_vocab_size: if family == Family::DistilBert { 1 } else { number("type_vocab_size")? },
             layer_norm_eps: eps.context("config.json: `layer_norm_eps` is missing or not a small number")?,
             // The classes of `transformers` have these where the file says nothing.
-            pad_token_id: config["pad_token_id"].as_u64().unwrap_or(u64::from(family == Family::XlmRoberta)) as usize,
+            pad_token_id: config["pad_token_id"].as_u64().unwrap_or(u64::from(family == Family::Roberta)) as usize,
             hidden_act: activation(config)?,
         };
         ensure!(
@@ -90,9 +96,9 @@ impl Config {
         Ok(shape)
     }
 
-    /// The position of the first token. XLM-RoBERTa counts from behind the padding token's number.
+    /// The position of the first token. RoBERTa counts from behind the padding token's number.
     pub(super) fn first_position(&self) -> usize {
-        if self.family == Family::XlmRoberta { self.pad_token_id + 1 } else { 0 }
+        if self.family == Family::Roberta { self.pad_token_id + 1 } else { 0 }
     }
 
     /// The longest input in tokens, special ones included: 512 of the 514 positions of XLM-RoBERTa.
@@ -101,8 +107,33 @@ impl Config {
     }
 }
 
+impl Family {
+    fn of(config: &Value) -> Self {
+        let class = config["architectures"][0].as_str().unwrap_or_default();
+        match config["model_type"].as_str() {
+            Some("roberta" | "xlm-roberta" | "camembert") => Self::Roberta,
+            Some("distilbert") => Self::DistilBert,
+            None if class.contains("Roberta") || class.starts_with("Camembert") => Self::Roberta,
+            None if class.starts_with("DistilBert") => Self::DistilBert,
+            _ => Self::Bert,
+        }
+    }
+}
+
+/// What DistilBERT calls a field.
+fn distilbert(name: &str) -> &str {
+    match name {
+        "hidden_size" => "dim",
+        "num_hidden_layers" => "n_layers",
+        "num_attention_heads" => "n_heads",
+        "intermediate_size" => "hidden_dim",
+        other => other,
+    }
+}
+
 fn activation(config: &Value) -> Result<Activation> {
-    Ok(match config["hidden_act"].as_str().unwrap_or("gelu") {
+    let said = config["hidden_act"].as_str().or(config["activation"].as_str());
+    Ok(match said.unwrap_or("gelu") {
         "gelu" => Activation::Gelu,
         "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
         "relu" => Activation::Relu,

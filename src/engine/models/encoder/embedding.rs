@@ -104,7 +104,7 @@ impl Embedder for SentenceEmbedding {
 
     /// What the repository says, less the special tokens and the prompt.
     fn default_max_tokens(&self) -> usize {
-        let longest = self.recipe.max_seq_length.unwrap_or(usize::MAX).min(self.shape.max_tokens);
+        let longest = self.recipe.max_seq_length.unwrap_or(usize::MAX).min(self.encoder.default_max_tokens());
         longest.saturating_sub(self.tokens.around_one() + self.prompted).max(1)
     }
 

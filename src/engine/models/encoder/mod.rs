@@ -5,6 +5,7 @@
 //! its neighbours, bit for bit.
 
 mod embedding;
+mod nli;
 #[cfg(test)]
 mod parity;
 mod recipe;
@@ -18,15 +19,22 @@ use anyhow::{Result, ensure};
 use crate::engine::LabelText;
 use crate::engine::card::Card;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::registry::Sketch;
 
 pub(crate) use embedding::SentenceEmbedding;
-pub(crate) use reranker::{CrossEncoder, Head};
+pub use nli::{Hypothesis, Nli};
+pub(crate) use reranker::{CrossEncoder, Head, classes};
 pub(crate) use tokens::{Input, Tokens};
 
 /// An encoder without a head: tokens in, last hidden states out.
 pub(crate) trait Encoder: Send + Sync {
     /// The sizes of its tables.
     fn shape(&self) -> EncoderShape;
+
+    /// How many tokens an input has at most unless more are asked for, special ones included.
+    fn default_max_tokens(&self) -> usize {
+        self.shape().max_tokens
+    }
 
     /// Hands the last hidden states of each input to `read`, in order. Shape: [tokens, hidden_size].
     ///
@@ -54,13 +62,27 @@ pub(crate) fn has_classes(checkpoint: &Checkpoint) -> Result<bool> {
     Ok(class.ends_with("ForSequenceClassification"))
 }
 
+/// See [`crate::engine::registry::Architecture`].
+pub(crate) fn sketch(checkpoint: &Checkpoint) -> Result<Sketch> {
+    let has_classes = has_classes(checkpoint)?;
+    let infers = has_classes && nli::classes(checkpoint.config()?)?.len() > 1;
+    Ok(Sketch { embeds: !has_classes, infers, most_dims: None, runs_on_gpu: false })
+}
+
 /// Fills in what config.json says of an encoder.
 pub(crate) fn describe(checkpoint: &Checkpoint, card: &mut Card) -> Result<()> {
     let config = checkpoint.config()?;
-    card.layers = config["num_hidden_layers"].as_u64();
-    card.hidden = config["hidden_size"].as_u64();
-    card.context = config["max_position_embeddings"].as_u64();
-    card.dims = if has_classes(checkpoint)? { None } else { card.hidden };
+    // As BERT, DistilBERT and NomicBERT call it.
+    let said = |names: [&str; 3]| names.iter().find_map(|name| config[*name].as_u64());
+    card.layers = said(["num_hidden_layers", "n_layers", "n_layer"]);
+    card.hidden = said(["hidden_size", "dim", "n_embd"]);
+    card.context = said(["max_position_embeddings", "n_positions", "max_trained_positions"]);
+    if !has_classes(checkpoint)? {
+        card.dims = card.hidden;
+    } else if classes(checkpoint)? > 1 {
+        let hypothesis = Hypothesis::default().to_string().replace("{}", "{label}");
+        card.template = Some(format!("premise: {{mail}}\nhypothesis: {hypothesis}"));
+    }
     Ok(())
 }
 

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use candle_core::Device;
 use serde_json::Value;
 
 use super::*;
 use crate::engine::models::bert;
+use crate::engine::registry::{Options, Request};
 use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
 
 pub(super) fn folder(name: &str) -> PathBuf {
@@ -23,7 +25,8 @@ pub(super) fn encoder(folder: &Path) -> Result<SentenceEmbedding> {
 }
 
 pub(super) fn pairs(folder: &Path) -> Result<CrossEncoder> {
-    bert::cross_encoder(&Checkpoint::open(folder, |_| Ok(()))?, "tiny")
+    let (device, options) = (&Device::Cpu, &Options::default());
+    bert::cross_encoder(&Checkpoint::open(folder, |_| Ok(()))?, Request { id: "tiny", device, options })
 }
 
 pub(super) fn bare(name: &str) -> LabelText {

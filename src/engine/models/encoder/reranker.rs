@@ -1,17 +1,18 @@
-//! Cross-encoders with one logit: how well a label fits a mail, read together.
+//! Cross-encoders: how well a label fits a mail, read together. Rerankers have one logit for it, NLI models several.
 
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 
+use super::nli::{self, Reading};
 use super::tokens::{Input, Tokens, Words};
-use super::{Encoder, EncoderShape, check_tokens, has_classes, words};
+use super::{Encoder, EncoderShape, check_tokens, has_classes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Tasks, too_long};
-use crate::engine::registry::{Loaded, Model};
+use crate::engine::registry::{Loaded, Model, Options, Request};
 use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
 /// The logits of the classes of a pair from its last hidden states, shape [tokens, hidden_size].
-pub(crate) type Head = Box<dyn Fn(&[f32]) -> Vec<f32> + Send + Sync>;
+pub(crate) type Head = Box<dyn Fn(&[f32]) -> Result<Vec<f32>> + Send + Sync>;
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub(crate) struct CrossEncoder {
@@ -20,37 +21,33 @@ pub(crate) struct CrossEncoder {
     shape: EncoderShape,
     pub(super) tokens: Tokens,
     head: Head,
+    reading: Reading,
     tasks: Tasks,
 }
 
 impl CrossEncoder {
-    /// Checks that the head has one logit, as that of a reranker. To be called before the head is loaded.
+    /// Reads what the classes of the head mean.
     ///
     /// # Errors
-    /// When there is no head, or it has more.
-    pub(crate) fn check_head(checkpoint: &Checkpoint) -> Result<()> {
-        let labels = classes(checkpoint)?;
-        ensure!(
-            labels == 1,
-            "the model tells {labels} classes of its own apart; mailsort takes rerankers, which have one"
-        );
-        Ok(())
-    }
-
-    /// Reads the tokenizer. `head` makes the logit.
-    ///
-    /// # Errors
-    /// When `tokenizer.json` is missing, damaged, or of another model.
-    pub(crate) fn new(id: &str, checkpoint: &Checkpoint, encoder: Box<dyn Encoder>, head: Head) -> Result<Self> {
+    /// When it is neither a reranker's nor that of an NLI model, or `tokenizer.json` is missing, damaged, or of another
+    /// model.
+    pub(crate) fn new(
+        checkpoint: &Checkpoint,
+        request: Request,
+        encoder: Box<dyn Encoder>,
+        head: Head,
+    ) -> Result<Self> {
+        let reading = Reading::of(checkpoint.config()?, request.options)?;
         let tokens = Tokens::open(&checkpoint.path, false)?;
         let shape = encoder.shape();
         check_tokens(&tokens, &shape)?;
-        Ok(Self { id: id.to_string(), encoder, shape, tokens, head, tasks: Tasks::default() })
+        Ok(Self { id: request.id.to_string(), encoder, shape, tokens, head, reading, tasks: Tasks::default() })
     }
 
     /// As the registry returns it. `numbers` is the class of numbers that the encoder computes with, such as `f32 cpu`.
     pub(crate) fn loaded(self, numbers: &str) -> Loaded {
-        Loaded { model: Model::Reranker(Box::new(self)), class: numbers.into(), notes: Vec::new() }
+        let class = format!("{numbers}{}", self.reading.class());
+        Loaded { model: Model::Reranker(Box::new(self)), class, notes: Vec::new() }
     }
 
     /// A mail and a label, and what of the mail there was room for.
@@ -64,19 +61,18 @@ impl CrossEncoder {
     /// The tokens of a label.
     fn label(&self, label: &LabelText) -> Result<Vec<u32>> {
         let longest = self.shape.max_tokens - self.tokens.around_two() - 1;
-        let words = self.tokens.words(&words(label), longest)?;
+        let words = self.tokens.words(&self.reading.words(label), longest)?;
         ensure!(!words.truncated, too_long(label, longest, &self.id));
         Ok(words.ids)
     }
 }
 
-/// How many classes the head tells apart.
-pub(crate) fn classes(checkpoint: &Checkpoint) -> Result<u64> {
-    let config = checkpoint.config()?;
+/// How many classes the head tells apart, after checking that they are those of a reranker or an NLI model.
+pub(crate) fn classes(checkpoint: &Checkpoint) -> Result<usize> {
     ensure!(has_classes(checkpoint)?, "the model has no head that scores pairs; it is an embedding");
-    let named = config["id2label"].as_object().map(|names| names.len() as u64);
-    // Two where nothing is said, as in transformers.
-    Ok(named.or(config["num_labels"].as_u64()).unwrap_or(2))
+    let config = checkpoint.config()?;
+    Reading::of(config, &Options::default())?;
+    Ok(nli::classes(config)?.len())
 }
 
 impl Reranker for CrossEncoder {
@@ -85,7 +81,11 @@ impl Reranker for CrossEncoder {
     }
 
     fn default_max_tokens(&self) -> usize {
-        self.shape.max_tokens
+        self.encoder.default_max_tokens()
+    }
+
+    fn shares_over_labels(&self) -> bool {
+        self.reading.is_shared()
     }
 
     /// These models were trained without one.
@@ -112,7 +112,9 @@ impl Reranker for CrossEncoder {
             }
         }
         let mut logits = Vec::with_capacity(inputs.len());
-        self.encoder.encode(&inputs, &mut |states| logits.push((self.head)(states)[0]))?;
+        let logit = |states: &[f32]| Ok(self.reading.logit(&(self.head)(states)?));
+        self.encoder.encode(&inputs, &mut |states| logits.push(logit(states)))?;
+        let logits: Vec<f32> = logits.into_iter().collect::<Result<_>>()?;
         let mut read = logits.into_iter().zip(seen);
         let judgement = |question: &Question| {
             let (logits, seen) = read.by_ref().take(question.labels.len()).unzip();

@@ -22,7 +22,7 @@ use crate::engine::{allocator, memory};
 pub(crate) fn sketch(checkpoint: &Checkpoint) -> Result<Sketch> {
     let embeds = !scores(checkpoint) && is_embedding(checkpoint)?;
     let most_dims = if embeds { Some(Qwen3Config::of(checkpoint)?.hidden_size) } else { None };
-    Ok(Sketch { embeds, most_dims, runs_on_gpu: true })
+    Ok(Sketch { embeds, infers: false, most_dims, runs_on_gpu: true })
 }
 
 /// See [`crate::engine::registry::Architecture`].
