@@ -17,7 +17,8 @@ pub(super) fn is_device_line(line: &str) -> bool {
     let lower = lexicon::lower(line).replace(['[', ']'], " ");
     let text = lower.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '>' | ')'));
     let bare = text.trim_end_matches(|c: char| !c.is_alphanumeric());
-    if FRAMES.iter().filter_map(|frame| frame.split_once('…')).any(|(start, end)| {
+    let frames = lexicon::bucket(FRAMES, bare).chain(lexicon::bucket(FRAMES, "…"));
+    if frames.filter_map(|frame| frame.split_once('…')).any(|(start, end)| {
         let (start, end) = (start.trim_end(), end.trim_start());
         bare.starts_with(start)
             && bare.ends_with(end)
@@ -26,8 +27,9 @@ pub(super) fn is_device_line(line: &str) -> bool {
     }) {
         return true;
     }
-    let behind = |starts: &[&str]| -> Option<String> {
-        let start = starts.iter().filter(|start| text.starts_with(**start)).max_by_key(|start| start.len())?;
+    let behind = |starts: &[&'static str]| -> Option<String> {
+        let starts = lexicon::bucket(starts, text).filter(|start| text.starts_with(*start));
+        let start = starts.max_by_key(|start| start.len())?;
         let rest = &text[start.len()..];
         (rest.starts_with([' ', '\u{a0}']) || !start.ends_with(char::is_alphanumeric))
             .then(|| rest.trim_start().to_string())
@@ -58,7 +60,7 @@ fn names_device(rest: &str) -> bool {
     let excused = tail.is_empty()
         || !tail.contains(char::is_alphanumeric)
         || EXCUSES.iter().any(|excuse| tail.starts_with(excuse));
-    let known = device.split([' ', '-', '/', '>', ')', '\u{a0}']).any(|word| THINGS.contains(&word))
+    let known = device.split([' ', '-', '/', '>', ')', '\u{a0}']).any(|word| lexicon::has(THINGS, word))
         || THINGS.iter().any(|thing| thing.contains('-') && device.contains(thing));
     let short = device.split_whitespace().count() <= 7;
     excused && short && !device.is_empty() && (owned || known)

@@ -14,6 +14,9 @@ use super::phrases::Phrases;
 /// Phrases that only a legal department writes
 static NOTICES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(lexicon::disclaimers::NOTICES.iter().copied()));
 
+/// Parts of words of legal text
+static LEGAL_WORDS: LazyLock<Phrases> = LazyLock::new(|| Phrases::anywhere(LEGAL.iter().copied()));
+
 /// Paragraphs examined from the end, and how many paragraphs of other text may be between or below notices
 const MOST_PARAGRAPHS: usize = 24;
 const MOST_OTHERS: usize = 4;
@@ -86,7 +89,7 @@ fn notice_in(lines: &[&str], paragraph: &Range<usize>, text: &str) -> Option<usi
 }
 
 fn is_legal(text: &str) -> bool {
-    LEGAL.iter().any(|word| text.contains(word))
+    LEGAL_WORDS.are_in(text)
 }
 
 fn opens(line: &str) -> bool {

@@ -22,6 +22,18 @@ pub(in crate::intake) fn lower(text: &str) -> String {
     plain.nfc().collect()
 }
 
+/// True if a list has the word; lists are sorted
+pub(super) fn has(list: &[&str], word: &str) -> bool {
+    list.binary_search(&word).is_ok()
+}
+
+/// The words of a list that start with the first byte of `text`
+pub(super) fn bucket<'l>(list: &'l [&'static str], text: &str) -> impl Iterator<Item = &'static str> + use<'l> {
+    let first = text.bytes().next();
+    let from = list.partition_point(|word| word.bytes().next() < first);
+    list[from..].iter().copied().take_while(move |word| word.bytes().next() == first)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};

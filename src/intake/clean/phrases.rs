@@ -5,6 +5,8 @@
 //! `^` anchors an alternative to the start of the text. These are not regular expressions, because hundreds of those take
 //! longer to compile than a mailbox takes to read.
 
+use super::lexicon::bucket;
+
 /// A gap is no longer than this, in bytes
 const LONGEST_GAP: usize = 320;
 
@@ -18,6 +20,8 @@ pub(super) struct Phrases {
     keys: Vec<(u32, &'static str, usize)>,
     /// A Bloom filter of the first bytes
     bits: Vec<u64>,
+    /// A key by itself is a match, wherever it occurs
+    anywhere: bool,
 }
 
 impl Phrases {
@@ -40,7 +44,12 @@ impl Phrases {
             let (word, bit) = place(*head);
             bits[word] |= bit;
         }
-        Phrases { table, keys, bits }
+        Phrases { table, keys, bits, anywhere: false }
+    }
+
+    /// A table of parts of words, which match anywhere in a word
+    pub(super) fn anywhere(table: impl IntoIterator<Item = &'static str>) -> Self {
+        Phrases { anywhere: true, ..Phrases::new(table) }
     }
 
     /// True if the lower-case text has one of the phrases
@@ -59,7 +68,7 @@ impl Phrases {
             for (_, key, i) in self.keys[from..].iter().take_while(|(known, _, _)| *known == head) {
                 if !tried[*i] && bytes[at..].starts_with(key.as_bytes()) {
                     tried[*i] = true;
-                    if holds(text, self.table[*i]) {
+                    if self.anywhere || holds(text, self.table[*i]) {
                         return true;
                     }
                 }
@@ -134,14 +143,16 @@ fn begins_word(text: &str, at: usize, word: &str) -> bool {
     free || !text[..at].ends_with(char::is_alphanumeric)
 }
 
-/// True if the lower-case text has one of these as a whole word
-pub(super) fn has_word(text: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        text.match_indices(word).any(|(at, _)| {
-            let cjk = word.chars().next().is_some_and(super::lines::is_cjk);
-            cjk || !text[..at].ends_with(char::is_alphanumeric)
-                && !text[at + word.len()..].starts_with(char::is_alphanumeric)
-        })
+/// True if the lower-case text has one of these, which are sorted, as a whole word
+pub(super) fn has_word(text: &str, words: &[&'static str]) -> bool {
+    let mut inside = false;
+    text.char_indices().any(|(at, c)| {
+        let cjk = super::lines::is_cjk(c);
+        let starts = cjk || !inside && c.is_alphanumeric();
+        inside = c.is_alphanumeric();
+        let rest = &text[at..];
+        let ends = |word: &str| cjk || !rest[word.len()..].starts_with(char::is_alphanumeric);
+        starts && bucket(words, rest).any(|word| rest.starts_with(word) && ends(word))
     })
 }
 

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::attribution::{self, Attribution, Strength};
-use super::lexicon::{lower, prose::GREETINGS};
+use super::lexicon::{self, lower, prose::GREETINGS};
 use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
 use super::{armor, disclaimers, footers, history, marks, signatures};
 
@@ -221,7 +221,7 @@ impl<'a> Annotated<'a> {
 fn is_greeting(line: &str) -> bool {
     let lower = lower(line);
     let first = lower.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
-    words(line) <= 5 && (line.ends_with([',', '，']) || GREETINGS.contains(&first))
+    words(line) <= 5 && (line.ends_with([',', '，']) || lexicon::has(GREETINGS, first))
         || line.chars().count() <= 12 && GREETINGS.iter().any(|g| g.starts_with(lines::is_cjk) && lower.starts_with(g))
 }
 

@@ -5,6 +5,9 @@ use super::lexicon::signoffs::{FILLERS, NOT_FIRST, PHRASES, WORDS};
 use super::lines::{is_caseless, is_cjk, trim};
 use super::names;
 
+/// No phrase of the lexicon is longer, in bytes
+const LONGEST_PHRASE: usize = 48;
+
 /// A sign-off line
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SignOff {
@@ -62,6 +65,9 @@ pub(super) fn sign_off(line: &str) -> Option<SignOff> {
 /// Recognises a sign-off that the lexicon lists as a whole, with or without a name after a comma
 fn whole_phrase(line: &str) -> Option<SignOff> {
     let (closing, rest) = line.split_at(line.find([',', '.', '!']).unwrap_or(line.len()));
+    if closing.len() > LONGEST_PHRASE {
+        return None;
+    }
     let closing = lower(closing);
     PHRASES.binary_search(&closing.trim_matches(|c: char| !c.is_alphanumeric() && c != '"')).ok()?;
     let name = rest.trim_matches(|c: char| !c.is_alphanumeric());

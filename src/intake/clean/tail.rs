@@ -7,8 +7,8 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::super::pattern;
 use super::lexicon::contacts::{ADDRESS_ENDINGS, LABELS, STREET_ENDINGS, STREETS, TITLE_ENDINGS, TITLES};
-use super::lexicon::lower;
 use super::lexicon::prose::ADDRESSED;
+use super::lexicon::{self, lower};
 use super::lines::{self, trim, words};
 use super::names;
 use super::phrases::has_word;
@@ -100,7 +100,7 @@ fn is_labelled(lower: &str, digits: usize) -> bool {
     let label = lower[..end].trim_matches(|c: char| !c.is_alphanumeric());
     let figures =
         lower[end..].trim_start_matches(|c: char| !c.is_alphanumeric()).starts_with(|c: char| c.is_ascii_digit());
-    let known = LABELS.contains(&label);
+    let known = lexicon::has(LABELS, label);
     let extension = lower
         .strip_prefix('x')
         .is_some_and(|rest| rest.len() >= 4 && rest.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b' '));
@@ -111,7 +111,7 @@ fn is_labelled(lower: &str, digits: usize) -> bool {
         && digits >= 5
         && LABELS.iter().any(|known| known.starts_with(lines::is_cjk) && lower.starts_with(known));
     let trailing = digits >= 7
-        && lower.split(|c: char| !c.is_alphabetic()).filter(|w| w.len() > 2).any(|word| LABELS.contains(&word));
+        && lower.split(|c: char| !c.is_alphabetic()).filter(|w| w.len() > 2).any(|word| lexicon::has(LABELS, word));
     known
         && (digits >= 3 && figures
             || label.len() > 2 && lower[end..].starts_with([':', '：', '=']) && lower.contains(['@', '.', '/']))
@@ -137,7 +137,7 @@ fn is_address(text: &str, lower: &str, digits: usize) -> bool {
     let tokens: Vec<&str> =
         lower.split(|c: char| !(c.is_alphanumeric() || c == '.' || c == '-')).filter(|t| !t.is_empty()).collect();
     let street = tokens.iter().any(|t| {
-        STREETS.contains(&t.trim_matches('.'))
+        lexicon::has(STREETS, t.trim_matches('.'))
             || STREET_ENDINGS.iter().any(|end| t.ends_with(end) && t.len() > end.len())
     });
     let all_digits = |t: &str| t.bytes().all(|b| b.is_ascii_digit() || b == b'-');
@@ -162,8 +162,9 @@ fn is_address(text: &str, lower: &str, digits: usize) -> bool {
 
 fn is_title(text: &str) -> bool {
     let lower = lower(text);
-    let title =
-        |word: &str| TITLES.contains(&word) || word.len() > 8 && TITLE_ENDINGS.iter().any(|end| word.ends_with(end));
+    let title = |word: &str| {
+        lexicon::has(TITLES, word) || word.len() > 8 && TITLE_ENDINGS.iter().any(|end| word.ends_with(end))
+    };
     lower.split(|c: char| !(c.is_alphanumeric() || c == '/' || c == '.')).any(|word| title(word.trim_matches('.')))
         || text.chars().any(lines::is_cjk)
             && TITLES.iter().any(|title| title.starts_with(lines::is_cjk) && text.contains(title))
