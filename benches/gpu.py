@@ -303,7 +303,7 @@ def missed(given, rows):
 
 def parity(tests, features):
     """Runs what a GPU can fail; without a device these tests fail too, since they are told that there is one."""
-    environment = {**libraries(), "MAILSORT_CUDA_TESTS": "1", "CARGO_MANIFEST_DIR": str(ROOT)}
+    environment = {**libraries(), "MAILSORT_REQUIRE": "gpu", "CARGO_MANIFEST_DIR": str(ROOT)}
     command = [tests] if tests else ["cargo", "test", "--release", "--features", features, "--lib", "--"]
     command += ["engine::parity::gpu", "--nocapture", "--test-threads=1"]
     ran = subprocess.run(command, env=environment, cwd=ROOT)

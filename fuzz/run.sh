@@ -10,6 +10,7 @@ out=fuzz/artifacts
 # mailsort reads documents on threads with stacks of 2 MiB: what overflows there shall overflow here.
 ulimit -s 2048
 sh fuzz/seed.sh || exit 2
+cp Cargo.lock fuzz/Cargo.lock || exit 2
 mkdir -p "$out"
 cargo +nightly fuzz build --release --sanitizer "${FUZZ_SANITIZER:-none}" || exit 2
 

@@ -85,6 +85,10 @@
 //!
 //! `tests/it/tidy.rs` holds the source to what this page states.
 
+#[cfg(test)]
+#[path = "../tests/skipped/requirements.rs"]
+mod requirements;
+
 pub mod cli;
 
 pub mod commands;

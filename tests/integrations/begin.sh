@@ -1,5 +1,5 @@
-# Read by the scripts beside it: `begin PROGRAM PACKAGE` makes sure that a program is there, installing its package of Debian
-# where MAILSORT_INSTALL is set and we may, and makes a home with mails. Without the program the script ends with 77.
+# Read by the scripts beside it: `begin PROGRAM` makes a home with mail, or ends the script with 77 if the program is not
+# installed.
 set -eu
 mailsort=${MAILSORT:?names the program under test}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,6 @@ fail() {
 }
 
 begin() {
-    command -v "$1" > /dev/null || install "$2"
     command -v "$1" > /dev/null || skip "$1 is not installed"
     HOME=$(mktemp -d)
     export HOME
@@ -30,16 +29,20 @@ begin() {
     mail meeting 'Our meeting' 'Can we meet on Thursday and talk about the agenda?' > "$HOME/meeting.eml"
 }
 
-install() {
-    [ -n "${MAILSORT_INSTALL:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 0
-    DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y --no-install-recommends \
-        -o Acquire::Retries=0 -o Acquire::http::Timeout=10 -o DPkg::Lock::Timeout=120 "$1" > /dev/null 2>&1 || true
-}
-
 # mail ID SUBJECT TEXT
 mail() {
     printf 'From: a@example.org\nTo: me@example.org\nSubject: %s\nDate: Mon, 01 Jan 2024 10:00:00 +0000\n' "$2"
     printf 'Message-ID: <%s@example.org>\nX-Mailsort: forged; score=1.0000; model=none\n\n%s\n' "$1" "$3"
+}
+
+# await FILE: waits until it is there
+await() {
+    tries=0
+    until [ -e "$1" ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 1200 ] || fail "$1 does not appear"
+        sleep 0.1
+    done
 }
 
 # count FILES...: how many of them are there

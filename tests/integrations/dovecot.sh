@@ -1,7 +1,7 @@
 #!/bin/sh
 # Dovecot lists the folders that route has made, by their real names, and finds the mail with its flags and its size.
 . "$(dirname "$0")/begin.sh"
-begin doveadm dovecot-core
+begin doveadm
 maildir=$HOME/Maildir
 mkdir -p "$maildir/cur" "$maildir/new" "$maildir/tmp"
 cat > "$HOME/rules.toml" <<RULES

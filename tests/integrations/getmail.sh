@@ -1,15 +1,13 @@
 #!/bin/sh
 # getmail takes mail from a POP3 server on loopback, through the filter, into a maildir.
 . "$(dirname "$0")/begin.sh"
-begin getmail getmail6
+begin getmail
 command -v python3 > /dev/null || skip "python3 is not installed"
 mkdir -p "$HOME/Maildir/cur" "$HOME/Maildir/new" "$HOME/Maildir/tmp" "$HOME/.config/getmail"
 python3 "$here/pop3.py" "$HOME/port" "$HOME/invoice.eml" "$HOME/meeting.eml" &
 server=$!
 trap 'kill $server 2> /dev/null; rm -rf "$HOME"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -s "$HOME/port" ] || sleep 0.2
-done
+await "$HOME/port"
 sed -e "s|^port = .*|port = $(cat "$HOME/port")|" -e "s|/usr/local/bin/mailsort|$HOME/bin/mailsort|" \
     "$recipes/getmailrc" > "$HOME/.config/getmail/getmailrc"
 # getmail wants to be told where it is root, and delivers as somebody else.

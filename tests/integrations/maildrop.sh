@@ -1,7 +1,7 @@
 #!/bin/sh
 # maildrop files by the header, and says "try again" when the filter does.
 . "$(dirname "$0")/begin.sh"
-begin maildrop maildrop
+begin maildrop
 for folder in "$HOME/Maildir" "$HOME/Maildir/.invoices"; do
     mkdir -p "$folder/cur" "$folder/new" "$folder/tmp"
 done

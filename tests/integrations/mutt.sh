@@ -1,7 +1,7 @@
 #!/bin/sh
 # neomutt opens what procmail has filed, and finds the header.
 . "$(dirname "$0")/begin.sh"
-begin neomutt neomutt
+begin neomutt
 command -v script > /dev/null || skip "script is not installed"
 mkdir -p "$HOME/Maildir/cur" "$HOME/Maildir/new" "$HOME/Maildir/tmp"
 for name in invoice meeting; do

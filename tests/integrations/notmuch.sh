@@ -1,7 +1,7 @@
 #!/bin/sh
 # The hook of notmuch tags new mail, once.
 . "$(dirname "$0")/begin.sh"
-begin notmuch notmuch
+begin notmuch
 mkdir -p "$HOME/Maildir/cur" "$HOME/Maildir/new" "$HOME/Maildir/tmp"
 cp "$HOME/invoice.eml" "$HOME/Maildir/new/1.a.host"
 cp "$HOME/meeting.eml" "$HOME/Maildir/new/2.b.host"

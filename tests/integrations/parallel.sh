@@ -1,7 +1,7 @@
 #!/bin/sh
 # GNU parallel: one record for every mail.
 . "$(dirname "$0")/begin.sh"
-begin parallel parallel
+begin parallel
 parallel --version 2> /dev/null | grep -q GNU || skip "parallel is not GNU's"
 mkdir -p "$HOME/Maildir/cur"
 for number in 1 2 3 4 5 6 7 8 9; do

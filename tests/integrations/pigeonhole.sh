@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sieve of Dovecot: `filter` changes the mail and `execute` gives the label, both with CRLF as Dovecot sends it.
 . "$(dirname "$0")/begin.sh"
-begin sieve-test dovecot-sieve
+begin sieve-test
 printf '#!/bin/sh\nexec mailsort filter --labels %s/labels.txt\n' "$HOME" > "$HOME/bin/label"
 printf '#!/bin/sh\nexec mailsort filter --print-label --labels %s/labels.txt\n' "$HOME" > "$HOME/bin/print-label"
 chmod +x "$HOME/bin/label" "$HOME/bin/print-label"

@@ -44,5 +44,8 @@ class Session(socketserver.StreamRequestHandler):
 
 
 with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Session) as server:
-    pathlib.Path(sys.argv[1]).write_text(str(server.server_address[1]))
+    # The name appears with its content.
+    written = pathlib.Path(sys.argv[1] + ".new")
+    written.write_text(str(server.server_address[1]))
+    written.rename(sys.argv[1])
     server.serve_forever()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # procmail files by the header, and keeps the mail when the filter cannot run.
 . "$(dirname "$0")/begin.sh"
-begin procmail procmail
+begin procmail
 mkdir -p "$HOME/Maildir"
 for name in invoice meeting; do
     procmail HOME="$HOME" PATH="$PATH" "$recipes/procmailrc" < "$HOME/$name.eml"

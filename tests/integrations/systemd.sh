@@ -1,7 +1,7 @@
 #!/bin/sh
 # systemd takes the units, and hands the daemon its socket.
 . "$(dirname "$0")/begin.sh"
-begin systemd-analyze systemd
+begin systemd-analyze
 mkdir "$HOME/units" "$HOME/run"
 for unit in mailsort.service mailsort.socket mailsort-watch.service; do
     cp "$recipes/$unit" "$HOME/units"
@@ -14,7 +14,7 @@ command -v systemd-socket-activate > /dev/null || skip "systemd-socket-activate 
 systemd-socket-activate -l "$HOME/mailsort.sock" "$HOME/bin/mailsort" daemon --labels "$HOME/labels.txt" \
     > "$HOME/log" 2>&1 &
 daemon=$!
-while [ ! -S "$HOME/mailsort.sock" ] && kill -0 "$daemon"; do sleep 0.1; done
+await "$HOME/mailsort.sock"
 mailsort filter --socket "$HOME/mailsort.sock" < "$HOME/invoice.eml" > "$HOME/filtered"
 kill "$daemon"
 wait "$daemon" || fail "the daemon failed: $(cat "$HOME/log")"

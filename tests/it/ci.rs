@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::docs::examples::commands;
 use crate::docs::page::Page;
-use crate::mailsort::root;
+use crate::mailsort::{command, root};
+use crate::requirements::lacks;
 
 const PAGE: &str = "docs/evaluation-in-ci.md";
 
@@ -30,7 +30,7 @@ fn shell(folder: &Path, script: &str) -> std::process::Output {
     let program = Path::new(env!("CARGO_BIN_EXE_mailsort")).parent().unwrap().to_path_buf();
     let others = std::env::var_os("PATH").unwrap();
     let path = std::env::join_paths([program].into_iter().chain(std::env::split_paths(&others))).unwrap();
-    let mut command = Command::new("sh");
+    let mut command = command("sh");
     command.args(["-ec", script]).current_dir(folder).env("PATH", path).env("HOME", folder).env("NO_COLOR", "1");
     command.env("GITHUB_STEP_SUMMARY", folder.join("summary.md")).output().unwrap()
 }
@@ -80,8 +80,7 @@ fn the_hook_lets_good_labels_pass_and_no_others() {
     let git = "git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm begin";
     let begun = shell(folder.path(), git);
     if !begun.status.success() {
-        eprintln!("skipped: git: {}", String::from_utf8_lossy(&begun.stderr));
-        return;
+        return lacks("git", String::from_utf8_lossy(&begun.stderr));
     }
     let untouched = shell(folder.path(), &hook);
     assert!(

@@ -6,7 +6,7 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::mailsort::{Run, mailsort, root};
+use crate::mailsort::{Run, command, mailsort, root};
 
 /// Snapshots hold status, stdout and stderr. Scores belong to the model; `golden` holds those.
 fn snapshot(name: &str, run: Run) {
@@ -166,9 +166,9 @@ fn progress_is_silent_unless_wanted() {
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     for format in ["jsonl", "csv", "tsv", "table", "notmuch"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
             .args(["classify", "-", "--format", format])
             .args(labels())
             .current_dir(root())
@@ -192,8 +192,8 @@ fn a_closed_pipe_is_no_error() {
 #[test]
 fn records_of_a_slow_pipe_come_as_its_rows_come() {
     use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+    use std::process::Stdio;
+    let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
         .args(["classify", "-"])
         .args(labels())
         .stdin(Stdio::piped())

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::mailsort::{Run, mailsort, root, shared};
+use crate::mailsort::{Run, command, mailsort, root, shared, started};
 
 pub const LABELS: [&str; 4] = ["--label", "invoice: a bill to pay", "--label", "meeting: a date to meet and talk"];
 const INVOICE: &str = "Please pay the attached invoice, the amount is due on Friday";
@@ -239,14 +239,10 @@ fn every_format_by_its_name_and_its_ending() {
         junit.contains("<testcase classname=\"mailsort.eval\" name=\"accuracy\">") && junit.contains("<failure "),
         "{junit}"
     );
-    match Command::new("python3")
-        .args(["-c", "import sys,xml.dom.minidom as m; m.parse(sys.argv[1])"])
-        .arg(folder.path().join("out.xml"))
-        .status()
-    {
-        Ok(status) => assert!(status.success()),
-        Err(error) => eprintln!("skipped: python3: {error}"),
-    }
+    let mut python = command("python3");
+    python.args(["-c", "import sys,xml.dom.minidom as m; m.parse(sys.argv[1])"]).arg(folder.path().join("out.xml"));
+    let Some(status) = started("python3", python.status()) else { return };
+    assert!(status.success());
 }
 
 #[test]
@@ -362,7 +358,6 @@ fn real_sets() {
         .iter()
         .filter_map(|(name, least)| Some((name, least, shared(&format!("labelled/{name}.jsonl"))?)))
         .collect();
-    eprintln!("{} of {} sets are there", found.len(), sets.len());
     // None is no fault of ours, but some without the others is a name that changed.
     assert!(found.is_empty() || found.len() == sets.len());
     for (name, least, path) in found {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use crate::mailsort::{mailsort, root};
+use crate::mailsort::{command, mailsort, root, started};
 
 /// Scores belong to the model; `golden` holds those. The bar is as long as the score.
 fn snapshot(name: &str, arguments: &str) {
@@ -119,11 +118,11 @@ while True:
 sys.exit(1) if os.waitpid(child, 0)[1] else sys.stdout.buffer.write(out)
 "#;
     let on_terminal = |columns: &str, vars: &[(&str, &str)], flags: &[&str]| -> Option<String> {
-        let mut command = Command::new("python3");
+        let mut command = command("python3");
         command.args(["-c", script, columns, env!("CARGO_BIN_EXE_mailsort"), "classify", "samples/inbox.mbox"]);
         command.args(["-l", "labels/mail.txt", "--progress", "never"]).args(flags).current_dir(root());
         command.env_remove("NO_COLOR").env("TERM", "xterm").env("COLUMNS", "33").envs(vars.iter().copied());
-        let output = command.output().inspect_err(|error| eprintln!("skipped: python3: {error}")).ok()?;
+        let output = started("python3", command.output())?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Some(String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n"))
     };
@@ -176,10 +175,9 @@ fn assert_readers_agree(folder: &std::path::Path, run: impl Fn(&str) -> Vec<u8>)
         fs::write(&path, run(format)).unwrap();
         path
     });
-    match Command::new("python3").args(["-c", READERS]).args(&paths).output() {
-        Ok(read) => assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr)),
-        Err(error) => eprintln!("skipped: python3: {error}"),
-    }
+    let read = command("python3").args(["-c", READERS]).args(&paths).output();
+    let Some(read) = started("python3", read) else { return };
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
 }
 
 #[cfg(unix)]

@@ -1,26 +1,22 @@
 //! The mail programs around us, by the scripts of `tests/integrations/`: each runs a recipe of `examples/recipes/` with the
-//! real program, or says that it is not installed. With MAILSORT_INSTALL they install what they need from Debian's packages.
+//! real program. `.ci/run` installs what they need.
 
 use std::fs;
-use std::process::Command;
 
-use crate::mailsort::root;
+use crate::mailsort::{command, root};
+use crate::requirements::lacks;
 
-/// What a script ends with whose program is not there.
+/// The exit status of a script whose program is not installed.
 const SKIPPED: i32 = 77;
 
 fn script(name: &str) {
     let path = root().join("tests/integrations").join(name);
-    let output = Command::new("sh").arg(&path).env("MAILSORT", env!("CARGO_BIN_EXE_mailsort")).output();
-    let output = match output {
-        Ok(output) => output,
-        Err(error) => return eprintln!("skipped: sh: {error}"),
-    };
+    let output = command("sh").arg(&path).env("MAILSORT", env!("CARGO_BIN_EXE_mailsort")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);
     match output.status.code() {
         Some(0) => {}
-        Some(SKIPPED) => eprintln!("{name}: {said}"),
+        Some(SKIPPED) => lacks(name.trim_end_matches(".sh"), said.trim_start_matches("skipped: ").trim_end()),
         code => panic!("{name} ended with {code:?}: {said}{complained}"),
     }
 }

@@ -1,25 +1,65 @@
 //! Runs the program as a user would.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use crate::requirements::lacks;
 
 /// The repository's root, in which every test runs the program.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A file or folder of ../shared/data, if it is there.
+/// A file or folder of ../shared/data, or the requirement of it as lacking.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let full = root().join("../shared/data").join(path);
     if full.exists() {
         return Some(full);
     }
-    eprintln!("skipped: {} is not there", full.display());
+    lacks("shared", format!("{} is not there", full.display()));
     None
+}
+
+/// What starting another program gave, or the requirement of it as lacking if it is not installed.
+pub fn started<T>(requirement: &str, result: std::io::Result<T>) -> Option<T> {
+    match result {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            lacks(requirement, error);
+            None
+        }
+        result => Some(result.unwrap()),
+    }
+}
+
+/// Longer than anything takes that is waited for, also on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits until something is so, and fails with `why` if it never is.
+pub fn until(mut is_so: impl FnMut() -> bool, why: impl Fn() -> String) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain: {}", why());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until a process has computed for a second and a half: it is in the middle of something slow.
+#[cfg(target_os = "linux")]
+pub fn until_it_computes(child: &Child) {
+    // In hundredths of a second; the name before these fields, which may hold blanks, ends with a bracket.
+    let computed = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let before = computed();
+    until(|| computed() >= before + 150, || "it does not compute".into());
 }
 
 /// A run of the program being put together.
@@ -28,10 +68,39 @@ pub struct Run {
     input: Vec<u8>,
 }
 
+/// A folder that neither is there nor can be made, also by root.
+const NOWHERE: &str = "/dev/null/home";
+
+/// Another program, or ours, in an environment that is the same on every machine and for every user. What it would keep
+/// for a user it cannot keep; its temporary files lie in a folder of cargo's.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    static TEMPORARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("children");
+        std::fs::create_dir_all(&folder).unwrap();
+        // Some run as another user.
+        #[cfg(unix)]
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).unwrap();
+        folder
+    });
+    let mut command = Command::new(program);
+    let is_ours = |name: &OsString| {
+        let name = name.to_string_lossy();
+        ["MAILSORT_", "HF_", "HUGGINGFACE_", "XDG_", "NOTMUCH_"].iter().any(|begin| name.starts_with(begin))
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_ours(name)) {
+        command.env_remove(name);
+    }
+    for name in ["HOME", "HF_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+        command.env(name, NOWHERE);
+    }
+    command.env("TMPDIR", &*TEMPORARY).env_remove("RUST_BACKTRACE");
+    command
+}
+
 /// Starts to put a run together.
 pub fn mailsort<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Run {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mailsort"));
-    command.args(arguments).current_dir(root()).env("NO_COLOR", "1").env("COLUMNS", "100").env_remove("RUST_BACKTRACE");
+    let mut command = command(env!("CARGO_BIN_EXE_mailsort"));
+    command.args(arguments).current_dir(root()).env("NO_COLOR", "1").env("COLUMNS", "100");
     Run { command, input: Vec::new() }
 }
 

@@ -17,18 +17,18 @@
 //! - `golden`: the embedded model against values of its Python reference
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
-//! - `integrations`: the mail programs around us, each by a script that skips, saying so, where it is not installed
+//! - `integrations`: the mail programs around us, each by a script
 //! - `library`: the example under examples/, and that it gives the labels of the program
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
-//! - `minilm`: the real all-MiniLM-L6-v2 against sentence-transformers; skips, saying so, unless `MAILSORT_MINILM` names it
 //! - `models`: every kind of model through the real program, with cascade and cache
 //! - `nli`: NLI models by entailment, and encoders of other architectures
-//! - `notmuch`: what the real program makes of `--format notmuch`; skips, saying so, where it is not installed
+//! - `notmuch`: what the real program makes of `--format notmuch`
 //! - `properties`: whatever the bytes, threads or order, the contract holds
 //! - `questions`: rows with lists of labels, each a question of its own: trained, classified and judged
-//! - `real_models`: published numbers of released models; skips, saying so, unless `MAILSORT_REAL_MODELS` names them
-//! - `real_mail`: every mail of ../shared/data/mail yields one record; skips, saying so, where that folder is absent
+//! - `real_models`: released models against published numbers and sentence-transformers
+//! - `real_mail`: every mail of ../shared/data/mail yields one record
 //! - `reports`: what `eval` writes for other runs: baselines, and label files with thresholds
+//! - `requirements`: what some tests need and not every machine has, and how a test is skipped
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `route`: maildirs and mailboxes sorted by rules, each mail exactly once, also when killed or with others at work
 //! - `samples`: `samples/` against the clean texts and labels beside them
@@ -61,7 +61,6 @@ mod integrations;
 mod library;
 mod mailboxes;
 mod mailsort;
-mod minilm;
 mod models;
 mod nli;
 mod notmuch;
@@ -70,6 +69,8 @@ mod questions;
 mod real_mail;
 mod real_models;
 mod reports;
+#[path = "../skipped/requirements.rs"]
+mod requirements;
 mod resume;
 mod route;
 mod samples;

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::mailsort::{Run, mailsort, root};
+use crate::mailsort::{Run, command, mailsort, root};
 
 pub const INBOX: &str = "samples/inbox.mbox";
 
@@ -126,10 +126,10 @@ fn neither_threads_nor_batches_change_a_line() {
 #[test]
 fn no_thread_is_started_but_those_that_were_asked_for() {
     use std::io::{BufRead, BufReader, Write};
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let entry = "From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\nwe meet on friday\n\n";
     for name in ["tiny-bert", "tiny-reranker", "tiny-embedding"] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
             .args([
                 "classify",
                 "-",

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::mailsort::mailsort;
+use crate::mailsort::{command, mailsort, started};
 
 /// A maildir with a notmuch database in a folder of its own.
 struct Database {
@@ -14,7 +14,7 @@ struct Database {
 }
 
 impl Database {
-    /// Indexes mails, each a subject and the lines of its header, all read already, which notmuch calls not `unread`; `None` where notmuch is not installed.
+    /// Indexes mails, each a subject and the lines of its header, all read already, which notmuch calls not `unread`; `None` if the test lacks notmuch.
     fn new(mails: &[(&str, &[u8])]) -> Option<Self> {
         let database = Self { folder: tempfile::tempdir().unwrap() };
         for name in ["cur", "new", "tmp"] {
@@ -31,13 +31,8 @@ impl Database {
             path.display()
         );
         fs::write(database.config(), config).unwrap();
-        match database.command(&["new", "--quiet"]).output() {
-            Ok(output) => assert!(output.status.success(), "{output:?}"),
-            Err(error) => {
-                eprintln!("skipped: notmuch: {error}");
-                return None;
-            }
-        }
+        let output = started("notmuch", database.command(&["new", "--quiet"]).output())?;
+        assert!(output.status.success(), "{output:?}");
         Some(database)
     }
 
@@ -50,7 +45,7 @@ impl Database {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("notmuch");
+        let mut command = command("notmuch");
         command.args(arguments).env("NOTMUCH_CONFIG", self.config()).env_remove("NOTMUCH_DATABASE");
         command
     }

@@ -1,6 +1,8 @@
 //! Whatever the bytes, the threads or the order, the contract holds.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use mailsort::intake::sniff::Format;
 use mailsort::intake::{self, Raw, Reading};
@@ -8,7 +10,7 @@ use mailsort::record::Origin;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::mailsort::{mailsort, root};
+use crate::mailsort::{command, mailsort, root, started};
 
 const FORMATS: [Format; 4] = [Format::Mail, Format::Html, Format::Text, Format::Jsonl];
 
@@ -128,7 +130,6 @@ for row, record in zip(rows, records):
 
 #[test]
 fn other_libraries_read_the_same_values() {
-    use std::process::Command;
     let folder = tempfile::tempdir().unwrap();
     let outputs = ["out.csv", "out.jsonl"].map(|name| folder.path().join(name));
     for output in &outputs {
@@ -136,10 +137,9 @@ fn other_libraries_read_the_same_values() {
             mailsort(["classify", "samples/inbox.mbox", "samples/maildir", "samples/files", "-l", "labels/mail.txt"]);
         assert!(run.args(["-o".as_ref(), output.as_os_str()]).output().status.success());
     }
-    match Command::new("python3").args(["-c", OTHER_LIBRARIES]).args(&outputs).output() {
-        Ok(read) => assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr)),
-        Err(error) => eprintln!("skipped: python3: {error}"),
-    }
+    let read = command("python3").args(["-c", OTHER_LIBRARIES]).args(&outputs).output();
+    let Some(read) = started("python3", read) else { return };
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
 }
 
 fn by_id(records: Vec<Value>) -> BTreeMap<String, String> {
@@ -189,11 +189,10 @@ fn many_copies_score_as_one() {
 #[test]
 fn a_mail_larger_than_memory_is_read_to_its_cap() {
     use std::io::Write;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let program = env!("CARGO_BIN_EXE_mailsort");
     let limited = format!("ulimit -v 800000; exec {program} classify - --label a --label b --threads 2");
-    let mut child =
-        Command::new("sh").args(["-c", &limited]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command("sh").args(["-c", &limited]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let writer = std::thread::spawn(move || {
         let block = format!("{}\n", "QUJD".repeat(18)).repeat(1 << 14);
@@ -211,4 +210,72 @@ fn a_mail_larger_than_memory_is_read_to_its_cap() {
     let seen: Vec<_> =
         records.iter().map(|r| (r["subject"].as_str().unwrap(), r["truncated"].as_bool().unwrap())).collect();
     assert_eq!(seen, [("large", true), ("small", false)]);
+}
+
+/// What lies in a folder: the bytes of files, nothing for folders.
+#[cfg(unix)]
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut contents(&path));
+        }
+        found.insert(path.clone(), fs::read(&path).unwrap_or_default());
+    }
+    found
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_that_was_not_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    for folder in ["home", "tmp", "work", "work/mail", "work/mail/cur", "work/mail/new", "work/mail/tmp"] {
+        fs::create_dir(at(folder)).unwrap();
+    }
+    for (from, to) in [
+        ("samples/inbox.mbox", "inbox.mbox"),
+        ("samples/labelled.jsonl", "labelled.jsonl"),
+        ("labels/mail.txt", "labels.txt"),
+        ("tests/documents/contract.pdf", "contract.pdf"),
+        ("tests/documents/contract.docx", "contract.docx"),
+    ] {
+        fs::copy(root().join(from), at("work").join(to)).unwrap();
+    }
+    fs::write(at("work/mail/new/1.a.host"), "Subject: Your invoice\n\nPlease pay the bill.\n").unwrap();
+    fs::write(at("work/rules.toml"), "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Bills\"\n")
+        .unwrap();
+    // All may be read by anybody. Only the place for temporary files may be written, which shall be empty afterwards.
+    for path in contents(place.path()).into_keys().chain([place.path().to_path_buf()]) {
+        let mode = if path.is_dir() { 0o555 } else { 0o444 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::set_permissions(at("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
+    let before = contents(place.path());
+    for line in [
+        "classify inbox.mbox mail contract.pdf contract.docx -l labels.txt",
+        "classify inbox.mbox -l labels.txt --format table",
+        "show inbox.mbox",
+        "eval labelled.jsonl",
+        "filter -l labels.txt",
+        "route mail --rules rules.toml --dry-run",
+        "models list",
+        "models show builtin",
+        "completions bash",
+        "man classify",
+    ] {
+        let mut run = mailsort(line.split(' ')).in_folder(&at("work")).unprivileged().stdin("Subject: x\n\nthe bill\n");
+        for name in ["HOME", "HF_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            run = run.env(name, at("home").to_str().unwrap());
+        }
+        let output = run.env("TMPDIR", at("tmp").to_str().unwrap()).output();
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(contents(place.path()) == before, "{line}: {:?}", contents(place.path()).keys());
+    }
+    // So that whoever is not root can take it away.
+    for path in before.into_keys().chain([place.path().to_path_buf()]).filter(|path| path.is_dir()) {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }

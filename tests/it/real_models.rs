@@ -1,10 +1,16 @@
-//! The published numbers of the released models. Skips, saying so, unless `MAILSORT_REAL_MODELS` names a folder that holds
-//! `Qwen3-Embedding-0.6B`, `Qwen3-Reranker-0.6B` and, where they are, the larger ones.
+//! The published numbers of released models, and the real all-MiniLM-L6-v2 against what sentence-transformers computes.
+//!
+//! `MAILSORT_REAL_MODELS` names the folder that holds
+//! `Qwen3-Embedding-0.6B`, `Qwen3-Reranker-0.6B` and the larger ones.
 
 use std::path::PathBuf;
 
 use mailsort::engine::device::{DeviceChoice, open as open_device};
 use mailsort::engine::{Dtype, Embedder, LabelText, Model, Options, Question, Task, open};
+use serde_json::Value;
+
+use crate::mailsort::root;
+use crate::requirements::lacks;
 
 const QUERIES: [&str; 2] = ["What is the capital of China?", "Explain gravity"];
 const DOCUMENTS: [&str; 2] = [
@@ -14,15 +20,16 @@ const DOCUMENTS: [&str; 2] = [
 ];
 const RETRIEVAL: &str = "Given a web search query, retrieve relevant passages that answer the query";
 
-/// The folder of a released model, if it is there.
+/// The folder of a released model; `None` if the test lacks it.
 fn released(name: &str) -> Option<PathBuf> {
+    let requirement = if name.ends_with("0.6B") { "real-models" } else { "large-models" };
     let Some(folder) = std::env::var_os("MAILSORT_REAL_MODELS") else {
-        eprintln!("skipped: MAILSORT_REAL_MODELS names no folder of released models");
+        lacks(requirement, "MAILSORT_REAL_MODELS names no folder");
         return None;
     };
     let path = PathBuf::from(folder).join(name);
     if !path.exists() {
-        eprintln!("skipped: {} is not there", path.display());
+        lacks(requirement, format!("{} is not there", path.display()));
         return None;
     }
     Some(path)
@@ -84,4 +91,29 @@ fn rerankers() {
             assert!((got - expected).abs() <= 1.0, "{name}: {got} for {expected}");
         }
     }
+}
+
+/// `tests/minilm/make.py` says where the weights come from.
+#[test]
+fn minilm_gives_the_vectors_of_sentence_transformers() {
+    let Some(folder) = std::env::var_os("MAILSORT_MINILM") else {
+        return lacks("minilm", "MAILSORT_MINILM names no folder");
+    };
+    let (cpu, options) = (open_device(DeviceChoice::Cpu).unwrap(), Options::default());
+    let loaded = open("all-MiniLM-L6-v2", std::path::Path::new(&folder), &cpu, options).unwrap();
+    let Model::Embedder(model) = loaded.model else { panic!("a reranker") };
+    assert_eq!(model.default_max_tokens(), 254);
+    let golden = std::fs::read_to_string(root().join("tests/minilm/golden.json")).unwrap();
+    let golden: Vec<Value> = serde_json::from_str(&golden).unwrap();
+    let texts: Vec<String> = golden.iter().map(|case| case["text"].as_str().unwrap().to_string()).collect();
+    let embedded = model.embed(&texts, None, model.default_max_tokens()).unwrap();
+    for (case, ours) in golden.iter().zip(&embedded) {
+        let ours = ours.as_ref().unwrap();
+        let theirs = case["vector"].as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32);
+        assert_eq!(theirs.len(), ours.vector.len());
+        let off = ours.vector.iter().zip(theirs).fold(0.0f32, |most, (ours, theirs)| most.max((ours - theirs).abs()));
+        eprintln!("{off:.1e} {:.60}", case["text"].as_str().unwrap());
+        assert!(off < 1e-4, "{} is off by {off}", case["text"]);
+    }
+    assert!(embedded.last().unwrap().as_ref().unwrap().truncated);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::mailsort::{Run, mailsort, root};
+use crate::mailsort::{Run, command, mailsort, root, until, until_it_computes};
 
 /// An mbox long enough to be killed in, and a few files around it.
 fn inputs(folder: &Path, copies: usize) -> Vec<PathBuf> {
@@ -69,7 +69,7 @@ fn killed_at_thirty_points_and_resumed() {
 
 /// Runs until so many bytes are written, and kills. False when the run was quicker.
 fn kill_at(inputs: &[PathBuf], output: &Path, bytes: usize) -> bool {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+    let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
         .args(["classify", "--quiet", "--resume", "-l", "labels/mail.txt", "-o"])
         .arg(output)
         .args(inputs)
@@ -170,7 +170,7 @@ fn what_cannot_be_gone_on_with_is_said_and_cleared_away() {
     use std::io::Read;
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.table");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+    let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
         .args(["classify", "-", "--label", "a", "--label", "b", "-f", "table", "-o"])
         .arg(&output)
         .stdin(Stdio::piped())
@@ -179,7 +179,7 @@ fn what_cannot_be_gone_on_with_is_said_and_cleared_away() {
         .unwrap();
     let mail = b"From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\nwe meet on friday\n\n".repeat(3);
     child.stdin.as_mut().unwrap().write_all(&mail).unwrap();
-    wait_for(|| written(&output) > 0);
+    until(|| written(&output) > 0, || "nothing is written".into());
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -226,27 +226,19 @@ fn failed_record(mails: &Path, index: u64) -> String {
 fn one_run_at_a_time_writes_an_output() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out.jsonl");
-    let mut first = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+    let mut first = command(env!("CARGO_BIN_EXE_mailsort"))
         .args(["classify", "-", "--label", "a", "--label", "b", "-o"])
         .arg(&output)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for(|| part_of(&output).is_some());
+    until(|| part_of(&output).is_some(), || "nothing is written".into());
     let second = mailsort(["classify", "samples/inbox.mbox", "--label", "a", "--label", "b", "-o"]).args([&output]);
     let second = second.output();
     assert_eq!(second.status.code(), Some(2));
     assert!(String::from_utf8(second.stderr).unwrap().contains("another run is writing it"));
     first.stdin.take().unwrap().write_all(b"Subject: hello there\n\nwe meet on friday\n").unwrap();
     assert!(first.wait().unwrap().success());
-}
-
-fn wait_for(is_so: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[cfg(unix)]
@@ -258,7 +250,7 @@ fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
     let inbox = fs::read(root().join("samples/inbox.mbox")).unwrap();
     let many = [inbox.as_slice(), b"\n"].concat().repeat(20);
     for (signal, status) in [("INT", 130), ("TERM", 143)] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+        let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
             .args(["classify", "-", "-l", "labels/mail.txt", "-o"])
             .arg(&output)
             .current_dir(root())
@@ -268,7 +260,7 @@ fn ctrl_c_finishes_what_is_in_hand_and_says_how_to_go_on() {
             .unwrap();
         // It waits for more when the signal comes.
         child.stdin.as_mut().unwrap().write_all(&many).unwrap();
-        wait_for(|| written(&output) > 0);
+        until(|| written(&output) > 0, || "nothing is written".into());
         let pid = child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap().success());
         let mut said = String::new();
@@ -290,7 +282,7 @@ fn entry(words: &str) -> String {
     format!("From a Sat Jan  3 01:05:34 1996\nSubject: hello there\n\n{words}\n\n")
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_second_ctrl_c_ends_a_slow_run_at_once() {
     use std::io::{BufRead, BufReader};
@@ -298,7 +290,7 @@ fn a_second_ctrl_c_ends_a_slow_run_at_once() {
     let output = folder.path().join("out.jsonl");
     let model =
         ["classify", "-", "-l", "labels/mail.txt", "--model", "tests/models/tiny-reranker", "--max-tokens", "20000"];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mailsort"))
+    let mut child = command(env!("CARGO_BIN_EXE_mailsort"))
         .args(model)
         .args(["--device", "cpu", "-o"])
         .arg(&output)
@@ -311,9 +303,9 @@ fn a_second_ctrl_c_ends_a_slow_run_at_once() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     // One mail that is done, and then some that take long.
     stdin.write_all((entry("we meet on friday") + &entry("x")).as_bytes()).unwrap();
-    wait_for(|| written(&output) > 0);
+    until(|| written(&output) > 0, || "nothing is written".into());
     stdin.write_all(entry(&"where is my parcel ".repeat(10_000)).repeat(17).as_bytes()).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    until_it_computes(&child);
     let pid = child.id().to_string();
     let interrupt = || assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     interrupt();

@@ -1,8 +1,8 @@
 //! Completions complete, and manual pages format without a warning.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use crate::mailsort::mailsort;
+use crate::mailsort::{command, mailsort, started};
 
 fn printed(arguments: &[&str]) -> String {
     let output = mailsort(arguments).output();
@@ -10,14 +10,13 @@ fn printed(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs a program on a file, which must please it, and gives what it printed; `None`, saying so, where it is not
-/// installed.
+/// Runs a program on a file, which must please it, and gives what it printed; `None` if the test lacks it.
 fn run(program: &str, arguments: &[&str], file: &str) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
     std::fs::write(&path, file).unwrap();
-    let output = Command::new(program).args(arguments).arg(&path).stdin(Stdio::null()).output();
-    let output = output.inspect_err(|error| eprintln!("skipped: {program}: {error}")).ok()?;
+    let output = command(program).args(arguments).arg(&path).stdin(Stdio::null()).output();
+    let output = started(program, output)?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && stderr.is_empty(), "{program} {arguments:?}: {stderr}");
     Some(String::from_utf8(output.stdout).unwrap())

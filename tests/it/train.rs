@@ -5,11 +5,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::mailsort::{Run, mailsort, root};
+use crate::mailsort::{Run, mailsort, root, until_it_computes};
 
 const FILED: &str = "samples/filed.csv";
 
@@ -259,7 +258,7 @@ fn a_large_model_teaches_a_small_one() {
     assert!(doubtful > 0 && samples(&file) <= all - doubtful.min(all - 2), "{doubtful} of {all}");
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn a_stop_is_answered_and_a_second_one_ends_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -272,7 +271,7 @@ fn a_stop_is_answered_and_a_second_one_ends_it() {
     let slow = ["--model", "tests/models/tiny-embedding", "--max-tokens", "20000", "--device", "cpu"];
     let mut child = train(&samples, &file).args(slow).start();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    std::thread::sleep(Duration::from_millis(1500));
+    until_it_computes(&child);
     let pid = child.id().to_string();
     let interrupt = || assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     interrupt();

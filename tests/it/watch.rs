@@ -10,16 +10,13 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Child;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::mailsort::{Run, mailsort};
+use crate::mailsort::{PATIENCE, Run, mailsort, until};
 use crate::route::journal::{REWRITTEN, old_tree};
 use crate::route::{BOTH, Home, INVOICE, MEETING, ended, mails};
-
-/// Longer than anything here takes, also on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A home whose maildir is watched.
 struct Watched {
@@ -88,14 +85,6 @@ impl Drop for Watched {
     }
 }
 
-fn until(is_so: impl Fn() -> bool, why: impl Fn() -> String) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "{}", why());
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 const RULES: &[&str] = &["--rules", "rules.toml"];
 const LABELS: &[&str] = &["--labels", "labels.txt"];
 
@@ -153,13 +142,13 @@ fn without_rules_mail_gets_headers_in_its_place() {
     let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::options().write(true).open(&first).unwrap().set_modified(then).unwrap();
     watched.start(LABELS);
-    let has_header = |folder: &str| {
+    let marked = |home: &Home, folder: &str| {
         let of = |path: &String| path.starts_with(folder) && is_marked(&maildir.join(path));
-        watched.home.mails().iter().filter(|path| of(path)).count()
+        home.mails().iter().filter(|path| of(path)).count()
     };
-    until(|| has_header("cur/") == 1, || format!("{:?}", watched.home.mails()));
+    until(|| marked(&watched.home, "cur/") == 1, || format!("{:?}", watched.home.mails()));
     watched.deliver("2.a.h", &format!("Forged\nX-Mailsort: meeting; score=1.0000; model=mine\n\n{INVOICE}"));
-    until(|| has_header("new/") == 1, || format!("{:?}", watched.home.mails()));
+    until(|| marked(&watched.home, "new/") == 1, || format!("{:?}", watched.home.mails()));
     // The old file goes last.
     until(|| watched.home.mails().len() == 2, || format!("{:?}", watched.home.mails()));
     let [kept, forged] = &watched.home.mails()[..] else { panic!("{:?}", watched.home.mails()) };
@@ -175,8 +164,9 @@ fn without_rules_mail_gets_headers_in_its_place() {
     let before = watched.home.mails();
     watched.stop();
     watched.start(LABELS);
-    watched.deliver("3.a.h", "x\n\n\n");
-    thread::sleep(Duration::from_millis(300));
+    // What was there is looked at before what arrives.
+    watched.deliver("3.a.h", INVOICE);
+    until(|| marked(&watched.home, "new/") == 2, || format!("{:?}", watched.home.mails()));
     watched.stop();
     let after = watched.home.mails();
     assert!(before.iter().all(|path| after.contains(path)), "{before:?} {after:?}");
@@ -257,8 +247,7 @@ fn a_maildir_that_is_renamed_while_mail_arrives_is_followed() {
 
 #[test]
 fn a_mail_that_is_renamed_while_it_waits_is_given_to_a_command_once() {
-    let rules =
-        "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nexec = \"echo $MAILSORT_ID >> log; sleep 1\"\n";
+    let rules = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nexec = \"echo $MAILSORT_ID >> log; until [ -e end ]; do sleep 0.01; done\"\n";
     let watched = Watched::new(rules, RULES);
     watched.deliver("1.a.h", INVOICE);
     until(|| watched.home.path("log").exists(), || "no command runs".into());
@@ -270,10 +259,13 @@ fn a_mail_that_is_renamed_while_it_waits_is_given_to_a_command_once() {
         fs::rename(at(from), at(to)).unwrap();
         thread::sleep(Duration::from_millis(20));
     }
+    fs::write(watched.home.path("end"), "").unwrap();
     let log = || fs::read_to_string(watched.home.path("log")).unwrap();
     until(|| log().lines().count() >= 2, log);
-    thread::sleep(Duration::from_millis(2500));
-    assert_eq!(log(), "<tmp1ah@x>\n<tmp2bh@x>\n");
+    // Mail is given to commands in the order in which it came: what comes next comes behind all of the second.
+    watched.deliver("3.c.h", INVOICE);
+    until(|| log().contains("<tmp3ch@x>"), log);
+    assert_eq!(log(), "<tmp1ah@x>\n<tmp2bh@x>\n<tmp3ch@x>\n");
 }
 
 #[test]

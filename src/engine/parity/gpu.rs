@@ -1,5 +1,4 @@
-//! The same numbers on a GPU. These tests run where one opens, and say that they skip where none does; with
-//! MAILSORT_CUDA_TESTS=1 they fail there instead.
+//! The same numbers on a GPU. These tests are skipped where none opens.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -10,6 +9,7 @@ use crate::engine::flash;
 use crate::engine::kernels::{Heads, Tree};
 use crate::engine::linear::{Placement, Way};
 use crate::engine::ops::{Angles, HeadNorms, Scale};
+use crate::requirements::lacks;
 
 /// What f32 keeps where sums are added in another order than on the processor.
 const GPU_F32: f32 = 1e-4;
@@ -22,9 +22,7 @@ fn gpu() -> Option<Opened> {
     match open_device(DeviceChoice::Cuda(0)) {
         Ok(opened) => Some(opened),
         Err(reason) => {
-            let asked = std::env::var_os("MAILSORT_CUDA_TESTS").is_some_and(|value| value == "1");
-            assert!(!asked, "MAILSORT_CUDA_TESTS asks for tests on a GPU: {reason:#}");
-            skips(&format!("tests on a GPU: {reason:#}"));
+            lacks("gpu", format!("{reason:#}"));
             None
         }
     }
@@ -174,7 +172,7 @@ fn attention_of_released_shapes() {
         if flash::is_built_for(&gpu.device, dtype, heads.size) {
             compare(attention(&gpu.device, dtype, Way::Flash, heads, &trees, &positions), tolerance, "flash");
         } else if dtype != DType::F32 {
-            skips("flash attention on a GPU: this build is without it");
+            lacks("flash-attn", "this build is without it");
         }
     }
 }

@@ -32,11 +32,6 @@ const Q8_0: f32 = 0.16;
 /// The same with weights of 4 to 6 bits and activations rounded to 8 bits by blocks of 256.
 const Q4_K: f32 = 0.16;
 
-/// Says that something is left out, among what the test runner shows.
-fn skips(why: &str) {
-    std::io::Write::write_all(&mut std::io::stderr(), format!("skipped: {why}\n").as_bytes()).unwrap();
-}
-
 fn folder(name: &str) -> PathBuf {
     // Where tests run on another machine than they were built on, the variable says where the repository is.
     let root = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());

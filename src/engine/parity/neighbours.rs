@@ -9,6 +9,7 @@ use crate::engine::linear::{Placement, Way};
 use crate::engine::models::qwen3::prompt as words;
 use crate::engine::models::qwen3::reranker::Qwen3Reranker;
 use crate::labels::LabelSet;
+use crate::requirements::lacks;
 
 /// Labels that tokenizers stumble over.
 const ODD: [&str; 14] = [
@@ -54,7 +55,7 @@ fn prefix_and_tail_are_the_tokens_of_the_whole() {
     if real.exists() {
         vocabularies.push(real.join("tokenizer-reranker.json"));
     } else {
-        skips(&format!("{} is not there, so the real vocabulary is not tried", real.display()));
+        lacks("shared", format!("{} is not there", real.display()));
     }
     for path in vocabularies {
         let vocabulary = || Vocabulary::from_json(&path).unwrap();

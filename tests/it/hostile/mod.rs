@@ -5,6 +5,8 @@
 //! three times slower, and the worst case here takes 1.3 seconds. Memory is a gigabyte of addresses, of which the
 //! threads' stacks and the model are the half.
 
+use crate::mailsort::command;
+
 mod archives;
 mod files;
 mod headers;
@@ -42,7 +44,7 @@ where
     F: FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 {
     let limits = format!("ulimit -v {MEMORY}; ulimit -t {seconds}; exec \"$@\"");
-    let mut child = Command::new("sh")
+    let mut child = command("sh")
         .args(["-c", &limits, "sh", env!("CARGO_BIN_EXE_mailsort"), "classify", "--threads", "2"])
         .args(arguments)
         .current_dir(folder)

@@ -1,13 +1,11 @@
 //! Connections that break off or fall silent, hubs that refuse or are not there, disks that are full, other processes.
 
 use std::fs;
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::server::{COMMIT, Manners, sha256};
 use super::{Place, bad, good, weights};
-use crate::mailsort::root;
+use crate::mailsort::{command, root, until};
 
 /// The requests for the weights themselves.
 fn fetched(asked: &[String]) -> Vec<&str> {
@@ -43,11 +41,7 @@ fn a_silent_hub_is_asked_again() {
 fn a_killed_run_is_gone_on_with() {
     let place = Place::with_a_model(Manners { falls_silent: Some((120_000, 1)), ..Default::default() });
     let mut child = place.run("models pull owner/tiny").start();
-    let begun = Instant::now();
-    while fs::metadata(place.part()).map_or(0, |part| part.len()) < 120_000 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it did not begin");
-        thread::sleep(Duration::from_millis(20));
-    }
+    until(|| fs::metadata(place.part()).is_ok_and(|part| part.len() >= 120_000), || "nothing comes".into());
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(!place.snapshot().join("model.safetensors").exists(), "half a file is not shown");
@@ -189,7 +183,7 @@ fn a_disk_that_is_full_is_named_and_nothing_is_lost() {
     let place = Place::with_a_model(Manners::default());
     // What a full disk does to a write, a limit on the size of files does too; 200 blocks of 512 bytes.
     let script = "trap '' XFSZ; ulimit -f 200; exec \"$0\" models pull owner/tiny";
-    let output = Command::new("sh")
+    let output = command("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_mailsort")])
         .current_dir(root())
         .env("HF_HOME", place.home.path().join("hf"))

@@ -13,6 +13,7 @@ mod sorting;
 mod undo;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::mailsort::{Run, mailsort};
+use crate::requirements::lacks;
 
 pub(crate) const INVOICE: &str = "Your invoice\n\nPlease pay the bill, the amount due is 20 Euro.\n";
 pub(crate) const MEETING: &str = "Our meeting\n\nLet us meet and talk on Thursday, the agenda is attached.\n";
@@ -28,6 +30,20 @@ pub(crate) const MEETING: &str = "Our meeting\n\nLet us meet and talk on Thursda
 const ONE: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Money/Invoices\"\n";
 pub(crate) const BOTH: &str = "labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nfolder = \"Invoices\"\n\
     [[rule]]\nlabel = \"meeting\"\nfolder = \"Meetings\"\n";
+
+/// A folder on another file system than temporary folders; `None` if the test lacks it.
+fn other_file_system() -> Option<TempDir> {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let other = tempfile::tempdir_in("/dev/shm").ok();
+    if other.as_ref().and_then(|other| device(other.path())) == device(&std::env::temp_dir()) {
+        lacks("shm", "/dev/shm is no other file system than that of temporary folders");
+        return None;
+    }
+    if other.is_none() {
+        lacks("shm", "there is no /dev/shm");
+    }
+    other
+}
 
 /// A home with a maildir, labels and rules.
 pub(crate) struct Home {

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::mailsort::until;
 
 /// So many mails, half of them of each label.
 const MANY: usize = 300;
@@ -16,17 +17,19 @@ fn body(at: usize) -> String {
 
 #[test]
 fn a_second_run_waits_or_ends() {
-    let home = Home::new("labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nexec = [\"sleep\", \"2\"]\n");
+    let command = "touch begun; until [ -e end ]; do sleep 0.01; done";
+    let home = Home::new(&format!("labels = \"labels.txt\"\n[[rule]]\nlabel = \"invoice\"\nexec = \"{command}\"\n"));
     home.put("new/1.a.h", INVOICE);
     let first = home.route(&[]).start();
-    let journal = home.path("Maildir/mailsort-journal.sqlite");
-    while !journal.exists() {
-        thread::sleep(Duration::from_millis(10));
-    }
+    until(|| home.path("begun").exists(), || "no command runs".into());
     let said = home.routed(&[], 75);
     assert!(said.contains(&format!("process {} holds the journal", first.id())), "{said}");
-    assert!(home.routed(&["--wait", "60"], 0).contains("nothing to do"));
+    let second = home.route(&["--wait", "120"]).start();
+    fs::write(home.path("end"), "").unwrap();
     assert!(first.wait_with_output().unwrap().status.success());
+    let waited = second.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&waited.stderr);
+    assert!(waited.status.success() && said.contains("nothing to do"), "{said}");
 }
 
 #[test]
@@ -104,10 +107,7 @@ fn a_signal_ends_it_after_what_is_in_hand() {
     );
     (0..20).for_each(|at| home.put(&format!("new/{at}.a.h"), INVOICE));
     let child = home.route(&[]).start();
-    while !home.path("Maildir/mailsort-journal.sqlite").exists() {
-        thread::sleep(Duration::from_millis(10));
-    }
-    thread::sleep(Duration::from_millis(1500));
+    until(|| home.mails().iter().any(|path| path.starts_with(".Done/")), || "no mail is moved".into());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let output = child.wait_with_output().unwrap();

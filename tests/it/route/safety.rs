@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::mailsort::until;
 
 #[test]
 fn a_copied_tree_leaves_the_other_alone() {
@@ -46,9 +47,7 @@ fn copy_tree(from: &Path, to: &Path) {
 
 #[test]
 fn a_source_that_may_not_be_written_keeps_its_mail_and_nothing_is_doubled() {
-    let Ok(other) = tempfile::tempdir_in("/dev/shm") else {
-        return eprintln!("skipped: there is no /dev/shm");
-    };
+    let Some(other) = other_file_system() else { return };
     for rules in [BOTH.to_string(), format!("action = \"header\"\n{BOTH}")] {
         let home = Home::new(&rules);
         home.put("new/1.a.h", INVOICE);
@@ -73,7 +72,7 @@ fn a_source_that_may_not_be_written_keeps_its_mail_and_nothing_is_doubled() {
 #[test]
 fn what_root_sorts_stays_its_owners() {
     if !rustix::process::geteuid().is_root() {
-        return eprintln!("skipped: only root can give files away");
+        return lacks("root", "only root can give files away");
     }
     const NOBODY: u32 = 65534;
     let home = Home::new(&format!("action = \"copy\"\n{ONE}[[rule]]\nlabel = \"meeting\"\naction = \"header\"\n"));
@@ -178,9 +177,8 @@ fn a_signal_does_not_wait_for_another_try() {
     home.put("new/1.a.h", INVOICE);
     let started = Instant::now();
     let child = home.route(&["--exec-wait", "60"]).start();
-    while !home.path("tries").exists() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    // Its output is there before it has failed.
+    until(|| home.path("tries").exists(), || "nothing is tried".into());
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(143));

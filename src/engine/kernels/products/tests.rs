@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use rayon::ThreadPoolBuilder;
 
 use super::*;
+use crate::requirements::lacks;
 
 /// What sums in f32 may lose, as a share of the sum of the products' sizes: twice the worst of what is multiplied here.
 const F32_LOSS: f64 = 1e-6;
@@ -29,12 +30,11 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// All ways in which this processor multiplies; says which kinds it lacks.
-#[allow(clippy::print_stderr)]
 fn ways() -> Vec<Way> {
     let kinds = [Kind::F32, Kind::Bf16, Kind::Mixed, Kind::Q8_0];
     let lacking: Vec<Kind> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
     if !lacking.is_empty() {
-        eprintln!("skipped, this processor lacks the instructions: {lacking:?}");
+        lacks("instructions", format!("this processor has none of {lacking:?}"));
     }
     Way::all()
 }
