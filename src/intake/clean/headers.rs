@@ -53,7 +53,7 @@ static ROLES: LazyLock<HashMap<&str, u8>> = LazyLock::new(|| {
 });
 
 /// The longest name in the lexicon, in bytes, with room for emphasis marks around it
-const LONGEST_NAME: usize = 48;
+pub(super) const LONGEST_NAME: usize = 48;
 
 /// A header block has at most this many lines, including wrapped values
 const MOST_LINES: usize = 24;

@@ -41,7 +41,7 @@ mod tests {
 
     use toml::{Table, Value};
 
-    use super::super::{Step, Switches, clean, devices, lines, phrases::Phrases};
+    use super::super::{Step, Switches, clean, devices, headers, lines, phrases::Phrases, signoffs};
     use super::*;
 
     /// Names and products in every language: this file needs neither all sections nor tests
@@ -151,6 +151,14 @@ mod tests {
                     let plain = AS_WRITTEN.contains(&key.as_str()) || lower(word) == *word;
                     assert!(plain, "{at}: {word:?} is not in lower case and NFC");
                 }
+                let fits = |word: &&String| match key.as_str() {
+                    "devices.frames" => word.contains('…'),
+                    "signoffs.phrases" => word.len() <= signoffs::LONGEST_PHRASE || word.contains(lines::is_cjk),
+                    key if key.starts_with("headers.") => word.len() <= headers::LONGEST_NAME,
+                    _ => true,
+                };
+                let unfit: Vec<&String> = words.iter().filter(|word| !fits(word)).collect();
+                assert!(unfit.is_empty(), "{at}: these would never be found: {unfit:?}");
                 if PHRASES.contains(&key.as_str()) {
                     Phrases::new(words.iter().map(|word| &*word.clone().leak()));
                 }

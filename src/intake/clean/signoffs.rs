@@ -6,7 +6,7 @@ use super::lines::{is_caseless, is_cjk, trim};
 use super::names;
 
 /// No phrase of the lexicon is longer, in bytes
-const LONGEST_PHRASE: usize = 48;
+pub(super) const LONGEST_PHRASE: usize = 48;
 
 /// A sign-off line
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
