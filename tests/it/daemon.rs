@@ -109,12 +109,12 @@ fn what_is_no_request_harms_nobody() {
     let daemon = Daemon::start(&["--max-size", "1K", "--patience", "0.3"]);
     let long = [&b"mailsort 1 9999999\n"[..], &[b'x'; 5000]].concat();
     let requests: [(&[u8], &str); 6] = [
-        (b"", "no request"),
-        (b"GET / HTTP/1.1\r\n\r\n", "no request"),
+        (b"", "not a mailsort request"),
+        (b"GET / HTTP/1.1\r\n\r\n", "not a mailsort request"),
         (&[0xff; 4096], "UTF-8"),
         (&long, "longer than --max-size 1024"),
         (b"mailsort 1 100\nshort", "went away"),
-        (b"mailsort 1 -1\n", "no request"),
+        (b"mailsort 1 -1\n", "not a mailsort request"),
     ];
     for (request, why) in requests {
         let reply = said(&daemon.socket, request);
@@ -181,7 +181,7 @@ fn one_daemon_a_socket() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("letter.txt");
     fs::write(&file, "dear me").unwrap();
-    refused(&file, "no socket");
+    refused(&file, "is not a socket");
     assert_eq!(fs::read_to_string(&file).unwrap(), "dear me");
     let none = mailsort(["daemon"]).args(LABELS).output();
     assert!(String::from_utf8_lossy(&none.stderr).contains("--socket PATH is needed"));
