@@ -11,6 +11,7 @@ use crate::tidy::source;
 const ALLOWED: &[(&str, &str)] = &[
     ("commands/train", "`embed` keeps what `screen` lets through, and `screen` looks at vectors of `embed`"),
     ("engine", "models, their loader and their arithmetic are one piece until they stand behind traits"),
+    ("engine/models/qwen3", "the loader opens both models, and each takes what the loader has read"),
     ("engine/kernels/products", "a task chooses the kernel, and each kernel takes a task"),
     (
         "intake",
