@@ -23,7 +23,8 @@ impl Golden {
         let text = fs::read_to_string(root().join(model(&format!("golden/{name}.json")))).unwrap();
         let golden: Value = serde_json::from_str(&text).unwrap();
         let words = |value: &Value| value.as_str().unwrap().to_string();
-        let labels = golden["labels"].as_array().unwrap().iter().map(words).collect();
+        // The last one has characters that the words of a label do not keep.
+        let labels = golden["labels"].as_array().unwrap()[..4].iter().map(words).collect();
         // Long texts and odd ones are for tests of the engine: cleaning changes them.
         let cases = golden["cases"].as_array().unwrap()[..10].to_vec();
         let folder = tempfile::tempdir().unwrap();
@@ -59,8 +60,12 @@ impl Golden {
         let records = records(self.classify(name, flags));
         assert_eq!(records.len(), self.cases.len());
         for (record, case) in records.iter().zip(&self.cases) {
-            let theirs = case[field].as_array().unwrap().iter().map(|score| score.as_f64().unwrap());
+            let theirs = case[field].as_array().unwrap()[..4].iter().map(|score| score.as_f64().unwrap());
+            let theirs: Vec<f64> = theirs.collect();
+            // A softmax over fewer labels is that over all, scaled.
+            let whole = if field == "single" { theirs.iter().sum() } else { 1.0 };
             for (ours, theirs) in self.scores(record).into_iter().zip(theirs) {
+                let theirs = theirs / whole;
                 assert!((ours - theirs).abs() < 6e-5, "{name}, {field}: {ours} for {theirs} in {record}");
             }
         }
@@ -117,7 +122,9 @@ fn one_label_alone_needs_a_contradiction() {
     let (status, _, stderr) = classify(&[]);
     assert!(status == Some(0) && stderr.contains("always 1") && stderr.contains("--nli multi"), "{stderr}");
     let (status, stdout, stderr) = classify(&["--nli", "multi"]);
-    assert!(status == Some(0) && !stderr.contains("always 1") && !stdout.contains("1.0"), "{stderr}{stdout}");
+    assert!(status == Some(0) && !stderr.contains("always 1"), "{stderr}");
+    let records = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert!(records.into_iter().all(|record| record["score"].as_f64().unwrap() < 0.9999), "{stdout}");
 }
 
 #[test]
@@ -138,21 +145,24 @@ fn labels_are_never_cut() {
 
 #[test]
 fn other_models_are_refused_by_name() {
-    let classify = |name: &str, from: &str, to: &str| {
+    let classify = |name: &str, changes: &[(&str, &str)]| {
         let copy = copied(name);
         let path = copy.path().join("config.json");
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{name} has no {from}");
-        fs::write(path, text.replace(from, to)).unwrap();
+        let mut text = fs::read_to_string(&path).unwrap();
+        for (from, to) in changes {
+            assert!(text.contains(from), "{name} has no {from}");
+            text = text.replace(from, to);
+        }
+        fs::write(path, text).unwrap();
         let path = copy.path().to_str().unwrap().to_string();
         (copy, mailsort(["classify", "samples/inbox.mbox", "--labels", "labels/mail.txt", "--model", &path]))
     };
-    let (_copy, run) = classify("tiny-bert-nli", r#""model_type": "bert""#, r#""model_type": "bart""#);
+    let (_copy, run) = classify("tiny-bert-nli", &[("BertFor", "BartFor"), (r#""bert""#, r#""bart""#)]);
     let known = ["Qwen3", "BERT", "XLM-RoBERTa", "RoBERTa", "CamemBERT", "DistilBERT"];
-    refused(run, &[&["not one that mailsort runs"], &known[..]].concat());
-    let (_copy, run) = classify("tiny-distilbert-nli", "entailment", "anger");
+    refused(run, &[&["BartForSequenceClassification", "not one that mailsort runs"], &known[..]].concat());
+    let (_copy, run) = classify("tiny-distilbert-nli", &[("entailment", "anger")]);
     refused(run, &["3 classes of its own", "anger, neutral, contradiction", "entailment"]);
-    let (_copy, run) = classify("tiny-roberta-nli", "CONTRADICTION", "OTHER");
+    let (_copy, run) = classify("tiny-roberta-nli", &[("CONTRADICTION", "OTHER")]);
     refused(run, &["3 classes of its own", "OTHER, NEUTRAL, ENTAILMENT"]);
 }
 
