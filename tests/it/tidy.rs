@@ -97,7 +97,6 @@ const DEBTS: &[(&str, &str)] = &[
     ("is short", "src/evaluation/significance.rs"),
     ("is short", "src/output/evaluation/markup.rs"),
     ("is short", "src/output/page.rs"),
-    ("is short", "tests/it/library.rs"),
     ("is defined more than once", "Budget"),
     ("is defined more than once", "Counts"),
     ("is defined more than once", "Format"),
