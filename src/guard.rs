@@ -56,12 +56,18 @@ pub fn catch_bug<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+/// Keeps panics that come to a guard from being printed, and notes where they are. A setting of the whole process, so the
+/// program makes it and the library never does: without it guards catch all the same, but panics are printed by whatever
+/// hook there is, and nobody knows where a bug is.
+pub fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| hook(info, &before)));
     });
+}
+
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = GUARDED.replace(true);
     GUARDS.fetch_add(1, Ordering::Relaxed);
     // The closure owns what it works on, or keeps nothing of it, so no half-changed state can be seen afterwards.
@@ -123,6 +129,7 @@ mod tests {
 
     #[test]
     fn a_bug_says_where_it_is() {
+        install_hook();
         let line = line!() + 1;
         let found = catch_bug(|| -> u8 { panic!("no such tensor") });
         assert_eq!(found, Err(format!("no such tensor (src/guard.rs:{line})")));

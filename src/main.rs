@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mailsort::cli::Cli;
-use mailsort::engine::threads;
 use mailsort::intake::office;
 use mailsort::{commands, guard, report};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    threads::settle(cli.threads());
+    settle_candle(cli.threads());
+    guard::install_hook();
     office::serve_with(own_program());
     let ran = guard::catch_bug(|| commands::run(&cli));
     match ran.unwrap_or_else(|said| Err(anyhow::anyhow!("mailsort has a bug: {said}"))) {
@@ -25,6 +25,25 @@ fn main() -> ExitCode {
             report::fatal(&error);
             ExitCode::from(2)
         }
+    }
+}
+
+/// Tells candle's own pool, which multiplies K-quants beside the pool of the run, how many threads it may use, and to sleep
+/// rather than to spin. What the user has set wins.
+#[allow(unsafe_code)]
+fn settle_candle(threads: Option<usize>) {
+    /// How often a thread looks for work before it sleeps. candle's own 25,000 times keep a core from whoever else needs it,
+    /// and on a busy machine the pool waits for itself: there products became a hundred times slower.
+    const LOOKS: &str = "200";
+    let set = |name: &str, value: &str| {
+        if env::var_os(name).is_none() {
+            // SAFETY: main calls this before there is a second thread that could read the environment meanwhile.
+            unsafe { env::set_var(name, value) };
+        }
+    };
+    set("CANDLE_BARRIER_POOL_SPIN_LIMIT", LOOKS);
+    if let Some(threads) = threads {
+        set("CANDLE_NUM_THREADS", &threads.to_string());
     }
 }
 

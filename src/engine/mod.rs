@@ -16,7 +16,6 @@ mod ops;
 #[cfg(test)]
 mod parity;
 mod registry;
-pub mod threads;
 
 use anyhow::Result;
 
