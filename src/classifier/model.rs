@@ -162,14 +162,10 @@ fn inference(spec: &ModelSpec) -> impl Iterator<Item = &'static str> {
 
 /// Refuses options that encoders do not have, unless another model of the run has them.
 fn check_encoders(spec: &ModelSpec, id: &str) -> Result<()> {
-    let given =
-        [("--dtype", !matches!(spec.dtype, Dtype::Auto | Dtype::F32)), ("--batch-tokens", spec.batch_tokens.is_some())];
-    for (flag, given) in given {
-        ensure!(
-            !given,
-            "{flag} has no meaning for {id}: encoders compute in f32, each text by itself; leave out {flag}"
-        );
-    }
+    ensure!(
+        spec.batch_tokens.is_none(),
+        "--batch-tokens has no meaning for {id}, an encoder; leave out --batch-tokens"
+    );
     Ok(())
 }
 

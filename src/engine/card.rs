@@ -35,7 +35,7 @@ pub struct Card {
     pub template: Option<String>,
     /// What it is asked to do unless told otherwise.
     pub instruct: Option<&'static str>,
-    /// Bytes that its weights take on a processor: by the type they are multiplied as, or that of the file.
+    /// Bytes that its weights take on a CPU: by the type they are multiplied as, or that of the file.
     pub memory: Vec<(String, u64)>,
     /// The type among them that `--dtype auto` takes on this machine.
     pub auto: String,
@@ -120,7 +120,7 @@ pub(super) fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> 
     wide.into_iter().chain(bf16).map(|(name, size)| (name.to_string(), numbers * size)).collect()
 }
 
-/// What `--dtype auto` means on the processor.
+/// What `--dtype auto` means on the CPU.
 fn auto(kind: Kind) -> String {
     if kind.is_quantised() {
         return kind.to_string();

@@ -12,7 +12,7 @@ pub enum DeviceChoice {
     /// A GPU where there is one.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
     /// The GPU of this number.
     Cuda(usize),
@@ -48,7 +48,7 @@ impl fmt::Display for DeviceChoice {
 pub struct Opened {
     /// For candle.
     pub(super) device: Device,
-    /// For people, with the reason where the processor was taken for want of a GPU.
+    /// For people, with the reason where the CPU was taken for want of a GPU.
     pub name: String,
 }
 

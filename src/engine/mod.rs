@@ -1,18 +1,13 @@
 //! Text in, vectors or scores of pairs out. Models live here, and the knowledge of how each wants its text.
 
-mod allocator;
-mod buffers;
+mod backend;
 pub mod card;
 pub mod checkpoint;
-mod composed;
 pub mod device;
-mod flash;
 pub mod hub;
 pub mod kernels;
-mod linear;
 mod memory;
 pub mod models;
-mod ops;
 #[cfg(test)]
 mod parity;
 mod registry;
@@ -85,7 +80,7 @@ pub trait Embedder: Send + Sync {
     fn temperature(&self, labels: &[Vec<f32>]) -> f32;
 }
 
-/// What mails are judged by: labels, and what the question is.
+/// What messages are judged by: labels, and what the question is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Task {
     /// For models that take an instruction; `None` is the model's own.
@@ -157,7 +152,7 @@ pub trait Reranker: Send + Sync {
     /// When the model has no room for the instruction or for a label, which the message names.
     fn check(&self, task: &Task) -> Result<()>;
 
-    /// Judges mails, each by itself: no logit depends on its neighbours, nor on which other labels the task has or are
+    /// Judges messages, each by itself: no logit depends on its neighbours, nor on which other labels the task has or are
     /// asked about.
     ///
     /// # Errors

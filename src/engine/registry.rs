@@ -8,7 +8,7 @@ use candle_core::{DType, Device};
 use super::card::Card;
 use super::checkpoint::{Checkpoint, Description, Kind};
 use super::device::Opened;
-use super::kernels::products::Kind as Packing;
+use super::kernels::products::{Kind as Packing, Unit};
 use super::memory;
 use super::models::encoder::{Hypothesis, Nli};
 use super::models::{bert, encoder, qwen3};
@@ -55,7 +55,7 @@ pub(crate) struct Request<'a> {
 /// What weights are multiplied as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dtype {
-    /// On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16
+    /// On a CPU as the weights are written, where it is fast with that, else f32; on a GPU bf16
     #[default]
     Auto,
     /// 4 bytes a number
@@ -214,6 +214,28 @@ pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
         Dtype::Auto | Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,
         Dtype::Bf16 => DType::BF16,
+    }
+}
+
+/// What the results depend on besides the weights: the type, and the sort of device.
+///
+/// CPUs differ in the order in which they add up products. In f32 that changes the sixth digit of a hidden state, and
+/// blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th apart,
+/// a number of the next layer is rounded: AMX and AVX-512 are classes of their own.
+pub(crate) fn class(kind: Kind, device: &Device, dtype: DType) -> String {
+    let is_cpu = device.is_cpu();
+    let device = if is_cpu { "cpu" } else { "gpu" };
+    let widened = is_cpu && dtype == DType::BF16 && !Packing::Bf16.is_available();
+    let tiles = is_cpu && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
+    let dtype = match dtype {
+        DType::BF16 if widened => "f32",
+        DType::BF16 if tiles => "bf16 tiles",
+        dtype => dtype.as_str(),
+    };
+    match kind {
+        Kind::Q8_0 if is_cpu && Packing::Q8_0.is_available() => format!("{kind} blocks {device}"),
+        _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),
+        _ => format!("{dtype} {device}"),
     }
 }
 

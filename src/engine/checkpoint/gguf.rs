@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::quantized::gguf_file::{Content, Value};
 
-use super::map::Mapped;
+use super::Mapped;
 use super::weights::{Kind, Place, Weights};
 
 /// The metadata of a GGUF file.

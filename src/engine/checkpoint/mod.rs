@@ -3,13 +3,15 @@
 
 mod fingerprint;
 pub mod gguf;
-mod map;
-pub(super) mod names;
 mod weights;
 
+use std::fs::File;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use memmap2::Mmap;
 use serde_json::Value;
 
 use names::CONFIG;
@@ -22,7 +24,7 @@ pub struct Checkpoint {
     /// The folder, or the GGUF file.
     pub path: PathBuf,
     /// The tensors.
-    pub weights: Weights,
+    pub weights: Arc<Weights>,
     /// What describes them.
     pub description: Description,
 }
@@ -46,13 +48,13 @@ impl Checkpoint {
         if path.is_dir() {
             let description = Description::Folder(config(path).with_context(named)?);
             accept(&description).with_context(named)?;
-            let weights = Weights::safetensors(path).with_context(named)?;
+            let weights = Arc::new(Weights::safetensors(path).with_context(named)?);
             return Ok(Self { path: path.to_path_buf(), weights, description });
         }
         let (metadata, weights) = gguf::open(path).with_context(named)?;
         let description = Description::Gguf(metadata);
         accept(&description).with_context(named)?;
-        Ok(Self { path: path.to_path_buf(), weights, description })
+        Ok(Self { path: path.to_path_buf(), weights: Arc::new(weights), description })
     }
 
     /// `config.json`.
@@ -77,4 +79,57 @@ fn config(folder: &Path) -> Result<Value> {
         format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and .safetensors files")
     })?;
     serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))
+}
+
+/// A file whose pages are read when they are looked at.
+#[derive(Debug)]
+pub(super) struct Mapped(Mmap);
+
+impl Mapped {
+    /// Maps a whole file.
+    ///
+    /// # Errors
+    /// When it cannot be opened or mapped; the message names it.
+    #[allow(unsafe_code)]
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        // SAFETY: the bytes are only ever read as plain numbers, so that a file which another process changes gives other
+        // numbers and nothing worse; one that is cut short meanwhile ends the process, as for every program that maps.
+        let map = unsafe { Mmap::map(&file) };
+        map.map(Self).with_context(|| format!("cannot map {} into memory", path.display()))
+    }
+}
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The files of a model folder that are fetched, opened and hashed. Others are ignored.
+pub(super) mod names {
+    /// Says what the model is, and how large.
+    pub(in crate::engine) const CONFIG: &str = "config.json";
+    /// Its vocabulary.
+    pub(in crate::engine) const TOKENIZER: &str = "tokenizer.json";
+    /// All weights, where they are in one file.
+    pub(in crate::engine) const WEIGHTS: &str = "model.safetensors";
+    /// Names the files of weights that are in several.
+    pub(in crate::engine) const INDEX: &str = "model.safetensors.index.json";
+    /// Says that an encoder was published with its pooling.
+    pub(in crate::engine) const MODULES: &str = "modules.json";
+    /// How vectors are pooled, where [`MODULES`] names its folder.
+    pub(in crate::engine) const POOLING: &str = "1_Pooling/config.json";
+    /// Files that a model may lack. For encoders they say how the vector is made.
+    pub(in crate::engine) const OPTIONAL: [&str; 7] = [
+        "tokenizer_config.json",
+        MODULES,
+        "config_sentence_transformers.json",
+        "sentence_bert_config.json",
+        "sentence_roberta_config.json",
+        "sentence_xlm-roberta_config.json",
+        POOLING,
+    ];
 }

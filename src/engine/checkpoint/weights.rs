@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use super::map::Mapped;
+use super::Mapped;
 use super::names::{INDEX, WEIGHTS};
 
 /// How the numbers of a tensor are written.
@@ -286,27 +286,31 @@ impl View<'_> {
     /// # Errors
     /// When the tensor is quantised and damaged.
     pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
-        let mut values = Vec::new();
-        self.add_rows(rows, &mut values)?;
+        let mut values = vec![0.0; rows.len() * self.shape[1..].iter().product::<usize>()];
+        self.read_rows(rows, &mut values)?;
         Ok(values)
     }
 
-    /// Puts rows behind what is in `values`.
+    /// Writes rows as f32. Shape of `values`: [rows, columns].
     ///
     /// # Errors
     /// As [`View::rows`].
-    pub fn add_rows(&self, rows: Range<usize>, values: &mut Vec<f32>) -> Result<()> {
+    pub fn read_rows(&self, rows: Range<usize>, values: &mut [f32]) -> Result<()> {
         let columns: usize = self.shape[1..].iter().product();
         let (numbers, size) = self.kind.block();
         let row = columns / numbers * size;
         let bytes = &self.bytes[rows.start * row..rows.end * row];
         match self.kind {
-            Kind::F32 => values.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
-            Kind::F16 => values.extend(bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32())),
-            Kind::Bf16 => values.extend(bytes.as_chunks().0.iter().map(|&b| bf16::from_le_bytes(b).to_f32())),
+            Kind::F32 => values.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, &b)| *x = f32::from_le_bytes(b)),
+            Kind::F16 => {
+                values.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, &b)| *x = f16::from_le_bytes(b).to_f32());
+            }
+            Kind::Bf16 => {
+                values.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, &b)| *x = bf16::from_le_bytes(b).to_f32());
+            }
             _ => {
                 let tensor = self.quantised(bytes, rows.len(), columns)?.dequantize(&Device::Cpu)?;
-                values.extend(tensor.flatten_all()?.to_vec1::<f32>()?);
+                values.copy_from_slice(&tensor.flatten_all()?.to_vec1::<f32>()?);
             }
         }
         Ok(())

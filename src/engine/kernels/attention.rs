@@ -1,8 +1,8 @@
-//! Attention of packed mails, each a prefix that several tails share.
+//! Attention of packed messages, each a prefix that several tails share.
 //!
 //! A token of the prefix sees the prefix up to itself; a token of a tail sees the whole prefix and its own tail up to
 //! itself. Vectors hold neighbouring rows rather than dims or keys: every lane then adds up its own sums in the order
-//! of dims and of keys, which no batch, thread or processor changes, and prefix and tail run as one sequence give the
+//! of dims and of keys, which no batch, thread or CPU changes, and prefix and tail run as one sequence give the
 //! same bits.
 
 mod panel;
@@ -10,7 +10,7 @@ mod panel;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::scratch::with_scratch;
+use super::memory::with_scratch;
 use panel::{Panel, lanes_of_a_panel};
 
 /// Where the tokens of one mail lie in a packed batch: the prefix, then one tail after the other.
@@ -59,13 +59,23 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Writes softmax(scale · q · kᵀ) · v, where every token sees what its tree lets it see.
+/// Which tokens of a tree see which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// A token of the prefix sees the prefix up to itself, a token of a tail the prefix and its tail up to itself.
+    Causal,
+    /// Every token sees the whole prefix. There are no tails.
+    Full,
+}
+
+/// Writes softmax(q · kᵀ / √size) · v, where every token sees what its tree and the mask let it see.
 ///
 /// Shapes: `q` [tokens, heads.query, size], `k` and `v` [tokens, heads.key_value, size], `out` [tokens, heads.query ·
 /// size]. Trees stand in the order of their starts and do not overlap; rows of no tree are left as they were. NaN in a
 /// key that a token sees makes its whole row of that head NaN, NaN in a value only the same column.
-pub fn attention(q: Rows, k: Rows, v: Rows, heads: Heads, trees: &[Tree], scale: f32, out: &mut [f32]) {
-    Arch::new().dispatch(Layer { inputs: Inputs { q, k, v, heads, scale }, trees, out });
+pub fn attention(q: Rows, k: Rows, v: Rows, heads: Heads, trees: &[Tree], mask: Mask, out: &mut [f32]) {
+    let scale = 1.0 / (heads.size as f32).sqrt();
+    Arch::new().dispatch(Layer { inputs: Inputs { q, k, v, heads, mask, scale }, trees, out });
 }
 
 /// What all tasks of one call read.
@@ -75,6 +85,7 @@ struct Inputs<'a> {
     k: Rows<'a>,
     v: Rows<'a>,
     heads: Heads,
+    mask: Mask,
     scale: f32,
 }
 

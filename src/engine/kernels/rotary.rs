@@ -45,7 +45,7 @@ pub fn norm_and_rotate(qkv: &mut [f32], heads: Heads, positions: &[u32], norms: 
     });
 }
 
-/// Queries, keys and values of one token. Not a closure, which the compiler may leave outside the code for the processor
+/// Queries, keys and values of one token. Not a closure, which the compiler may leave outside the code for the CPU
 /// at hand.
 struct Row<'a> {
     row: &'a mut [f32],

@@ -1,127 +1,66 @@
-//! The layers of BERT (Devlin et al. 2018, <https://arxiv.org/abs/1810.04805>), of RoBERTa, XLM-RoBERTa and CamemBERT,
-//! which begin positions elsewhere, and of DistilBERT, which has no token types and other names: tokens in, last hidden
-//! states out. (candle-transformers has DistilBERT too, but computes its GELU by a hyperbolic tangent.)
+//! BERT (Devlin and others 2018, <https://arxiv.org/abs/1810.04805>), RoBERTa, XLM-RoBERTa and CamemBERT, which begin
+//! positions elsewhere, and DistilBERT, which has no token types and other names: tokens in, last hidden states out.
+//! (candle-transformers has DistilBERT too, but computes its GELU by a hyperbolic tangent.)
 //!
-//! Several texts go through the layers side by side, never padded. Every row of a product is the same whatever its
-//! neighbours, and attention is each text's own, so that no bit of a text's states depends on the others.
+//! It follows `modeling_bert.py` of Hugging Face transformers, class by class, for packed texts without padding. Every row
+//! of a product is the same whatever its neighbours, and attention is each text's own, so that no bit of a text's states
+//! depends on the others. <https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py>
 
 mod config;
-mod layers;
+mod load;
 
 use anyhow::Result;
-use rayon::prelude::*;
 
-use super::encoder::{self, CrossEncoder, Encoder, EncoderShape, Head, Input, SentenceEmbedding};
+use super::encoder::{Encoder, EncoderShape, Input};
+use crate::engine::backend::{Backend, Heads, Mask, Sequences, Tree};
 use crate::engine::checkpoint::{Checkpoint, Weights};
-use crate::engine::registry::{Loaded, Request};
 use config::{Config, Family};
-use layers::{Dense, Norm, activate, attend};
 
-/// Tokens that go through the layers together: enough to keep the cores busy, few enough to stay in the caches.
-const TOGETHER: usize = 1024;
+pub(crate) use load::load;
+#[cfg(test)]
+pub(crate) use load::{cross_encoder, embedding};
 
-/// The layers.
-struct BertModel {
+/// `BertModel`.
+struct BertModel<B: Backend> {
+    backend: B,
     config: Config,
-    /// Shape: [vocabulary, hidden].
-    words: Vec<f32>,
-    /// Shape: [positions, hidden].
-    positions: Vec<f32>,
-    /// Shape: [types, hidden].
-    types: Vec<f32>,
-    norm: Norm,
-    layers: Vec<Layer>,
+    embeddings: Embeddings<B>,
+    layers: Vec<Layer<B>>,
+    /// Tokens that go through the layers together.
+    batch_tokens: usize,
 }
 
-struct Layer {
-    /// Queries, keys and values side by side: [hidden] -> [3 · hidden].
-    attention: Dense,
-    attention_output: Dense,
-    attention_norm: Norm,
-    intermediate: Dense,
-    output: Dense,
-    output_norm: Norm,
-}
-
-impl BertModel {
-    /// Takes the weights, whose names may begin with that of the family.
-    ///
-    /// # Errors
-    /// When one is missing or has another config.
-    fn load(weights: &Weights, config: &Config) -> Result<Self> {
-        let prefix = prefix(weights);
-        let hidden = config.hidden_size;
-        let table = |name: &str, rows: usize| {
-            weights.take(&format!("{prefix}embeddings.{name}_embeddings.weight"), &[rows, hidden])?.values()
-        };
-        let norm = |name: String| -> Result<Norm> {
-            let part = |part: &str| weights.take(&older(weights, format!("{name}.{part}")), &[hidden])?.values();
-            Ok(Norm::new(part("weight")?, part("bias")?, config.layer_norm_eps as f32))
-        };
-        let layer = |at: usize| -> Result<Layer> {
-            let names = names(config.family);
-            let layer = format!("{prefix}{}.{at}", names.layers);
-            let dense =
-                |part: &str, outputs, inputs| Dense::load(weights, &[format!("{layer}.{part}")], outputs, inputs);
-            let parts = names.query_key_value.map(|part| format!("{layer}.{part}"));
-            Ok(Layer {
-                attention: Dense::load(weights, &parts, hidden, hidden)?,
-                attention_output: dense(names.attention_output, hidden, hidden)?,
-                attention_norm: norm(format!("{layer}.{}", names.attention_norm))?,
-                intermediate: dense(names.intermediate, config.intermediate_size, hidden)?,
-                output: dense(names.output, hidden, config.intermediate_size)?,
-                output_norm: norm(format!("{layer}.{}", names.output_norm))?,
-            })
-        };
-        Ok(Self {
-            words: table("word", config.vocab_size)?,
-            positions: table("position", config.max_position_embeddings)?,
-            types: match config.family {
-                Family::DistilBert => vec![0.0; hidden],
-                _ => table("token_type", config.type_vocab_size)?,
-            },
-            norm: norm(format!("{prefix}embeddings.LayerNorm"))?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?,
-            config: config.clone(),
-        })
+impl<B: Backend> BertModel<B> {
+    /// Takes the weights, whose names may begin with that of the architecture.
+    fn load(checkpoint: &Checkpoint, config: &Config, backend: B, batch_tokens: usize) -> Result<Self> {
+        let loader = Loader { checkpoint, config, backend: &backend, prefix: prefix(&checkpoint.weights) };
+        let embeddings = Embeddings::load(&loader)?;
+        let layers = (0..config.num_hidden_layers).map(|at| Layer::load(&loader, at)).collect::<Result<_>>()?;
+        backend.synchronize()?;
+        Ok(Self { embeddings, layers, config: config.clone(), batch_tokens, backend })
     }
 
     /// The last hidden states of some inputs, one after another. Shape: [tokens of all, hidden].
-    fn forward(&self, inputs: &[Input]) -> Vec<f32> {
-        let lengths: Vec<usize> = inputs.iter().map(|input| input.ids.len()).collect();
-        let mut states = self.embed(inputs);
-        for layer in &self.layers {
-            let qkv = layer.attention.forward(&states);
-            let seen = attend(&qkv, &lengths, self.config.num_attention_heads, self.config.hidden_size);
-            layer.attention_norm.add(&layer.attention_output.forward(&seen), &mut states);
-            let mut inner = layer.intermediate.forward(&states);
-            activate(self.config.hidden_act, &mut inner);
-            layer.output_norm.add(&layer.output.forward(&inner), &mut states);
-        }
-        states
-    }
-
-    /// Word, position and type of every token. Shape: [tokens of all, hidden].
-    fn embed(&self, inputs: &[Input]) -> Vec<f32> {
-        let hidden = self.config.hidden_size;
-        let first = self.config.first_position();
-        let row = |table: &'_ [f32], at: usize| table[at * hidden..][..hidden].to_vec();
-        let mut states = Vec::new();
+    fn forward(&self, inputs: &[Input]) -> Result<Vec<f32>> {
+        let backend = &self.backend;
+        let mut trees: Vec<Tree> = Vec::with_capacity(inputs.len());
         for input in inputs {
-            for (at, (&id, &kind)) in input.ids.iter().zip(&input.types).enumerate() {
-                // XLM-RoBERTa has one type for all, whatever its tokenizer says.
-                let kind = (kind as usize).min(self.config.type_vocab_size - 1);
-                let (position, kind) = (row(&self.positions, first + at), row(&self.types, kind));
-                let word = row(&self.words, id as usize);
-                states.extend(word.iter().zip(&kind).zip(&position).map(|((word, kind), place)| word + kind + place));
-            }
+            let start = trees.last().map_or(0, |tree| tree.start + tree.prefix);
+            trees.push(Tree { start, prefix: input.ids.len(), tails: Vec::new() });
         }
-        states.par_chunks_exact_mut(hidden).with_min_len(16).for_each(|row| self.norm.row(row));
-        states
+        let Config { num_attention_heads: heads, hidden_size, .. } = self.config;
+        let heads = Heads { query: heads, key_value: heads, size: hidden_size / heads };
+        let sequences = Sequences { trees: &trees, mask: Mask::Full, heads, rope: None };
+        let attention = backend.attention_of(&sequences)?;
+        let mut x = self.embeddings.forward(backend, inputs, &self.config)?; // [tokens, hidden]
+        for layer in &self.layers {
+            x = layer.forward(backend, x, &attention, &self.config)?; // [tokens, hidden]
+        }
+        backend.read(&x)
     }
 }
 
-impl Encoder for BertModel {
+impl<B: Backend> Encoder for BertModel<B> {
     fn shape(&self) -> EncoderShape {
         let Config { hidden_size, vocab_size, type_vocab_size, .. } = self.config;
         EncoderShape { hidden_size, vocab_size, type_vocab_size, max_tokens: self.config.longest() }
@@ -133,10 +72,10 @@ impl Encoder for BertModel {
             let mut tokens = 0;
             let few = rest.iter().take_while(|input| {
                 tokens += input.ids.len();
-                tokens <= TOGETHER
+                tokens <= self.batch_tokens
             });
             let (now, later) = rest.split_at(few.count().max(1));
-            let states = self.forward(now);
+            let states = self.forward(now)?;
             let mut left = &states[..];
             for input in now {
                 let own;
@@ -149,57 +88,125 @@ impl Encoder for BertModel {
     }
 }
 
-/// See [`crate::engine::registry::Architecture`].
-pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
-    if encoder::has_classes(&checkpoint)? {
-        Ok(cross_encoder(&checkpoint, request)?.loaded("f32 cpu"))
-    } else {
-        Ok(embedding(&checkpoint, request.id)?.loaded("f32 cpu"))
+/// `BertEmbeddings`.
+struct Embeddings<B: Backend> {
+    word_embeddings: B::Embedding,
+    /// DistilBERT has none.
+    token_type_embeddings: Option<B::Embedding>,
+    position_embeddings: B::Embedding,
+    layer_norm: B::Norm,
+}
+
+impl<B: Backend> Embeddings<B> {
+    fn load(loader: &Loader<B>) -> Result<Self> {
+        let Config { vocab_size, type_vocab_size, max_position_embeddings, family, .. } = *loader.config;
+        let types = || loader.embedding("embeddings.token_type_embeddings", type_vocab_size);
+        Ok(Self {
+            word_embeddings: loader.embedding("embeddings.word_embeddings", vocab_size)?,
+            token_type_embeddings: (family != Family::DistilBert).then(types).transpose()?,
+            position_embeddings: loader.embedding("embeddings.position_embeddings", max_position_embeddings)?,
+            layer_norm: loader.norm("embeddings.LayerNorm")?,
+        })
+    }
+
+    /// -> [tokens of all, hidden]
+    fn forward(&self, backend: &B, inputs: &[Input], config: &Config) -> Result<B::Tensor> {
+        let ids: Vec<u32> = inputs.iter().flat_map(|input| &input.ids).copied().collect();
+        let first = config.first_position() as u32;
+        let positions: Vec<u32> = inputs.iter().flat_map(|input| first..first + input.ids.len() as u32).collect();
+        let x = backend.embed(&self.word_embeddings, &ids)?; // [tokens, hidden]
+        let x = match &self.token_type_embeddings {
+            Some(table) => {
+                // RoBERTa has one type for all, whatever its tokenizer says.
+                let highest = config.type_vocab_size as u32 - 1;
+                let types = inputs.iter().flat_map(|input| &input.types).map(|&kind| kind.min(highest));
+                backend.add(x, backend.embed(table, &types.collect::<Vec<u32>>())?)?
+            }
+            None => x,
+        };
+        let x = backend.add(x, backend.embed(&self.position_embeddings, &positions)?)?;
+        backend.layer_norm(&self.layer_norm, x)
     }
 }
 
-pub(super) fn embedding(checkpoint: &Checkpoint, id: &str) -> Result<SentenceEmbedding> {
-    let weights = &checkpoint.weights;
-    let model = BertModel::load(weights, &Config::of(checkpoint)?)?;
-    let embedding = SentenceEmbedding::new(id, checkpoint, Box::new(model))?;
-    weights.finish(|name| {
-        let name = name.strip_prefix(prefix(weights)).unwrap_or(name);
-        let head = |start: &&str| name.starts_with(start);
-        name == "embeddings.position_ids" || ["pooler.dense.", "cls.", "lm_head.", "vocab_"].iter().any(head)
-    })?;
-    Ok(embedding)
+/// `BertLayer`, with `BertAttention`, `BertIntermediate` and `BertOutput`.
+struct Layer<B: Backend> {
+    /// `query`, `key` and `value`, side by side.
+    qkv: B::Linear,
+    attention_output: B::Linear,
+    attention_layer_norm: B::Norm,
+    intermediate: B::Linear,
+    output: B::Linear,
+    output_layer_norm: B::Norm,
 }
 
-pub(super) fn cross_encoder(checkpoint: &Checkpoint, request: Request) -> Result<CrossEncoder> {
-    let classes = encoder::classes(checkpoint)?;
-    let (weights, config) = (&checkpoint.weights, Config::of(checkpoint)?);
-    let model = BertModel::load(weights, &config)?;
-    let head = head(weights, &config, classes)?;
-    let reranker = CrossEncoder::new(checkpoint, request, Box::new(model), head)?;
-    // XLM-RoBERTa saved with a pooler has no use for it.
-    weights.finish(|name| {
-        let name = name.strip_prefix(prefix(weights)).unwrap_or(name);
-        name == "embeddings.position_ids" || name.starts_with("pooler.dense.")
-    })?;
-    Ok(reranker)
+impl<B: Backend> Layer<B> {
+    fn load(loader: &Loader<B>, at: usize) -> Result<Self> {
+        let Config { hidden_size: hidden, intermediate_size: intermediate, .. } = *loader.config;
+        let names = names(loader.config.family);
+        let name = |part: &str| format!("{}.{at}.{part}", names.layers);
+        let linear = |parts: &[&str], outputs, inputs| {
+            let names: Vec<String> = parts.iter().map(|part| name(part)).collect();
+            loader.linear(&names, outputs, inputs)
+        };
+        Ok(Self {
+            qkv: linear(&names.query_key_value, hidden, hidden)?,
+            attention_output: linear(&[names.attention_output], hidden, hidden)?,
+            attention_layer_norm: loader.norm(&name(names.attention_norm))?,
+            intermediate: linear(&[names.intermediate], intermediate, hidden)?,
+            output: linear(&[names.output], hidden, intermediate)?,
+            output_layer_norm: loader.norm(&name(names.output_norm))?,
+        })
+    }
+
+    /// [tokens, hidden] -> [tokens, hidden]
+    fn forward(&self, backend: &B, x: B::Tensor, attention: &B::Attention, config: &Config) -> Result<B::Tensor> {
+        let qkv = backend.qkv(&self.qkv, &x, attention)?; // [tokens, 3 · hidden]
+        let h = backend.attention(qkv, attention)?; // [tokens, hidden]
+        let x = backend.add(x, backend.linear(&self.attention_output, &h)?)?; // [tokens, hidden]
+        drop(h);
+        let x = backend.layer_norm(&self.attention_layer_norm, x)?; // [tokens, hidden]
+
+        let h = backend.linear(&self.intermediate, &x)?; // [tokens, intermediate]
+        let h = backend.activation(config.hidden_act, h)?; // [tokens, intermediate]
+        let x = backend.add(x, backend.linear(&self.output, &h)?)?; // [tokens, hidden]
+        backend.layer_norm(&self.output_layer_norm, x) // [tokens, hidden]
+    }
 }
 
-/// `BertPooler` and the classifier behind it, `RobertaClassificationHead`, or `pre_classifier` and `classifier` of
-/// DistilBERT: a layer and its activation, and a product with one output for each class, all of the first token.
-fn head(weights: &Weights, config: &Config, classes: usize) -> Result<Head> {
-    let hidden = config.hidden_size;
-    let (dense, activation, out): (_, fn(f32) -> f32, _) = match config.family {
-        Family::Bert => (format!("{}pooler.dense", prefix(weights)), f32::tanh, "classifier"),
-        Family::Roberta => ("classifier.dense".to_string(), f32::tanh, "classifier.out_proj"),
-        Family::DistilBert => ("pre_classifier".to_string(), |value| value.max(0.0), "classifier"),
-    };
-    let dense = Dense::load(weights, &[dense], hidden, hidden)?;
-    let classifier = Dense::load(weights, &[out.to_string()], classes, hidden)?;
-    Ok(Box::new(move |states| {
-        let mut pooled = dense.forward(&states[..hidden]); // [hidden]
-        pooled.iter_mut().for_each(|value| *value = activation(*value));
-        Ok(classifier.forward(&pooled)) // [classes]
-    }))
+/// What layers are loaded from.
+struct Loader<'a, B: Backend> {
+    checkpoint: &'a Checkpoint,
+    config: &'a Config,
+    backend: &'a B,
+    /// What stands before the names of the weights.
+    prefix: &'static str,
+}
+
+impl<B: Backend> Loader<'_, B> {
+    fn embedding(&self, name: &str, rows: usize) -> Result<B::Embedding> {
+        let name = format!("{}{name}.weight", self.prefix);
+        self.backend.load_embedding(&self.checkpoint.weights, &name, [rows, self.config.hidden_size])
+    }
+
+    fn norm(&self, name: &str) -> Result<B::Norm> {
+        let weights = &self.checkpoint.weights;
+        let part = |part: &str| {
+            let name = old_name(weights, format!("{}{name}.{part}", self.prefix));
+            weights.take(&name, &[self.config.hidden_size])
+        };
+        self.backend.load_norm(part("weight")?, Some(part("bias")?), self.config.layer_norm_eps as f32)
+    }
+
+    /// Weights of the shape [outputs, inputs] each, side by side.
+    fn linear(&self, names: &[String], outputs: usize, inputs: usize) -> Result<B::Linear> {
+        let take = |name: &String, part: &str, shape: &[usize]| {
+            self.checkpoint.weights.take(&format!("{}{name}.{part}", self.prefix), shape)
+        };
+        let weights = names.iter().map(|name| take(name, "weight", &[outputs, inputs]));
+        let biases = names.iter().map(|name| take(name, "bias", &[outputs]));
+        self.backend.load_linear(&weights.collect::<Result<Vec<_>>>()?, &biases.collect::<Result<Vec<_>>>()?)
+    }
 }
 
 /// What the parts of a layer are called.
@@ -242,9 +249,9 @@ fn prefix(weights: &Weights) -> &'static str {
     ["bert.", "roberta.", "distilbert."].iter().find(has).copied().unwrap_or("")
 }
 
-/// Files of the first BERT models call the scale of a norm gamma and its shift beta.
-fn older(weights: &Weights, name: String) -> String {
-    if weights.has(&name) || !name.contains("LayerNorm") {
+/// Files of the first BERT models call weight and bias of a LayerNorm gamma and beta.
+fn old_name(weights: &Weights, name: String) -> String {
+    if weights.has(&name) {
         return name;
     }
     let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");

@@ -1,4 +1,4 @@
-//! The Qwen3 trunk: tokens in, the hidden states that a head reads out.
+//! Qwen3: tokens in, the hidden states that a head reads out.
 //!
 //! It follows `modeling_qwen3.py` of Hugging Face transformers, class by class, for packed sequences without padding:
 //! the tokens of a batch lie one behind the other, and several label tails may share the prefix before them (see
@@ -12,21 +12,15 @@ pub mod prompt;
 pub(crate) mod reranker;
 pub(crate) mod vocabulary;
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use anyhow::{Result, ensure};
-use candle_core::{DType, Tensor};
 
-use crate::engine::buffers;
+use crate::engine::backend::{Backend, Heads, Mask, RotaryEmbedding, Sequences, Tree};
 use crate::engine::checkpoint::{Checkpoint, Weights};
-use crate::engine::kernels::{Heads, Tree};
-use crate::engine::linear::{Linear, Placement, Way};
-use crate::engine::ops::{self, Angles, Attention, HeadNorms, Scale};
 use config::Qwen3Config;
 
 pub(crate) use load::{describe, load, sketch};
 
-/// Tokens that go through the trunk together.
+/// Tokens that go through the model together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Batch {
     /// Shape: [tokens].
@@ -39,197 +33,155 @@ pub(crate) struct Batch {
     pub(crate) last: Vec<u32>,
 }
 
-/// `Qwen3Model`.
-pub(crate) struct Model {
-    checkpoint: Checkpoint,
-    config: Qwen3Config,
-    /// The name of the embedding's weight.
-    embedding: String,
-    /// The embedding itself where it is on another device; on the processor its rows are read where they lie.
-    /// Shape: [vocabulary, hidden].
-    table: Option<Tensor>,
-    layers: Vec<Layer>,
-    norm: Scale,
-    angles: Mutex<Arc<Angles>>,
-    placement: Placement,
-}
-
-impl Model {
-    /// Takes the weights of the trunk. `prefix` stands before every name: `model.` in rerankers, nothing in embeddings.
-    ///
-    /// # Errors
-    /// When a weight is missing or has another shape, or the device has not enough memory.
-    pub(crate) fn load(checkpoint: Checkpoint, prefix: &str, placement: Placement) -> Result<Self> {
-        let config = Qwen3Config::of(&checkpoint)?;
-        let loader = Loader { weights: &checkpoint.weights, config: &config, placement: &placement };
-        let embedding = format!("{prefix}embed_tokens.weight");
-        let table = loader.weights.take(&embedding, &[config.vocab_size, config.hidden_size])?;
-        let table = (placement.way != Way::Kernels).then(|| table.tensor(&placement.device, placement.activations()));
-        let table = table.transpose()?;
-        let layer = |at| Layer::load(&loader, &format!("{prefix}layers.{at}."));
-        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
-        let norm = loader.scale(&format!("{prefix}norm.weight"), config.hidden_size)?;
-        let angles = Mutex::new(Arc::new(Angles::new(config.rope_theta, config.head_dim, 0)));
-        // What one thread has asked of a device, others would not wait for.
-        placement.device.synchronize()?;
-        Ok(Self { embedding, table, layers, norm, angles, config, placement, checkpoint })
-    }
-
+/// `Qwen3Model` on any device, as its heads use it.
+pub(crate) trait Qwen3: Send + Sync {
     /// The shape of the model.
-    pub(crate) fn config(&self) -> &Qwen3Config {
-        &self.config
-    }
+    fn config(&self) -> &Qwen3Config;
 
-    /// The tensors of the checkpoint, for what is not of the trunk.
-    pub(crate) fn weights(&self) -> &Weights {
-        &self.checkpoint.weights
-    }
-
-    /// The hidden states of `batch.last` behind the last norm, on the processor. Shape: [outputs][hidden].
+    /// The hidden states of `batch.last` behind the last norm. Shape: [outputs][hidden].
     ///
     /// # Errors
     /// When the device has not enough memory.
-    pub(crate) fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
-        let states = self.states(batch, |_, _| Ok(()))?;
-        Ok(states.to_dtype(DType::F32)?.to_vec2()?)
+    fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>>;
+}
+
+/// `Qwen3Model`.
+pub(crate) struct Qwen3Model<B: Backend> {
+    backend: B,
+    config: Qwen3Config,
+    embed_tokens: B::Embedding,
+    layers: Vec<Layer<B>>,
+    norm: B::Norm,
+    rotary_emb: RotaryEmbedding,
+}
+
+impl<B: Backend> Qwen3Model<B> {
+    /// Takes the weights. `prefix` stands before every name: `model.` in rerankers, nothing in embeddings.
+    ///
+    /// # Errors
+    /// When a weight is missing or has another shape, or the device has not enough memory.
+    pub(crate) fn load(checkpoint: &Checkpoint, prefix: &str, backend: B) -> Result<Self> {
+        let config = Qwen3Config::of(checkpoint)?;
+        let Qwen3Config { vocab_size, hidden_size, rope_theta, head_dim, rms_norm_eps: eps, .. } = config;
+        let weights = &checkpoint.weights;
+        let embed_tokens =
+            backend.load_embedding(weights, &format!("{prefix}embed_tokens.weight"), [vocab_size, hidden_size])?;
+        let layer = |at| Layer::load(weights, &config, &backend, &format!("{prefix}layers.{at}."));
+        let layers = (0..config.num_hidden_layers).map(layer).collect::<Result<_>>()?;
+        let norm = backend.load_norm(weights.take(&format!("{prefix}norm.weight"), &[hidden_size])?, None, eps)?;
+        // What one thread has asked of a device, others would not wait for.
+        backend.synchronize()?;
+        let rotary_emb = RotaryEmbedding::new(rope_theta, head_dim);
+        Ok(Self { embed_tokens, layers, norm, rotary_emb, config, backend })
     }
 
-    /// As [`Model::forward`], on the device; `watch` is shown what goes into every layer.
-    fn states(&self, batch: &Batch, watch: impl Fn(usize, &Tensor) -> Result<()>) -> Result<Tensor> {
-        let angles = self.angles(batch.positions.iter().max().map_or(0, |&last| last as usize + 1));
-        let attention = Attention::new(self.heads(), &batch.trees, &batch.positions, &angles, &self.placement)?;
-        let last = Tensor::from_slice(&batch.last, batch.last.len(), &self.placement.device)?;
-        let mut x = self.embed(&batch.ids)?; // [tokens, hidden]
+    /// As [`Qwen3::forward`], on the device; `watch` is shown what goes into every layer.
+    fn states(&self, batch: &Batch, watch: impl Fn(&B, &B::Tensor) -> Result<()>) -> Result<B::Tensor> {
+        let Qwen3Config { num_attention_heads, num_key_value_heads, head_dim, vocab_size, .. } = self.config;
+        let highest = batch.ids.iter().max().map_or(0, |&id| id as usize);
+        ensure!(highest < vocab_size, "the token {highest} is not in the vocabulary of the model");
+        let backend = &self.backend;
+        let attention = backend.attention_of(&Sequences {
+            trees: &batch.trees,
+            mask: Mask::Causal,
+            heads: Heads { query: num_attention_heads, key_value: num_key_value_heads, size: head_dim },
+            rope: Some((&batch.positions, &self.rotary_emb)),
+        })?;
+        let mut x = backend.embed(&self.embed_tokens, &batch.ids)?; // [tokens, hidden]
         for (at, layer) in self.layers.iter().enumerate() {
-            watch(at, &x)?;
-            // Of the last layer nothing but the outputs is read on.
-            let wanted = (at + 1 == self.layers.len()).then_some(&last);
-            x = layer.forward(x, &attention, wanted)?;
+            watch(backend, &x)?;
+            // Nothing but the outputs is read of the last layer.
+            let wanted = (at + 1 == self.layers.len()).then_some(&batch.last[..]);
+            x = layer.forward(backend, x, &attention, wanted)?; // [tokens, hidden]
         }
-        Ok(self.norm.norm(&x)?) // [outputs, hidden]
+        backend.rms_norm(&self.norm, &x) // [outputs, hidden]
     }
 
-    /// What goes into every layer. Shape: [layers][tokens][hidden].
+    /// What goes into every layer. Shape: [layers][tokens · hidden].
     #[cfg(test)]
-    pub(crate) fn watched(&self, batch: &Batch) -> Result<Vec<Vec<Vec<f32>>>> {
+    pub(crate) fn watched(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
         let seen = std::cell::RefCell::new(Vec::new());
-        self.states(batch, |_, x| {
-            seen.borrow_mut().push(x.to_vec2()?);
+        self.states(batch, |backend, x| {
+            seen.borrow_mut().push(backend.read(x)?);
             Ok(())
         })?;
         Ok(seen.into_inner())
     }
+}
 
-    fn heads(&self) -> Heads {
-        let Qwen3Config { num_attention_heads, num_key_value_heads, head_dim, .. } = self.config;
-        Heads { query: num_attention_heads, key_value: num_key_value_heads, size: head_dim }
+impl<B: Backend> Qwen3 for Qwen3Model<B> {
+    fn config(&self) -> &Qwen3Config {
+        &self.config
     }
 
-    /// Rows of the embedding. Shape: [tokens, hidden].
-    fn embed(&self, ids: &[u32]) -> Result<Tensor> {
-        let Qwen3Config { hidden_size: hidden, vocab_size, .. } = self.config;
-        let highest = ids.iter().max().map_or(0, |&id| id as usize);
-        ensure!(highest < vocab_size, "the token {highest} is not in the vocabulary of the model");
-        if let Some(table) = &self.table {
-            let ids = Tensor::from_slice(ids, ids.len(), &self.placement.device)?;
-            return Ok(table.index_select(&ids, 0)?);
-        }
-        let table = self.weights().take(&self.embedding, &[vocab_size, hidden])?;
-        let mut rows = Vec::with_capacity(ids.len() * hidden);
-        for &id in ids {
-            table.add_rows(id as usize..id as usize + 1, &mut rows)?;
-        }
-        Ok(Tensor::from_vec(rows, (ids.len(), hidden), &self.placement.device)?)
-    }
-
-    /// The angles of at least so many positions.
-    fn angles(&self, positions: usize) -> Arc<Angles> {
-        let mut angles = self.angles.lock().unwrap_or_else(PoisonError::into_inner);
-        if angles.positions() < positions {
-            // Twice as many as now, so that a run of ever longer mails computes each angle few times.
-            let positions = positions.next_power_of_two().max(1024);
-            *angles = Arc::new(Angles::new(self.config.rope_theta, self.config.head_dim, positions));
-        }
-        angles.clone()
+    fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>> {
+        let states = self.backend.read(&self.states(batch, |_, _| Ok(()))?)?;
+        Ok(states.chunks_exact(self.config.hidden_size).map(<[f32]>::to_vec).collect())
     }
 }
 
 /// `Qwen3DecoderLayer`, with `Qwen3Attention` and `Qwen3MLP`.
-struct Layer {
-    input_norm: Scale,
-    qkv: Linear,
-    head_norms: HeadNorms,
-    output: Linear,
-    post_attention_norm: Scale,
-    gate_up: Linear,
-    down: Linear,
-    intermediate: usize,
-    way: Way,
+struct Layer<B: Backend> {
+    input_layernorm: B::Norm,
+    /// `q_proj`, `k_proj` and `v_proj`, side by side.
+    qkv_proj: B::Linear,
+    q_norm: B::Norm,
+    k_norm: B::Norm,
+    o_proj: B::Linear,
+    post_attention_layernorm: B::Norm,
+    /// `gate_proj` and `up_proj`, side by side.
+    gate_up_proj: B::Linear,
+    down_proj: B::Linear,
 }
 
-impl Layer {
-    fn load(loader: &Loader, prefix: &str) -> Result<Self> {
-        let Qwen3Config { hidden_size, intermediate_size, head_dim, num_attention_heads, num_key_value_heads, .. } =
-            *loader.config;
-        let (queries, keys) = (num_attention_heads * head_dim, num_key_value_heads * head_dim);
-        let scale = |name: &str, width| loader.scale(&format!("{prefix}{name}.weight"), width);
-        let linear = |names: &[(&str, usize)], inputs| loader.linear(prefix, names, inputs);
+impl<B: Backend> Layer<B> {
+    fn load(weights: &Weights, config: &Qwen3Config, backend: &B, prefix: &str) -> Result<Self> {
+        let Qwen3Config { hidden_size: hidden, intermediate_size: intermediate, head_dim, .. } = *config;
+        let (query, key) = (config.num_attention_heads * head_dim, config.num_key_value_heads * head_dim);
+        let take = |name: &str, shape: &[usize]| weights.take(&format!("{prefix}{name}.weight"), shape);
+        let norm = |name: &str, width| backend.load_norm(take(name, &[width])?, None, config.rms_norm_eps);
+        // Weights of shape [outputs, inputs].
+        let linear = |names: &[(&str, usize)], inputs| {
+            let views = names.iter().map(|(name, outputs)| take(name, &[*outputs, inputs]));
+            backend.load_linear(&views.collect::<Result<Vec<_>>>()?, &[])
+        };
         Ok(Self {
-            input_norm: scale("input_layernorm", hidden_size)?,
-            qkv: linear(
-                &[("self_attn.q_proj", queries), ("self_attn.k_proj", keys), ("self_attn.v_proj", keys)],
-                hidden_size,
+            input_layernorm: norm("input_layernorm", hidden)?,
+            qkv_proj: linear(
+                &[("self_attn.q_proj", query), ("self_attn.k_proj", key), ("self_attn.v_proj", key)],
+                hidden,
             )?,
-            head_norms: HeadNorms {
-                query: scale("self_attn.q_norm", head_dim)?,
-                key: scale("self_attn.k_norm", head_dim)?,
-            },
-            output: linear(&[("self_attn.o_proj", hidden_size)], queries)?,
-            post_attention_norm: scale("post_attention_layernorm", hidden_size)?,
-            gate_up: linear(&[("mlp.gate_proj", intermediate_size), ("mlp.up_proj", intermediate_size)], hidden_size)?,
-            down: linear(&[("mlp.down_proj", hidden_size)], intermediate_size)?,
-            intermediate: intermediate_size,
-            way: loader.placement.way,
+            q_norm: norm("self_attn.q_norm", head_dim)?,
+            k_norm: norm("self_attn.k_norm", head_dim)?,
+            o_proj: linear(&[("self_attn.o_proj", hidden)], query)?,
+            post_attention_layernorm: norm("post_attention_layernorm", hidden)?,
+            gate_up_proj: linear(&[("mlp.gate_proj", intermediate), ("mlp.up_proj", intermediate)], hidden)?,
+            down_proj: linear(&[("mlp.down_proj", hidden)], intermediate)?,
         })
     }
 
     /// [tokens, hidden] -> [tokens, hidden], or [wanted, hidden] of the tokens that are wanted.
-    fn forward(&self, x: Tensor, attention: &Attention, wanted: Option<&Tensor>) -> Result<Tensor> {
-        let normed = self.input_norm.norm(&x)?;
-        let seen = attention.forward(&self.qkv, &normed, &self.head_norms)?; // [tokens, heads · head_dim]
-        buffers::spent(normed)?;
-        let (x, seen) = match wanted {
-            Some(wanted) => (x.index_select(wanted, 0)?, seen.index_select(wanted, 0)?),
-            None => (x, seen),
+    fn forward(
+        &self,
+        backend: &B,
+        x: B::Tensor,
+        attention: &B::Attention,
+        wanted: Option<&[u32]>,
+    ) -> Result<B::Tensor> {
+        let h = backend.rms_norm(&self.input_layernorm, &x)?; // [tokens, hidden]
+        let qkv = backend.qkv(&self.qkv_proj, &h, attention)?; // [tokens, (heads + 2 · key_value_heads) · head_dim]
+        drop(h);
+        let qkv = backend.rope(qkv, [&self.q_norm, &self.k_norm], attention)?;
+        let h = backend.attention(qkv, attention)?; // [tokens, heads · head_dim]
+        let (x, h) = match wanted {
+            Some(wanted) => (backend.select(x, wanted)?, backend.select(h, wanted)?),
+            None => (x, h),
         };
-        let x = ops::add(x, self.output.forward(&seen)?)?;
-        buffers::spent(seen)?;
-        let normed = self.post_attention_norm.norm(&x)?;
-        let gated = ops::gated(&self.gate_up, &normed, self.intermediate, self.way)?; // [tokens, intermediate]
-        buffers::spent(normed)?;
-        let x = ops::add(x, self.down.forward(&gated)?)?;
-        buffers::spent(gated)?;
-        Ok(x)
-    }
-}
+        let x = backend.add(x, backend.linear(&self.o_proj, &h)?)?; // [tokens, hidden]
+        drop(h);
 
-/// What layers are loaded from.
-struct Loader<'a> {
-    weights: &'a Weights,
-    config: &'a Qwen3Config,
-    placement: &'a Placement,
-}
-
-impl Loader<'_> {
-    fn scale(&self, name: &str, width: usize) -> Result<Scale> {
-        let values = self.weights.take(name, &[width])?.values()?;
-        Ok(Scale::new(values, self.config.rms_norm_eps, self.placement)?)
-    }
-
-    /// Weights side by side, each of the shape [outputs, inputs].
-    fn linear(&self, prefix: &str, names: &[(&str, usize)], inputs: usize) -> Result<Linear> {
-        let take =
-            |&(name, outputs): &(&str, usize)| self.weights.take(&format!("{prefix}{name}.weight"), &[outputs, inputs]);
-        Linear::load(&names.iter().map(take).collect::<Result<Vec<_>>>()?, self.placement)
+        let h = backend.rms_norm(&self.post_attention_layernorm, &x)?; // [tokens, hidden]
+        let h = backend.swiglu(&self.gate_up_proj, &h)?; // [tokens, intermediate]
+        backend.add(x, backend.linear(&self.down_proj, &h)?) // [tokens, hidden]
     }
 }

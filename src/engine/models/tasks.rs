@@ -1,4 +1,4 @@
-//! Tasks as tokens: labels are read once for a run, not again with every few mails.
+//! Tasks as tokens: labels are read once for a run, not again with every few messages.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

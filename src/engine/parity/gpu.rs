@@ -3,15 +3,13 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::*;
-use crate::engine::composed::Plan;
+use crate::engine::backend::candle::{Candle, flash};
+use crate::engine::backend::{Backend, Heads, Mask, RotaryEmbedding, Sequences, Tree};
+use crate::engine::checkpoint::{Kind, View};
 use crate::engine::device::Opened;
-use crate::engine::flash;
-use crate::engine::kernels::{Heads, Tree};
-use crate::engine::linear::{Placement, Way};
-use crate::engine::ops::{Angles, HeadNorms, Scale};
 use crate::requirements::lacks;
 
-/// What f32 keeps where sums are added in another order than on the processor.
+/// What f32 keeps where sums are added in another order than on the CPU.
 const GPU_F32: f32 = 1e-4;
 /// Here activations are bf16 as well; transformers in bf16 is off by up to 0.099 from itself in f32.
 const GPU_BF16: f32 = 0.15;
@@ -95,7 +93,7 @@ fn a_score_hardly_depends_on_its_neighbours() {
     // f16, since flash-attn takes no f32 and bf16 rounds more than neighbours could do.
     for (dtype, tolerance) in [(Dtype::F32, GPU_F32), (Dtype::F16, GPU_F16), (Dtype::Bf16, GPU_BF16)] {
         let model = reranker_on(&gpu, "tiny-reranker", options(dtype));
-        // The logits of the same mails, each behind a neighbour: `words` as often as `times` says.
+        // The logits of the same messages, each behind a neighbour: `words` as often as `times` says.
         let beside = |own: &[String], words: &str, times: usize| -> Vec<f32> {
             let mails: Vec<String> = own.iter().flat_map(|mail| [words.repeat(times), mail.clone()]).collect();
             let questions: Vec<Question> = mails.iter().map(|text| Question { text, labels: &labels }).collect();
@@ -111,7 +109,7 @@ fn a_score_hardly_depends_on_its_neighbours() {
                 "{dtype:?} beside {words:?}: off by {worst:e} at most, {mean:e} in the mean"
             );
         }
-        // Had the mails themselves seen a word of their neighbours, it would show.
+        // Had the messages themselves seen a word of their neighbours, it would show.
         let seen: Vec<String> = own.iter().map(|mail| format!("meeting {mail}")).collect();
         let (worst, mean) = apart(&beside(&seen, "the meeting is at noon ", 3), &expected);
         assert!(
@@ -132,22 +130,23 @@ fn numbers_of(rows: usize, width: usize, seed: u32) -> Tensor {
 }
 
 /// What attention makes of the same numbers on a device.
-fn attention(device: &Device, dtype: DType, way: Way, heads: Heads, trees: &[Tree], positions: &[u32]) -> Vec<f32> {
-    let placement = Placement { device: device.clone(), dtype, way };
-    let angles = Angles::new(1e6, heads.size, 4096);
-    let plan = Plan::new(heads, trees, positions, angles.up_to(positions, heads.size / 2), &placement).unwrap();
-    let scale = || Scale::new(vec![1.5; heads.size], 1e-6, &placement).unwrap();
-    let norms = HeadNorms { query: scale(), key: scale() };
+fn attention(device: &Device, dtype: DType, flash: bool, heads: Heads, trees: &[Tree], positions: &[u32]) -> Vec<f32> {
+    let (backend, rope) = (Candle { device: device.clone(), dtype, flash }, RotaryEmbedding::new(1e6, heads.size));
+    let sequences = Sequences { trees, mask: Mask::Causal, heads, rope: Some((positions, &rope)) };
+    let attention = backend.attention_of(&sequences).unwrap();
+    let (weight, shape) = (vec![1.5f32; heads.size], [heads.size]);
+    let view = View { name: "norm", kind: Kind::F32, shape: &shape, bytes: bytemuck::cast_slice(&weight) };
+    let norm = backend.load_norm(view, None, 1e-6).unwrap();
     let widths = [heads.query, heads.key_value, heads.key_value].map(|heads_of| heads_of * heads.size);
     let part = |at: usize| {
-        let part = numbers_of(positions.len(), widths[at], at as u32 + 1);
-        part.to_device(device).unwrap().to_dtype(placement.activations()).unwrap()
+        let part = numbers_of(positions.len(), widths[at], at as u32 + 1).to_device(device).unwrap();
+        part.to_dtype(if device.is_cpu() { DType::F32 } else { dtype }).unwrap()
     };
-    let out = plan.attention([part(0), part(1), part(2)], &norms).unwrap();
-    out.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    let qkv = backend.rope([part(0), part(1), part(2)], [&norm, &norm], &attention).unwrap();
+    backend.read(&backend.attention(qkv, &attention).unwrap()).unwrap()
 }
 
-/// Heads as released models have them, with mails of several hundred tokens: tiny models have smaller ones.
+/// Heads as released models have them, with messages of several hundred tokens: tiny models have smaller ones.
 #[test]
 fn attention_of_released_shapes() {
     let heads = Heads { query: 16, key_value: 8, size: 128 };
@@ -160,17 +159,17 @@ fn attention_of_released_shapes() {
         (0..tree.prefix).chain(tails).map(|position| position as u32).collect::<Vec<_>>()
     };
     let positions: Vec<u32> = trees.iter().flat_map(position).collect();
-    let expected = attention(&Device::Cpu, DType::F32, Way::Composed, heads, &trees, &positions);
+    let expected = attention(&Device::Cpu, DType::F32, false, heads, &trees, &positions);
     let compare = |got: Vec<f32>, tolerance: f32, what: &str| {
         let worst = got.iter().zip(&expected).map(|(got, expected)| (got - expected).abs()).fold(0.0, f32::max);
         assert!(worst <= tolerance, "{what}: off by {worst}");
     };
-    compare(attention(&Device::Cpu, DType::F32, Way::Flash, heads, &trees, &positions), 1e-5, "sequences");
+    compare(attention(&Device::Cpu, DType::F32, true, heads, &trees, &positions), 1e-5, "sequences");
     let Some(gpu) = gpu() else { return };
     for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::BF16, 0.05), (DType::F16, 0.01)] {
-        compare(attention(&gpu.device, dtype, Way::Composed, heads, &trees, &positions), tolerance, dtype.as_str());
+        compare(attention(&gpu.device, dtype, false, heads, &trees, &positions), tolerance, dtype.as_str());
         if flash::is_built_for(&gpu.device, dtype, heads.size) {
-            compare(attention(&gpu.device, dtype, Way::Flash, heads, &trees, &positions), tolerance, "flash");
+            compare(attention(&gpu.device, dtype, true, heads, &trees, &positions), tolerance, "flash");
         } else if dtype != DType::F32 {
             lacks("flash-attn", "this build is without it");
         }

@@ -5,9 +5,10 @@ use candle_core::{DType, Device};
 
 use super::errors::{copied, edit};
 use super::*;
-use crate::engine::linear::{Placement, Way};
+use crate::engine::backend::candle::Candle;
 use crate::engine::models::qwen3::prompt as words;
 use crate::engine::models::qwen3::reranker::Qwen3Reranker;
+use crate::engine::models::qwen3::{Qwen3, Qwen3Model};
 use crate::labels::LabelSet;
 use crate::requirements::lacks;
 
@@ -41,7 +42,7 @@ fn tasks() -> Vec<Task> {
     tasks
 }
 
-/// Mails of different and of equal lengths.
+/// Messages of different and of equal lengths.
 fn mails() -> Vec<String> {
     let words = ["invoice", "meeting", "Rechnung", "会议", "please reply", "shipped"];
     let mail = |at: usize| (0..=at * 7 % 23).map(|word| words[(at + word) % words.len()]).collect::<Vec<_>>().join(" ");
@@ -193,10 +194,11 @@ fn what_other_devices_compute_is_what_the_kernels_do() {
     tasks[1].labels.push(long);
     for name in ["tiny-reranker", "tiny-reranker-f16.gguf"] {
         let fused = reranker(name, options(Dtype::F32));
-        for way in [Way::Composed, Way::Flash] {
-            let placement = Placement { device: Device::Cpu, dtype: DType::F32, way };
-            let checkpoint = super::checkpoint(name);
-            let composed = Qwen3Reranker::load("composed".into(), checkpoint, placement, 4096).unwrap();
+        for flash in [false, true] {
+            let (checkpoint, backend) =
+                (super::checkpoint(name), Candle { device: Device::Cpu, dtype: DType::F32, flash });
+            let load = |prefix: &str| Ok(Box::new(Qwen3Model::load(&checkpoint, prefix, backend)?) as Box<dyn Qwen3>);
+            let composed = Qwen3Reranker::new("composed", &checkpoint, load, 4096).unwrap();
             for task in &tasks {
                 let labels: Vec<usize> = (0..task.labels.len()).collect();
                 let questions: Vec<Question> = mails.iter().map(|text| Question { text, labels: &labels }).collect();

@@ -3,8 +3,8 @@
 use pulp::{Simd, WithSimd};
 
 use super::super::exp::exp;
-use super::super::scratch::with_scratch;
-use super::{Inputs, Tree};
+use super::super::memory::with_scratch;
+use super::{Inputs, Mask, Tree};
 
 /// Vectors of lanes that a register tile is wide.
 const VECTORS: usize = 3;
@@ -12,7 +12,7 @@ const VECTORS: usize = 3;
 pub(super) const DIMS: usize = 8;
 /// Keys whose weights and values stay in the nearest cache while all dims pass over them.
 const BLOCK: usize = 64;
-/// The longest vector of any processor.
+/// The longest vector of any CPU.
 const LONGEST: usize = 16;
 
 /// Rows of one panel. A lane is one token with one head of queries.
@@ -60,7 +60,7 @@ struct Memory<'m, V> {
 }
 
 /// A panel with all that its sums need. Nothing between here and the sums is a closure: the compiler may leave one
-/// outside the code for the processor at hand, which costs a factor of fifty.
+/// outside the code for the CPU at hand, which costs a factor of fifty.
 struct Sums<'a, 'o, 'p, 'm> {
     panel: Panel<'a, 'o, 'p>,
     shared: usize,
@@ -127,6 +127,9 @@ impl Panel<'_, '_, '_> {
 
     /// How many keys all lanes see, and what keys some see beyond these.
     fn visible(&self, lanes: usize) -> (usize, Vec<Own>) {
+        if self.inputs.mask == Mask::Full {
+            return (self.tree.prefix, Vec::new());
+        }
         let shared = if self.in_tails { self.tree.prefix } else { self.lane(0).0 + 1 };
         let mut own: Vec<Own> = Vec::new();
         let mut starts = self.tree.tails.iter().scan(self.tree.prefix, |end, tail| {

@@ -24,6 +24,7 @@ fn random(seed: u32, count: usize) -> Vec<f32> {
 struct Batch {
     heads: Heads,
     trees: Vec<Tree>,
+    mask: Mask,
     fused: Vec<f32>,
 }
 
@@ -36,7 +37,7 @@ impl Batch {
             tree
         };
         let trees: Vec<Tree> = shapes.iter().map(&mut tree).collect();
-        let mut batch = Self { heads, trees, fused: Vec::new() };
+        let mut batch = Self { heads, trees, mask: Mask::Causal, fused: Vec::new() };
         batch.fused = random(seed, start * batch.stride());
         // Larger queries, so that some weights are near one and others near zero.
         let (stride, width) = (batch.stride(), heads.query * heads.size);
@@ -61,13 +62,13 @@ impl Batch {
     fn inputs(&self) -> Inputs<'_> {
         let (keys, values) = self.columns();
         let rows = |from: usize| Rows { values: self.fused.get(from..).unwrap_or(&[]), stride: self.stride() };
-        Inputs { q: rows(0), k: rows(keys), v: rows(values), heads: self.heads, scale: self.scale() }
+        Inputs { q: rows(0), k: rows(keys), v: rows(values), heads: self.heads, mask: self.mask, scale: self.scale() }
     }
 
     fn run(&self) -> Vec<f32> {
-        let Inputs { q, k, v, heads, scale } = self.inputs();
+        let Inputs { q, k, v, heads, mask, .. } = self.inputs();
         let mut out = vec![f32::NAN; self.fused.len() / self.stride() * heads.query * heads.size];
-        attention(q, k, v, heads, &self.trees, scale, &mut out);
+        attention(q, k, v, heads, &self.trees, mask, &mut out);
         out
     }
 
@@ -75,7 +76,7 @@ impl Batch {
     fn part(&self, rows: impl Iterator<Item = usize>, tree: Tree) -> Self {
         let stride = self.stride();
         let fused = rows.flat_map(|row| &self.fused[row * stride..][..stride]).copied().collect();
-        Self { heads: self.heads, trees: vec![tree], fused }
+        Self { heads: self.heads, trees: vec![tree], mask: self.mask, fused }
     }
 
     /// Outputs of some rows.
@@ -85,7 +86,10 @@ impl Batch {
     }
 
     /// The rows that a token of a tree sees.
-    fn seen(tree: &Tree, token: usize) -> Vec<usize> {
+    fn seen(&self, tree: &Tree, token: usize) -> Vec<usize> {
+        if self.mask == Mask::Full {
+            return (tree.start..tree.start + tree.prefix).collect();
+        }
         let mut start = tree.prefix;
         for tail in &tree.tails {
             if (start..start + tail).contains(&token) {
@@ -106,7 +110,7 @@ impl Batch {
             let tokens = (0..tree.tokens()).step_by(step);
             for (token, head) in tokens.flat_map(|token| (0..query).map(move |head| (token, head))) {
                 let (row, shared) = (tree.start + token, head / (query / key_value) * size);
-                let seen = Self::seen(tree, token);
+                let seen = self.seen(tree, token);
                 let scores: Vec<f64> =
                     seen.iter().map(|&key| dot(part(row, head * size), part(key, keys + shared))).collect();
                 let most = scores.iter().copied().fold(f64::MIN, f64::max);
@@ -180,6 +184,19 @@ fn odd_shapes_equal_the_definition() {
 }
 
 #[test]
+fn tokens_of_an_encoder_see_all_of_their_text() {
+    for (key_value, size) in [(12, 32), (2, 64), (4, 20)] {
+        let mut batch = Batch::new(11, heads(12, key_value, size), &[(1, &[]), (47, &[]), (0, &[]), (160, &[])]);
+        batch.mask = Mask::Full;
+        let all = batch.run();
+        let error = batch.error(&all, 1);
+        assert!(error <= TOLERANCE, "{error:e}");
+        let one = batch.part(1..48, Tree { start: 0, prefix: 47, tails: Vec::new() });
+        assert!(same_bits(&one.run(), batch.rows(&all, 1..48)));
+    }
+}
+
+#[test]
 fn a_long_prefix_takes_no_square_of_memory_and_keeps_its_precision() {
     let batch = Batch::new(3, heads(2, 1, 8), &[(4000, &[30, 30])]);
     let error = batch.error(&batch.run(), 67);
@@ -239,7 +256,7 @@ fn nan_reaches_those_who_see_it_and_nobody_else() {
             let out = batch.run();
             for row in 0..90 {
                 let tree = &batch.trees[usize::from(row >= 40)];
-                let sees = Batch::seen(tree, row - tree.start).contains(&token) && (column >= keys || row == token);
+                let sees = batch.seen(tree, row - tree.start).contains(&token) && (column >= keys || row == token);
                 let changed = !same_bits(batch.rows(&out, row..row + 1), batch.rows(&clean, row..row + 1));
                 let nan = out[row * width..][..width].iter().any(|value| value.is_nan());
                 assert!(sees || !changed, "token {token} column {column} row {row}");

@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 
 use bytemuck::{cast, cast_slice};
 
-use super::super::scratch::with_scratch;
+use super::super::memory::with_scratch;
 use super::tasks::Task;
 
 pub(super) use permission::is_available;

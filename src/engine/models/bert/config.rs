@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::engine::backend::Activation;
 use crate::engine::checkpoint::Checkpoint;
 
 /// The architectures, which differ in where positions begin, in names and in the head.
@@ -12,17 +13,6 @@ pub(super) enum Family {
     /// RoBERTa, XLM-RoBERTa and CamemBERT.
     Roberta,
     DistilBert,
-}
-
-/// What stands between the two products of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activation {
-    /// x · Φ(x), exactly.
-    Gelu,
-    /// The same by a hyperbolic tangent, which some models were trained with.
-    GeluTanh,
-    /// max(x, 0).
-    Relu,
 }
 
 /// Names follow `config.json`.

@@ -1,7 +1,7 @@
-//! Products with small matrices, vectorised by the compiler for the processor at hand.
+//! Products with small matrices, vectorised by the compiler for the CPU at hand.
 //!
 //! Sums are taken in an order that does not depend on the width of registers, and multiplications and additions are
-//! never fused: the same text gives the same bits on every processor.
+//! never fused: the same text gives the same bits on every CPU.
 
 /// Outputs, or products of one sum, that are added up side by side in registers.
 const LANES: usize = 16;

@@ -21,7 +21,7 @@ pub(super) fn embed(weights: &Weights, ids: &[u32], arch: Arch) -> Option<Vec<f3
     arch.dispatch(Forward { weights, ids })
 }
 
-/// The forward pass as a value, so that it is compiled for each generation of processors and one is picked at run time.
+/// The forward pass as a value, so that it is compiled for each generation of CPUs and one is picked at run time.
 struct Forward<'a> {
     weights: &'a Weights,
     ids: &'a [u32],

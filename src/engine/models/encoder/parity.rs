@@ -3,13 +3,26 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use serde_json::Value;
 
 use super::*;
+use crate::engine::backend::candle::Candle;
+use crate::engine::backend::cpu::Cpu;
 use crate::engine::models::bert;
 use crate::engine::registry::{Options, Request};
 use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
+
+/// Largest difference to transformers where both compute in f32.
+const F32: f32 = 1e-5;
+/// The same with f16 products: 11 bits.
+const F16: f32 = 5e-3;
+/// The same with bf16 products: 8 bits.
+const BF16: f32 = 4e-2;
+
+fn checkpoint(folder: &Path) -> Result<Checkpoint> {
+    Checkpoint::open(folder, |_| Ok(()))
+}
 
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(name)
@@ -21,12 +34,13 @@ fn golden(name: &str) -> Value {
 }
 
 pub(super) fn encoder(folder: &Path) -> Result<SentenceEmbedding> {
-    bert::embedding(&Checkpoint::open(folder, |_| Ok(()))?, "tiny")
+    bert::embedding(&checkpoint(folder)?, "tiny", Cpu::new(DType::F32))
 }
 
 pub(super) fn pairs(folder: &Path) -> Result<CrossEncoder> {
     let (device, options) = (&Device::Cpu, &Options::default());
-    bert::cross_encoder(&Checkpoint::open(folder, |_| Ok(()))?, Request { id: "tiny", device, options })
+    let request = Request { id: "tiny", device, options };
+    bert::cross_encoder(&checkpoint(folder)?, request, Cpu::new(DType::F32))
 }
 
 pub(super) fn bare(name: &str) -> LabelText {
@@ -52,8 +66,9 @@ fn texts(golden: &Value) -> Vec<String> {
     golden["cases"].as_array().unwrap().iter().map(|case| case["text"].as_str().unwrap().to_string()).collect()
 }
 
-fn vectors_are_those_of_transformers(name: &str) {
-    let (model, golden) = (encoder(&folder(name)).unwrap(), golden(name));
+/// `tolerance` is a share of the largest value.
+fn vectors_are_those_of_transformers(name: &str, model: &SentenceEmbedding, tolerance: f32) {
+    let golden = golden(name);
     assert!(model.recipe.notes.is_empty());
     let most = model.default_max_tokens();
     let embedded = model.embed(&texts(&golden), None, most).unwrap();
@@ -70,7 +85,7 @@ fn vectors_are_those_of_transformers(name: &str) {
         };
         assert_eq!(ours.tokens, theirs.len() - 2);
         let off = difference(&ours.vector, &numbers(&case["vector"]));
-        assert!(off < 1e-5, "{text:?}: {off}");
+        assert!(off < tolerance, "{text:?}: {off}");
         compared += 1;
     }
     assert!(compared > 20);
@@ -78,12 +93,32 @@ fn vectors_are_those_of_transformers(name: &str) {
 
 #[test]
 fn bert_with_mean_pooling() {
-    vectors_are_those_of_transformers("tiny-bert");
+    vectors_are_those_of_transformers("tiny-bert", &encoder(&folder("tiny-bert")).unwrap(), F32);
 }
 
 #[test]
 fn xlm_roberta_with_cls_pooling() {
-    vectors_are_those_of_transformers("tiny-xlmr");
+    vectors_are_those_of_transformers("tiny-xlmr", &encoder(&folder("tiny-xlmr")).unwrap(), F32);
+}
+
+#[test]
+fn products_of_other_types() {
+    for name in ["tiny-bert", "tiny-xlmr"] {
+        let checkpoint = checkpoint(&folder(name)).unwrap();
+        for (dtype, tolerance) in [(DType::F16, F16), (DType::BF16, BF16)] {
+            let model = bert::embedding(&checkpoint, "tiny", Cpu::new(dtype)).unwrap();
+            vectors_are_those_of_transformers(name, &model, tolerance);
+        }
+    }
+}
+
+#[test]
+fn what_other_devices_compute_is_what_transformers_does() {
+    for name in ["tiny-bert", "tiny-xlmr"] {
+        let backend = Candle { device: Device::Cpu, dtype: DType::F32, flash: false };
+        let model = bert::embedding(&checkpoint(&folder(name)).unwrap(), "tiny", backend).unwrap();
+        vectors_are_those_of_transformers(name, &model, F32);
+    }
 }
 
 fn logits_are_those_of_transformers(name: &str) {

@@ -3,14 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 
-use super::Model;
+use super::Qwen3;
 use super::batch::{self, Prompt};
 use super::config::Qwen3Config;
 use super::load::check_vocabulary;
 use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::linear::Placement;
 use crate::engine::memory;
 use crate::engine::models::tasks::too_long;
 use crate::engine::{Embedder, Embedding, LabelText};
@@ -22,31 +21,31 @@ const TEMPERATURE: f32 = 20.0;
 pub(super) struct Qwen3Embedding {
     id: String,
     prompt: EmbeddingPrompt,
-    model: Model,
+    model: Box<dyn Qwen3>,
     dims: usize,
     batch_tokens: usize,
 }
 
 impl Qwen3Embedding {
-    /// Loads the weights. `dims` cuts vectors before they are normalised.
+    /// Reads the tokenizer, and lets `load` read the weights, whose names begin with its argument. `dims` cuts vectors before
+    /// they are normalised.
     ///
     /// # Errors
     /// When something is missing, of another shape, or left over; or the device has not enough memory.
-    pub(super) fn load(
-        id: String,
-        checkpoint: Checkpoint,
-        placement: Placement,
+    pub(super) fn new(
+        id: &str,
+        checkpoint: &Checkpoint,
+        load: impl FnOnce(&str) -> Result<Box<dyn Qwen3>>,
         dims: Option<usize>,
         batch_tokens: usize,
     ) -> Result<Self> {
-        let prompt = EmbeddingPrompt::new(Vocabulary::open(&checkpoint)?)?;
-        let config = Qwen3Config::of(&checkpoint)?;
+        let prompt = EmbeddingPrompt::new(Vocabulary::open(checkpoint)?)?;
+        let config = Qwen3Config::of(checkpoint)?;
         check_vocabulary(prompt.highest(), &config)?;
         let dims = dims.unwrap_or(config.hidden_size).min(config.hidden_size);
-        let prefix = if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." };
-        let model = Model::load(checkpoint, prefix, placement)?;
-        model.weights().finish(|_| false)?;
-        Ok(Self { id, prompt, model, dims, batch_tokens })
+        let model = load(if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." })?;
+        checkpoint.weights.finish(|_| false)?;
+        Ok(Self { id: id.to_string(), prompt, model, dims, batch_tokens })
     }
 
     fn vectors(&self, texts: Vec<Prefix>) -> Result<Vec<Embedding>> {

@@ -10,13 +10,15 @@ use super::embedding::Qwen3Embedding;
 use super::prompt::{EMBEDDING_TASK, EmbeddingPrompt, PREFIX, RERANKER_TASK, RerankerPrompt, SUFFIX};
 use super::reranker::{Qwen3Reranker, head};
 use super::vocabulary::Vocabulary;
+use super::{Qwen3, Qwen3Model};
+use crate::engine::backend::candle::Candle;
+use crate::engine::backend::cpu::Cpu;
 use crate::engine::card::{self, Card};
 use crate::engine::checkpoint::names::MODULES;
 use crate::engine::checkpoint::{Checkpoint, Description, Kind};
-use crate::engine::kernels::products::{Kind as Packing, Unit};
-use crate::engine::linear::Placement;
-use crate::engine::registry::{Loaded, Model, Request, Sketch, dtype};
-use crate::engine::{allocator, memory};
+use crate::engine::kernels::products::Kind as Packing;
+use crate::engine::memory;
+use crate::engine::registry::{Loaded, Model, Request, Sketch, class, dtype};
 
 /// See [`crate::engine::registry::Architecture`].
 pub(crate) fn sketch(checkpoint: &Checkpoint) -> Result<Sketch> {
@@ -31,28 +33,40 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
     let dtype = dtype(options.dtype, kind, device);
-    let placement = Placement::new(device, dtype, Qwen3Config::of(&checkpoint)?.head_dim);
-    let class = class(kind, &placement);
-    if placement.device.is_cpu() {
-        let name = if kind.is_quantised() { kind.to_string() } else { placement.dtype.as_str().to_string() };
-        // Where the CPU has no instructions for bf16 the weights are widened.
-        let widened = placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
-        let name = if widened { "f32".to_string() } else { name };
-        // Where it has AMX, weights of bf16 stay so, whatever they are multiplied with.
-        let narrow = kind == Kind::Bf16 && placement.dtype == DType::F32 && Packing::Mixed.is_available();
-        let name = if narrow { "bf16".to_string() } else { name };
-        let needed = card::memory(&checkpoint, kind).into_iter().find(|(known, _)| *known == name);
-        needed.map_or(Ok(()), |(name, bytes)| memory::check(bytes, &name))?;
-        allocator::keep_freed_memory();
+    let head_dim = Qwen3Config::of(&checkpoint)?.head_dim;
+    if device.is_cpu() {
+        check_memory(&checkpoint, kind, dtype)?;
     }
-    let budget = options.batch_tokens.unwrap_or(if placement.device.is_cpu() { 1024 } else { 16384 });
-    let id = id.to_string();
-    let model = if sketch(&checkpoint)?.embeds {
-        Model::Embedder(Box::new(Qwen3Embedding::load(id, checkpoint, placement, options.dims, budget)?))
-    } else {
-        Model::Reranker(Box::new(Qwen3Reranker::load(id, checkpoint, placement, budget)?))
+    let model = |prefix: &str| -> Result<Box<dyn Qwen3>> {
+        Ok(if device.is_cpu() {
+            Box::new(Qwen3Model::load(&checkpoint, prefix, Cpu::new(dtype))?)
+        } else {
+            Box::new(Qwen3Model::load(&checkpoint, prefix, Candle::new(device, dtype, head_dim))?)
+        })
     };
-    Ok(Loaded { model, class, notes: Vec::new() })
+    let budget = options.batch_tokens.unwrap_or(if device.is_cpu() { 1024 } else { 16384 });
+    let model = if sketch(&checkpoint)?.embeds {
+        Model::Embedder(Box::new(Qwen3Embedding::new(id, &checkpoint, model, options.dims, budget)?))
+    } else {
+        Model::Reranker(Box::new(Qwen3Reranker::new(id, &checkpoint, model, budget)?))
+    };
+    Ok(Loaded { model, class: class(kind, device, dtype), notes: Vec::new() })
+}
+
+/// Checks that the weights fit into the memory of the CPU.
+fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: DType) -> Result<()> {
+    // Where the CPU has no instructions for bf16 the weights are widened.
+    let widened = dtype == DType::BF16 && !Packing::Bf16.is_available();
+    // Where it has AMX, weights of bf16 stay so, whatever they are multiplied with.
+    let narrow = kind == Kind::Bf16 && dtype == DType::F32 && Packing::Mixed.is_available();
+    let name = match kind {
+        _ if kind.is_quantised() => kind.to_string(),
+        _ if widened => "f32".into(),
+        _ if narrow => "bf16".into(),
+        _ => dtype.as_str().into(),
+    };
+    let needed = card::memory(checkpoint, kind).into_iter().find(|(known, _)| *known == name);
+    needed.map_or(Ok(()), |(name, bytes)| memory::check(bytes, &name))
 }
 
 /// See [`crate::engine::registry::Architecture`].
@@ -114,27 +128,6 @@ fn pools(folder: &Path) -> bool {
     let modules: serde_json::Value = serde_json::from_str(&modules).unwrap_or_default();
     let pools = |module: &serde_json::Value| module["type"].as_str().is_some_and(|kind| kind.ends_with("Pooling"));
     modules.as_array().is_some_and(|modules| modules.iter().any(pools))
-}
-
-/// What the results depend on besides the weights: the type, and the sort of device.
-///
-/// CPUs differ in the order in which they add up products. In f32 that changes the sixth digit of a hidden state, and
-/// blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th apart,
-/// a number of the next layer is rounded: AMX and AVX-512 are classes of their own.
-fn class(kind: Kind, placement: &Placement) -> String {
-    let device = if placement.device.is_cpu() { "cpu" } else { "gpu" };
-    let widened = placement.device.is_cpu() && placement.dtype == DType::BF16 && !Packing::Bf16.is_available();
-    let tiles = placement.device.is_cpu() && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
-    let dtype = match placement.dtype {
-        DType::BF16 if widened => "f32",
-        DType::BF16 if tiles => "bf16 tiles",
-        dtype => dtype.as_str(),
-    };
-    match kind {
-        Kind::Q8_0 if placement.device.is_cpu() && Packing::Q8_0.is_available() => format!("{kind} blocks {device}"),
-        _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),
-        _ => format!("{dtype} {device}"),
-    }
 }
 
 /// Checks that the embedding has a row for every token of the tokenizer.

@@ -3,14 +3,13 @@
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
-use super::Model;
+use super::Qwen3;
 use super::batch::{self, Prompt};
 use super::config::Qwen3Config;
 use super::load::check_vocabulary;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::{Checkpoint, Description};
-use crate::engine::linear::Placement;
 use crate::engine::memory;
 use crate::engine::models::tasks::{Tasks, too_long};
 use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
@@ -25,7 +24,7 @@ const SEAMS: usize = 8;
 pub(crate) struct Qwen3Reranker {
     id: String,
     prompt: RerankerPrompt,
-    model: Model,
+    model: Box<dyn Qwen3>,
     /// The row of the output head for `yes` less that for `no`. Shape: [hidden].
     head: Vec<f32>,
     batch_tokens: usize,
@@ -33,18 +32,23 @@ pub(crate) struct Qwen3Reranker {
 }
 
 impl Qwen3Reranker {
-    /// Loads the weights.
+    /// Reads the tokenizer and the head, and lets `load` read the other weights, whose names begin with its argument.
     ///
     /// # Errors
     /// When something is missing, of another shape, or left over; or the device has not enough memory.
-    pub(crate) fn load(id: String, checkpoint: Checkpoint, placement: Placement, batch_tokens: usize) -> Result<Self> {
-        let prompt = RerankerPrompt::new(Vocabulary::open(&checkpoint)?)?;
-        let config = Qwen3Config::of(&checkpoint)?;
+    pub(crate) fn new(
+        id: &str,
+        checkpoint: &Checkpoint,
+        load: impl FnOnce(&str) -> Result<Box<dyn Qwen3>>,
+        batch_tokens: usize,
+    ) -> Result<Self> {
+        let prompt = RerankerPrompt::new(Vocabulary::open(checkpoint)?)?;
+        let config = Qwen3Config::of(checkpoint)?;
         check_vocabulary(prompt.highest(), &config)?;
-        let head = head(&checkpoint, &config, &prompt)?;
-        let model = Model::load(checkpoint, "model.", placement)?;
-        model.weights().finish(|_| false)?;
-        Ok(Self { id, prompt, model, head, batch_tokens, tasks: Tasks::default() })
+        let head = head(checkpoint, &config, &prompt)?;
+        let model = load("model.")?;
+        checkpoint.weights.finish(|_| false)?;
+        Ok(Self { id: id.to_string(), prompt, model, head, batch_tokens, tasks: Tasks::default() })
     }
 
     /// Tokens of a mail that fit beside the instruction and the part that is kept for a label.

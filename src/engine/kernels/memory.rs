@@ -1,4 +1,5 @@
-//! Memory that threads keep from one call to the next: fresh pages would cost more time than many a sum.
+//! Memory: scratch that threads keep from one call to the next, as fresh pages would cost more time than many a sum; and
+//! pages of two megabytes for large buffers, whose rows are kilobytes apart and would each need an entry of the TLB.
 
 use std::cell::RefCell;
 
@@ -21,6 +22,27 @@ pub(super) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R)
     FREE.with_borrow_mut(|free| free.push(memory));
     result
 }
+
+/// Bytes from which it is worth asking.
+const LEAST: usize = 4 << 20;
+
+/// Asks for large pages where `memory` has not been written to yet. It is the same memory with or without them.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)]
+pub fn in_large_pages<T>(memory: &mut [T]) {
+    const PAGE: usize = 4096;
+    let bytes = size_of_val(memory);
+    let start = memory.as_mut_ptr().cast::<u8>();
+    let before = start.align_offset(PAGE);
+    if bytes >= LEAST && before < bytes {
+        // SAFETY: the range begins at a page and ends within the memory that is borrowed; the advice changes no content.
+        unsafe { libc::madvise(start.add(before).cast(), (bytes - before) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
+    }
+}
+
+/// As above, where the system decides by itself.
+#[cfg(not(target_os = "linux"))]
+pub fn in_large_pages<T>(_: &mut [T]) {}
 
 #[cfg(test)]
 mod tests {

@@ -9,14 +9,14 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::kernels::{Heads, Tree};
+use crate::engine::backend::{Heads, Tree};
 
 /// Keys that are copied at once: as bf16 and with 8 heads of 128 they and their values take 512 MB.
 const KEYS: usize = 1 << 17;
 
 /// True where the kernel is built in and there for such numbers. It knows other sizes of heads, but builds that leave
 /// kernels out to save an hour keep these, and no Qwen3 has another.
-pub(super) fn is_built_for(device: &Device, dtype: DType, head: usize) -> bool {
+pub(crate) fn is_built_for(device: &Device, dtype: DType, head: usize) -> bool {
     let half = matches!(dtype, DType::BF16 | DType::F16);
     cfg!(feature = "flash-attn") && !device.is_cpu() && half && matches!(head, 64 | 128)
 }
@@ -82,7 +82,7 @@ fn groups(trees: &[Tree], most: usize) -> Vec<Group> {
 }
 
 /// The sequences of a batch on the device: the same in all layers.
-pub(super) struct Sequences {
+pub(crate) struct Sequences {
     heads: Heads,
     groups: Vec<Uploaded>,
 }
@@ -111,7 +111,7 @@ impl Lengths {
 
 impl Sequences {
     /// Lays out the trees.
-    pub(super) fn new(heads: Heads, trees: &[Tree], device: &Device) -> Result<Self> {
+    pub(crate) fn new(heads: Heads, trees: &[Tree], device: &Device) -> Result<Self> {
         let upload = |group: Group| -> Result<Uploaded> {
             let gathered = (!group.is_its_own()).then(|| Tensor::from_slice(&group.rows, group.rows.len(), device));
             Ok(Uploaded {
@@ -126,7 +126,7 @@ impl Sequences {
     }
 
     /// q [tokens, query, size], k and v [tokens, key_value, size] -> [tokens, query · size].
-    pub(super) fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    pub(crate) fn attention(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let Heads { query, size, .. } = self.heads;
         let one = |group: &Uploaded| {
             let seen = |x: &Tensor| match &group.gathered {
@@ -142,7 +142,7 @@ impl Sequences {
     }
 }
 
-/// On the processor candle's own, so that tests can run the layout.
+/// On the CPU candle's own, so that tests can run the layout.
 fn kernel(q: &Tensor, k: &Tensor, v: &Tensor, group: &Uploaded, scale: f32) -> Result<Tensor> {
     let Uploaded { queries, keys, .. } = group;
     if !q.device().is_cpu() {
@@ -171,7 +171,7 @@ fn on_device(_: &Tensor, _: &Tensor, _: &Tensor, _: &Lengths, _: &Lengths, _: f3
 
 /// The keys that each query of a batch sees, in groups of about `most`. Shape: [tokens][keys].
 #[cfg(test)]
-pub(super) fn seen(trees: &[Tree], most: usize) -> Vec<Vec<usize>> {
+pub(crate) fn seen(trees: &[Tree], most: usize) -> Vec<Vec<usize>> {
     let mut seen = Vec::new();
     for group in groups(trees, most) {
         assert_eq!(group.first, seen.len(), "queries stay in their order");

@@ -1,16 +1,14 @@
-//! Attention put together from what candle has on every device, for devices that have no kernel of ours.
+//! Attention from the operations that candle has on every device.
 //!
-//! What is counted here is launches and copies: candle's kernels are slow where numbers do not lie one behind the other.
-//! So queries, keys and values come as products of their own, are turned around once, and are then cut without a copy.
+//! What costs here is launches and copies: candle's kernels are slow where numbers do not lie one behind the other. So
+//! queries, keys and values come as products of their own, are transposed once, and are then cut without a copy.
 
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::flash::Sequences;
-use super::kernels::{Heads, Tree};
-use super::linear::{Placement, Way};
-use super::ops::HeadNorms;
+use super::{Candle, Norm, flash};
+use crate::engine::backend::{Heads, Mask, Sequences, Tree};
 
 /// Queries that ask at once.
 const ROWS: usize = 512;
@@ -19,24 +17,23 @@ const ROWS: usize = 512;
 const SCORES: usize = 1 << 26;
 
 /// What is the same in all layers of a batch.
-pub(super) struct Plan {
-    heads: Heads,
-    /// Shape: [tokens, head size / 2] each.
-    cos: Tensor,
-    sin: Tensor,
+pub(crate) struct Attention {
+    pub(super) heads: Heads,
+    /// Cosines and sines of the positions. Shape: [tokens, size / 2] each.
+    angles: Option<(Tensor, Tensor)>,
     pattern: Pattern,
 }
 
 enum Pattern {
     Blocks(Vec<Block>),
-    Sequences(Sequences),
+    Flash(flash::Sequences),
 }
 
 /// Neighbouring queries, and the keys that some of them see: first those before, which all see, then their own.
 struct Block {
     span: Span,
-    /// Zero where a query sees a key, minus infinity elsewhere. Shape: [rows, keys].
-    mask: Tensor,
+    /// Zero where a query sees a key, minus infinity elsewhere. Shape: [rows, keys]. `None` where all see all.
+    mask: Option<Tensor>,
 }
 
 #[derive(Clone, Debug)]
@@ -57,40 +54,49 @@ impl Span {
     }
 }
 
-impl Plan {
-    /// Lays out the trees. `cos` and `sin` have the shape [positions, head size / 2], `positions` the shape [tokens].
-    pub(super) fn new(
-        heads: Heads,
-        trees: &[Tree],
-        positions: &[u32],
-        (cos, sin): (&[f32], &[f32]),
-        placement: &Placement,
-    ) -> Result<Self> {
-        let (device, dtype) = (&placement.device, placement.activations());
-        let half = heads.size / 2;
-        let positions = Tensor::from_slice(positions, positions.len(), device)?;
-        let angles = |values: &[f32]| {
-            let table = Tensor::from_slice(values, (values.len() / half, half), device)?.to_dtype(dtype)?;
-            table.index_select(&positions, 0)
+impl Attention {
+    /// Lays out a batch on the device.
+    pub(super) fn new(sequences: &Sequences, backend: &Candle) -> Result<Self> {
+        let Sequences { trees, mask, heads, rope } = *sequences;
+        let (device, dtype) = (&backend.device, backend.activations());
+        let angles = rope.map(|(positions, rope)| {
+            let table = rope.angles(positions);
+            let (rows, half) = (positions.iter().max().map_or(0, |&last| last as usize + 1), heads.size / 2);
+            let positions = Tensor::from_slice(positions, positions.len(), device)?;
+            let upload = |values: &[f32]| {
+                let table = Tensor::from_slice(&values[..rows * half], (rows, half), device)?.to_dtype(dtype)?;
+                table.index_select(&positions, 0)
+            };
+            Ok::<_, candle_core::Error>((upload(&table.cos)?, upload(&table.sin)?))
+        });
+        let pattern = match mask {
+            Mask::Full => Pattern::Blocks(full(trees, heads.query)),
+            Mask::Causal if backend.flash => Pattern::Flash(flash::Sequences::new(heads, trees, device)?),
+            Mask::Causal => Pattern::Blocks(masked(spans(trees, heads.query), device, dtype)?),
         };
-        let pattern = match placement.way {
-            Way::Flash => Pattern::Sequences(Sequences::new(heads, trees, device)?),
-            Way::Kernels | Way::Composed => Pattern::Blocks(masked(spans(trees, heads.query), device, dtype)?),
-        };
-        Ok(Self { heads, cos: angles(cos)?, sin: angles(sin)?, pattern })
+        Ok(Self { heads, angles: angles.transpose()?, pattern })
     }
 
-    /// Norms, positions and attention: q [tokens, query · size], k and v [tokens, key_value · size] ->
-    /// [tokens, query · size].
-    pub(super) fn attention(&self, [q, k, v]: [Tensor; 3], norms: &HeadNorms) -> Result<Tensor> {
+    /// RMSNorm of the heads of queries and of keys, and RoPE.
+    pub(super) fn rope(&self, [q, k, v]: [Tensor; 3], [q_norm, k_norm]: [&Norm; 2]) -> Result<[Tensor; 3]> {
         let Heads { query, key_value, size } = self.heads;
         let tokens = q.dim(0)?;
-        let turned = |x: Tensor| candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?, &self.cos, &self.sin)?.squeeze(0);
-        let q = turned(norms.query.composed(&q.reshape((tokens, query, size))?)?)?;
-        let k = turned(norms.key.composed(&k.reshape((tokens, key_value, size))?)?)?;
+        let Some((cos, sin)) = &self.angles else { return Ok([q, k, v]) };
+        let rope = |x: Tensor, norm: &Norm, heads: usize| {
+            let x = norm.rms_norm(&x.reshape((tokens, heads, size))?)?;
+            candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?, cos, sin)?.squeeze(0)
+        };
+        Ok([rope(q, q_norm, query)?, rope(k, k_norm, key_value)?, v])
+    }
+
+    /// q [tokens, query · size], k and v [tokens, key_value · size] -> [tokens, query · size]
+    pub(super) fn forward(&self, [q, k, v]: [Tensor; 3]) -> Result<Tensor> {
+        let Heads { query, key_value, size } = self.heads;
+        let tokens = q.dim(0)?;
+        let (q, k) = (q.reshape((tokens, query, size))?, k.reshape((tokens, key_value, size))?);
         let v = v.reshape((tokens, key_value, size))?;
         let blocks = match &self.pattern {
-            Pattern::Sequences(sequences) => return sequences.attention(&q, &k, &v),
+            Pattern::Flash(sequences) => return sequences.attention(&q, &k, &v),
             Pattern::Blocks(blocks) => blocks,
         };
         // Heads that share keys ask as one head of more rows, so that keys are not copied for each.
@@ -101,15 +107,16 @@ impl Plan {
         };
         // Scaled here, where there are fewer numbers than among the scores.
         let (q, k, v) = ((by_keys(q, group)? / (size as f64).sqrt())?, by_keys(k, 1)?, by_keys(v, 1)?);
-        let outputs = blocks.iter().map(|block| self.blend(block, &q, &k, &v)).collect::<Result<Vec<_>>>()?;
+        let outputs = blocks.iter().map(|block| self.block(block, &q, &k, &v)).collect::<Result<Vec<_>>>()?;
         let output = Tensor::cat(&outputs, 1)?.reshape((key_value, tokens, group * size))?;
         output.transpose(0, 1)?.contiguous()?.reshape((tokens, query * size))
     }
 
     /// q [key_value, tokens · group, size], k and v [key_value, tokens, size] -> [key_value, rows · group, size].
-    fn blend(&self, block: &Block, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
+    fn block(&self, block: &Block, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
         let Heads { query, key_value, .. } = self.heads;
-        let (rows, keys) = block.mask.dims2()?;
+        let rows = block.span.rows();
+        let keys: usize = block.span.keys.iter().map(|&(_, length)| length).sum();
         let group = query / key_value;
         let seen = |x: &Tensor| {
             let runs = block.span.keys.iter().map(|&(first, length)| x.narrow(1, first, length));
@@ -118,9 +125,26 @@ impl Plan {
         };
         let q = q.narrow(1, block.span.first * group, rows * group)?;
         let scores = q.matmul(&seen(k)?.transpose(1, 2)?)?.reshape((key_value, rows, group, keys))?;
-        let shares = candle_nn::ops::softmax_last_dim(&scores.broadcast_add(&block.mask.unsqueeze(1)?)?)?;
-        shares.reshape((key_value, rows * group, keys))?.matmul(&seen(v)?)
+        let scores = match &block.mask {
+            Some(mask) => scores.broadcast_add(&mask.unsqueeze(1)?)?,
+            None => scores,
+        };
+        candle_nn::ops::softmax_last_dim(&scores)?.reshape((key_value, rows * group, keys))?.matmul(&seen(v)?)
     }
+}
+
+/// The blocks of a batch in which every token sees its whole sequence.
+fn full(trees: &[Tree], heads: usize) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for tree in trees {
+        let most = rows_beside(tree.prefix, heads);
+        let firsts = (0..tree.prefix).step_by(most);
+        blocks.extend(firsts.map(|first| {
+            let (keys, tails) = (vec![(tree.start, tree.prefix)], vec![most.min(tree.prefix - first)]);
+            Block { span: Span { first: tree.start + first, keys, before: 0, tails }, mask: None }
+        }));
+    }
+    blocks
 }
 
 /// How many queries may ask at once for so many keys before their own.
@@ -179,7 +203,7 @@ fn joined(prefix: (usize, usize), own: (usize, usize)) -> Vec<(usize, usize)> {
     }
 }
 
-/// Gives the blocks their masks, of which most are cut out of the same few: mails mostly are asked about the same labels,
+/// Gives the blocks their masks, of which most are cut out of the same few: messages mostly are asked about the same labels,
 /// and what one run sees is a corner of what the longest sees.
 fn masked(spans: Vec<Span>, device: &Device, dtype: DType) -> Result<Vec<Block>> {
     let kind = |span: &Span| if span.tails.len() == 1 { Vec::new() } else { span.tails.clone() };
@@ -197,7 +221,7 @@ fn masked(spans: Vec<Span>, device: &Device, dtype: DType) -> Result<Vec<Block>>
     let cut = |span: Span| -> Result<Block> {
         let (before, whole) = &whole[&kind(&span)];
         let mask = whole.narrow(0, 0, span.rows())?.narrow(1, before - span.before, span.before + span.rows())?;
-        Ok(Block { span, mask })
+        Ok(Block { span, mask: Some(mask) })
     };
     spans.into_iter().map(cut).collect()
 }
@@ -219,7 +243,6 @@ fn mask(tails: &[usize], before: usize) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flash;
     use super::*;
 
     fn tree(start: usize, prefix: usize, tails: &[usize]) -> Tree {
@@ -247,6 +270,7 @@ mod tests {
         for Block { span, mask } in masked(spans(trees, heads), &Device::Cpu, DType::F32).unwrap() {
             assert_eq!(span.first, seen.len(), "queries stay in their order");
             let keys: Vec<usize> = span.keys.iter().flat_map(|&(first, length)| first..first + length).collect();
+            let mask = mask.unwrap();
             assert_eq!(mask.dims2().unwrap(), (span.rows(), keys.len()));
             assert!(span.rows() * keys.len() * heads <= SCORES || span.rows() == 1, "{span:?} with {heads} heads");
             for row in mask.to_vec2::<f32>().unwrap() {
@@ -288,7 +312,7 @@ mod tests {
         let ids: std::collections::HashSet<usize> = blocks
             .iter()
             .map(|block| {
-                let (storage, _) = block.mask.storage_and_layout();
+                let (storage, _) = block.mask.as_ref().unwrap().storage_and_layout();
                 std::ptr::from_ref(&*storage).addr()
             })
             .collect();
