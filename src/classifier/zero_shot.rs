@@ -8,7 +8,7 @@ use crate::record::Scores;
 const PRIOR: f32 = 3.0;
 
 /// The vector of a label with examples: the weighted mean of the vector of its own words, if the model knows any, and of its
-/// examples. Shape: [dims], normalised to length 1; `None` where nothing is known.
+/// examples. Shape: `[dims]`, normalised to length 1; `None` where nothing is known.
 pub fn prototype(own: Option<&[f32]>, examples: &[&[f32]]) -> Option<Vec<f32>> {
     let count = examples.len() as f32;
     let dims = own.or(examples.first().copied())?.len();
@@ -36,7 +36,7 @@ impl ZeroShot {
         Self { labels, temperature }
     }
 
-    /// Scores one text vector, shape [dims].
+    /// Scores one text vector, shape `[dims]`.
     pub fn scores(&self, text: &[f32]) -> Scores {
         let raw: Vec<f32> = self.labels.iter().map(|label| label.iter().zip(text).map(|(a, b)| a * b).sum()).collect();
         let logits: Vec<f32> = raw.iter().map(|score| self.temperature * score).collect();

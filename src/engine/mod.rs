@@ -31,7 +31,7 @@ pub struct LabelText {
 /// A text as a model sees it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Embedding {
-    /// Shape: [dims]. Its product with a label's vector is the raw score.
+    /// Shape: `[dims]`. Its product with a label's vector is the raw score.
     pub vector: Vec<f32>,
     /// Tokens that went into it.
     pub tokens: usize,

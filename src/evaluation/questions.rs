@@ -8,7 +8,7 @@ use super::{Confusion, Evaluation, LabelScores, LabelThreshold, Reliability};
 pub struct Asked {
     /// The true labels, as indices into the label set.
     pub truth: Vec<usize>,
-    /// The score of each label in [0, 1]; `None` without a verdict. Shape: [labels].
+    /// The score of each label in [0, 1]; `None` without a verdict. Shape: `[labels]`.
     pub scores: Option<Vec<f32>>,
 }
 

@@ -1,6 +1,6 @@
 //! Splits an mbox or MMDF stream into messages and holds only one of them at a time.
 //!
-//! [`separator`](super::separator) tells where a message starts. `Content-Length` is used where it is right: in
+//! `separator` tells where a message starts. `Content-Length` is used where it is right: in
 //! mboxcl2 the `From ` lines of a body are not quoted, and a message with an attached mailbox looks like many
 //! messages. A length counts only if it spans a line that would be a separator, if it ends at the end of the file or
 //! at a message that has a length too, and if every message before had one. Otherwise it is ignored, because many

@@ -23,7 +23,7 @@ pub struct Score {
 /// Where an embedder placed a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vector {
-    /// Shape: [dims].
+    /// Shape: `[dims]`.
     pub values: Vec<f32>,
     /// Tokens that went into it.
     pub tokens: u32,

@@ -7,7 +7,7 @@ use super::ngrams::{Counts, NGrams};
 /// A sample as the arithmetic sees it.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The engine's vector. Shape: [dims], of all samples the same.
+    /// The engine's vector. Shape: `[dims]`, of all samples the same.
     pub vector: Vec<f32>,
     /// Its words; empty where none are used.
     pub counts: Counts,

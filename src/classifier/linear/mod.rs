@@ -35,7 +35,7 @@ pub struct Linear {
     pub ngrams: Option<NGrams>,
     /// Shape: [dims + n-grams, labels].
     pub weights: Vec<f32>,
-    /// Shape: [labels].
+    /// Shape: `[labels]`.
     pub intercepts: Vec<f32>,
     /// How logits become probabilities.
     pub link: Link,
@@ -44,7 +44,7 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// The logits of a text with this vector, shape [dims], and these words.
+    /// The logits of a text with this vector, shape `[dims]`, and these words.
     pub fn logits(&self, vector: &[f32], counts: &Counts) -> Vec<f32> {
         let mut logits = self.intercepts.clone();
         let mut add = |feature: usize, value: f32| {

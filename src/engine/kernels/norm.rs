@@ -13,7 +13,7 @@ pub(super) const GRAIN: usize = 1 << 14;
 
 /// Writes x / sqrt(mean(x²) + eps) · weight for every row.
 ///
-/// Shapes: `x` and `out` [rows, width], `weight` [width].
+/// Shapes: `x` and `out` [rows, width], `weight` `[width]`.
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     assert_eq!(x.len(), out.len(), "an output for every input");
     let (arch, width) = (Arch::new(), weight.len().max(1));

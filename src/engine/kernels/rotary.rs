@@ -16,7 +16,7 @@ pub struct Angles<'a> {
     pub sin: &'a [f32],
 }
 
-/// The weights of the norms of heads. Shape of both: [size].
+/// The weights of the norms of heads. Shape of both: `[size]`.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadNorms<'a> {
     /// Of queries.
@@ -30,7 +30,7 @@ pub struct HeadNorms<'a> {
 /// Normalises every head of queries and of keys as [`super::rms_norm`] does and turns it by the angles of its position, in
 /// place.
 ///
-/// Shapes: `qkv` [tokens, (heads.query + 2 · heads.key_value) · heads.size], `positions` [tokens], below those of
+/// Shapes: `qkv` [tokens, (heads.query + 2 · heads.key_value) · heads.size], `positions` `[tokens]`, below those of
 /// `angles`. The size of a head is even.
 pub fn norm_and_rotate(qkv: &mut [f32], heads: Heads, positions: &[u32], norms: HeadNorms, angles: Angles) {
     let stride = (heads.query + 2 * heads.key_value) * heads.size;

@@ -3,7 +3,7 @@
 //! They come from rows (JSON Lines, CSV, TSV), from folders and maildirs whose names are labels, and from records
 //! that `classify` has written. The text of a row goes through the same [`read`](super::read) as any other document.
 //! What has no label or is not found again is returned as [`Left`], so that it can be counted and reported; a
-//! labelled document that cannot be read is a sample whose document is a [`Skip`](crate::record::Skip).
+//! labelled document that cannot be read is a sample whose document is a [`Skip`].
 
 mod folders;
 mod found_again;

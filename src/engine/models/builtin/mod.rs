@@ -56,7 +56,7 @@ impl Builtin {
         self.tokenizer.encode(&self.weights, text, most)
     }
 
-    /// The normalised vector of a text, shape [dims], and its language as an index into those of the model. `None`
+    /// The normalised vector of a text, shape `[dims]`, and its language as an index into those of the model. `None`
     /// without a known token.
     pub fn vector(&self, text: &str) -> Option<(Vec<f32>, Option<usize>)> {
         self.embed_one(text, self.default_max_tokens()).map(|(embedding, language)| (embedding.vector, language))
