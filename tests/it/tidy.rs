@@ -60,8 +60,6 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("terminal_size", &["src/output/page.rs"]),
     ("unicode_width", &["src/output/table/fit.rs"]),
     ("unicode_segmentation", &["src/output/table/fit.rs", "src/classifier/linear/ngrams.rs"]),
-    ("argmin", &["src/classifier/linear/"]),
-    ("ndarray", &["src/classifier/linear/"]),
     ("clap", &["src/main.rs", "src/cli/"]),
     ("tokio", &[]),
     ("axum", &[]),

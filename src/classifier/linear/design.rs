@@ -1,7 +1,6 @@
 //! Samples as matrices.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
-
+use super::matrix::{Matrix, add_product};
 use super::ngrams::{Counts, NGrams};
 
 /// A sample as the arithmetic sees it.
@@ -20,7 +19,7 @@ pub struct Sample {
 /// The features of samples. Shape: [samples, dims + n-grams].
 pub(super) struct Design {
     /// Shape: [samples, dims].
-    pub(super) dense: Array2<f32>,
+    pub(super) dense: Matrix,
     pub(super) rows: Sparse,
     /// The same by columns, for gradients.
     pub(super) columns: Sparse,
@@ -75,9 +74,9 @@ impl Design {
     /// The features of `samples`, with the words that `grams` knows.
     pub(super) fn new(samples: &[&Sample], grams: Option<&NGrams>) -> Self {
         let dims = samples.first().map_or(0, |sample| sample.vector.len());
-        let mut dense = Array2::zeros((samples.len(), dims));
-        for (mut row, sample) in dense.axis_iter_mut(Axis(0)).zip(samples) {
-            row.iter_mut().zip(&sample.vector).for_each(|(to, from)| *to = *from);
+        let mut dense = Matrix::zeros(samples.len(), dims);
+        for (at, sample) in samples.iter().enumerate() {
+            dense.row_mut(at).iter_mut().zip(&sample.vector).for_each(|(to, from)| *to = *from);
         }
         let words = |sample: &&Sample| grams.map(|grams| grams.vector(&sample.counts)).unwrap_or_default();
         let rows = Sparse::new(samples.iter().map(words));
@@ -86,8 +85,8 @@ impl Design {
     }
 
     /// Samples without words.
-    pub(super) fn dense(dense: Array2<f32>) -> Self {
-        let rows = Sparse::new((0..dense.nrows()).map(|_| Vec::new()));
+    pub(super) fn dense(dense: Matrix) -> Self {
+        let rows = Sparse::new((0..dense.rows()).map(|_| Vec::new()));
         Self { columns: rows.transposed(0), dense, rows }
     }
 
@@ -98,19 +97,20 @@ impl Design {
 
     /// How many features there are.
     pub(super) fn features(&self) -> usize {
-        self.dense.ncols() + self.columns.len()
+        self.dense.columns() + self.columns.len()
     }
 
-    /// Adds the logits of `count` samples from `first` on to `logits`, shape [count, labels]. `weights` has shape
-    /// [features, labels].
-    pub(super) fn add_logits(&self, first: usize, weights: ArrayView2<'_, f32>, logits: &mut Array2<f32>) {
-        let count = logits.nrows();
-        let dims = self.dense.ncols();
-        let (dense, words) = weights.split_at(Axis(0), dims);
-        ndarray::linalg::general_mat_mul(1.0, &self.dense.slice(s![first..first + count, ..]), &dense, 1.0, logits);
-        for (at, mut row) in logits.axis_iter_mut(Axis(0)).enumerate() {
-            for &(column, value) in self.rows.row(first + at) {
-                row.scaled_add(value, &words.row(column as usize));
+    /// The logits of samples from `first` on, as many as `logits` has rows. Shapes: `parameters` [features + 1, labels],
+    /// `logits` [samples, labels].
+    pub(super) fn logits(&self, first: usize, parameters: &Matrix, logits: &mut [f32]) {
+        let (dims, labels) = (self.dense.columns(), parameters.columns());
+        let samples = first..first + logits.len() / labels;
+        logits.chunks_exact_mut(labels).for_each(|row| row.copy_from_slice(parameters.row(self.features())));
+        add_product(self.dense.view().rows(samples.clone()), parameters.view().rows(0..dims), logits);
+        for (sample, logits) in samples.zip(logits.chunks_exact_mut(labels)) {
+            for &(column, value) in self.rows.row(sample) {
+                let weights = parameters.row(dims + column as usize);
+                logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += value * weight);
             }
         }
     }

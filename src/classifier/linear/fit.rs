@@ -1,37 +1,18 @@
-//! Finds the weights: L-BFGS, as scikit-learn does by default.
+//! Fits the weights with L-BFGS, which is scikit-learn's default.
 
-use std::cell::RefCell;
-
-use anyhow::{Result, anyhow, ensure};
-use argmin::core::Executor;
-use argmin::solver::linesearch::MoreThuenteLineSearch;
-use argmin::solver::quasinewton::LBFGS;
+use anyhow::{Context, Result, ensure};
 
 use super::Link;
 use super::design::{Design, Sample};
-use super::objective::{Objective, Parameters, Remembered};
+use super::lbfgs::{self, Precision};
+use super::objective::Objective;
 
-/// Steps that the method remembers.
-const HISTORY: usize = 6;
+/// Precision of a classifier that is kept.
+pub(super) const FINE: Precision = Precision { gradient: 1e-5, decrease: 1e-9, steps: 500 };
+/// Precision of classifiers that are only compared.
+pub(super) const COARSE: Precision = Precision { gradient: 1e-4, decrease: 1e-6, steps: 60 };
 
-/// How far a fit goes.
-#[derive(Clone, Copy)]
-pub(super) struct Precision {
-    /// It ends when the slope is flatter.
-    pub(super) slope: f64,
-    /// It ends when a step gains less.
-    pub(super) gain: f64,
-    pub(super) steps: u64,
-}
-
-impl Precision {
-    /// For what is kept.
-    pub(super) const FINE: Self = Self { slope: 1e-5, gain: 1e-9, steps: 500 };
-    /// For what is only compared.
-    pub(super) const COARSE: Self = Self { slope: 1e-4, gain: 1e-6, steps: 60 };
-}
-
-/// What a fit learns from.
+/// What a classifier is fitted to.
 pub(super) struct Problem<'a> {
     pub(super) samples: &'a [&'a Sample],
     pub(super) design: &'a Design,
@@ -47,7 +28,7 @@ impl Problem<'_> {
     ///
     /// # Errors
     /// When the run is stopped, or the numbers overflow.
-    pub(super) fn fit(&self, c: f64, start: Option<&Parameters>, precision: Precision) -> Result<Parameters> {
+    pub(super) fn fit(&self, c: f64, start: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
         let targets: Vec<&[usize]> = self.samples.iter().map(|sample| &sample.labels[..]).collect();
         // In f64: a label whose samples weigh next to nothing counts as much as others.
         let weight = |sample: &&Sample| match (self.link, &sample.labels[..]) {
@@ -73,19 +54,12 @@ impl Problem<'_> {
             link: self.link,
             penalty: vectors / (c * total),
         };
-        let objective = Remembered { objective, stop: self.stop, last: RefCell::default() };
         let size = (self.design.features() + 1) * self.labels;
-        let start = start.filter(|start| start.len() == size).cloned().unwrap_or_else(|| Parameters::zeros(size));
-        let failed = |error: argmin::core::Error| anyhow!("cannot fit the classifier: {error}");
-        let solver = LBFGS::new(MoreThuenteLineSearch::new(), HISTORY);
-        let solver = solver.with_tolerance_grad(precision.slope).map_err(failed)?;
-        let solver = solver.with_tolerance_cost(precision.gain).map_err(failed)?;
-        let run = Executor::new(objective, solver).configure(|state| state.param(start).max_iters(precision.steps));
-        let mut ended = run.ctrlc(false).run().map_err(failed)?;
-        ensure!(!(self.stop)(), "stopped");
-        let best = ended.state.take_best_param();
-        let best = best.ok_or_else(|| anyhow!("cannot fit the classifier: no step was made"))?;
-        ensure!(best.iter().all(|value| value.is_finite()), "cannot fit the classifier: its weights are not numbers");
-        Ok(best)
+        let start = start.filter(|start| start.len() == size).map_or_else(|| vec![0.0; size], <[f64]>::to_vec);
+        let evaluate = |point: &[f64]| {
+            ensure!(!(self.stop)(), "stopped");
+            Ok(objective.evaluate(point))
+        };
+        lbfgs::minimise(evaluate, start, precision).context("cannot fit the classifier")
     }
 }

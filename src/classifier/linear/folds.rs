@@ -1,13 +1,12 @@
 //! Samples are held out in parts, one after the other, and judged by classifiers that learned from the rest.
 
 use anyhow::Result;
-use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::design::{Design, Sample};
-use super::fit::Precision;
-use super::objective::Parameters;
+use super::fit::COARSE;
+use super::matrix::Matrix;
 use super::reduced::Reduced;
 use super::train::Run;
 use super::{Link, temperature};
@@ -35,7 +34,7 @@ pub(super) struct Fold<'a> {
     /// What its classifier is made from, while that is in memory.
     rest: Option<Rest<'a>>,
     /// What was found last, in the reduced space if there is one.
-    found: Option<Parameters>,
+    found: Option<Vec<f64>>,
 }
 
 /// What a classifier of all other parts is made from, and what it is tested on.
@@ -145,17 +144,14 @@ impl<'a> Run<'a> {
         let rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold.part, scale));
         let design = rest.reduced.as_ref().map_or(&rest.design, |reduced| &reduced.design);
         let problem = self.problem(&rest.samples, design, &rest.label_weights);
-        let found = problem.fit(c, fold.found.as_ref(), Precision::COARSE)?;
+        let found = problem.fit(c, fold.found.as_deref(), COARSE)?;
         let expanded = rest.reduced.as_ref().map(|reduced| reduced.expand(&rest.design, &found, self.labels));
         let parameters = expanded.as_ref().unwrap_or(&found);
-        let features = rest.design.features();
-        let narrow: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
-        let narrow = Array2::from_shape_vec((features + 1, self.labels), narrow)?;
-        let (weights, intercepts) = narrow.view().split_at(Axis(0), features);
-        let mut logits = Array2::zeros((rest.held.len(), self.labels));
-        logits.outer_iter_mut().for_each(|mut row| row.assign(&intercepts.row(0)));
-        rest.unseen.add_logits(0, weights, &mut logits);
-        let logits = rest.held.iter().copied().zip(logits.outer_iter().map(|row| row.to_vec())).collect();
+        let narrow = Matrix::new(self.labels, parameters.iter().map(|&value| value as f32).collect());
+        let mut logits = vec![0.0; rest.held.len() * self.labels];
+        rest.unseen.logits(0, &narrow, &mut logits);
+        let rows = logits.chunks_exact(self.labels).map(<[f32]>::to_vec);
+        let logits = rest.held.iter().copied().zip(rows).collect();
         fold.found = Some(found);
         fold.rest = (fold.part < KEPT).then_some(rest);
         Ok(logits)

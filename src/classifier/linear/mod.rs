@@ -1,13 +1,15 @@
 //! A linear classifier on vectors and words: multinomial logistic regression, learned from examples.
 //!
-//! linfa-logistic, the library for this, takes neither weights of samples nor sparse features. So the optimiser that it
-//! is built on (argmin's L-BFGS) is used directly, with the loss of `objective`.
+//! `objective` is the loss, `lbfgs` the optimiser, `folds` the cross-validation that chooses how strong the penalty is.
+//! The result is that of scikit-learn's `LogisticRegression`, which `parity` tests.
 
 mod design;
 mod file;
 mod fit;
 mod folds;
+mod lbfgs;
 mod link;
+mod matrix;
 pub mod ngrams;
 mod objective;
 #[cfg(test)]

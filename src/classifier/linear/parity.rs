@@ -1,11 +1,9 @@
 //! The fit against scikit-learn's, and its slopes against differences.
 
-use std::cell::RefCell;
-
 use serde_json::Value;
 
 use super::design::Design;
-use super::objective::{Objective, Parameters, Remembered};
+use super::objective::Objective;
 use super::*;
 
 fn list(value: &Value) -> Vec<f32> {
@@ -72,11 +70,10 @@ fn slopes_are_those_of_differences() {
         let balance = [[0.5, 2.0], [1.5, 0.7], [1.0, 1.0]];
         let (design, targets, penalty) = (&design, &targets, 0.1);
         let objective = Objective { design, targets, weights: &weights, balance: &balance, labels: 3, link, penalty };
-        let remembered = Remembered { objective, stop: &|| false, last: RefCell::default() };
         let size = (design.features() + 1) * 3;
-        let point = Parameters::from_iter((0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0));
-        let slope = argmin::core::Gradient::gradient(&remembered, &point).unwrap();
-        let value = |point: &Parameters| argmin::core::CostFunction::cost(&remembered, point).unwrap();
+        let point: Vec<f64> = (0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0).collect();
+        let slope = objective.evaluate(&point).1;
+        let value = |point: &[f64]| objective.evaluate(point).0;
         for at in 0..size {
             let (mut above, mut below) = (point.clone(), point.clone());
             above[at] += 0.01;

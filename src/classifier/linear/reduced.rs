@@ -4,11 +4,11 @@
 //! With the Gram matrix X Xᵀ = L Lᵀ, samples whose features are the rows of L have the same products with each other as
 //! the true ones. What is found for them, w, belongs to the weights Xᵀ L⁻ᵀ w of the same length.
 
-use ndarray::{Array2, Axis, s};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::design::Design;
-use super::objective::Parameters;
+use super::matrix::{Matrix, add_product, add_scaled, dot};
 
 /// The decomposition takes the third power of the number of samples.
 const MOST_SAMPLES: usize = 2048;
@@ -19,58 +19,62 @@ const JITTER: f64 = 1e-7;
 pub(super) struct Reduced {
     /// The samples there.
     pub(super) design: Design,
-    /// The same with all digits. Shape: [samples, samples], nothing above the diagonal.
-    lower: Array2<f64>,
+    /// The same in f64. Shape: [samples, samples], zero above the diagonal.
+    lower: Vec<f64>,
 }
 
 impl Reduced {
     /// `None` where it would not be faster.
     pub(super) fn new(design: &Design) -> Option<Self> {
         let samples = design.samples();
-        if samples > MOST_SAMPLES || samples >= design.features() {
+        if samples == 0 || samples > MOST_SAMPLES || samples >= design.features() {
             return None;
         }
         let mut lower = gram(design);
-        let jitter = JITTER * lower.diag().sum() / samples as f64;
-        lower.diag_mut().iter_mut().for_each(|value| *value += jitter);
-        decompose(&mut lower)?;
-        Some(Self { design: Design::dense(lower.mapv(|value| value as f32)), lower })
+        let jitter = JITTER * lower.iter().step_by(samples + 1).sum::<f64>() / samples as f64;
+        lower.iter_mut().step_by(samples + 1).for_each(|value| *value += jitter);
+        if !Arch::new().dispatch(Decompose { matrix: &mut lower, size: samples }) {
+            return None;
+        }
+        let narrow = lower.iter().map(|&value| value as f32).collect();
+        Some(Self { design: Design::dense(Matrix::new(samples, narrow)), lower })
     }
 
-    /// The parameters of the true features. Those found here have shape [(samples + 1) × labels].
-    pub(super) fn expand(&self, design: &Design, found: &Parameters, labels: usize) -> Parameters {
-        let samples = self.lower.nrows();
-        let (weights, intercepts) = found.as_slice().unwrap_or_default().split_at(samples * labels);
-        let mut sums = Array2::from_shape_vec((samples, labels), weights.to_vec()).unwrap_or_default();
-        // Lᵀ a = w, from the last sample to the first.
+    /// The parameters of the true features, shape [features + 1, labels]. Those `found` have shape [samples + 1, labels].
+    pub(super) fn expand(&self, design: &Design, found: &[f64], labels: usize) -> Vec<f64> {
+        let samples = self.design.samples();
+        let (weights, intercepts) = found.split_at(samples * labels);
+        let mut sums = weights.to_vec();
+        // Solves Lᵀ a = w, from the last sample to the first.
         for at in (0..samples).rev() {
-            let (mut above, mut rest) = sums.view_mut().split_at(Axis(0), at);
-            let mut row = rest.row_mut(0);
-            row /= self.lower[[at, at]];
-            for (before, mut other) in above.outer_iter_mut().enumerate() {
-                other.scaled_add(-self.lower[[at, before]], &row);
-            }
+            let (above, rest) = sums.split_at_mut(at * labels);
+            let (row, lower) = (&mut rest[..labels], &self.lower[at * samples..][..=at]);
+            row.iter_mut().for_each(|value| *value /= lower[at]);
+            above.chunks_exact_mut(labels).zip(lower).for_each(|(above, &factor)| add_scaled(above, -factor, row));
         }
-        let narrow = sums.mapv(|value| value as f32);
-        let mut full = Array2::<f64>::zeros((design.features() + 1, labels));
-        let dims = design.dense.ncols();
-        full.slice_mut(s![..dims, ..]).assign(&design.dense.t().dot(&narrow).mapv(f64::from));
-        for column in 0..design.columns.len() {
-            let mut to = full.row_mut(dims + column);
+        let dims = design.dense.columns();
+        let narrow = Matrix::new(labels, sums.iter().map(|&value| value as f32).collect());
+        let mut of_dense = vec![0.0; dims * labels];
+        add_product(design.dense.view().transposed(), narrow.view(), &mut of_dense);
+        let mut full: Vec<f64> = of_dense.into_iter().map(f64::from).collect();
+        full.resize(design.features() * labels, 0.0);
+        for (column, to) in full[dims * labels..].chunks_exact_mut(labels).enumerate() {
             for &(row, value) in design.columns.row(column) {
-                to.scaled_add(f64::from(value), &sums.row(row as usize));
+                add_scaled(to, f64::from(value), &sums[row as usize * labels..][..labels]);
             }
         }
-        full.row_mut(design.features()).iter_mut().zip(intercepts).for_each(|(to, from)| *to = *from);
-        full.into_flat()
+        full.extend(intercepts);
+        full
     }
 }
 
 /// The products of all pairs of samples.
-fn gram(design: &Design) -> Array2<f64> {
-    let mut gram = design.dense.dot(&design.dense.t()).mapv(f64::from);
-    let rows: Vec<_> = gram.axis_iter_mut(Axis(0)).collect();
-    rows.into_par_iter().enumerate().for_each(|(at, mut row)| {
+fn gram(design: &Design) -> Vec<f64> {
+    let (samples, dense) = (design.samples(), design.dense.view());
+    let mut products = vec![0.0; samples * samples];
+    add_product(dense, dense.transposed(), &mut products);
+    let mut gram: Vec<f64> = products.into_iter().map(f64::from).collect();
+    gram.par_chunks_exact_mut(samples).enumerate().for_each(|(at, row)| {
         for &(column, value) in design.rows.row(at) {
             for &(other, beside) in design.columns.row(column as usize) {
                 row[other as usize] += f64::from(value * beside);
@@ -80,25 +84,32 @@ fn gram(design: &Design) -> Array2<f64> {
     gram
 }
 
-/// Cholesky's decomposition in place; `None` when the matrix is not positive.
-fn decompose(matrix: &mut Array2<f64>) -> Option<()> {
-    for at in 0..matrix.nrows() {
-        let (above, mut rest) = matrix.view_mut().split_at(Axis(0), at);
-        let mut row = rest.row_mut(0);
-        for before in 0..at {
-            let other = above.row(before);
-            let sum = row.slice(s![..before]).dot(&other.slice(s![..before]));
-            row[before] = (row[before] - sum) / other[before];
+/// Cholesky's decomposition in place, of a matrix of `size` rows; false when the matrix is not positive.
+struct Decompose<'a> {
+    matrix: &'a mut [f64],
+    size: usize,
+}
+
+impl WithSimd for Decompose<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        for at in 0..self.size {
+            let (above, rest) = self.matrix.split_at_mut(at * self.size);
+            let row = &mut rest[..self.size];
+            for (before, other) in above.chunks_exact(self.size).enumerate() {
+                row[before] = (row[before] - dot(&row[..before], &other[..before])) / other[before];
+            }
+            let left = row[at] - dot(&row[..at], &row[..at]);
+            if !(left > 0.0 && left.is_finite()) {
+                return false;
+            }
+            row[at] = left.sqrt();
+            row[at + 1..].fill(0.0);
         }
-        let own = row.slice(s![..at]);
-        let left = row[at] - own.dot(&own);
-        if !(left > 0.0 && left.is_finite()) {
-            return None;
-        }
-        row[at] = left.sqrt();
-        row.slice_mut(s![at + 1..]).fill(0.0);
+        true
     }
-    Some(())
 }
 
 #[cfg(test)]
@@ -123,19 +134,17 @@ mod tests {
         let reduced = Reduced::new(&design).unwrap();
         let (there, here) = (gram(&reduced.design), gram(&design));
         assert!(there.iter().zip(&here).all(|(a, b)| (a - b).abs() < 1e-5));
-        let found = Parameters::from_iter((0..10).map(|at| f64::from(at % 4) - 1.5));
+        let found: Vec<f64> = (0..10).map(|at| f64::from(at % 4) - 1.5).collect();
         let full = reduced.expand(&design, &found, 2);
-        let logits = |design: &Design, parameters: &Parameters| {
-            let narrow: Vec<f32> = parameters.iter().map(|&value| value as f32).collect();
-            let narrow = Array2::from_shape_vec((design.features() + 1, 2), narrow).unwrap();
-            let mut logits = Array2::zeros((4, 2));
-            design.add_logits(0, narrow.slice(s![..design.features(), ..]), &mut logits);
+        let logits = |design: &Design, parameters: &[f64]| {
+            let narrow = Matrix::new(2, parameters.iter().map(|&value| value as f32).collect());
+            let mut logits = vec![0.0; 8];
+            design.logits(0, &narrow, &mut logits);
             logits
         };
         let (there, here) = (logits(&reduced.design, &found), logits(&design, &full));
-        assert!(there.iter().zip(&here).all(|(a, b)| (a - b).abs() < 1e-4), "{there} {here}");
+        assert!(there.iter().zip(&here).all(|(a, b)| (a - b).abs() < 1e-4), "{there:?} {here:?}");
         let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
-        let (all, few) = (full.as_slice().unwrap(), found.as_slice().unwrap());
-        assert!((length(&all[..all.len() - 2]) - length(&few[..8])).abs() < 1e-4);
+        assert!((length(&full[..full.len() - 2]) - length(&found[..8])).abs() < 1e-4);
     }
 }

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use super::design::{Design, Sample};
-use super::fit::{Precision, Problem};
+use super::fit::{FINE, Problem};
 use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
 use super::{Counts, Linear, Link, NGrams};
@@ -108,14 +108,14 @@ pub fn train(
     let label_weights = run.label_weights(&all);
     let reduced = Reduced::new(&design);
     let problem = run.problem(&all, reduced.as_ref().map_or(&design, |reduced| &reduced.design), &label_weights);
-    let found = problem.fit(c, None, Precision::FINE)?;
+    let found = problem.fit(c, None, FINE)?;
     let parameters = reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
     let features = design.features();
-    let (weights, intercepts) = parameters.as_slice().unwrap_or_default().split_at(features * labels);
+    let (weights, intercepts) = parameters.split_at(features * labels);
     let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
     let model = Linear {
         labels,
-        dims: design.dense.ncols(),
+        dims: design.dense.columns(),
         ngrams,
         weights: narrow(weights),
         intercepts: narrow(intercepts),
