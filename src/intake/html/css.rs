@@ -1,19 +1,19 @@
-//! Style sheets, reduced to the rules that hide something
+//! Reduces style sheets to the rules that hide elements.
 //!
-//! Only these change what a reader sees. The rest costs time, and a matcher that tries every ancestor for every part
-//! of a selector can be kept busy for ever by a few bytes; what is left here is short and simple.
+//! Only these matter. A CSS matcher tries every ancestor for every part of a selector, which a few bytes can keep busy for
+//! ever. So only short and simple selectors are kept.
 
-/// Parts of a selector beyond which a rule is left out
+/// Maximum number of parts of a selector.
 const MOST_PARTS: usize = 2;
 
-/// Elements, times selectors, that a matcher may have to try in one document
+/// Maximum number of elements times selectors in one document.
 pub(super) const MOST_MATCHES: usize = 5_000_000;
 
-/// What a selector of two parts costs, which is tried on every ancestor
+/// Cost of a selector with two parts, which is tried on every ancestor.
 const ANCESTORS: usize = 100;
 
-/// The selectors of rules that hide what they match, outside `@media`, for a document of this many elements. What they
-/// cost is taken off `matches`; a sheet that costs more than is left is not used.
+/// The selectors of rules outside `@media` that hide what they match, for a document with `elements` elements. Their cost
+/// is subtracted from `matches`. A sheet that costs more than is left is ignored.
 pub(super) fn hiding<'s>(sheet: &'s str, elements: usize, matches: &mut usize) -> Vec<&'s str> {
     let mut found = Vec::new();
     let mut rest = sheet;
@@ -31,11 +31,11 @@ pub(super) fn hiding<'s>(sheet: &'s str, elements: usize, matches: &mut usize) -
     found
 }
 
-/// The next rule: what stands before its block, the block, and what follows
+/// The next rule: the text before its block, the block, and the rest.
 fn rule(sheet: &str) -> Option<(&str, &str, &str)> {
     let open = sheet.find('{')?;
     let prelude = &sheet[..open];
-    // A comment or a statement such as `@import …;` may stand before the selector.
+    // A comment or a statement such as `@import …;` may come before the selector.
     let start = ["*/", "-->", "<!--", ";"]
         .iter()
         .filter_map(|end| prelude.rfind(end).map(|at| at + end.len()))
