@@ -1,5 +1,5 @@
-//! Keeps a panic of a parser or a model from ending the run, and from being printed as if the program had crashed. Guards
-//! may be nested: an inner one gives a simpler parser a chance.
+//! Turns a panic of a parser or a model into an error, and keeps it from being printed as a crash. Guards may be nested: an
+//! inner one lets the caller fall back to a simpler parser.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,24 +13,23 @@ use crate::terminal::escape;
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
-    /// True in a guard of [`catch`], which knows what to do instead.
+    /// True inside [`catch`], whose caller has a fallback.
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How many guards there are in all threads.
+/// Number of guards in all threads.
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
-/// What the last few panics said, and where they were: only the hook is told where, and it may run on another thread than
-/// the guard.
+/// Messages and locations of the last panics. Only the hook knows the location, and it may run on another thread than the
+/// guard.
 static LAST: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
-/// How many: as many threads may panic before one is heard.
+/// Number of panics to remember: that many threads may panic before a guard reads their locations.
 const FEW: usize = 64;
 
-/// Runs `work`, in which a panic is nothing unheard of: a parser that meets its match. When it panicked, what it said: one
-/// line that does nothing to a terminal, as it may quote a mail.
+/// Runs `work`, which may be expected to panic, such as a parser of hostile input.
 ///
 /// # Errors
-/// When it panicked.
+/// When it panics: the first line of its message, escaped for a terminal, since it may quote a message.
 pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = EXPECTED.replace(true);
     let result = caught(work);
@@ -38,11 +37,10 @@ pub fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result
 }
 
-/// Runs `work`, in which a panic is a bug that somebody will have to find. When it panicked, what it said, as [`catch`],
-/// and where; with `RUST_BACKTRACE` the trace is printed before that.
+/// Runs `work`, in which a panic is a bug. With `RUST_BACKTRACE` the backtrace is printed.
 ///
 /// # Errors
-/// When it panicked.
+/// When it panics: its message as from [`catch`], and its location.
 pub fn catch_bug<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = EXPECTED.replace(false);
     let result = caught(work);
@@ -70,14 +68,14 @@ pub fn install_hook() {
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let outer = GUARDED.replace(true);
     GUARDS.fetch_add(1, Ordering::Relaxed);
-    // The closure owns what it works on, or keeps nothing of it, so no half-changed state can be seen afterwards.
+    // The closure owns its state or drops it, so nobody sees it half changed.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
     GUARDS.fetch_sub(1, Ordering::Relaxed);
     GUARDED.set(outer);
     result.map_err(|payload| said(&*payload))
 }
 
-/// Notes where a panic is that comes to a guard, and hands on one that comes to none.
+/// Remembers the location of a panic inside a guard. Other panics go to the hook that was set before.
 fn hook(info: &PanicHookInfo<'_>, before: &dyn Fn(&PanicHookInfo<'_>)) {
     if is_caught() {
         let place = info.location().map_or_else(|| "nobody knows where".into(), shown);
@@ -91,7 +89,7 @@ fn hook(info: &PanicHookInfo<'_>, before: &dyn Fn(&PanicHookInfo<'_>)) {
     }
 }
 
-/// A place in the source, without the folders of the machine that built it.
+/// A location in the source, without the path of the build machine.
 fn shown(place: &Location<'_>) -> String {
     let file = place.file();
     let parts: Vec<&str> = file.split(['/', '\\']).collect();
@@ -99,7 +97,7 @@ fn shown(place: &Location<'_>) -> String {
     format!("{}:{}", parts[source.saturating_sub(1)..].join("/"), place.line())
 }
 
-/// True where a panic comes to a guard: on its own thread, and on a worker of rayon, which hands it to whoever waits.
+/// True inside a guard: on its own thread, and on a rayon worker, which passes the panic to the thread that waits for it.
 fn is_caught() -> bool {
     GUARDED.get() || (GUARDS.load(Ordering::Relaxed) > 0 && rayon::current_thread_index().is_some())
 }

@@ -1,7 +1,7 @@
-//! Label sets: which labels there are, what they mean in plain words, and from which score on they count.
+//! Label sets: names, descriptions and thresholds of labels.
 //!
-//! Two forms are read. Text: one label a line, `name` or `name: description`, `#` comments and blank lines.
-//! TOML (by the ending `.toml`): `instruct`, `threshold` and `[[label]]` tables.
+//! Two file formats. Text: one label per line, `name` or `name: description`, with `#` comments and blank lines.
+//! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,39 +12,39 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-/// A longer file holds no labels: it is a mailbox given by mistake, or a device that never ends.
+/// Maximum size of a label file. A longer one is a mailbox given by mistake, or a device that never ends.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
-/// One label in plain words.
+/// A label.
 #[derive(Clone, Debug, PartialEq, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// The name that is printed.
+    /// The name in the output.
     pub name: Arc<str>,
-    /// What mail of this label is like, in words that such a mail would use.
+    /// What messages with this label are like, in words that such a message would use.
     pub description: Option<String>,
-    /// The label is only given from this score on; wins over `--threshold` and the set's own.
+    /// Minimum score; takes precedence over `--threshold` and the threshold of the set.
     pub threshold: Option<f32>,
     /// Example texts.
     #[serde(default)]
     pub examples: Vec<String>,
 }
 
-/// Labels that exclude each other; a run may use several sets.
+/// Mutually exclusive labels. A run may use several sets.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct LabelSet {
-    /// The file's stem, to tell sets apart in the output.
+    /// Name of the set in the output: the file name without its extension.
     pub name: String,
-    /// What the task is, for models that take an instruction.
+    /// Task description for models that take an instruction.
     pub instruct: Option<String>,
     /// Default threshold of the set.
     pub threshold: Option<f32>,
-    /// At least one, names distinct.
+    /// At least one label; the names are distinct.
     pub labels: Vec<Label>,
 }
 
 impl LabelSet {
-    /// A set of labels of which nothing but the names is known.
+    /// A set of labels without descriptions.
     pub fn named(name: String, labels: impl IntoIterator<Item = Arc<str>>) -> Self {
         Self { name, instruct: None, threshold: None, labels: labels.into_iter().map(Label::named).collect() }
     }
@@ -60,7 +60,7 @@ struct TomlSet {
     label: Vec<toml::Spanned<Label>>,
 }
 
-/// A label file as it is written: the same, with thresholds in the decimals that people wrote.
+/// A TOML label file for writing: thresholds are f64, so that they have the decimals of the source.
 #[derive(Serialize)]
 struct WrittenSet<'a> {
     instruct: Option<&'a str>,
@@ -78,7 +78,7 @@ struct WrittenLabel<'a> {
 }
 
 impl Label {
-    /// A label of which nothing but the name is known.
+    /// A label without a description.
     pub fn named(name: Arc<str>) -> Self {
         Self { name, description: None, threshold: None, examples: Vec::new() }
     }
@@ -88,7 +88,7 @@ impl Label {
     /// # Errors
     /// When the name is empty or holds a control character.
     pub fn parse(line: &str) -> Result<Self> {
-        // A Chinese colon is what a Chinese keyboard gives.
+        // The fullwidth colon is what a Chinese keyboard types.
         let (name, description) = match line.split_once([':', '：']) {
             Some((name, description)) => (name.trim(), Some(description.trim())),
             None => (line.trim(), None),
@@ -105,7 +105,7 @@ impl Label {
         check_threshold(self.threshold)
     }
 
-    /// The name as words: `card_arrival` is read as `card arrival`.
+    /// The name as words: `card_arrival` becomes `card arrival`.
     pub fn words(&self) -> String {
         self.name.replace(['_', '-', '.', '/'], " ")
     }
@@ -117,7 +117,7 @@ fn read_some(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a text is that people give for a label file by mistake, if it is one of those: any text is lines.
+/// Recognizes a file that is not a label file but was given as one. Any text would pass as a list of labels.
 fn no_labels(text: &str) -> Option<&'static str> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
     let is_header = |line: &str| {
@@ -142,7 +142,7 @@ fn no_labels(text: &str) -> Option<&'static str> {
 
 fn check_threshold(threshold: Option<f32>) -> Result<()> {
     match threshold {
-        // A cosine may be negative, and the set does not know which kind of score it will be compared with.
+        // A cosine may be negative, and the set does not know the kind of score.
         Some(t) if !(-1.0..=1.0).contains(&t) => {
             bail!("the threshold {t} is not a score: 0 to 1, or -1 to 1 with --raw-scores")
         }
@@ -151,11 +151,11 @@ fn check_threshold(threshold: Option<f32>) -> Result<()> {
 }
 
 impl LabelSet {
-    /// Reads a label file; `.toml` by its ending, text otherwise.
+    /// Reads a label file: TOML if the extension is `.toml`, text otherwise.
     ///
     /// # Errors
-    /// When the file is missing, unreadable, not UTF-8, empty, or has a bad or duplicate line. The message
-    /// names the file and the line.
+    /// When the file is missing, unreadable, not UTF-8 or empty, or a line is invalid or a duplicate. The message names the
+    /// file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_some(path, MAX_FILE + 1).with_context(|| {
@@ -179,10 +179,10 @@ impl LabelSet {
         parsed.with_context(|| shown.to_string())
     }
 
-    /// Parses the text form.
+    /// Parses the text format.
     ///
     /// # Errors
-    /// When a line is bad or a name stands twice (the message names the lines), or there is no label.
+    /// When a line is invalid, a name occurs twice (the message names the lines), or there is no label.
     pub fn from_text(name: String, text: &str) -> Result<Self> {
         let mut labels = Vec::new();
         let mut lines = Vec::new();
@@ -198,15 +198,15 @@ impl LabelSet {
         Self { name, instruct: None, threshold: None, labels }.checked(&lines)
     }
 
-    /// Parses the TOML form.
+    /// Parses the TOML format.
     ///
     /// # Errors
-    /// As [`LabelSet::from_text`]; an unknown key is an error too.
+    /// As [`LabelSet::from_text`], and for an unknown key.
     pub fn from_toml(name: String, text: &str) -> Result<Self> {
         let set: TomlSet = toml::from_str(text)?;
         let mut labels = Vec::new();
         let mut lines = Vec::new();
-        // Counted on from label to label: from the beginning each time would be quadratic.
+        // Line breaks are counted from label to label: from the beginning each time would be quadratic.
         let (mut line, mut counted) = (1, 0);
         for label in set.label {
             let start = label.span().start;
@@ -214,7 +214,7 @@ impl LabelSet {
             counted = start;
             label.get_ref().check().with_context(|| format!("line {line}"))?;
             let mut label = label.into_inner();
-            // As in the text form: nobody can tell two names apart by the blanks around them.
+            // As in the text format.
             label.name = label.name.trim().into();
             labels.push(label);
             lines.push(line);
@@ -223,10 +223,10 @@ impl LabelSet {
         Self { name, instruct: set.instruct, threshold: set.threshold, labels }.checked(&lines)
     }
 
-    /// The set as a TOML file, each label with its threshold in `thresholds` and no other.
+    /// The set as a TOML file. Each label gets its threshold in `thresholds`, or none.
     ///
     /// # Errors
-    /// When something in it has no form in TOML.
+    /// When it cannot be written as TOML.
     pub fn to_toml(&self, thresholds: &HashMap<&str, f64>) -> Result<String> {
         let written = self.labels.iter().map(|label| WrittenLabel {
             name: &label.name,
@@ -238,7 +238,7 @@ impl LabelSet {
         Ok(toml::to_string(&WrittenSet { instruct: self.instruct.as_deref(), threshold, label: written.collect() })?)
     }
 
-    /// Makes a set of `--label` arguments.
+    /// Makes a set from `--label` arguments.
     ///
     /// # Errors
     /// As [`LabelSet::from_text`], naming the argument.
@@ -251,7 +251,7 @@ impl LabelSet {
         set.checked(&[]).context("--label")
     }
 
-    /// Holds the set to the rules that both forms share. `lines` tells where each label stands.
+    /// Checks the rules that both formats share. `lines` are the line numbers of the labels.
     fn checked(self, lines: &[usize]) -> Result<Self> {
         ensure!(!self.labels.is_empty(), "there is no label in it; write one label a line, `name: description`");
         let mut seen = HashMap::new();
@@ -269,7 +269,7 @@ impl LabelSet {
         Ok(self)
     }
 
-    /// The score from which label number `index` counts: its own threshold, else `given`, else the set's, else none.
+    /// The threshold of label `index`: its own, else `given`, else the threshold of the set.
     pub fn threshold(&self, index: usize, given: Option<f32>) -> Option<f32> {
         self.labels.get(index).and_then(|l| l.threshold).or(given).or(self.threshold)
     }

@@ -1,4 +1,4 @@
-//! All of stderr: progress, warnings, the closing count, and the exit status they add up to.
+//! All output to stderr: progress, warnings and the summary; and the exit status.
 
 mod downloads;
 
@@ -17,7 +17,7 @@ use crate::terminal::escape_lines;
 
 pub use downloads::Downloads;
 
-/// When the progress display is drawn.
+/// When to show progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Progress {
     /// When stderr is a terminal
@@ -29,48 +29,48 @@ pub enum Progress {
     Never,
 }
 
-/// How much is said.
+/// Verbosity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Only what ends the run.
+    /// Fatal errors only.
     Quiet,
-    /// Warnings, and a count of documents without a verdict.
+    /// Warnings, and the number of documents without a verdict.
     #[default]
     Normal,
-    /// Also every such document, and the speed.
+    /// Also each document without a verdict, and the speed.
     Verbose,
 }
 
-/// How often a line of progress is printed where no display can be drawn.
+/// Interval of progress lines where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Display {
     Nothing,
-    /// One line that is drawn over and over.
+    /// One line that is redrawn.
     Bar,
-    /// A line now and then, where none can be drawn over.
+    /// A line every few seconds, where none can be redrawn.
     Lines,
 }
 
-/// Counts documents and talks to the user.
+/// Counts documents and writes to stderr.
 pub struct Report {
     level: Level,
     display: Display,
     bar: Option<ProgressBar>,
-    /// When the last line of progress was printed where no display can be drawn.
+    /// When the last progress line was printed; `None` if none are wanted.
     lines: Option<Instant>,
-    /// When documents began to be read.
+    /// When reading began.
     started: Option<Instant>,
     counts: Counts,
-    /// How many bars were missed.
+    /// Number of missed bars of `eval`.
     missed: u64,
     bytes_read: Arc<AtomicU64>,
     total: Option<u64>,
 }
 
-/// How many documents there were, and how many of them got no verdict, by why.
+/// Number of documents, and of those without a verdict by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     documents: u64,
@@ -78,7 +78,7 @@ pub struct Counts {
 }
 
 impl Report {
-    /// Nothing is shown or timed before the report begins.
+    /// Shows and times nothing until [`Report::begin`].
     pub fn new(level: Level, progress: Progress) -> Self {
         let terminal = io::stderr().is_terminal();
         let shown = match progress {
@@ -104,13 +104,13 @@ impl Report {
         }
     }
 
-    /// True when somebody sees how much of the input is done, so that its size is worth finding out.
+    /// True when progress is shown, so that the size of the input is worth finding out.
     pub fn shows_progress(&self) -> bool {
         self.display != Display::Nothing
     }
 
-    /// Starts the clock, and the display if it is wanted. Not before documents are read: until then a model is fetched,
-    /// which has a display of its own, and loaded, and the speed is that of neither.
+    /// Starts the clock and the progress display. Called when reading begins, so that downloading and loading a model do
+    /// not count.
     pub fn begin(&mut self) {
         if self.started.is_none() {
             let now = Instant::now();
@@ -120,7 +120,7 @@ impl Report {
         }
     }
 
-    /// Begins, and tells the display how long the input is and where to see how much of it was read.
+    /// Begins, with a counter of the bytes read and the size of the input if it is known.
     pub fn follow(&mut self, bytes_read: Arc<AtomicU64>, total: Option<u64>) {
         self.begin();
         self.bytes_read = bytes_read;
@@ -131,48 +131,48 @@ impl Report {
         }
     }
 
-    /// Something is odd, and the run goes on.
+    /// Prints a warning.
     pub fn warn(&self, message: impl fmt::Display) {
         if self.level >= Level::Normal {
             self.line(&format!("mailsort: warning: {}", escape_lines(&message.to_string())));
         }
     }
 
-    /// Something only a curious user wants to know.
+    /// Prints a message at the level `Verbose`.
     pub fn note(&self, message: impl fmt::Display) {
         if self.level >= Level::Verbose {
             self.line(&format!("mailsort: {}", escape_lines(&message.to_string())));
         }
     }
 
-    /// True when the user wants to see everything.
+    /// True at the level `Verbose`.
     pub fn is_verbose(&self) -> bool {
         self.level >= Level::Verbose
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
         self.counts.clone()
     }
 
-    /// Forgets what was counted since then: it was of no document that is written.
+    /// Goes back to earlier counts: the documents since then will not be written.
     pub fn recount(&mut self, counts: Counts) {
         self.counts = counts;
     }
 
-    /// Counts a document that got a verdict.
+    /// Counts a document with a verdict.
     pub fn scored(&mut self) {
         self.counts.documents += 1;
     }
 
-    /// Counts a document that got none.
+    /// Counts a document without a verdict.
     pub fn failed(&mut self, origin: &Origin, reason: &Reason) {
         self.counts.documents += 1;
         *self.counts.errors.entry(reason.kind()).or_default() += 1;
         self.note(format_args!("{} [{}]: {reason}", origin.source, origin.index));
     }
 
-    /// Names something that was asked for and is not so.
+    /// Counts and prints a missed bar of `eval`.
     pub fn missed(&mut self, bar: impl fmt::Display) {
         self.missed += 1;
         if self.level >= Level::Normal {
@@ -180,7 +180,7 @@ impl Report {
         }
     }
 
-    /// Counts documents of which a run before this one has written the records, and those of them without a verdict.
+    /// Counts a document whose record was written by an earlier run.
     pub fn written_before(&mut self, failed: bool) {
         self.counts.documents += 1;
         if failed {
@@ -188,19 +188,19 @@ impl Report {
         }
     }
 
-    /// Something that the user ought to know, such as from where the run goes on.
+    /// Prints a message, such as where a resumed run continues.
     pub fn say(&self, message: impl fmt::Display) {
         if self.level >= Level::Normal {
             self.line(&format!("mailsort: {}", escape_lines(&message.to_string())));
         }
     }
 
-    /// Says things from other threads.
+    /// A handle that prints messages from other threads.
     pub fn voice(&self) -> Voice {
         Voice { level: self.level, bar: self.bar.clone() }
     }
 
-    /// Says that the run was asked to stop, and how to go on.
+    /// Prints that the run was stopped and how to continue.
     pub fn stopped(&self, how_to_go_on: &str) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -208,7 +208,7 @@ impl Report {
         say(&format!("mailsort: stopped after {}; {how_to_go_on}", documents(self.counts.documents)));
     }
 
-    /// Redraws the display, or prints a line now and then where nothing can be redrawn.
+    /// Updates the progress display.
     pub fn tick(&mut self) {
         let read = self.bytes_read.load(Ordering::Relaxed);
         if let Some(bar) = &self.bar {
@@ -236,7 +236,7 @@ impl Report {
         say(&format!("mailsort: {}{share}", self.pace()));
     }
 
-    /// Ends the display, and says what came of a run that writes no records.
+    /// Ends the progress display and prints the summary of a run that writes no records.
     pub fn close(&self, summary: impl fmt::Display) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -244,7 +244,7 @@ impl Report {
         self.say(summary);
     }
 
-    /// Says what came of the run.
+    /// Ends the progress display, prints the summary and returns the exit status.
     pub fn finish(&self) -> ExitCode {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -277,14 +277,14 @@ impl Report {
     }
 }
 
-/// Speaks beside a report, above its display.
+/// Prints messages above the progress display of a report, from any thread.
 pub struct Voice {
     level: Level,
     bar: Option<ProgressBar>,
 }
 
 impl Voice {
-    /// Something that the user has to know at once.
+    /// Prints a message.
     pub fn say(&self, message: &str) {
         if self.level >= Level::Normal {
             say_above(self.bar.as_ref(), &format!("mailsort: {}", escape_lines(message)));
@@ -299,7 +299,7 @@ fn documents(count: u64) -> String {
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
     bar.enable_steady_tick(Duration::from_millis(250));
-    // Of a pipe nobody knows the length, so neither the share nor the time left.
+    // The length of a pipe is unknown, and so are percentage and time left.
     set_template(&bar, "{msg}  {bytes}");
     bar
 }
@@ -310,7 +310,7 @@ fn set_template(bar: &ProgressBar, template: &str) {
     }
 }
 
-/// Writes a line to stderr above a display.
+/// Writes a line to stderr above a progress bar.
 fn say_above(bar: Option<&ProgressBar>, text: &str) {
     match bar {
         Some(bar) => bar.suspend(|| say(text)),
@@ -318,12 +318,12 @@ fn say_above(bar: Option<&ProgressBar>, text: &str) {
     }
 }
 
-/// Writes a line to stderr. Nobody is left to tell when that fails.
+/// Writes a line to stderr. An error has nowhere to go.
 fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// A message without ` (os error 2)` in it.
+/// Removes ` (os error 2)` from a message.
 fn without_number(message: &str) -> String {
     let Some((before, rest)) = message.split_once(" (os error ") else {
         return message.to_string();
@@ -332,11 +332,11 @@ fn without_number(message: &str) -> String {
     [before, after.strip_prefix(')').unwrap_or(after)].concat()
 }
 
-/// Prints what ended the run: the error and its causes, once.
+/// Prints a fatal error and its causes.
 pub fn fatal(error: &anyhow::Error) {
     let mut text = String::from("mailsort: ");
     for (at, cause) in error.chain().enumerate() {
-        // An operating system's error number says nothing that its text does not.
+        // The number of a system error says no more than its text.
         let cause = cause.to_string();
         let cause = without_number(&cause);
         let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(&cause));

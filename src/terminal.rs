@@ -1,8 +1,7 @@
-//! What foreign text may do to a terminal: nothing.
+//! Escapes foreign text for a terminal.
 
-/// Makes foreign text harmless to a terminal, and one line: control characters, which can move the cursor, retitle the
-/// window or worse, and the bidirectional overrides, which can make a line read as something else, are shown as
-/// escapes.
+/// Escapes foreign text for a terminal, as one line. Control characters can move the cursor, change the title of the window
+/// or worse. Bidirectional overrides can make a line read as something else.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -17,7 +16,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The same for our own messages, whose line breaks stay.
+/// Like [`escape`], but keeps line breaks: for our own messages.
 pub fn escape_lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }

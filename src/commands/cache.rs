@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::size;
-use crate::classifier::cache::{Cache, ModelStats, Removed, Stats};
+use crate::classifier::cache::{Cache, ModelStats, Pruned, Stats};
 use crate::cli::{CacheAction, CacheCommand as Arguments, CacheFormat, CacheLimits};
 use crate::output::Sink;
 use crate::report::{Level, Progress, Report};
@@ -44,9 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn say(quiet: bool, removed: Removed) {
+fn say(quiet: bool, removed: Pruned) {
     let report = Report::new(if quiet { Level::Quiet } else { Level::Normal }, Progress::Never);
-    let Removed { scores, vectors, bytes } = removed;
+    let Pruned { scores, vectors, bytes } = removed;
     let (scores, vectors) = (counted(scores, "score"), counted(vectors, "vector"));
     report.say(format_args!("removed {scores} and {vectors}; the cache has {} now", size(bytes)));
 }

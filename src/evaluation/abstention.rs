@@ -1,15 +1,15 @@
-//! What a threshold buys: fewer answers, of which more are right.
+//! Accuracy against coverage: with a higher threshold fewer documents get a label, and more of those labels are right.
 
 use super::{Row, share};
 
-/// What is left when scores below a threshold give no label.
+/// Coverage and accuracy when scores below a threshold give no label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Abstention {
     /// The threshold.
     pub threshold: f32,
     /// Rows whose best score reaches it.
     pub answered: u64,
-    /// Those of them that are right.
+    /// Answered rows that are right.
     pub right: u64,
     /// The share of all rows that are answered.
     pub coverage: f64,
@@ -17,7 +17,7 @@ pub struct Abstention {
     pub accuracy: Option<f64>,
 }
 
-/// What each of `thresholds` leaves, one threshold for all labels.
+/// Coverage and accuracy at each of `thresholds`, the same threshold for all labels.
 pub fn abstention(rows: &[Row], thresholds: &[f32]) -> Vec<Abstention> {
     let best: Vec<(f32, bool)> = rows.iter().filter_map(|row| Some((row.best?.1, row.best_is_right()))).collect();
     let left = |&threshold: &f32| {
@@ -34,25 +34,25 @@ pub fn abstention(rows: &[Row], thresholds: &[f32]) -> Vec<Abstention> {
     thresholds.iter().map(left).collect()
 }
 
-/// The threshold from which on a label is right as often as asked for.
+/// The lowest threshold at which a label reaches a precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelThreshold {
-    /// The lowest score that will do; `None` where none will, or the label is never the best.
+    /// `None` where no threshold is high enough, or the label is never the best.
     pub threshold: Option<f32>,
-    /// Rows that keep the label; without a threshold, those whose best label it is.
+    /// Rows that keep the label; without a threshold, rows whose best label it is.
     pub kept: u64,
-    /// Those of them that are right.
+    /// Kept rows that are right.
     pub right: u64,
 }
 
 impl LabelThreshold {
-    /// The share of the kept rows that is right.
+    /// The share of kept rows that are right.
     pub fn precision(&self) -> f64 {
         share(self.right, self.kept)
     }
 }
 
-/// For each of so many labels the lowest threshold at which its precision is at least `precision`.
+/// For each label the lowest threshold at which its precision is at least `precision`.
 pub fn thresholds(rows: &[Row], labels: usize, precision: f64) -> Vec<LabelThreshold> {
     let mut by_label: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
     for row in rows {
@@ -63,7 +63,7 @@ pub fn thresholds(rows: &[Row], labels: usize, precision: f64) -> Vec<LabelThres
     by_label.into_iter().map(|scores| lowest(scores, precision)).collect()
 }
 
-/// The lowest threshold at which scores, of which some are right, are right often enough.
+/// The lowest threshold at which the precision of (score, right) pairs is at least `precision`.
 pub(super) fn lowest(mut scores: Vec<(f32, bool)>, precision: f64) -> LabelThreshold {
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (mut kept, mut right) = (0, 0);
@@ -71,7 +71,7 @@ pub(super) fn lowest(mut scores: Vec<(f32, bool)>, precision: f64) -> LabelThres
     for (at, &(score, is_right)) in scores.iter().enumerate() {
         kept += 1;
         right += u64::from(is_right);
-        // Equal scores stand or fall together.
+        // A threshold cannot separate equal scores.
         let is_last = scores.get(at + 1).is_none_or(|(next, _)| *next < score);
         if is_last && share(right, kept) >= precision {
             found = Some(LabelThreshold { threshold: Some(score), kept, right });

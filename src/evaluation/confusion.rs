@@ -1,28 +1,28 @@
-//! Which label was given for which.
+//! The confusion matrix.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::Row;
 
-/// A confusion matrix, of which only the cells that are not zero are kept: label sets may have thousands of labels.
+/// A confusion matrix. It is sparse, because label sets may have thousands of labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     cells: BTreeMap<(usize, Option<usize>), u64>,
 }
 
-/// One cell that is not zero.
+/// A nonzero cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub struct ConfusionCount {
     /// The true label.
     pub truth: usize,
-    /// The label that was given, `None` where none was.
+    /// The predicted label, if any.
     pub predicted: Option<usize>,
-    /// How many rows.
+    /// Number of rows.
     pub count: u64,
 }
 
-impl Cell {
+impl ConfusionCount {
     /// True on the diagonal.
     pub fn is_right(&self) -> bool {
         self.predicted == Some(self.truth)
@@ -30,7 +30,7 @@ impl Cell {
 }
 
 impl Confusion {
-    /// Counts rows.
+    /// Builds the matrix.
     pub(super) fn new(rows: &[Row]) -> Self {
         let mut cells = BTreeMap::new();
         for row in rows {
@@ -41,19 +41,19 @@ impl Confusion {
         Self { cells }
     }
 
-    /// How many rows of the label `truth` were given `predicted`.
+    /// Number of rows of the label `truth` for which `predicted` was predicted.
     pub fn count(&self, truth: usize, predicted: Option<usize>) -> u64 {
         self.cells.get(&(truth, predicted)).copied().unwrap_or(0)
     }
 
-    /// The cells that are not zero, by true label; those without a label first.
-    pub fn cells(&self) -> impl Iterator<Item = Cell> {
-        self.cells.iter().map(|(&(truth, predicted), &count)| Cell { truth, predicted, count })
+    /// The nonzero cells, ordered by true label, then by predicted label; rows without a prediction first.
+    pub fn cells(&self) -> impl Iterator<Item = ConfusionCount> {
+        self.cells.iter().map(|(&(truth, predicted), &count)| ConfusionCount { truth, predicted, count })
     }
 
-    /// The cells off the diagonal, the largest first; equal ones in the order of the labels.
-    pub fn mistakes(&self) -> Vec<Cell> {
-        let mut cells: Vec<Cell> = self.cells().filter(|cell| !cell.is_right()).collect();
+    /// The cells off the diagonal, largest first; ties in the order of the labels.
+    pub fn mistakes(&self) -> Vec<ConfusionCount> {
+        let mut cells: Vec<ConfusionCount> = self.cells().filter(|cell| !cell.is_right()).collect();
         cells.sort_by_key(|cell| Reverse(cell.count));
         cells
     }

@@ -1,20 +1,20 @@
-//! How well each label is told from the others.
+//! Precision, recall and F1 per label.
 
 use super::{Confusion, share};
 
 /// The counts of one label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LabelScores {
-    /// Rows that count for the label.
+    /// Rows of which it is the true label.
     pub support: u64,
-    /// Rows that were given the label.
+    /// Rows for which it was predicted.
     pub predicted: u64,
-    /// Rows that were rightly given the label.
+    /// Rows for which it was rightly predicted (true positives).
     pub right: u64,
 }
 
 impl LabelScores {
-    /// Counts for each of so many labels.
+    /// The counts of each label.
     pub(super) fn of(confusion: &Confusion, labels: usize) -> Vec<Self> {
         let mut scores = vec![Self::default(); labels];
         for cell in confusion.cells() {
@@ -29,19 +29,19 @@ impl LabelScores {
         scores
     }
 
-    /// Of the rows that were given the label, the share that is right; 0 if there is none.
+    /// True positives / predicted; 0 if it was never predicted.
     pub fn precision(&self) -> f64 {
         share(self.right, self.predicted)
     }
 
-    /// Of the rows of the label, the share that was found; 0 if there is none.
+    /// True positives / support; 0 without support.
     pub fn recall(&self) -> f64 {
         share(self.right, self.support)
     }
 
-    /// The harmonic mean of precision and recall; 0 where nothing is right.
+    /// Harmonic mean of precision and recall; 0 without true positives.
     pub fn f1(&self) -> f64 {
-        // The same as 2pr / (p + r), without a division of nothing by nothing.
+        // The same as 2pr / (p + r), without a division by zero.
         share(2 * self.right, self.support + self.predicted)
     }
 

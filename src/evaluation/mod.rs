@@ -1,88 +1,86 @@
-//! Verdicts beside the truth in, figures out. Pure arithmetic.
+//! Metrics from predictions and true labels: accuracy, precision, recall, F1, confusion, calibration. Pure arithmetic.
 //!
 //! # What counts
 //!
-//! A row is one sample. It may have several true labels, while a verdict names one: it is right if it is any of them. For
-//! everything that needs one truth a row (precision, recall, F1, support, confusion) that is the predicted label where it
-//! is right, else the first of the row's true labels. So every row counts once, micro-averages equal the accuracy, and
-//! with one true label a row all figures are those of scikit-learn.
+//! A row is one sample. It may have several true labels, while a prediction is one label: it is right if it is any of
+//! them. Metrics that need one true label per row (precision, recall, F1, support, confusion) take the predicted label if
+//! it is right, else the first true label. So every row counts once and micro-averages equal the accuracy. With one true
+//! label per row all metrics equal scikit-learn's.
 //!
-//! Where each label is a question of its own ([`Asked`]), a row counts for every true label, and is right when just these are
-//! given.
+//! In multi-label evaluation ([`MultiLabelRow`]) a row counts for every true label. It is right when exactly these are predicted
+//! (subset accuracy).
 //!
-//! A row without a prediction, because the document got no verdict or a threshold left no label, is not right: its truth
-//! counts as missed, and no label as falsely predicted.
+//! A row without a prediction, because the document got no verdict or the score is below its threshold, is wrong: a false
+//! negative of its true label and a false positive of none.
 
 mod abstention;
 mod confusion;
 mod labels;
-mod percentile;
-mod questions;
+mod multi_label;
 mod reliability;
-mod significance;
+mod statistics;
 
 pub use abstention::{Abstention, LabelThreshold, abstention, thresholds};
-pub use confusion::{Cell, Confusion};
+pub use confusion::{Confusion, ConfusionCount};
 pub use labels::LabelScores;
-pub use percentile::percentile;
-pub use questions::{Asked, question_thresholds};
+pub use multi_label::{MultiLabelRow, question_thresholds};
 pub use reliability::{BINS, Bin, Reliability};
-pub use significance::{McNemar, mcnemar};
+pub use statistics::{McNemar, mcnemar, percentile};
 
-/// One sample and what was said of it.
+/// One sample and its prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The true labels, as indices into the label set; at least one.
     pub truth: Vec<usize>,
-    /// The best label and its score in [0, 1], whether a threshold lets it count or not; `None` without a verdict.
+    /// The best label and its score in [0, 1], before any threshold; `None` without a verdict.
     pub best: Option<(usize, f32)>,
-    /// True when the best label counts: its score reaches its threshold, if it has one.
+    /// True when the score of the best label reaches its threshold, or there is none.
     pub answered: bool,
 }
 
 impl Row {
-    /// The label that was given.
+    /// The predicted label.
     pub fn predicted(&self) -> Option<usize> {
         self.best.filter(|_| self.answered).map(|(label, _)| label)
     }
 
-    /// True when the label that was given is right.
+    /// True when the predicted label is right.
     pub fn is_right(&self) -> bool {
         self.predicted().is_some_and(|label| self.truth.contains(&label))
     }
 
-    /// True when the best label is right, whatever the threshold.
+    /// True when the best label is right, with or without a threshold.
     fn best_is_right(&self) -> bool {
         self.best.is_some_and(|(label, _)| self.truth.contains(&label))
     }
 
-    /// The one true label that the row counts for.
+    /// The true label that the row counts for.
     fn counted_truth(&self) -> Option<usize> {
         self.predicted().filter(|label| self.truth.contains(label)).or(self.truth.first().copied())
     }
 }
 
-/// The figures of one evaluation.
+/// The metrics of one evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
-    /// How many rows there are.
+    /// Number of rows.
     pub rows: u64,
-    /// How many are right.
+    /// Rows with the right label.
     pub right: u64,
-    /// How many had a verdict that no threshold held back.
+    /// Rows with a predicted label.
     pub answered: u64,
-    /// How many had no verdict at all.
+    /// Rows without a verdict.
     pub without_verdict: u64,
-    /// One for each label of the set.
+    /// One entry per label of the set.
     pub labels: Vec<LabelScores>,
-    /// Which label was given for which.
+    /// True against predicted labels.
     pub confusion: Confusion,
-    /// Whether scores are the probabilities that they look like.
+    /// Calibration of the scores.
     pub reliability: Reliability,
 }
 
 impl Evaluation {
-    /// Judges `rows` over a set of so many labels.
+    /// Evaluates `rows` over a set of `labels` labels.
     pub fn new(rows: &[Row], labels: usize) -> Self {
         let count = |is: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| is(row)).count() as u64;
         let confusion = Confusion::new(rows);
@@ -97,18 +95,18 @@ impl Evaluation {
         }
     }
 
-    /// The share of rows that are right; those without a label count as wrong.
+    /// The share of rows that are right. Rows without a label count as wrong.
     pub fn accuracy(&self) -> f64 {
         share(self.right, self.rows)
     }
 
-    /// The mean F1 of the labels that are true or predicted somewhere, each counting the same.
+    /// Unweighted mean F1 over the labels that are true or predicted somewhere.
     pub fn macro_f1(&self) -> f64 {
         let seen: Vec<f64> = self.labels.iter().filter(|label| label.is_seen()).map(LabelScores::f1).collect();
         if seen.is_empty() { 0.0 } else { seen.iter().sum::<f64>() / seen.len() as f64 }
     }
 
-    /// The mean F1 of the labels, each counting as often as it is true.
+    /// Mean F1 over the labels, weighted by support.
     pub fn weighted_f1(&self) -> f64 {
         let support: u64 = self.labels.iter().map(|label| label.support).sum();
         let sum: f64 = self.labels.iter().map(|label| label.f1() * label.support as f64).sum();
@@ -116,7 +114,7 @@ impl Evaluation {
     }
 }
 
-/// A part of a whole; 0 of nothing.
+/// `part / whole`; 0 if `whole` is 0.
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -1,41 +1,41 @@
-//! Whether scores are the probabilities that they look like.
+//! Calibration: whether scores are probabilities.
 
 use super::{Row, share};
 
-/// How many bins there are, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
+/// Number of bins, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
 pub const BINS: usize = 15;
 
-/// The scores of one range, and how often they were right. Where each label is a question of its own, a row is a question.
+/// The scores in one range and how often they were right. In multi-label evaluation each label of a row counts as a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bin {
-    /// Where it begins; a score on the border of two belongs to the higher one.
+    /// Lower end, inclusive.
     pub from: f64,
-    /// Where it ends; 1 belongs to the last.
+    /// Upper end, exclusive except for the last bin.
     pub to: f64,
-    /// How many rows have their best score in it.
+    /// Number of rows with their best score in it.
     pub rows: u64,
     /// Their mean score; 0 without rows.
     pub confidence: f64,
-    /// The share of them whose best label is right; 0 without rows.
+    /// The share of rows whose best label is right; 0 without rows.
     pub accuracy: f64,
 }
 
-/// Bins of equal width over the best score of each row, and the expected calibration error that they make.
+/// Bins of equal width over the best score of each row, and the expected calibration error (ECE).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reliability {
-    /// From 0 to 1.
+    /// Ascending, from 0 to 1.
     pub bins: Vec<Bin>,
-    /// The mean distance of confidence and accuracy, each row counting the same: the ECE. Thresholds do not matter.
+    /// ECE: mean of |confidence - accuracy| over the rows, regardless of thresholds.
     pub error: f64,
 }
 
 impl Reliability {
-    /// Sorts rows into bins. Those without a verdict have no score and are left out.
+    /// Bins the best score of each row. Rows without a verdict have none.
     pub(super) fn new(rows: &[Row]) -> Self {
         Self::of(rows.iter().filter_map(|row| Some((row.best?.1, row.best_is_right()))))
     }
 
-    /// Sorts scores, of which some are right, into bins.
+    /// Bins (score, right) pairs.
     pub(super) fn of(scores: impl Iterator<Item = (f32, bool)>) -> Self {
         let mut sums = [(0u64, 0.0f64, 0u64); BINS];
         for (score, is_right) in scores {

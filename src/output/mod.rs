@@ -6,7 +6,6 @@ pub mod evaluation;
 mod jsonl;
 pub mod metrics;
 mod notmuch;
-mod page;
 mod partial_file;
 mod plans;
 mod record_key;

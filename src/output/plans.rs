@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::page::Page;
+use super::table::Page;
 use super::table::fit::fit;
 use super::{Color, Sink, decimals, number};
 

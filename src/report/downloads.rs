@@ -1,4 +1,4 @@
-//! Progress of files that come in from elsewhere.
+//! Progress of downloads.
 
 use std::cell::RefCell;
 use std::io::{self, IsTerminal};
@@ -9,7 +9,7 @@ use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget};
 use super::{LINE_EVERY, Level, Progress, say, say_above, set_template};
 use crate::terminal::{escape, escape_lines};
 
-/// Shows files that come in from elsewhere: a bar for each, or plain lines where stderr is no terminal.
+/// Shows downloads: a bar for each file, or plain lines where stderr is not a terminal.
 pub struct Downloads {
     level: Level,
     shown: bool,
@@ -17,12 +17,12 @@ pub struct Downloads {
     current: RefCell<Option<Download>>,
 }
 
-/// A file that comes in.
+/// A file that is being downloaded.
 struct Download {
     name: String,
     total: Option<u64>,
     place: u64,
-    /// Bytes that were there before.
+    /// Bytes from an earlier, interrupted download.
     first: u64,
     bar: Option<ProgressBar>,
     started: Instant,
@@ -30,7 +30,7 @@ struct Download {
 }
 
 impl Downloads {
-    /// Nothing is shown before a file begins.
+    /// Shows nothing until [`Downloads::begin`].
     pub fn new(level: Level, progress: Progress) -> Self {
         let shown = match progress {
             Progress::Always => true,
@@ -40,7 +40,7 @@ impl Downloads {
         Self { level, shown, terminal: io::stderr().is_terminal(), current: RefCell::new(None) }
     }
 
-    /// A file of so many bytes begins to come, of which some are there.
+    /// Begins a file of `total` bytes, of which `there` are present.
     pub fn begin(&self, name: &str, total: Option<u64>, there: u64) {
         let (name, now) = (escape(name), Instant::now());
         let bar = (self.shown && self.terminal).then(|| download_bar(&name, total, there));
@@ -53,7 +53,7 @@ impl Downloads {
         self.current.replace(Some(download));
     }
 
-    /// So many bytes of it are there.
+    /// Sets the number of bytes that are present.
     pub fn place(&self, bytes: u64) {
         let mut current = self.current.borrow_mut();
         let Some(download) = current.as_mut() else {
@@ -71,7 +71,7 @@ impl Downloads {
         }
     }
 
-    /// No more of it comes.
+    /// Ends the file.
     pub fn end(&self) {
         let Some(download) = self.current.take() else {
             return;
@@ -86,7 +86,7 @@ impl Downloads {
         }
     }
 
-    /// Something that the user ought to know.
+    /// Prints a message.
     pub fn note(&self, message: &str) {
         if self.level >= Level::Normal {
             let current = self.current.borrow();
@@ -100,7 +100,7 @@ fn download_bar(name: &str, total: Option<u64>, there: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(8));
     bar.set_message(name.to_string());
     bar.set_position(there);
-    // The speed of this run; what was there before did not come at any.
+    // Bytes of an earlier download do not count for the speed.
     bar.reset_eta();
     bar.enable_steady_tick(Duration::from_millis(250));
     let known = "{msg}  {wide_bar}  {decimal_bytes} of {decimal_total_bytes}  {decimal_bytes_per_sec}  {eta} left";

@@ -58,7 +58,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("eprint", &[]),
     ("process::exit", &[]),
     ("anstyle", &["src/output/table/mod.rs"]),
-    ("terminal_size", &["src/output/page.rs"]),
+    ("terminal_size", &["src/output/table/mod.rs"]),
     ("unicode_width", &["src/output/table/fit.rs"]),
     ("unicode_segmentation", &["src/output/table/fit.rs", "src/classifier/linear/ngrams.rs"]),
     ("clap", &["src/main.rs", "src/cli/"]),

@@ -1,4 +1,4 @@
-//! Entries: a few numbers under a key, read and written in batches.
+//! Entries of the tables: a few numbers per key, read and written in batches.
 
 use std::borrow::Cow;
 
@@ -6,44 +6,44 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::key::{Key, ModelKey, Salt};
 
-/// How long a time of use is good enough, in seconds: each entry is written at most once a day for being read.
+/// Resolution of the time of last use in seconds: reading an entry writes it at most once a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// What a reranker said of a mail and a label.
+/// A reranker's score of a message and a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
-    /// Before it becomes a probability.
+    /// The logit, before it becomes a probability.
     pub logit: f32,
-    /// Tokens that went into it.
+    /// Number of input tokens.
     pub tokens: u32,
-    /// True when the mail had more tokens than the model was allowed to see.
+    /// True when the message was cut to the maximum number of tokens.
     pub truncated: bool,
 }
 
-/// Where an embedder placed a text.
+/// The embedding of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vector {
     /// Shape: `[dims]`.
     pub values: Vec<f32>,
-    /// Tokens that went into it.
+    /// Number of input tokens.
     pub tokens: u32,
-    /// True when the text had more tokens than the model was allowed to see.
+    /// True when the text was cut to the maximum number of tokens.
     pub truncated: bool,
 }
 
-/// An entry that was read and whose time of use in the file is over a day old.
+/// An entry that was read and whose time of last use in the file is over a day old.
 pub(super) struct Used {
     table: &'static str,
     key: [u8; 32],
 }
 
-/// What tables hold.
+/// A type of entry, with a table of its own.
 pub(super) trait Entry: Sized {
     const TABLE: &'static str;
 
     fn numbers(&self) -> Cow<'_, [f32]>;
     fn tokens(&self) -> (u32, bool);
-    /// `None` when these are not the numbers of such an entry.
+    /// `None` when `numbers` has the wrong length.
     fn of(numbers: Vec<f32>, tokens: u32, truncated: bool) -> Option<Self>;
 }
 
@@ -80,7 +80,7 @@ impl Entry for Vector {
     }
 }
 
-/// Reads the entries of `keys`, in their order, and adds to `used` those whose time of use is old.
+/// Reads the entries of `keys`, in their order. Adds those whose time of last use is old to `used`.
 pub(super) fn read<E: Entry>(
     transaction: &Transaction,
     salt: &Salt,
@@ -98,10 +98,10 @@ pub(super) fn read<E: Entry>(
             let number = |at: usize| row.get_ref(at).map(|value| value.as_i64().ok());
             Ok((numbers, number(1)?, number(2)?, number(3)?.unwrap_or(0)))
         });
-        // What cannot have been written by us counts as absent, and will be written anew.
+        // Invalid entries count as missing and will be overwritten.
         let entry = row.optional()?.and_then(|(numbers, tokens, truncated, last)| {
             let entry = E::of(numbers?, tokens?.try_into().ok()?, truncated? != 0)?;
-            // Also when a wrong clock has put it into the future.
+            // Also if a wrong clock has put it into the future.
             if now.abs_diff(last) >= DAY {
                 used.push(Used { table: E::TABLE, key });
             }
@@ -112,7 +112,7 @@ pub(super) fn read<E: Entry>(
     Ok(found)
 }
 
-/// Writes entries; what is under the same key goes, being the same or damaged.
+/// Writes entries. They replace those under the same key, which are equal or invalid.
 pub(super) fn write<E: Entry>(
     transaction: &Transaction,
     salt: &Salt,
@@ -122,7 +122,7 @@ pub(super) fn write<E: Entry>(
     let insert =
         "INSERT OR REPLACE INTO {} (key, model, value, tokens, truncated, used) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let mut insert = transaction.prepare_cached(&insert.replace("{}", E::TABLE))?;
-    // Looked up in this transaction, because another process may have cleared the models before it.
+    // Read in this transaction, because another process may have cleared the table of models before.
     let mut last: Option<(&ModelKey, i64)> = None;
     for (key, entry) in entries {
         let numbers = entry.numbers();
@@ -140,7 +140,7 @@ pub(super) fn write<E: Entry>(
     Ok(())
 }
 
-/// Writes that entries were used.
+/// Sets the time of last use of entries.
 pub(super) fn note_use(transaction: &Transaction, used: &[Used], now: i64) -> rusqlite::Result<()> {
     for Used { table, key } in used {
         let update = format!("UPDATE {table} SET used = ?2 WHERE key = ?1");
@@ -149,7 +149,7 @@ pub(super) fn note_use(transaction: &Transaction, used: &[Used], now: i64) -> ru
     Ok(())
 }
 
-/// The number of a model in this file.
+/// The row id of a model; added if missing.
 fn id_of(transaction: &Transaction, model: &ModelKey) -> rusqlite::Result<i64> {
     let words = params![model.id, model.revision, model.dtype];
     let insert = "INSERT OR IGNORE INTO models (name, revision, dtype) VALUES (?1, ?2, ?3)";
@@ -158,12 +158,12 @@ fn id_of(transaction: &Transaction, model: &ModelKey) -> rusqlite::Result<i64> {
     transaction.prepare_cached(select)?.query_row(words, |row| row.get(0))
 }
 
-/// Little-endian, 4 bytes a number: every bit comes back, on every machine.
+/// Little-endian f32.
 fn encoded(numbers: &[f32]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-/// `None` when they are not numbers that were encoded.
+/// `None` when the bytes are not those of finite numbers.
 fn decoded(bytes: &[u8]) -> Option<Vec<f32>> {
     let (numbers, rest) = bytes.as_chunks::<4>();
     let numbers: Vec<f32> = numbers.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();

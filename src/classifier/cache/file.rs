@@ -1,4 +1,4 @@
-//! The file: made, opened, checked, and what its errors mean.
+//! Creates, opens and checks the file, and explains its errors.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -12,16 +12,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::key::Salt;
 
-/// In the file's header, so that no other program's database is taken for ours: `msrt`.
+/// SQLite's `application_id`, which tells our databases from others: `msrt`.
 const APPLICATION: i64 = 0x6d73_7274;
 
-/// The form of the tables; changes with them.
+/// Version of the schema, SQLite's `user_version`.
 const VERSION: i64 = 1;
 
-/// How long another process may hold the file. One that compacts a large file takes a while.
+/// Time to wait for another process. Compacting a large file takes a while.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Vectors are too long for a table without row numbers, which would keep most of each in pages of its own.
+/// `vectors` has row ids, because a table WITHOUT ROWID would put most of each long value into overflow pages.
 const TABLES: &str = "
     CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE models (
@@ -38,7 +38,7 @@ const TABLES: &str = "
     );
     INSERT INTO meta VALUES ('salt', randomblob(32));";
 
-/// Makes an empty file where there is none, for its owner only; SQLite gives the files beside it the same mode.
+/// Creates an empty file if it is missing, for its owner only. SQLite gives its WAL and shared memory the same mode.
 pub(super) fn make(path: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -47,14 +47,14 @@ pub(super) fn make(path: &Path) -> Result<()> {
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // It may be there, in a folder that cannot be written.
+        // It may exist in a folder that is not writable.
         Err(_) if path.is_file() => Ok(()),
         Err(_) if path.is_dir() => Ok(()),
         Err(error) => Err(error).with_context(|| format!("cannot make the cache {}", path.display())),
     }
 }
 
-/// Opens what is there, after looking whether it is ours: a file of somebody else is not changed by a bit.
+/// Opens an existing file. The file of another program is not changed.
 pub(super) fn open(path: &Path) -> Result<(Connection, Salt)> {
     let metadata = fs::metadata(path).map_err(|error| match path.is_symlink() {
         true => anyhow!("the cache {} is a link that leads nowhere", path.display()),
@@ -66,17 +66,17 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Salt)> {
     if !metadata.is_file() {
         bail!("{} is no file; a cache must be one", path.display());
     }
-    // SQLite reads names that begin with `file:` or `:` in its own way; a whole path has no such beginning.
+    // SQLite treats names that begin with `file:` or `:` specially; an absolute path never does.
     let whole = std::path::absolute(path).with_context(|| format!("cannot open the cache {}", path.display()))?;
     let (database, state) = ready(&whole).map_err(|error| explain(path, error))?;
     match state {
-        State::Ours => {}
-        State::Newer(version) => bail!(
+        FileKind::Ours => {}
+        FileKind::Newer(version) => bail!(
             "the cache {} was made by a newer mailsort: its format is {version}, and this one knows {VERSION}; name \
              another file",
             path.display()
         ),
-        State::Empty | State::Foreign => {
+        FileKind::Empty | FileKind::Foreign => {
             bail!("{} is a database of another program and no cache of mailsort; name another file", path.display())
         }
     }
@@ -84,42 +84,42 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Salt)> {
     Ok((database, salt.map_err(|error| explain(path, error))?))
 }
 
-/// Connects, and makes a cache of an empty file.
-fn ready(whole: &Path) -> rusqlite::Result<(Connection, State)> {
+/// Connects, and sets up an empty file.
+fn ready(whole: &Path) -> rusqlite::Result<(Connection, FileKind)> {
     let mut database = connect(whole)?;
-    let mut state = State::of(&database)?;
-    if state == State::Empty {
+    let mut state = FileKind::of(&database)?;
+    if state == FileKind::Empty {
         if !is_remote(whole) {
             log_ahead(&database)?;
         }
-        // Whether the log can be had shows only when it is read.
-        if State::of(&database).is_err() {
+        // Whether the WAL works shows only when it is read.
+        if FileKind::of(&database).is_err() {
             drop(database);
             database = connect(whole)?;
         }
         set_up(&mut database)?;
-        state = State::of(&database)?;
+        state = FileKind::of(&database)?;
     }
-    if state == State::Ours {
+    if state == FileKind::Ours {
         let mode: String = database.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         if mode == "wal" {
-            // After a loss of power the last entries may be gone; the file is sound.
+            // A power failure may lose the last entries, but does not damage the file.
             database.pragma_update(None, "synchronous", "NORMAL")?;
         }
     }
     Ok((database, state))
 }
 
-/// Whose file it is.
+/// What kind of file it is.
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum FileKind {
     Empty,
     Ours,
     Newer(i64),
     Foreign,
 }
 
-impl State {
+impl FileKind {
     fn of(database: &Connection) -> rusqlite::Result<Self> {
         let header = |name: &str| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (application, version) = (header("application_id")?, header("user_version")?);
@@ -133,10 +133,10 @@ impl State {
     }
 }
 
-/// Makes the tables, unless another process was faster.
+/// Creates the tables, unless another process was faster.
 fn set_up(database: &mut Connection) -> rusqlite::Result<()> {
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if State::of(&transaction)? == State::Empty {
+    if FileKind::of(&transaction)? == FileKind::Empty {
         transaction.execute_batch(TABLES)?;
         transaction.pragma_update(None, "application_id", APPLICATION)?;
         transaction.pragma_update(None, "user_version", VERSION)?;
@@ -144,8 +144,8 @@ fn set_up(database: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Connects in the first of these ways in which the file can be read: as usual; without shared memory, which some file
-/// systems lack; or as a file that nobody changes, for a folder in which nothing can be written.
+/// Connects in the first of these ways that works: as usual; without shared memory, which some file systems lack; or as an
+/// immutable file, for a folder that is not writable.
 fn connect(whole: &Path) -> rusqlite::Result<Connection> {
     let first = match connect_as_usual(whole) {
         Err(error) if is_about_access(&error) => error,
@@ -169,7 +169,7 @@ fn connect_without_shared_memory(whole: &Path) -> rusqlite::Result<Connection> {
 }
 
 pub(super) fn connect_unchanging(whole: &Path) -> rusqlite::Result<Connection> {
-    // What a killed process left in the log would be missed.
+    // Entries that a killed process left in the WAL would be missed.
     if fs::metadata(beside(whole, "-wal")).is_ok_and(|log| log.len() > 0) {
         return Err(rusqlite::Error::InvalidPath(whole.to_path_buf()));
     }
@@ -183,23 +183,23 @@ pub(super) fn connect_unchanging(whole: &Path) -> rusqlite::Result<Connection> {
     prepared(Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)?)
 }
 
-/// Reads something, because SQLite opens files only then, and sets what holds for the connection.
+/// Sets up the connection, and reads something, because SQLite opens the file only then.
 fn prepared(database: Connection) -> rusqlite::Result<Connection> {
     database.busy_timeout(PATIENCE)?;
     database.set_prepared_statement_cache_capacity(32);
-    // The file may come from somebody else: no function is called because its tables say so.
+    // The file may come from somebody else: its schema must not call functions.
     database.pragma_update(None, "trusted_schema", false)?;
     database.pragma_update(None, "cell_size_check", true)?;
-    State::of(&database)?;
+    FileKind::of(&database)?;
     Ok(database)
 }
 
-/// Wants the write-ahead log, with which readers never wait. Without it they wait for writers, and all is as safe.
+/// Turns on the write-ahead log, if possible. Without it readers wait for writers; nothing else changes.
 fn log_ahead(database: &Connection) -> rusqlite::Result<()> {
     let started = Instant::now();
     loop {
         match database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
-            // While another process changes the mode SQLite does not wait by itself.
+            // SQLite itself does not wait while another process changes the mode.
             Err(error) if is_busy(&error) && started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
             Err(error) if !is_about_access(&error) => return Err(error),
             _ => return Ok(()),
@@ -207,8 +207,8 @@ fn log_ahead(database: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// True for file systems that several machines may share: their memory is not shared, which SQLite cannot notice.
-/// Numbers as in Linux's `magic.h`: NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P, Lustre, and FUSE, which may be any of these.
+/// True for network file systems: machines share the file but not the memory that WAL needs, and SQLite cannot tell.
+/// From Linux's `magic.h`: NFS, SMB, CIFS, SMB2, Ceph, AFS, 9P, Lustre, and FUSE, which may be any of these.
 #[cfg(target_os = "linux")]
 pub(super) fn is_remote(path: &Path) -> bool {
     const REMOTE: [u32; 9] =
@@ -216,7 +216,7 @@ pub(super) fn is_remote(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|system| REMOTE.contains(&(system.f_type as u32)))
 }
 
-/// Nobody has looked into how other systems tell.
+/// Not implemented for other systems.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn is_remote(_: &Path) -> bool {
     false
@@ -231,16 +231,16 @@ fn is_about_access(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
 }
 
-/// The path of a file that SQLite keeps beside the database.
+/// The path of a file that SQLite keeps next to the database, such as `-wal`.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     name.into()
 }
 
-/// Says what an error means for the user.
+/// Explains an error to the user.
 pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
-    // What the system says of the file is clearer than what SQLite makes of it.
+    // The system's error is clearer than SQLite's.
     let refused = fs::File::open(path).err().filter(|_| error.sqlite_error_code() == Some(ErrorCode::CannotOpen));
     let path = path.display();
     if let Some(refused) = refused {
@@ -250,7 +250,7 @@ pub(super) fn explain(path: &Path, error: rusqlite::Error) -> Error {
         (_, Some(ErrorCode::NotADatabase)) => {
             anyhow!("{path} is no cache of mailsort: it is not a database; name another file")
         }
-        // A table or the salt is missing, or holds what we never write.
+        // A table or the salt is missing or invalid.
         (_, Some(ErrorCode::DatabaseCorrupt | ErrorCode::TypeMismatch))
         | (rusqlite::Error::QueryReturnedNoRows, _)
         | (rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..), _)

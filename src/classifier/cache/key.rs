@@ -1,30 +1,30 @@
-//! Keys: hashes over everything that a result depends on.
+//! Cache keys: hashes over everything that a result depends on.
 
 use std::fmt;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The random bytes of one file that go into each of its keys.
+/// The random bytes of a file.
 pub(super) type Salt = [u8; 32];
 
-/// Changes whenever the same parts no longer mean the same result.
+/// Must change whenever the same parts no longer give the same result.
 const VERSION: &str = "mailsort cache 1";
 
-/// A model as far as its results depend on it. Only these words of a key are in the file as they are.
+/// What results depend on of a model. Only these parts of a key are in the file in plain text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModelKey {
-    /// Its name, as `Qwen/Qwen3-Reranker-0.6B` or the path of a file.
+    /// Model id such as `Qwen/Qwen3-Reranker-0.6B`, or a path.
     pub id: String,
-    /// True for a path: what it is called and where it lies changes nothing, so that `revision` alone tells which it is.
+    /// True for a path. Then `revision` alone identifies the model.
     pub is_path: bool,
-    /// The commit on the hub, or a fingerprint of what the files hold.
+    /// The commit on the hub, or a fingerprint of the files.
     pub revision: String,
-    /// In what it computes, as `f32`, `bf16` or `q8_0`; devices whose results agree share one.
+    /// Type of its arithmetic, such as `f32`, `bf16` or `q8_0`. Devices with equal results share one.
     pub dtype: String,
 }
 
-/// The hash of a text, so that a text that meets many labels is hashed once.
+/// The hash of a text, computed once for all labels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TextHash([u8; 32]);
 
@@ -35,41 +35,41 @@ impl TextHash {
     }
 }
 
-/// All that a score depends on.
+/// Everything that a score depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreParts<'a> {
     /// The model.
     pub model: &'a Arc<ModelKey>,
-    /// The name and version of the template around the parts.
+    /// Name and version of the prompt template.
     pub prompt: &'a str,
-    /// What the model is told to do.
+    /// The instruction.
     pub instruct: Option<&'a str>,
     /// The label as the model reads it.
     pub label: &'a str,
-    /// The mail as the model reads it.
+    /// The message as the model reads it.
     pub text: TextHash,
-    /// How many tokens of the mail the model may see.
+    /// Maximum number of tokens of the message.
     pub max_tokens: usize,
 }
 
-/// All that a vector depends on.
+/// Everything that a vector depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct VectorParts<'a> {
     /// The model.
     pub model: &'a Arc<ModelKey>,
-    /// The name and version of the template around the parts.
+    /// Name and version of the prompt template.
     pub prompt: &'a str,
-    /// What the model is told to do; `None` on the side that gets no instruction.
+    /// The instruction; `None` on the side that gets none.
     pub instruct: Option<&'a str>,
-    /// The mail or label as the model reads it.
+    /// The message or label as the model reads it.
     pub text: TextHash,
-    /// How many tokens of it the model may see.
+    /// Maximum number of tokens of the text.
     pub max_tokens: usize,
-    /// The length of the vector.
+    /// Length of the vector.
     pub dims: usize,
 }
 
-/// Names one result. Keys are the same in every file; what a file stores of them is not.
+/// Identifies a result. The same in every file, before it is salted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     hash: [u8; 32],
@@ -93,13 +93,13 @@ impl Key {
         Self { hash: hash.finish(), model: model.clone() }
     }
 
-    /// What a file with this salt stores. Its length is fixed, so the hash needs no HMAC against appended bytes.
+    /// The salted hash that the file stores. Its input has a fixed length, so it needs no HMAC against length extension.
     pub(super) fn stored(&self, salt: &Salt) -> [u8; 32] {
         Sha256::new().chain_update(salt).chain_update(self.hash).finalize().into()
     }
 }
 
-// Hashes of texts stay out of messages.
+// Keeps hashes of texts out of messages.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.debug_struct("Key").field("model", &self.model).finish_non_exhaustive()
@@ -112,13 +112,13 @@ impl fmt::Debug for TextHash {
     }
 }
 
-/// A hash over parts, each behind its length, so that no two lists of parts are the same bytes.
+/// A hash over parts, each preceded by its length, so that no two lists of parts give the same bytes.
 struct Parts(Sha256);
 
 impl Parts {
     fn new(kind: &str, model: &ModelKey) -> Self {
         let ModelKey { id, is_path, revision, dtype } = model;
-        // No model of the hub is called nothing.
+        // No model of the hub has an empty id.
         let id = if *is_path { "" } else { id };
         Self(Sha256::new()).text(VERSION).text(kind).text(id).text(revision).text(dtype)
     }
@@ -133,7 +133,7 @@ impl Parts {
         self.bytes(part.as_bytes())
     }
 
-    /// None is not the same as an empty text.
+    /// `None` differs from an empty text.
     fn option(self, part: Option<&str>) -> Self {
         match part {
             None => self.bytes(&[0]),

@@ -1,13 +1,12 @@
-//! What models have computed, kept in a file for the next run: hashes and numbers, never a text.
+//! A cache of model results in a file, for later runs. It holds hashes and numbers, never text.
 //!
-//! The file is a SQLite database. Entries are found by a [`Key`], a hash over everything that a result depends on, and
-//! the file holds only `SHA-256(salt || key)`, with 32 random bytes of salt that differ from file to file. So two files
-//! cannot be compared, and no table made beforehand finds short texts. Who holds the file, and with it the salt, can
-//! still test a guess if all parts of the key are guessed, the whole text of the mail among them; that is why the file
-//! is made readable for its owner only.
+//! The file is a SQLite database. An entry is found by its [`Key`], a hash over everything that the result depends on. The
+//! file holds only `SHA-256(salt || key)`, with a random salt of 32 bytes per file. So two files cannot be compared, and
+//! precomputed tables of short texts find nothing. Whoever has the file, and with it the salt, can still confirm a guess
+//! of all parts of a key, including the whole text of a message. Therefore only its owner may read the file.
 //!
-//! Several processes may use one file at once: readers never wait (write-ahead log), writers wait for each other.
-//! Whatever becomes of the file, a run can go on without it: all that fails here is an error to warn of once.
+//! Several processes may use one file at a time: readers never wait (write-ahead log), writers wait for each other. A run
+//! does not need the file: an error here is a warning, given once.
 
 mod entries;
 mod file;
@@ -23,15 +22,15 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use entries::{Score, Vector};
 pub use key::{Key, ModelKey, ScoreParts, TextHash, VectorParts};
-pub use upkeep::{ModelStats, Removed, Stats};
+pub use upkeep::{ModelStats, Pruned, Stats};
 
 use entries::{Entry, Used};
 use key::Salt;
 
-/// How many entries wait for their new time of use before it is written, so that it costs one transaction.
+/// Entries whose time of last use is written in one transaction.
 const WAITING: usize = 4096;
 
-/// A file of results, open. Threads may share it.
+/// An open cache file. Threads may share it.
 pub struct Cache {
     path: PathBuf,
     inner: Mutex<Inner>,
@@ -40,25 +39,25 @@ pub struct Cache {
 struct Inner {
     database: Connection,
     salt: Salt,
-    /// Entries that were used today, of which the file does not know that yet.
+    /// Entries whose time of last use has not been written yet.
     used: Vec<Used>,
 }
 
 impl Cache {
-    /// Opens the cache at `path`; a missing one is made, readable for its owner only. One that may not be written is
-    /// opened for reading.
+    /// Opens the cache at `path`. A missing one is created, readable by its owner only. One that is not writable is opened
+    /// for reading.
     ///
     /// # Errors
-    /// When the path is no file, the file is no cache of this or an older version, or it cannot be read or made.
+    /// When the path is not a file, the file is not a cache of this or an older version, or it cannot be read or created.
     pub fn open(path: &Path) -> Result<Self> {
         file::make(path)?;
         Self::open_file(path)
     }
 
-    /// The same for a cache that must be there.
+    /// Like [`Cache::open`], but never creates the file.
     ///
     /// # Errors
-    /// As [`Cache::open`], and when there is no such file.
+    /// As [`Cache::open`], and when the file is missing.
     pub fn open_existing(path: &Path) -> Result<Self> {
         if !path.exists() {
             bail!("there is no cache {}", path.display());
@@ -72,7 +71,7 @@ impl Cache {
         Ok(Self { path: path.to_path_buf(), inner })
     }
 
-    /// The scores of `keys`, in their order; `None` where there is none.
+    /// The scores of `keys`, in their order; `None` for a key that is not cached.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
@@ -80,15 +79,15 @@ impl Cache {
         self.explained(|inner| inner.read(keys))
     }
 
-    /// Keeps scores, all or none of them. One that is no finite number is left out.
+    /// Stores scores in one transaction. Scores that are not finite are left out.
     ///
     /// # Errors
-    /// When the file cannot be written: it is read-only, the disk is full, or another process holds it for long.
+    /// When the file cannot be written: it is read-only, the disk is full, or another process holds it for too long.
     pub fn put_scores(&self, scores: &[(Key, Score)]) -> Result<()> {
         self.explained(|inner| inner.write(scores))
     }
 
-    /// The vectors of `keys`, in their order; `None` where there is none.
+    /// The vectors of `keys`, in their order; `None` for a key that is not cached.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
@@ -96,7 +95,7 @@ impl Cache {
         self.explained(|inner| inner.read(keys))
     }
 
-    /// Keeps vectors, all or none of them. One that is empty or holds what is no finite number is left out.
+    /// Stores vectors in one transaction. Vectors that are empty or not finite are left out.
     ///
     /// # Errors
     /// As [`Cache::put_scores`].
@@ -105,11 +104,11 @@ impl Cache {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        // A transaction that a panic left open was rolled back when it was dropped.
+        // A panic rolled its transaction back.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does it, and says of an error what it means for this file.
+    /// Runs `action` and explains its error for this file.
     fn explained<T>(&self, action: impl FnOnce(&mut Inner) -> rusqlite::Result<T>) -> Result<T> {
         action(&mut self.inner()).map_err(|error| file::explain(&self.path, error))
     }
@@ -117,7 +116,7 @@ impl Cache {
 
 impl Inner {
     fn read<E: Entry>(&mut self, keys: &[Key]) -> rusqlite::Result<Vec<Option<E>>> {
-        // One transaction, so that the file is locked once and not for every key.
+        // One transaction locks the file once, not once per key.
         let transaction = self.database.transaction()?;
         let found = entries::read(&transaction, &self.salt, keys, now(), &mut self.used)?;
         transaction.commit()?;
@@ -139,7 +138,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes when entries were used last. That is worth no failure: it only decides what is pruned first.
+    /// Writes the times of last use. Errors are ignored: the times only decide what is pruned first.
     fn note_use(&mut self) {
         let used = std::mem::take(&mut self.used);
         let Ok(transaction) = self.database.transaction_with_behavior(TransactionBehavior::Immediate) else {
@@ -159,7 +158,7 @@ impl Drop for Inner {
     }
 }
 
-/// Seconds since 1970.
+/// Unix time in seconds.
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs().try_into().unwrap_or(i64::MAX))
 }

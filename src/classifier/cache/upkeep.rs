@@ -1,4 +1,4 @@
-//! What is in the file, and how it gets smaller.
+//! Statistics of the file, and pruning.
 
 use std::fs;
 use std::time::Duration;
@@ -11,30 +11,30 @@ use serde::Serialize;
 use super::file::beside;
 use super::{Cache, Inner, now};
 
-/// What an entry takes besides its numbers, in bytes: an estimate, which the size of the file corrects.
+/// Bytes of an entry besides its numbers: an estimate, which the size of the file corrects.
 const AROUND: i64 = 64;
 
-/// How often the oldest entries are removed until the file is small enough. Mostly once is.
+/// Rounds of removing the oldest entries until the file is small enough. One is usually enough.
 const ROUNDS: i32 = 12;
 
-/// What a file holds. Times are UTC as in RFC 3339, and exact to a day.
+/// Statistics of a file. Times are UTC as in RFC 3339, exact to a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// On disk, with the log beside the file.
+    /// Size on disk, with the WAL.
     pub bytes: u64,
-    /// How many scores.
+    /// Number of scores.
     pub scores: u64,
-    /// How many vectors.
+    /// Number of vectors.
     pub vectors: u64,
-    /// When that entry was used which has been unused for longest.
+    /// Time of last use of the least recently used entry.
     pub oldest_use: Option<String>,
-    /// When an entry was used last.
+    /// Time of last use of the most recently used entry.
     pub newest_use: Option<String>,
-    /// The same by model, in the order of their names.
+    /// Per model, by name.
     pub models: Vec<ModelStats>,
 }
 
-/// What a file holds of one model.
+/// Statistics of one model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModelStats {
     /// As in [`super::ModelKey::id`].
@@ -43,9 +43,9 @@ pub struct ModelStats {
     pub revision: String,
     /// As in [`super::ModelKey::dtype`].
     pub dtype: String,
-    /// How many scores.
+    /// Number of scores.
     pub scores: u64,
-    /// How many vectors.
+    /// Number of vectors.
     pub vectors: u64,
     /// As in [`Stats::oldest_use`].
     pub oldest_use: Option<String>,
@@ -53,19 +53,19 @@ pub struct ModelStats {
     pub newest_use: Option<String>,
 }
 
-/// What was removed from a file.
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// How many scores.
+pub struct Pruned {
+    /// Number of scores.
     pub scores: u64,
-    /// How many vectors.
+    /// Number of vectors.
     pub vectors: u64,
-    /// The size of the file afterwards.
+    /// Size of the file afterwards.
     pub bytes: u64,
 }
 
 impl Cache {
-    /// Counts what is in the file.
+    /// Counts the entries.
     ///
     /// # Errors
     /// When the file cannot be read or is damaged.
@@ -78,11 +78,11 @@ impl Cache {
         Ok(stats)
     }
 
-    /// Removes all entries, or those of one model in all its revisions and dtypes, and makes the file small.
+    /// Removes all entries, or those of one model in all its revisions and dtypes, and compacts the file.
     ///
     /// # Errors
-    /// When there is no such model in the file, or the file cannot be written.
-    pub fn clear(&self, model: Option<&str>) -> Result<Removed> {
+    /// When the file has no such model or cannot be written.
+    pub fn clear(&self, model: Option<&str>) -> Result<Pruned> {
         if let Some(model) = model {
             let known = self.explained(|inner| names(&inner.database))?;
             if !known.iter().any(|name| name == model) {
@@ -94,18 +94,18 @@ impl Cache {
             let which = "?1 IS NULL OR model IN (SELECT id FROM models WHERE name = ?1)";
             let removed = inner.remove(which, [model])?;
             inner.compact()?;
-            Ok(Removed { bytes: inner.bytes()?, ..removed })
+            Ok(Pruned { bytes: inner.bytes()?, ..removed })
         })
     }
 
-    /// Removes entries that were not used for `older_than`, then those unused for longest until the file has at most
-    /// `max_bytes`, and makes the file small.
+    /// Removes entries that were not used for `older_than`, then the least recently used until the file has at most
+    /// `max_bytes`, and compacts the file.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn prune(&self, older_than: Option<Duration>, max_bytes: Option<u64>) -> Result<Removed> {
+    pub fn prune(&self, older_than: Option<Duration>, max_bytes: Option<u64>) -> Result<Pruned> {
         self.explained(|inner| {
-            let mut removed = Removed::default();
+            let mut removed = Pruned::default();
             if let Some(age) = older_than {
                 let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
                 removed.add(inner.remove("used < ?1", [now().saturating_sub(age)])?);
@@ -114,12 +114,12 @@ impl Cache {
             if let Some(most) = max_bytes {
                 removed.add(inner.shrink(most)?);
             }
-            Ok(Removed { bytes: inner.bytes()?, ..removed })
+            Ok(Pruned { bytes: inner.bytes()?, ..removed })
         })
     }
 }
 
-impl Removed {
+impl Pruned {
     fn add(&mut self, more: Self) {
         self.scores += more.scores;
         self.vectors += more.vectors;
@@ -127,41 +127,41 @@ impl Removed {
 }
 
 impl Inner {
-    /// Removes the entries for which the condition holds, and the models that have none left.
-    fn remove(&mut self, condition: &str, values: impl rusqlite::Params + Clone) -> rusqlite::Result<Removed> {
-        // Their times of use would be written for nothing.
+    /// Removes the entries that match `condition`, and models without entries.
+    fn remove(&mut self, condition: &str, values: impl rusqlite::Params + Clone) -> rusqlite::Result<Pruned> {
+        // Their times of last use need not be written.
         self.used.clear();
         let transaction = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let delete = |table: &str| {
             let count = transaction.execute(&format!("DELETE FROM {table} WHERE {condition}"), values.clone());
             count.map(|count| count as u64)
         };
-        let removed = Removed { scores: delete("scores")?, vectors: delete("vectors")?, bytes: 0 };
+        let removed = Pruned { scores: delete("scores")?, vectors: delete("vectors")?, bytes: 0 };
         let used = "SELECT model FROM scores UNION SELECT model FROM vectors";
         transaction.execute(&format!("DELETE FROM models WHERE id NOT IN ({used})"), [])?;
         transaction.commit()?;
         Ok(removed)
     }
 
-    /// Gives the space of what was removed back to the file system.
+    /// Returns free pages to the file system.
     fn compact(&mut self) -> rusqlite::Result<()> {
         let free: i64 = self.database.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
         if free > 0 {
             self.database.execute_batch("VACUUM")?;
         }
-        // The log is emptied into the file, unless another process is reading from it; then that does it later.
+        // If another process is reading from the WAL, it is left to that process.
         self.database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
-    /// Removes what was unused for longest until the file is small enough or empty.
-    fn shrink(&mut self, most: u64) -> rusqlite::Result<Removed> {
-        let mut removed = Removed::default();
+    /// Removes the least recently used entries until the file is small enough or empty.
+    fn shrink(&mut self, most: u64) -> rusqlite::Result<Pruned> {
+        let mut removed = Pruned::default();
         for round in 0..ROUNDS {
             let (bytes, entries) = (self.bytes()?, self.payload()?);
             if bytes <= most || entries == 0 {
                 break;
             }
-            // A little less than fits, and less each time, because pages are not filled evenly.
+            // A little less than fits, and less each round, because pages are not filled evenly.
             let share = most as f64 / bytes as f64 * 0.98_f64.powi(round + 1);
             let keep = if round + 1 == ROUNDS { 0 } else { (entries as f64 * share) as i64 };
             let Some((used, key)) = self.last_to_go(keep)? else { break };
@@ -172,7 +172,7 @@ impl Inner {
         Ok(removed)
     }
 
-    /// The entry with which the newest ones have more than `keep` bytes.
+    /// The most recently used entry to remove, so that the newer ones have at most `keep` bytes.
     fn last_to_go(&self, keep: i64) -> rusqlite::Result<Option<(i64, Vec<u8>)>> {
         let all = "SELECT used, key, length(value) AS bytes FROM scores UNION ALL SELECT used, key, length(value) FROM vectors";
         let mut newest = self.database.prepare(&format!("SELECT * FROM ({all}) ORDER BY used DESC, key DESC"))?;
@@ -187,25 +187,25 @@ impl Inner {
         Ok(None)
     }
 
-    /// The bytes of all entries, about.
+    /// Estimated bytes of all entries.
     fn payload(&self) -> rusqlite::Result<i64> {
         let sum = |table| format!("(SELECT coalesce(sum(length(value) + {AROUND}), 0) FROM {table})");
         self.database.query_row(&format!("SELECT {} + {}", sum("scores"), sum("vectors")), [], |row| row.get(0))
     }
 
-    /// The bytes of the file.
+    /// Bytes of the file.
     fn bytes(&self) -> rusqlite::Result<u64> {
         let value = |name| self.database.pragma_query_value(None, name, |row| whole(row, 0));
         Ok(value("page_count")? * value("page_size")?)
     }
 }
 
-/// A count or size, which SQLite keeps with a sign.
+/// An unsigned number; SQLite has signed ones only.
 fn whole(row: &Row, at: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(at).map(i64::unsigned_abs)
 }
 
-/// The names of the models in the file.
+/// Names of the models in the file.
 fn names(database: &Connection) -> rusqlite::Result<Vec<String>> {
     database.prepare("SELECT DISTINCT name FROM models ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
 }
@@ -217,7 +217,7 @@ fn count(database: &Connection) -> rusqlite::Result<Stats> {
     };
     let entries = format!("({} UNION ALL {})", of("scores", 1, 0), of("vectors", 0, 1));
     let sums = format!("coalesce(sum(is_score), 0), coalesce(sum(is_vector), 0), {}, {}", time("min"), time("max"));
-    // One transaction, so that the sums are those of the parts.
+    // In one transaction, so that totals and parts agree.
     let transaction = database.unchecked_transaction()?;
     let models = models(&transaction, &entries, &sums)?;
     let stats = transaction.query_row(&format!("SELECT {sums} FROM {entries}"), [], |row| {

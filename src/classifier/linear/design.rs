@@ -1,18 +1,18 @@
-//! Samples as matrices.
+//! The design matrix: samples × features.
 
 use super::matrix::{Matrix, add_product};
 use super::ngrams::{Counts, NGrams};
 
-/// A sample as the arithmetic sees it.
+/// A training sample.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// The engine's vector. Shape: `[dims]`, of all samples the same.
+    /// The embedding. Shape: `[dims]`.
     pub vector: Vec<f32>,
-    /// Its words; empty where none are used.
+    /// Its n-grams; empty if they are not used.
     pub counts: Counts,
-    /// Which labels it has, as indices; exactly one unless each label is a question of its own.
+    /// Indices of its labels; exactly one for mutually exclusive labels.
     pub labels: Vec<usize>,
-    /// How much it counts; more than 0.
+    /// Its weight; more than 0.
     pub weight: f32,
 }
 
@@ -21,15 +21,15 @@ pub(super) struct Design {
     /// Shape: [samples, dims].
     pub(super) dense: Matrix,
     pub(super) rows: Sparse,
-    /// The same by columns, for gradients.
+    /// The transpose of `rows`, for gradients.
     pub(super) columns: Sparse,
 }
 
-/// A sparse matrix by its first axis.
+/// A sparse matrix in compressed row format.
 pub(super) struct Sparse {
-    /// Where each row begins in `entries`, and the end of the last. Shape: [rows + 1].
+    /// Offsets of the rows in `entries`, and the end of the last. Shape: [rows + 1].
     starts: Vec<usize>,
-    /// Index along the second axis, and value.
+    /// Column and value.
     entries: Vec<(u32, f32)>,
 }
 
@@ -43,7 +43,7 @@ impl Sparse {
         Self { starts, entries }
     }
 
-    /// Swaps the axes; the new first axis has `width` rows.
+    /// The transpose, which has `width` rows.
     fn transposed(&self, width: usize) -> Self {
         let mut starts = vec![0; width + 1];
         self.entries.iter().for_each(|(column, _)| starts[*column as usize + 1] += 1);
@@ -59,7 +59,7 @@ impl Sparse {
         Self { starts, entries }
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub(super) fn len(&self) -> usize {
         self.starts.len() - 1
     }
@@ -71,7 +71,7 @@ impl Sparse {
 }
 
 impl Design {
-    /// The features of `samples`, with the words that `grams` knows.
+    /// The features of `samples`, with the n-grams of `grams`.
     pub(super) fn new(samples: &[&Sample], grams: Option<&NGrams>) -> Self {
         let dims = samples.first().map_or(0, |sample| sample.vector.len());
         let mut dense = Matrix::zeros(samples.len(), dims);
@@ -84,18 +84,18 @@ impl Design {
         Self { dense, rows, columns }
     }
 
-    /// Samples without words.
+    /// Dense features only.
     pub(super) fn dense(dense: Matrix) -> Self {
         let rows = Sparse::new((0..dense.rows()).map(|_| Vec::new()));
         Self { columns: rows.transposed(0), dense, rows }
     }
 
-    /// How many samples there are.
+    /// Number of samples.
     pub(super) fn samples(&self) -> usize {
         self.rows.len()
     }
 
-    /// How many features there are.
+    /// Number of features.
     pub(super) fn features(&self) -> usize {
         self.dense.columns() + self.columns.len()
     }

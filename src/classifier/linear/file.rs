@@ -1,7 +1,7 @@
-//! A classifier as a file: JSON that people and `jq` can read, with the many numbers in base64.
+//! The file of a classifier: JSON for people and `jq`, with the arrays in base64.
 //!
-//! It holds numbers, hashes of words and the names of labels: no text that it learned from, no time, and nothing that is
-//! run. The same training gives the same bytes.
+//! It contains numbers, hashes of words and label names: no training text, no time, no code. The same training gives the
+//! same bytes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -14,94 +14,94 @@ use sha2::{Digest, Sha256};
 
 use super::{Linear, Link, NGrams, ngrams};
 
-/// Another number means a form that older versions cannot read.
+/// Version of the format. Changes when older versions could not read it.
 const FORMAT: u32 = 2;
 
-/// A classifier and what it was learned from.
+/// A classifier and its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedClassifier {
-    /// What the file says besides numbers.
+    /// The metadata.
     pub about: About,
-    /// The numbers.
+    /// The parameters.
     pub model: Linear,
 }
 
-/// What a classifier needs, and how it was made.
+/// Metadata: what a classifier needs, and how it was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// What makes the vectors.
+    /// The embedding model.
     pub model: Needs,
-    /// Which cleaning steps were on, by name.
+    /// Cleaning steps, on or off.
     pub cleaning: BTreeMap<String, bool>,
-    /// Of a mail without a body, how many letters and digits its headers must hold.
+    /// Minimum number of letters and digits in the headers of a message without a body.
     pub min_text: usize,
-    /// How it was learned.
+    /// How it was trained.
     pub training: Training,
-    /// How well it does on samples that it had not seen; `None` where there were too few.
+    /// Cross-validation; `None` with too few samples.
     pub validation: Option<Validation>,
-    /// What it tells apart.
+    /// The labels.
     pub labels: Vec<LearnedLabel>,
 }
 
-/// The model whose vectors a classifier reads.
+/// The embedding model of a classifier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Needs {
-    /// The name that records bear.
+    /// Name in records.
     pub id: String,
-    /// What `--model` was given.
+    /// Value of `--model`.
     pub name: String,
-    /// A commit of the hub, or a fingerprint of files; of the built-in model its version.
+    /// Commit on the hub, fingerprint of files, or version of the built-in model.
     pub revision: String,
-    /// True for a commit of the hub.
+    /// True for a commit on the hub.
     pub is_commit: bool,
-    /// What the numbers were computed as, and on which sort of device.
+    /// Type of the arithmetic, and kind of device.
     pub dtype: String,
-    /// Length of the vectors.
+    /// Length of the embeddings.
     pub dims: usize,
-    /// What `--dims` was given.
+    /// Value of `--dims`.
     pub asked_dims: Option<usize>,
-    /// What was asked, where the model takes an instruction and it was not its own.
+    /// The instruction, if it is not the default of the model.
     pub instruct: Option<String>,
-    /// How many tokens of a mail the model sees, and words the classifier.
+    /// Maximum number of tokens for the model and of words for the classifier.
     pub max_tokens: usize,
 }
 
-/// How a classifier was learned.
+/// How a classifier was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// How many samples there were.
+    /// Number of samples.
     pub samples: usize,
     /// The seed.
     pub seed: u64,
-    /// How weak the penalty was.
+    /// Inverse strength of the penalty.
     pub c: f64,
     /// `balanced` or `none`.
     pub label_weights: String,
 }
 
-/// Scores of cross-validation.
+/// Metrics of cross-validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
-    /// In how many parts.
+    /// Number of folds.
     pub folds: usize,
-    /// How many samples were tested; the others have a label of which the rest teaches nothing.
+    /// Number of tested samples. The others have a label that no other fold has.
     pub samples: usize,
-    /// The share of them that were right.
+    /// Share of tested samples that are right.
     pub accuracy: f64,
-    /// The mean F1 of the labels.
+    /// Unweighted mean F1 of the labels.
     pub macro_f1: f64,
-    /// The expected calibration error.
+    /// Expected calibration error.
     pub ece: f64,
     /// Mean cross-entropy in nats.
     pub log_loss: f64,
 }
 
-/// One label.
+/// A label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnedLabel {
-    /// The name that is printed.
+    /// Its name.
     pub name: Arc<str>,
-    /// How many samples it had.
+    /// Number of its samples.
     pub samples: usize,
     /// By cross-validation.
     pub precision: Option<f64>,
@@ -111,7 +111,7 @@ pub struct LearnedLabel {
     pub f1: Option<f64>,
 }
 
-/// The file as it is written.
+/// The file.
 #[derive(Serialize, Deserialize)]
 struct File {
     mailsort_classifier: u32,
@@ -135,17 +135,17 @@ struct Words {
     idf: String,
 }
 
-/// What every version of the form has.
+/// The field that every version has.
 #[derive(Deserialize)]
 struct Any {
     mailsort_classifier: Option<u32>,
 }
 
 impl TrainedClassifier {
-    /// The bytes of its file.
+    /// The contents of its file.
     ///
     /// # Errors
-    /// When a number is none, which JSON cannot say.
+    /// When a number is not finite, which JSON cannot represent.
     pub fn to_json(&self) -> Result<String> {
         let Linear { ngrams, weights, intercepts, link, temperature, .. } = &self.model;
         let words = |words: &NGrams| Words {
@@ -172,10 +172,10 @@ impl TrainedClassifier {
         Ok(text)
     }
 
-    /// Reads the bytes of a file.
+    /// Parses the contents of a file.
     ///
     /// # Errors
-    /// When they are no classifier, one of another version, or a damaged one.
+    /// When it is not a classifier, has another version, or is damaged.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let foreign = "it is no classifier that `mailsort train` has written";
         let starts = bytes.trim_ascii_start().starts_with(b"{");
@@ -194,15 +194,14 @@ impl TrainedClassifier {
         file.classifier().context("it is damaged")
     }
 
-    /// The names of the labels.
+    /// Names of the labels.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.about.labels.iter().map(|label| &label.name)
     }
 }
 
 impl File {
-    /// A hash of all numbers in base64, and of all that gives them a meaning: with other steps of cleaning, or fewer tokens,
-    /// a classifier is another one.
+    /// Checksum of the parameters and of the metadata that they depend on, such as cleaning steps and number of tokens.
     fn summed(&self) -> Result<String> {
         let mut hasher = Sha256::new();
         let mut add = |text: &str| {

@@ -18,19 +18,19 @@ pub(super) struct Problem<'a> {
     pub(super) design: &'a Design,
     pub(super) labels: usize,
     pub(super) link: Link,
-    /// How much each label counts beside the weights of the samples: of those that lack it, and of those that have it.
+    /// Factors on the weights of samples, per label: without it, and with it.
     pub(super) label_weights: &'a [[f64; 2]],
     pub(super) stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Problem<'_> {
-    /// The parameters at the minimum for `c`, which is what scikit-learn calls C. `start` is where to look first.
+    /// The parameters that minimise the loss for C = `c`, starting from `start`.
     ///
     /// # Errors
     /// When the run is stopped, or the numbers overflow.
     pub(super) fn fit(&self, c: f64, start: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
         let targets: Vec<&[usize]> = self.samples.iter().map(|sample| &sample.labels[..]).collect();
-        // In f64: a label whose samples weigh next to nothing counts as much as others.
+        // In f64, because balanced weights of labels with tiny sample weights are large.
         let weight = |sample: &&Sample| match (self.link, &sample.labels[..]) {
             (Link::Softmax, &[label]) => f64::from(sample.weight) * self.label_weights[label][1],
             _ => f64::from(sample.weight),
@@ -43,7 +43,7 @@ impl Problem<'_> {
             Link::Softmax => Vec::new(),
             Link::Sigmoid => self.label_weights.iter().map(balance).collect(),
         };
-        // Two labels are one question, so one vector of weights is penalised and not two halves of it.
+        // scikit-learn penalises one vector of weights for two labels; here it is split into two halves.
         let vectors = if self.labels == 2 && self.link == Link::Softmax { 2.0 } else { 1.0 };
         let objective = Objective {
             design: self.design,

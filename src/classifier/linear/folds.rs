@@ -1,4 +1,4 @@
-//! Samples are held out in parts, one after the other, and judged by classifiers that learned from the rest.
+//! Cross-validation: the samples of each fold are scored by a classifier that is trained on the other folds.
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -11,33 +11,33 @@ use super::reduced::Reduced;
 use super::train::Run;
 use super::{Link, temperature};
 
-/// With more samples, the folds that hold so many percent of those that are tested say which C is best as well as all do.
+/// With more samples than this, hyperparameters are compared on folds with `COMPARED` percent of the tested samples.
 const MANY_SAMPLES: usize = 2500;
 const COMPARED: usize = 40;
-/// So many folds stay in memory while settings are compared; what others need is made anew for each setting. A fold has a
-/// copy of the vectors and a matrix as long and wide as there are samples.
+/// Number of folds that stay in memory while hyperparameters are compared; others are rebuilt each time. A fold has a copy
+/// of the embeddings and a matrix of samples × samples.
 const KEPT: usize = 5;
 
-/// Which part each sample is held out in.
+/// The assignment of samples to folds.
 pub(super) struct Dealt {
-    /// How many parts there are.
+    /// Number of folds.
     pub(super) folds: usize,
     /// Shape: [samples].
     pub(super) part: Vec<usize>,
-    /// True where the other parts teach something of the sample. Shape: [samples].
+    /// True if the other folds have the labels of the sample. Shape: [samples].
     tested: Vec<bool>,
 }
 
-/// One part that is held out.
+/// A fold.
 pub(super) struct Fold<'a> {
     part: usize,
-    /// What its classifier is made from, while that is in memory.
+    /// The training data of its classifier, while it is in memory.
     rest: Option<Rest<'a>>,
-    /// What was found last, in the reduced space if there is one.
+    /// The last solution, for the reduced problem if there is one.
     found: Option<Vec<f64>>,
 }
 
-/// What a classifier of all other parts is made from, and what it is tested on.
+/// The training data of a fold (all other folds), and its test data.
 struct Rest<'a> {
     samples: Vec<&'a Sample>,
     design: Design,
@@ -47,7 +47,7 @@ struct Rest<'a> {
     unseen: Design,
 }
 
-/// What the classifiers of folds make of the samples that they have not seen.
+/// Scores of held-out samples.
 pub(super) struct Held {
     /// Empty for samples that were not tested. Shape: [samples, labels].
     pub(super) logits: Vec<Vec<f32>>,
@@ -56,13 +56,13 @@ pub(super) struct Held {
 }
 
 impl Dealt {
-    /// Deals samples to folds, so that every fold has its share of every label. The rarest label of a sample counts.
+    /// Assigns samples to folds, stratified by the rarest label of each sample.
     pub(super) fn new(samples: &[Sample], labels: usize, folds: usize, seed: u64, link: Link) -> Self {
         let folds = folds.clamp(2, samples.len().max(2));
         let mut counts = vec![0usize; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
         let rarest = |sample: &Sample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
-        // A hash is the same on every machine and in every version, which generators of random numbers do not promise.
+        // Unlike random number generators, a hash gives the same order on every machine and in every version.
         let shuffled = |at: usize| -> [u8; 32] {
             Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
         };
@@ -74,12 +74,12 @@ impl Dealt {
         Self { folds, part, tested }
     }
 
-    /// True where a sample can be held against what the others teach.
+    /// True if any sample can be tested.
     pub(super) fn tests_something(&self) -> bool {
         self.tested.contains(&true)
     }
 
-    /// How many folds are enough to compare settings: the first so many.
+    /// Number of folds on which hyperparameters are compared: the first ones.
     pub(super) fn compared(&self) -> usize {
         if self.part.len() <= MANY_SAMPLES {
             return self.folds;
@@ -95,15 +95,15 @@ impl Dealt {
         (fewer.count() + 1).clamp(2, self.folds)
     }
 
-    /// The parts, of which nothing is in memory yet.
+    /// The folds, without data.
     pub(super) fn parts<'a>(&self) -> Vec<Fold<'a>> {
         (0..self.folds).map(|part| Fold { part, rest: None, found: None }).collect()
     }
 }
 
-/// Of a label that no sample outside a part has, its classifier can say nothing but never: an intercept costs nothing, so
-/// it falls without end. How wrong that is of a sample with the label has no bound and tells nothing of C, so such samples
-/// are not tested. Where labels are questions of their own the same goes for one that all samples outside have.
+/// Which samples can be tested. If no sample outside a fold has a label, the intercept of that label has no penalty and no
+/// minimum, so the loss of a sample with the label is unbounded and says nothing about C. The same holds for an independent
+/// label that all samples outside have.
 fn tested(samples: &[Sample], counts: &[usize], part: &[usize], folds: usize, link: Link) -> Vec<bool> {
     let mut inside = vec![vec![0usize; counts.len()]; folds];
     let mut sizes = vec![0usize; folds];
@@ -125,10 +125,10 @@ fn tested(samples: &[Sample], counts: &[usize], part: &[usize], folds: usize, li
 }
 
 impl<'a> Run<'a> {
-    /// Fits folds for `c`, words being `scale` long. Samples that none of the folds test have no logits.
+    /// Fits folds with C = `c` and n-gram vectors of length `scale`. Samples that no fold tests have no logits.
     pub(super) fn held(&self, dealt: &Dealt, folds: &mut [Fold<'a>], scale: f32, c: f64) -> Result<Held> {
         let mut logits = vec![Vec::new(); self.samples.len()];
-        // Not all at once, for what is made of a fold takes memory.
+        // Not all at once, because a fold takes memory.
         let together = rayon::current_num_threads().max(KEPT);
         for folds in folds.chunks_mut(together) {
             let fitted: Vec<Vec<(usize, Vec<f32>)>> =
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
         Ok(Held { logits, temperature, loss })
     }
 
-    /// Fits one fold for `c`, and gives the logits of what it tests.
+    /// Fits one fold and returns the logits of its test samples.
     fn held_logits(&self, dealt: &Dealt, fold: &mut Fold<'a>, scale: f32, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
         let rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold.part, scale));
         let design = rest.reduced.as_ref().map_or(&rest.design, |reduced| &reduced.design);
@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
         let samples: Vec<&Sample> = all().filter(|(_, (_, of))| **of != part).map(|(_, (one, _))| one).collect();
         let is_held = |(at, (_, of)): &(usize, (&Sample, &usize))| **of == part && dealt.tested[*at];
         let held: Vec<usize> = all().filter(is_held).map(|(at, _)| at).collect();
-        // What is held out must not say which words there are: new mail will not either.
+        // The vocabulary must not come from the test samples.
         let ngrams = self.ngrams(&samples, scale);
         let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
         let design = Design::new(&samples, ngrams.as_ref());

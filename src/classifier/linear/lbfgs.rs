@@ -28,8 +28,8 @@ pub(super) struct Precision {
     pub(super) steps: usize,
 }
 
-/// A point, the value of the function and its gradient there.
-struct Evaluated {
+/// A point, and the value and gradient of the function there.
+struct Iterate {
     point: Vec<f64>,
     value: f64,
     gradient: Vec<f64>,
@@ -52,9 +52,9 @@ pub(super) fn minimise(
     start: Vec<f64>,
     precision: Precision,
 ) -> Result<Vec<f64>> {
-    let evaluate = |point: Vec<f64>| -> Result<Evaluated> {
+    let evaluate = |point: Vec<f64>| -> Result<Iterate> {
         let (value, gradient) = function(&point)?;
-        Ok(Evaluated { point, value, gradient })
+        Ok(Iterate { point, value, gradient })
     };
     let mut here = evaluate(start)?;
     ensure!(here.is_finite(), "the numbers overflow");
@@ -86,7 +86,7 @@ pub(super) fn minimise(
     Ok(here.point)
 }
 
-impl Evaluated {
+impl Iterate {
     fn is_finite(&self) -> bool {
         self.value.is_finite() && self.gradient.iter().all(|value| value.is_finite())
     }
@@ -123,10 +123,10 @@ struct Trial {
 /// A point in `direction` that meets the strong Wolfe conditions, or the lowest that was seen. `None` when none is lower
 /// than `here`, as happens where rounding hides the slope.
 fn search(
-    evaluate: &impl Fn(Vec<f64>) -> Result<Evaluated>,
-    here: &Evaluated,
+    evaluate: &impl Fn(Vec<f64>) -> Result<Iterate>,
+    here: &Iterate,
     direction: &[f64],
-) -> Result<Option<Evaluated>> {
+) -> Result<Option<Iterate>> {
     let start = Trial { step: 0.0, value: here.value, slope: dot(&here.gradient, direction) };
     // Also where it is not a number.
     if start.slope.is_nan() || start.slope >= 0.0 {

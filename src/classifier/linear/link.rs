@@ -1,16 +1,16 @@
-//! From logits to probabilities: of labels that exclude each other, or of labels that are a question each.
+//! The link function: softmax for mutually exclusive labels, sigmoid for independent ones.
 
 use serde::{Deserialize, Serialize};
 
 use crate::classifier::ranking::{sigmoid, softmax};
 
-/// How logits become probabilities.
+/// The link function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Link {
-    /// Multinomial: a share of 1 over the labels.
+    /// Multinomial: the probabilities sum to 1.
     Softmax,
-    /// One against the rest: each label by itself.
+    /// One-vs-rest: each label is independent.
     Sigmoid,
 }
 
@@ -23,9 +23,8 @@ impl Link {
         }
     }
 
-    /// The cross-entropy of a sample that has the labels `truth`. Turns the logits into by how much each probability is
-    /// too high. `balance` says how much each label counts that is a question, where it is not true and where it is;
-    /// without it, all count the same.
+    /// The cross-entropy of a sample with the labels `truth`. Turns the logits into residuals (probability - truth).
+    /// `balance` has weights of independent labels where they are false and where they are true; empty for 1.
     pub(super) fn residual(self, logits: &mut [f32], truth: &[usize], balance: &[[f32; 2]]) -> f64 {
         match self {
             Self::Softmax => {

@@ -50,14 +50,14 @@ impl Matrix {
         &mut self.values
     }
 
-    pub(super) fn view(&self) -> View<'_> {
-        View { values: &self.values, rows: self.rows, columns: self.columns, strides: [self.columns, 1] }
+    pub(super) fn view(&self) -> MatrixView<'_> {
+        MatrixView { values: &self.values, rows: self.rows, columns: self.columns, strides: [self.columns, 1] }
     }
 }
 
 /// A part of a matrix, or a part of its transpose.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a> {
+pub(super) struct MatrixView<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -65,7 +65,7 @@ pub(super) struct View<'a> {
     strides: [usize; 2],
 }
 
-impl View<'_> {
+impl MatrixView<'_> {
     pub(super) fn transposed(self) -> Self {
         let [row, column] = self.strides;
         Self { values: self.values, rows: self.columns, columns: self.rows, strides: [column, row] }
@@ -104,19 +104,19 @@ impl View<'_> {
 }
 
 /// Adds the product of `left` and `right` to `sum`, shape [left.rows, right.columns].
-pub(super) fn add_product(left: View, right: View, sum: &mut [f32]) {
+pub(super) fn add_product(left: MatrixView, right: MatrixView, sum: &mut [f32]) {
     if left.columns > 0 && right.columns > 0 {
-        Arch::new().dispatch(Product { left, right, sum });
+        Arch::new().dispatch(MatrixProduct { left, right, sum });
     }
 }
 
-struct Product<'a> {
-    left: View<'a>,
-    right: View<'a>,
+struct MatrixProduct<'a> {
+    left: MatrixView<'a>,
+    right: MatrixView<'a>,
     sum: &'a mut [f32],
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for MatrixProduct<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -128,7 +128,7 @@ impl WithSimd for Product<'_> {
 
 /// Sums tiles of `R` rows and `N` registers of columns.
 #[inline(always)]
-fn tiles<S: Simd, const N: usize, const R: usize>(simd: S, Product { left, right, sum }: Product) {
+fn tiles<S: Simd, const N: usize, const R: usize>(simd: S, MatrixProduct { left, right, sum }: MatrixProduct) {
     let (width, columns) = (N * S::F32_LANES, right.columns);
     let (mut panels, mut rows) = (Vec::new(), Vec::new());
     for from in (0..left.columns).step_by(DEPTH) {
@@ -201,7 +201,7 @@ mod tests {
                 found.values_mut().fill(0.5);
                 add_product(left, right, found.values_mut());
                 for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-                    let at = |view: &View, row: usize, column: usize| {
+                    let at = |view: &MatrixView, row: usize, column: usize| {
                         view.values[row * view.strides[0] + column * view.strides[1]]
                     };
                     // Whole numbers, so that sums are exact.

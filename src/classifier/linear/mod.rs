@@ -1,4 +1,4 @@
-//! A linear classifier on vectors and words: multinomial logistic regression, learned from examples.
+//! Logistic regression on embeddings and word n-grams, trained on examples.
 //!
 //! `objective` is the loss, `lbfgs` the optimiser, `folds` the cross-validation that chooses how strong the penalty is.
 //! The result is that of scikit-learn's `LogisticRegression`, which `parity` tests.
@@ -26,27 +26,27 @@ pub use link::Link;
 pub use ngrams::{Counts, NGrams};
 pub use train::{HeldOut, LabelWeights, Settings, Trained, train};
 
-/// A classifier that is ready.
+/// A fitted classifier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
-    /// How many labels it tells apart.
+    /// Number of labels.
     pub labels: usize,
-    /// Length of the engine's vectors.
+    /// Length of the embeddings.
     pub dims: usize,
-    /// Which words it knows, where it reads words.
+    /// The n-gram features, if it has any.
     pub ngrams: Option<NGrams>,
     /// Shape: [dims + n-grams, labels].
     pub weights: Vec<f32>,
     /// Shape: `[labels]`.
     pub intercepts: Vec<f32>,
-    /// How logits become probabilities.
+    /// The link function.
     pub link: Link,
-    /// Logits are divided by it before they become probabilities.
+    /// The temperature, by which logits are divided.
     pub temperature: f32,
 }
 
 impl Linear {
-    /// The logits of a text with this vector, shape `[dims]`, and these words.
+    /// The logits of a text with this embedding, shape `[dims]`, and these n-grams.
     pub fn logits(&self, vector: &[f32], counts: &Counts) -> Vec<f32> {
         let mut logits = self.intercepts.clone();
         let mut add = |feature: usize, value: f32| {
@@ -61,7 +61,7 @@ impl Linear {
         logits
     }
 
-    /// Scores a text; what the probabilities are made from are its logits.
+    /// The probabilities of a text; the raw scores are its logits.
     pub fn scores(&self, vector: &[f32], counts: &Counts) -> Scores {
         let raw = self.logits(vector, counts);
         let logits: Vec<f32> = raw.iter().map(|logit| logit / self.temperature).collect();

@@ -1,32 +1,32 @@
-//! Words and pairs of words as features: hashed, weighted as tf-idf, each text of the same length.
+//! Hashed unigrams and bigrams of words with tf-idf weights, normalised to a fixed length.
 //!
-//! The length counts words that the classifier does not know too: what is new in a mail must not make the rest of it louder.
-//! On small sets that is worth one to several points of accuracy.
+//! Unknown words count for the length, so that new words in a message do not amplify the known ones. On small sets this is
+//! worth one to several points of accuracy.
 //!
-//! Buckets are hashes of 32 bits, so a classifier holds no word of the mail that it learned from. Words are those of
-//! Unicode (UAX #29): a Han character is a word of its own, so that pairs of them stand for the words of Chinese.
+//! Buckets are 32-bit hashes, so a classifier file contains no words of its training data. Words are those of Unicode
+//! (UAX #29): a Han character is a word, so bigrams stand for the words of Chinese.
 
 use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// What the hash and the splitting into words are called in a classifier file; another way needs another name.
+/// Name of the hash and word splitting in a classifier file. Must change with them.
 pub const SCHEME: &str = "words-1-2-fnv1a32";
 
-/// How often each bucket occurs in a text, by bucket.
+/// Buckets of a text and how often each occurs, ascending.
 pub type Counts = Vec<(u32, u32)>;
 
-/// The buckets that a classifier knows, and how rare each is.
+/// The vocabulary of a classifier: buckets and their inverse document frequencies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NGrams {
     /// Ascending.
     pub buckets: Vec<u32>,
     /// Inverse document frequencies, in the order of the buckets.
     pub idf: Vec<f32>,
-    /// Of a bucket that is not among them.
+    /// Inverse document frequency of an unknown bucket.
     pub unknown: f32,
-    /// Length of the vector that a text makes of which all words are known.
+    /// Length of the vector of a text whose words are all known.
     pub scale: f32,
 }
 
@@ -41,13 +41,13 @@ impl Hash {
         Self(text.bytes().fold(self.0, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
     }
 
-    /// The low bits of FNV are weak; a multiplication spreads them.
+    /// Multiplies, because the low bits of FNV are weak.
     fn bucket(self) -> u32 {
         (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }
 }
 
-/// Counts the first `most` words of a text, and the pairs of words that stand side by side.
+/// Counts the first `most` words of a text and their bigrams.
 pub fn count(text: &str, most: usize) -> Counts {
     let mut buckets = Vec::new();
     let mut word = String::new();
@@ -64,7 +64,7 @@ pub fn count(text: &str, most: usize) -> Counts {
     buckets.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u32)).collect()
 }
 
-/// NFKC and lower case, every digit as `0`: numbers differ from mail to mail.
+/// NFKC and lower case. Every digit becomes `0`, because numbers differ from message to message.
 fn normalise(word: &str, out: &mut String) {
     let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
     if word.is_ascii() {
@@ -75,8 +75,7 @@ fn normalise(word: &str, out: &mut String) {
 }
 
 impl NGrams {
-    /// Takes the buckets that most texts hold, `most` of them. `scale` is the length of their vectors; that of an
-    /// engine's vector is 1.
+    /// Takes the `most` buckets that occur in most texts. `scale` is the length of vectors; that of an embedding is 1.
     pub fn learn(texts: &[&Counts], most: usize, scale: f32) -> Self {
         let mut documents: HashMap<u32, u32> = HashMap::new();
         texts.iter().flat_map(|text| text.iter()).for_each(|(bucket, _)| *documents.entry(*bucket).or_default() += 1);
@@ -94,17 +93,17 @@ impl NGrams {
         }
     }
 
-    /// How many buckets there are.
+    /// Number of buckets.
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// True when no bucket is known.
+    /// True without buckets.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
 
-    /// The vector of a text: which buckets it has, as indices, and their values. Empty where none is known.
+    /// The vector of a text: indices of known buckets and their values.
     pub fn vector(&self, counts: &Counts) -> Vec<(u32, f32)> {
         let mut square = 0.0;
         let known = |&(bucket, count): &(u32, u32)| {

@@ -9,7 +9,7 @@ use super::Link;
 use super::design::Design;
 use super::matrix::{Matrix, add_product};
 
-/// Samples that one thread takes at a time, and features.
+/// Samples and features per task.
 const SAMPLES: usize = 256;
 const FEATURES: usize = 64;
 
@@ -19,9 +19,9 @@ pub(super) struct Objective<'a> {
     pub(super) design: &'a Design,
     /// The labels of each sample.
     pub(super) targets: &'a [&'a [usize]],
-    /// How much each sample counts; they sum to 1.
+    /// Weights of the samples; they sum to 1.
     pub(super) weights: &'a [f32],
-    /// How much each label that is a question counts, where it is not true and where it is; empty where all count the same.
+    /// For independent labels: weights of each where it is false and where it is true; empty if all are 1.
     pub(super) balance: &'a [[f32; 2]],
     pub(super) labels: usize,
     pub(super) link: Link,
@@ -49,7 +49,7 @@ impl Objective<'_> {
         (loss + 0.5 * self.penalty * length, gradient)
     }
 
-    /// The loss, and by how much each probability is too high, weighted. Shape: [samples, labels].
+    /// The loss, and the weighted residuals (probability - truth). Shape: [samples, labels].
     fn residuals(&self, weights: &Matrix) -> (f64, Matrix) {
         let mut residuals = Matrix::zeros(self.design.samples(), self.labels);
         let pieces = residuals.values_mut().par_chunks_mut(SAMPLES * self.labels).enumerate();
@@ -68,7 +68,7 @@ impl Objective<'_> {
         (losses.iter().sum(), residuals)
     }
 
-    /// The products of features and residuals. Shape: [features, labels].
+    /// The gradient of the weights without the penalty: featuresᵀ × residuals. Shape: [features, labels].
     fn gradient(&self, residuals: &Matrix, to: &mut [f64]) {
         let (dense, columns, labels) = (&self.design.dense, &self.design.columns, self.labels);
         let (of_dense, of_words) = to.split_at_mut(dense.columns() * labels);

@@ -1,8 +1,8 @@
-//! Few samples with many words: the weights that fit best are sums of the samples (the representer theorem), so it is
-//! enough to look for as many numbers a label as there are samples.
+//! Fewer parameters when there are more features than samples. The best weights are linear combinations of the samples (the
+//! representer theorem), so there are only as many unknowns per label as samples.
 //!
-//! With the Gram matrix X Xᵀ = L Lᵀ, samples whose features are the rows of L have the same products with each other as
-//! the true ones. What is found for them, w, belongs to the weights Xᵀ L⁻ᵀ w of the same length.
+//! With the Cholesky decomposition of the Gram matrix X Xᵀ = L Lᵀ, the rows of L have the same inner products as the samples.
+//! A solution w for L corresponds to the weights Xᵀ L⁻ᵀ w for X, with the same norm.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -10,21 +10,21 @@ use rayon::prelude::*;
 use super::design::Design;
 use super::matrix::{Matrix, add_product, add_scaled, dot};
 
-/// The decomposition takes the third power of the number of samples.
+/// Maximum number of samples; the decomposition takes cubic time.
 const MOST_SAMPLES: usize = 2048;
-/// Added to the diagonal, relative to its mean, so that samples that depend on each other can be decomposed.
+/// Added to the diagonal, relative to its mean, so that linearly dependent samples can be decomposed.
 const JITTER: f64 = 1e-7;
 
-/// Samples in a space of their own number of dimensions.
+/// The samples in as many dimensions as there are samples.
 pub(super) struct Reduced {
-    /// The samples there.
+    /// Their design matrix L.
     pub(super) design: Design,
-    /// The same in f64. Shape: [samples, samples], zero above the diagonal.
+    /// L in f64. Shape: [samples, samples], zero above the diagonal.
     lower: Vec<f64>,
 }
 
 impl Reduced {
-    /// `None` where it would not be faster.
+    /// `None` if it would not be faster.
     pub(super) fn new(design: &Design) -> Option<Self> {
         let samples = design.samples();
         if samples == 0 || samples > MOST_SAMPLES || samples >= design.features() {
@@ -40,7 +40,7 @@ impl Reduced {
         Some(Self { design: Design::dense(Matrix::new(samples, narrow)), lower })
     }
 
-    /// The parameters of the true features, shape [features + 1, labels]. Those `found` have shape [samples + 1, labels].
+    /// Converts a solution for L, shape [samples + 1, labels], to one for X, shape [features + 1, labels].
     pub(super) fn expand(&self, design: &Design, found: &[f64], labels: usize) -> Vec<f64> {
         let samples = self.design.samples();
         let (weights, intercepts) = found.split_at(samples * labels);
@@ -68,7 +68,7 @@ impl Reduced {
     }
 }
 
-/// The products of all pairs of samples.
+/// The Gram matrix: the inner products of all pairs of samples.
 fn gram(design: &Design) -> Vec<f64> {
     let (samples, dense) = (design.samples(), design.dense.view());
     let mut products = vec![0.0; samples * samples];
@@ -84,7 +84,7 @@ fn gram(design: &Design) -> Vec<f64> {
     gram
 }
 
-/// Cholesky's decomposition in place, of a matrix of `size` rows; false when the matrix is not positive.
+/// Cholesky decomposition in place; false when the matrix is not positive definite.
 struct Decompose<'a> {
     matrix: &'a mut [f64],
     size: usize,

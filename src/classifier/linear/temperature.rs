@@ -1,20 +1,20 @@
-//! Calibration: the one factor that makes probabilities as sure as they are right (Guo et al. 2017).
+//! Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
 use anyhow::{Result, ensure};
 
 use super::Link;
 use super::design::Sample;
 
-/// Factors between a twentieth and twenty are tried.
+/// The temperature is between a twentieth and twenty.
 const MOST: f64 = 20.0;
-/// Precision of the logarithm of the factor.
+/// Precision of the logarithm of the temperature.
 const TOLERANCE: f64 = 1e-6;
 
-/// The temperature at which the logits of held-out samples have the least loss, and that loss in nats. Samples that were
-/// not held out have no logits.
+/// The temperature that minimises the cross-entropy of held-out samples, and that loss in nats. Samples that were not held
+/// out have no logits.
 ///
 /// # Errors
-/// When the logits are not numbers.
+/// When the logits are not finite.
 pub(super) fn fit(logits: &[Vec<f32>], samples: &[Sample], link: Link) -> Result<(f64, f64)> {
     let mean_loss = |factor: f64| {
         let (mut loss, mut total) = (0.0, 0.0);

@@ -1,5 +1,4 @@
-//! From samples to a classifier: how strong the penalty is and how sure the probabilities are is learned from samples that
-//! were held out.
+//! Trains a classifier. Cross-validation chooses the strength of the penalty and the temperature.
 
 use anyhow::{Result, ensure};
 
@@ -9,21 +8,21 @@ use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
 use super::{Counts, Linear, Link, NGrams};
 
-/// The values of C that are tried, each beginning where the one before ended.
+/// The path of C. Each fit starts from the solution of the one before.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
-/// A larger C must lower the loss by this part of it, or the smaller one stays.
+/// A larger C must lower the loss by this fraction.
 const WORTHWHILE: f64 = 0.005;
-/// How long the part of a vector that words make is, beside the engine's: what is tried first, then what else.
+/// Lengths of the n-gram vector relative to the embedding: the first to try, then the others.
 const SCALE: f32 = 1.0;
 const MORE: [f32; 2] = [2.0, 3.0];
 const LESS: f32 = 0.5;
-/// Without enough samples to compare: in the middle of what the path finds for few samples.
+/// C without cross-validation: about what the path finds for few samples.
 const UNTRIED: f64 = 10.0;
-/// Weights of words that a classifier has at most, and words.
+/// Maximum numbers of n-gram weights and of n-grams.
 const MOST_WEIGHTS: usize = 256 * 1024;
 const MOST_NGRAMS: usize = 32_768;
 
-/// How much each label counts.
+/// Class weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LabelWeights {
     /// All labels the same, however many samples each has
@@ -33,59 +32,58 @@ pub enum LabelWeights {
     None,
 }
 
-/// How to learn.
+/// Training options.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// What the labels are to each other.
+    /// Mutually exclusive labels, or independent ones.
     pub link: Link,
-    /// Chooses which samples are held out together.
+    /// Seed for dealing samples to folds.
     pub seed: u64,
-    /// In how many parts the samples are held out.
+    /// Number of folds.
     pub folds: usize,
-    /// How weak the penalty on large weights is, as scikit-learn's C; `None` tries several.
+    /// Inverse strength of the L2 penalty, as scikit-learn's C; `None` chooses it.
     pub c: Option<f64>,
-    /// Whether words are features too.
+    /// Whether n-grams are features.
     pub ngrams: bool,
-    /// How much each label counts.
+    /// Class weights.
     pub label_weights: LabelWeights,
 }
 
-/// What was learned.
+/// The result of training.
 #[derive(Clone, Debug)]
 pub struct Trained {
     /// The classifier, fitted to all samples.
     pub model: Linear,
-    /// The C of it.
+    /// Its C.
     pub c: f64,
-    /// What classifiers that had not seen a sample made of it; `None` where there were too few samples.
+    /// Cross-validation; `None` with too few samples.
     pub held_out: Option<HeldOut>,
 }
 
-/// Cross-validation.
+/// Result of cross-validation.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
-    /// In how many parts.
+    /// Number of folds.
     pub folds: usize,
-    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample of another part
-    /// has: of that label its classifier knows nothing.
+    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample in another fold has.
     pub probabilities: Vec<Vec<f32>>,
     /// Mean cross-entropy in nats.
     pub loss: f64,
-    /// The loss at each C that was tried.
+    /// C and its loss, for each C that was tried.
     pub path: Vec<(f64, f64)>,
 }
 
-/// What cross-validation has chosen.
+/// Hyperparameters chosen by cross-validation.
 struct Chosen {
     c: f64,
     scale: f32,
     temperature: f64,
 }
 
-/// Learns to tell `labels` labels apart.
+/// Trains a classifier for `labels` labels.
 ///
 /// # Errors
-/// When there is nothing to tell apart, the numbers overflow, or `stop` turns true.
+/// When there are no samples, the numbers overflow, or `stop` returns true.
 pub fn train(
     samples: &[Sample],
     labels: usize,
@@ -133,7 +131,7 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// True when two labels can be held out and learned at the same time.
+    /// True when there are enough samples for cross-validation.
     fn can_hold_out(&self) -> bool {
         let mut counts = vec![0; self.labels];
         self.samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
@@ -144,7 +142,7 @@ impl Run<'_> {
         self.samples.len() > 2 && counts.iter().filter(|&&count| count > 1).count() >= enough
     }
 
-    /// What does best on samples that it has not seen, and what it makes of them.
+    /// Chooses hyperparameters by cross-validation.
     fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
         let first = self.settings.c.unwrap_or(UNTRIED);
         let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
@@ -174,8 +172,7 @@ impl Run<'_> {
         Ok((Chosen { c, scale, temperature }, HeldOut { folds: folds.len(), probabilities, loss, path: tried }))
     }
 
-    /// How much words are worth beside the engine's vector: it depends on the samples, how many they are and how much
-    /// their words say.
+    /// Chooses the length of the n-gram vector relative to the embedding.
     fn scale(&self, dealt: &Dealt, c: f64) -> Result<f32> {
         let loss = |scale: f32| -> Result<f64> {
             Ok(self.held(dealt, &mut dealt.parts()[..dealt.compared()], scale, c)?.loss)
@@ -209,7 +206,7 @@ impl Run<'_> {
         self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
     }
 
-    /// How much each label counts: of samples that lack it, and of those that have it.
+    /// Weights of each label: for samples without it, and for samples with it.
     pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {
@@ -221,7 +218,7 @@ impl Run<'_> {
             let lacking = all - having;
             match (self.settings.label_weights, self.settings.link) {
                 (LabelWeights::Balanced, Link::Softmax) if having > 0.0 => [1.0, sum / (labels * having)],
-                // A question has two answers.
+                // Two classes: with the label and without.
                 (LabelWeights::Balanced, Link::Sigmoid) if having > 0.0 && lacking > 0.0 => {
                     [all / (2.0 * lacking), all / (2.0 * having)]
                 }

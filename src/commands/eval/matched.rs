@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use anyhow::{Result, ensure};
 
-use crate::evaluation::{Asked, Evaluation, McNemar, Row, mcnemar};
+use crate::evaluation::{Evaluation, McNemar, MultiLabelRow, Row, mcnemar};
 use crate::output::evaluation::Prediction;
 
 /// Pairs of predictions about the same sample. Both are compared with the truth of the new evaluation, as labels may have
@@ -69,14 +69,14 @@ impl<'e> Matched<'e> {
         }
         if questions {
             let asked = |truth: &[String], said: &Prediction| {
-                Asked::of_given(
+                MultiLabelRow::of_given(
                     truth.iter().map(|label| indices[label.as_str()]).collect(),
                     said.given.as_ref().map(|given| given.iter().map(|label| indices[label.as_str()]).collect()),
                     indices.len(),
                 )
             };
-            let old: Vec<Asked> = self.pairs.iter().map(|(old, new)| asked(&new.truth, old)).collect();
-            let new: Vec<Asked> = self.pairs.iter().map(|(_, new)| asked(&new.truth, new)).collect();
+            let old: Vec<MultiLabelRow> = self.pairs.iter().map(|(old, new)| asked(&new.truth, old)).collect();
+            let new: Vec<MultiLabelRow> = self.pairs.iter().map(|(_, new)| asked(&new.truth, new)).collect();
             let thresholds = vec![1.0; indices.len()];
             return (Evaluation::of_questions(&old, &thresholds), Evaluation::of_questions(&new, &thresholds));
         }

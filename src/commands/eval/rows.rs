@@ -1,7 +1,7 @@
 //! Truth and verdict of every sample: single-label, or multi-label.
 
 use super::truth::{self, LabelledDocument};
-use crate::evaluation::{self, Abstention, Asked, Evaluation, LabelThreshold, Row};
+use crate::evaluation::{self, Abstention, Evaluation, LabelThreshold, MultiLabelRow, Row};
 use crate::labels::LabelSet;
 use crate::record::{Ranking, Verdict};
 
@@ -10,7 +10,7 @@ pub(super) enum Rows {
     /// Labels exclude each other, and the best one is given.
     Exclusive(Vec<Row>),
     /// Each label is given whose score reaches its threshold.
-    Questions { rows: Vec<Asked>, thresholds: Vec<f32> },
+    Questions { rows: Vec<MultiLabelRow>, thresholds: Vec<f32> },
 }
 
 impl Rows {
@@ -52,7 +52,7 @@ impl Rows {
             }
             scores
         };
-        let row = |(judged, verdict): (&LabelledDocument, &Verdict)| Asked {
+        let row = |(judged, verdict): (&LabelledDocument, &Verdict)| MultiLabelRow {
             truth: judged.labels.iter().filter_map(|label| known.get(&**label).copied()).collect(),
             scores: ranking(verdict).map(scores),
         };

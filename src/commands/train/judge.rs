@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::classifier::linear::{HeldOut, LearnedLabel, Link, Sample, Trained, Validation};
 use crate::classifier::ranking::LIKELIER_THAN_NOT;
-use crate::evaluation::{Asked, Cell, Evaluation, LabelScores, Row};
+use crate::evaluation::{ConfusionCount, Evaluation, LabelScores, MultiLabelRow, Row};
 use crate::output::trained::{Line, Table};
 use crate::report::Report;
 
@@ -84,7 +84,7 @@ fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], 
         ece: rounded(found.reliability.error),
         log_loss: rounded(held_out.loss),
     };
-    let pair = |cell: &Cell| Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count));
+    let pair = |cell: &ConfusionCount| Some((labels[cell.truth].clone(), labels[cell.predicted?].clone(), cell.count));
     (validation, figures, found.confusion.mistakes().iter().filter_map(pair).collect())
 }
 
@@ -100,7 +100,7 @@ fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
 
 /// Multi-label: each label with a probability of at least one half is given.
 fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
-    let row = |(truth, made): &(&[usize], &[f32])| Asked { truth: truth.to_vec(), scores: Some(made.to_vec()) };
+    let row = |(truth, made): &(&[usize], &[f32])| MultiLabelRow { truth: truth.to_vec(), scores: Some(made.to_vec()) };
     Evaluation::of_questions(&tested.iter().map(row).collect::<Vec<_>>(), &vec![LIKELIER_THAN_NOT; labels])
 }
 

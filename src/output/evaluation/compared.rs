@@ -1,36 +1,36 @@
-//! Two reports side by side, and the mails whose label changed.
+//! Comparison of two reports, with the messages whose label changed.
 
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::lines::{NONE, Table};
+use super::lines::{NONE, Section};
 use super::{ReportFormat, html, json, markdown, share, text};
 
-/// So many mails are named, but in JSON, where all are.
+/// Number of messages that are named. JSON names all.
 const NAMED: usize = 100;
 
-/// Two evaluations and what changed between them.
+/// Comparison of two evaluations.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
     /// `mailsort-comparison`.
     pub format: String,
-    /// The version of this form.
+    /// Version of the format.
     pub version: u32,
-    /// The one that was there before.
+    /// The first evaluation.
     pub old: Side,
-    /// The other.
+    /// The second evaluation.
     pub new: Side,
-    /// Samples that are in both. The figures of each side are over all of its own.
+    /// Number of samples in both. The metrics of each side are over all of its own samples.
     pub matched: u64,
-    /// Samples that are right before and wrong now.
+    /// Matched samples that were right and are wrong now.
     pub lost: u64,
-    /// Samples that are wrong before and right now.
+    /// Matched samples that were wrong and are right now.
     pub won: u64,
-    /// How likely such a difference is by chance alone, by McNemar's test.
+    /// Two-sided p-value of McNemar's test.
     pub p: f64,
-    /// The F1 of each label, before and now; `null` where one of both has not the label.
+    /// F1 of each label, old and new; `null` where a side lacks the label.
     pub labels: Vec<(String, Option<f64>, Option<f64>)>,
     /// Matched samples whose label changed.
     pub changed: Vec<Changed>,
@@ -39,47 +39,47 @@ pub struct Compared {
 /// One of two evaluations.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Side {
-    /// The file's name.
+    /// Name of the file.
     pub name: String,
-    /// The model's.
+    /// Name of the model.
     pub model: String,
-    /// The label set's.
+    /// Name of the label set.
     pub label_set: String,
-    /// How many samples it has.
+    /// Number of samples.
     pub samples: u64,
-    /// Samples that the other has not.
+    /// Samples that the other side lacks.
     pub alone: u64,
-    /// The share that is right.
+    /// Share of samples that are right.
     pub accuracy: f64,
-    /// The mean F1 of the labels.
+    /// Unweighted mean F1 of the labels.
     pub macro_f1: f64,
-    /// The same, weighted.
+    /// Mean F1, weighted by support.
     pub weighted_f1: f64,
     /// The expected calibration error.
     pub ece: f64,
 }
 
-/// A mail whose label changed.
+/// A message whose label changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Changed {
-    /// Where the document stands now.
+    /// File or mailbox of the document, in the new report.
     pub source: String,
-    /// Its position there.
+    /// Its index there.
     pub index: u64,
     /// Its id, if it has one.
     pub id: Option<String>,
-    /// The true labels now.
+    /// True labels, in the new report.
     pub truth: Vec<String>,
-    /// The label before.
+    /// Old label.
     pub old: Option<String>,
-    /// The label now.
+    /// New label.
     pub new: Option<String>,
-    /// Whether that is better, worse, or neither.
+    /// Whether the change is better, worse or neither.
     pub verdict: &'static str,
 }
 
 impl Compared {
-    /// What stands at the top of every comparison of this version.
+    /// `format` and `version` of a comparison.
     pub fn head() -> (String, u32) {
         ("mailsort-comparison".into(), 1)
     }
@@ -87,7 +87,7 @@ impl Compared {
     /// Writes the comparison.
     ///
     /// # Errors
-    /// When the output cannot be written, or the form has no place for a comparison.
+    /// When the output cannot be written, or the format has no comparisons.
     pub fn write(&self, format: ReportFormat, mut out: impl Write) -> io::Result<()> {
         match format {
             ReportFormat::Json => json(self, &mut out)?,
@@ -99,10 +99,10 @@ impl Compared {
         out.flush()
     }
 
-    /// Refuses forms without a place for a comparison.
+    /// Refuses formats without comparisons.
     ///
     /// # Errors
-    /// When this is one.
+    /// For JUnit, which has tests only.
     pub fn check(format: ReportFormat) -> Result<()> {
         if format == ReportFormat::Junit {
             bail!(
@@ -112,7 +112,7 @@ impl Compared {
         Ok(())
     }
 
-    /// What changed, in a sentence or two.
+    /// The changes in a sentence or two.
     pub(super) fn summary(&self) -> String {
         let alone = match (self.old.alone, self.new.alone) {
             (0, 0) => String::new(),
@@ -129,12 +129,12 @@ impl Compared {
         )
     }
 
-    /// The tables below it.
-    pub(super) fn tables(&self) -> Vec<Table> {
+    /// The tables below the summary.
+    pub(super) fn tables(&self) -> Vec<Section> {
         vec![self.figures(), self.by_label(), self.by_mail()]
     }
 
-    fn figures(&self) -> Table {
+    fn figures(&self) -> Section {
         let (old, new) = (&self.old, &self.new);
         let figures = [
             ("accuracy", old.accuracy, new.accuracy),
@@ -147,10 +147,10 @@ impl Compared {
         };
         let samples = vec!["samples".into(), old.samples.to_string(), new.samples.to_string(), String::new()];
         let rows = figures.into_iter().map(row).chain([samples]).collect();
-        Table { title: "Figures", head: vec!["", "old", "new", "change"], texts: 1, rows, more: None }
+        Section { title: "Figures", head: vec!["", "old", "new", "change"], texts: 1, rows, more: None }
     }
 
-    fn by_label(&self) -> Table {
+    fn by_label(&self) -> Section {
         let differs = self.labels.iter().filter(|(_, old, new)| old != new);
         let figure = |f1: &Option<f64>| f1.map_or("–".into(), share);
         let change = |old: &Option<f64>, new: &Option<f64>| {
@@ -160,17 +160,17 @@ impl Compared {
             vec![label.clone(), figure(old), figure(new), change(old, new)]
         };
         let rows = differs.map(row).collect();
-        Table { title: "F1 of labels", head: vec!["label", "old", "new", "change"], texts: 1, rows, more: None }
+        Section { title: "F1 of labels", head: vec!["label", "old", "new", "change"], texts: 1, rows, more: None }
     }
 
-    fn by_mail(&self) -> Table {
+    fn by_mail(&self) -> Section {
         let name = |label: &Option<String>| label.clone().unwrap_or(NONE.into());
         let row = |changed: &Changed| {
             let place = format!("{} [{}]", changed.source, changed.index);
             vec![place, name(&changed.old), name(&changed.new), changed.truth.join(", "), changed.verdict.to_string()]
         };
         let left = self.changed.len().saturating_sub(NAMED);
-        Table {
+        Section {
             title: "Mails whose label changed",
             head: vec!["mail", "old", "new", "true", ""],
             texts: 5,

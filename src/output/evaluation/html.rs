@@ -1,14 +1,13 @@
-//! A report as one page: no scripts, nothing from elsewhere, and foreign text only as text.
+//! A report as one HTML page without scripts and external resources. Foreign text is escaped.
 
 use anyhow::Result;
 
 use super::compared::Compared;
-use super::lines::{self, Table};
-use super::markup::escape;
+use super::lines::{self, Section};
 use super::pictures::{self, MOST_LABELS};
 use super::{Evaluated, LabelFigures, Mistake};
 
-/// What a browser may load for the page: nothing but the styles in it.
+/// Content security policy: a browser may load nothing, only the inline style is used.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 const STYLE: &str = "\
@@ -21,7 +20,7 @@ pre{background:#f6f6f6;padding:.7rem;white-space:pre-wrap;overflow-wrap:anywhere
 .missed{color:#c83e1c;font-weight:bold}.note{color:#666}.mistake{margin:1rem 0;border-left:3px solid #c83e1c;\
 padding-left:.8rem;overflow-wrap:anywhere}";
 
-/// The report as a page.
+/// The report as an HTML page.
 ///
 /// # Errors
 /// When a picture cannot be drawn.
@@ -32,7 +31,7 @@ pub(super) fn report(report: &Evaluated) -> Result<String> {
     page.push_str(&lines::note(report).map_or(String::new(), |note| format!("<p>{note}</p>\n")));
     page.push_str(&table(&lines::bars(report)));
     page.push_str(&table(&lines::figures_table(report)));
-    // Of questions no label is given in place of another.
+    // Multi-label evaluation has no confusion matrix.
     if !report.questions {
         page.push_str(&matrix(report)?);
     }
@@ -49,7 +48,7 @@ pub(super) fn report(report: &Evaluated) -> Result<String> {
     Ok(whole("mailsort eval", &page))
 }
 
-/// Two reports side by side.
+/// A comparison as an HTML page.
 pub(super) fn compared(compared: &Compared) -> String {
     let mut page = String::from("<h1>mailsort eval --compare</h1>\n<ul>\n");
     for (name, side) in ["old", "new"].iter().zip([&compared.old, &compared.new]) {
@@ -69,7 +68,7 @@ fn whole(title: &str, body: &str) -> String {
     )
 }
 
-/// The confusion matrix with what it shows.
+/// The confusion matrix with its caption.
 fn matrix(report: &Evaluated) -> Result<String> {
     let mut labels: Vec<&LabelFigures> = report.seen_labels().collect();
     let all = labels.len();
@@ -91,7 +90,7 @@ fn matrix(report: &Evaluated) -> Result<String> {
     ))
 }
 
-/// The curves.
+/// The reliability diagram and the curve of accuracy against coverage.
 fn scores(report: &Evaluated) -> Result<String> {
     let reliability = pictures::reliability(&report.reliability)?;
     let count = if report.questions { "questions" } else { "samples" };
@@ -129,27 +128,49 @@ fn mistakes(report: &Evaluated) -> String {
     page
 }
 
-fn table(table: &Table) -> String {
-    if table.rows.is_empty() {
+fn table(section: &Section) -> String {
+    if section.rows.is_empty() {
         return String::new();
     }
-    let class = |at: usize| if at < table.texts { "" } else { " class=n" };
-    let mut page = format!("<h2>{}</h2>\n<div class=scroll><table>\n", table.title);
-    if table.head.iter().any(|name| !name.is_empty()) {
+    let class = |at: usize| if at < section.texts { "" } else { " class=n" };
+    let mut page = format!("<h2>{}</h2>\n<div class=scroll><table>\n", section.title);
+    if section.head.iter().any(|name| !name.is_empty()) {
         let cells: String =
-            table.head.iter().enumerate().map(|(at, name)| format!("<th{}>{name}</th>", class(at))).collect();
+            section.head.iter().enumerate().map(|(at, name)| format!("<th{}>{name}</th>", class(at))).collect();
         page.push_str(&format!("<tr>{cells}</tr>\n"));
     }
-    for row in &table.rows {
+    for row in &section.rows {
         let cell = |(at, text): (usize, &String)| match text.as_str() {
-            "MISSED" if table.title == "Bars" => "<td class=missed>missed</td>".to_string(),
+            "MISSED" if section.title == "Bars" => "<td class=missed>missed</td>".to_string(),
             text => format!("<td{}>{}</td>", class(at), escape(text)),
         };
         page.push_str(&format!("<tr>{}</tr>\n", row.iter().enumerate().map(cell).collect::<String>()));
     }
     page.push_str("</table></div>\n");
-    if let Some(more) = &table.more {
+    if let Some(more) = &section.more {
         page.push_str(&format!("<p class=note>… {}</p>\n", escape(more)));
     }
     page
+}
+
+/// Escapes foreign text for HTML and XML. Bidirectional overrides, which could turn a line around, and characters that XML
+/// 1.0 forbids even as references become U+FFFD.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                out.push('\u{fffd}')
+            }
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -1,9 +1,9 @@
-//! A report as JUnit XML, which build servers show as tests: one for each bar, and one for documents without a verdict.
+//! A report as JUnit XML for build servers: one test per bar, and one for documents without a verdict.
 
-use super::markup::escape;
+use super::html::escape;
 use super::{Evaluated, lines};
 
-/// So many documents without a verdict are named.
+/// Number of documents without a verdict that are named.
 const NAMED: usize = 20;
 
 /// The report as XML.

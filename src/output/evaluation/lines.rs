@@ -1,32 +1,32 @@
-//! What all reports say, as rows of cells: only how a table looks differs from form to form.
+//! The contents of all reports as tables of cells. The formats only lay them out.
 
 use super::{Evaluated, Timing, share};
 
-/// A table with names of columns, of which the first holds text and the others numbers unless said otherwise.
-pub(super) struct Table {
+/// A table with a title. Its first columns hold text, the others numbers.
+pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) head: Vec<&'static str>,
-    /// Which columns hold text.
+    /// Number of columns that hold text.
     pub(super) texts: usize,
     pub(super) rows: Vec<Vec<String>>,
-    /// What was left out.
+    /// A note about rows that were left out.
     pub(super) more: Option<String>,
 }
 
-/// So many confused pairs are shown.
+/// Number of confused pairs that are shown.
 const PAIRS: usize = 20;
 
-/// Stands for the label of samples that got none.
+/// Shown in place of a label that is missing.
 pub(super) const NONE: &str = "(none)";
 
-/// What a reader has to know of the figures, where each label is a question of its own.
+/// A note on how multi-label metrics are computed.
 pub(super) fn note(report: &Evaluated) -> Option<&'static str> {
     let note = "Each label is a question of its own: it is given where its score reaches its threshold, or 0.5, and judged \
                 over all samples.";
     report.questions.then_some(note)
 }
 
-/// The figures that stand above all: name, figure and what it is.
+/// The main metrics: name, value and explanation.
 pub(super) fn figures(report: &Evaluated) -> Vec<[String; 3]> {
     let row = |name: &str, figure: String, note: String| [name.to_string(), figure, note];
     let (right, shares, held) = match report.questions {
@@ -57,14 +57,14 @@ pub(super) fn figures(report: &Evaluated) -> Vec<[String; 3]> {
     rows
 }
 
-/// The same as a table.
-pub(super) fn figures_table(report: &Evaluated) -> Table {
+/// The main metrics as a table.
+pub(super) fn figures_table(report: &Evaluated) -> Section {
     let rows = figures(report).into_iter().map(|[name, figure, note]| vec![name, note, figure]).collect();
-    Table { title: "Figures", head: vec!["figure", "what it is", ""], texts: 2, rows, more: None }
+    Section { title: "Figures", head: vec!["figure", "what it is", ""], texts: 2, rows, more: None }
 }
 
 /// Precision, recall and F1 of each label.
-pub(super) fn labels(report: &Evaluated) -> Table {
+pub(super) fn labels(report: &Evaluated) -> Section {
     let row = |label: &super::LabelFigures| {
         let shares = [label.precision, label.recall, label.f1].map(share);
         [label.label.clone()].into_iter().chain(shares).chain([label.support.to_string()]).collect()
@@ -72,17 +72,17 @@ pub(super) fn labels(report: &Evaluated) -> Table {
     let rows: Vec<Vec<String>> = report.seen_labels().map(row).collect();
     let unseen = report.labels.len() - rows.len();
     let more = (unseen > 0).then(|| format!("{unseen} labels are neither true nor given anywhere"));
-    Table { title: "Labels", head: vec!["label", "precision", "recall", "F1", "samples"], texts: 1, rows, more }
+    Section { title: "Labels", head: vec!["label", "precision", "recall", "F1", "samples"], texts: 1, rows, more }
 }
 
-/// The pairs that are confused most.
-pub(super) fn confused(report: &Evaluated) -> Table {
+/// The most frequent confusions.
+pub(super) fn confused(report: &Evaluated) -> Section {
     let pairs = report.confused();
     let row = |cell: &&super::ConfusionCell| {
         vec![cell.truth.clone(), cell.predicted.clone().unwrap_or(NONE.into()), cell.count.to_string()]
     };
     let left = pairs.len().saturating_sub(PAIRS);
-    Table {
+    Section {
         title: "Most confused",
         head: vec!["true label", "label given", "samples"],
         texts: 2,
@@ -91,14 +91,14 @@ pub(super) fn confused(report: &Evaluated) -> Table {
     }
 }
 
-/// Whether scores are the probabilities that they look like.
-pub(super) fn reliability(report: &Evaluated) -> Table {
+/// Calibration of the scores.
+pub(super) fn reliability(report: &Evaluated) -> Section {
     let bins = report.reliability.iter().filter(|bin| bin.samples > 0);
     let row = |bin: &super::ReliabilityBin| {
         let range = format!("{:.2} to {:.2}", bin.from, bin.to);
         vec![range, share(bin.confidence), share(bin.accuracy), bin.samples.to_string()]
     };
-    Table {
+    Section {
         title: "Reliability",
         head: vec!["score", "mean score", "right", if report.questions { "questions" } else { "samples" }],
         texts: 1,
@@ -107,13 +107,13 @@ pub(super) fn reliability(report: &Evaluated) -> Table {
     }
 }
 
-/// What thresholds leave.
-pub(super) fn abstention(report: &Evaluated) -> Table {
+/// Coverage and accuracy by threshold.
+pub(super) fn abstention(report: &Evaluated) -> Section {
     let row = |point: &super::AbstentionPoint| {
         let accuracy = point.accuracy.map_or("–".into(), share);
         vec![format!("{:.2}", point.threshold), share(point.coverage), accuracy]
     };
-    Table {
+    Section {
         title: "Accuracy against coverage",
         head: vec!["threshold", "coverage", "accuracy"],
         texts: 0,
@@ -122,17 +122,17 @@ pub(super) fn abstention(report: &Evaluated) -> Table {
     }
 }
 
-/// What was asked for.
-pub(super) fn bars(report: &Evaluated) -> Table {
+/// The bars and whether they were met.
+pub(super) fn bars(report: &Evaluated) -> Section {
     let row = |bar: &super::Bar| {
         let met = if bar.met { "met" } else { "MISSED" };
         vec![bar.name.clone(), bar.asked.clone(), bar.found.clone(), met.to_string()]
     };
     let rows = report.bars.iter().map(row).collect();
-    Table { title: "Bars", head: vec!["bar", "asked", "found", ""], texts: 4, rows, more: None }
+    Section { title: "Bars", head: vec!["bar", "asked", "found", ""], texts: 4, rows, more: None }
 }
 
-/// How long it took, in a sentence.
+/// Throughput and latency, in a sentence.
 pub(super) fn timing(timing: &Timing) -> String {
     let speed = timing.samples_per_second.map(|speed| format!("{speed:.0} mails/s scored together"));
     let alone = timing.p50_ms.zip(timing.p95_ms).zip(timing.p99_ms).map(|((p50, p95), p99)| {
@@ -146,7 +146,7 @@ fn ms(time: f64) -> String {
     if time < 10.0 { format!("{time:.2} ms") } else { format!("{time:.0} ms") }
 }
 
-/// What a label file takes to reach the precision that was asked for.
+/// Title and lines for a label file: the thresholds that reach the target precision.
 pub(super) fn target(report: &Evaluated) -> Option<(String, String)> {
     let target = report.target.as_ref()?;
     let mut lines = String::new();
@@ -166,7 +166,7 @@ pub(super) fn target(report: &Evaluated) -> Option<(String, String)> {
     Some((format!("Thresholds for a precision of {}", target.precision), lines.trim_end().to_string() + "\n"))
 }
 
-/// A TOML basic string, without line breaks and what turns a line around even in a comment.
+/// A TOML basic string. Line breaks and bidirectional overrides are escaped, so that it is safe in a comment.
 fn toml_string(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -1,6 +1,6 @@
-//! A report in GitHub's Markdown, for pull requests and the summaries of build servers.
+//! A report as GitHub Markdown, for pull requests and job summaries.
 
-use super::lines::{self, Table};
+use super::lines::{self, Section};
 use super::{Evaluated, compared::Compared};
 
 /// The report as Markdown.
@@ -31,7 +31,7 @@ pub(super) fn report(report: &Evaluated) -> String {
     text
 }
 
-/// Two reports side by side.
+/// A comparison as Markdown.
 pub(super) fn compared(compared: &Compared) -> String {
     let mut text = String::from("## mailsort eval --compare\n\n");
     for (name, side) in ["old", "new"].iter().zip([&compared.old, &compared.new]) {
@@ -45,32 +45,32 @@ pub(super) fn compared(compared: &Compared) -> String {
     text
 }
 
-fn table(table: &Table) -> String {
-    if table.rows.is_empty() {
+fn table(section: &Section) -> String {
+    if section.rows.is_empty() {
         return String::new();
     }
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut text = format!("\n### {}\n\n", table.title);
-    text.push_str(&line(table.head.iter().map(|name| name.to_string()).collect()));
-    let side = |at| if at < table.texts { "---" } else { "---:" }.to_string();
-    text.push_str(&line((0..table.head.len()).map(side).collect()));
-    for row in &table.rows {
+    let mut text = format!("\n### {}\n\n", section.title);
+    text.push_str(&line(section.head.iter().map(|name| name.to_string()).collect()));
+    let side = |at| if at < section.texts { "---" } else { "---:" }.to_string();
+    text.push_str(&line((0..section.head.len()).map(side).collect()));
+    for row in &section.rows {
         text.push_str(&line(row.iter().map(|cell| plain(cell)).collect()));
     }
-    if let Some(more) = &table.more {
+    if let Some(more) = &section.more {
         text.push_str(&format!("\n… {more}\n"));
     }
     text
 }
 
-/// A fence that is longer than any that stands in the text.
+/// A fenced code block. Its fence is longer than any in the text.
 fn block(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}toml\n{text}{fence}\n")
 }
 
-/// Foreign text that Markdown shows as it is: punctuation with a meaning is escaped, and so is what HTML would read.
+/// Escapes foreign text for Markdown and for the HTML that Markdown allows.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -78,7 +78,7 @@ fn plain(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // An entity is neither a mention, which would notify somebody, nor a link.
+            // As an entity it is neither a mention, which would notify somebody, nor a link.
             '@' => out.push_str("&#64;"),
             ':' => out.push_str("&#58;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => out.extend(['\\', c]),

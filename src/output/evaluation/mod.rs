@@ -1,11 +1,10 @@
-//! Reports of `eval`: figures in, a report for people, programs, browsers or build servers out.
+//! Reports of `eval` for people, programs, browsers and build servers.
 
 mod compared;
 mod html;
 mod junit;
 mod lines;
 mod markdown;
-mod markup;
 mod pictures;
 mod prediction;
 mod text;
@@ -21,12 +20,12 @@ use serde_json::ser::Formatter;
 pub use compared::{Changed, Compared, Side};
 pub use prediction::{Mistake, Prediction};
 
-/// What a report calls itself, so that no other JSON passes for one.
+/// Name of the JSON format, so that no other JSON passes for a report.
 const FORMAT: &str = "mailsort-evaluation";
-/// Changes when a program that reads reports would misunderstand one.
+/// Version of the JSON format. Changes when readers would misunderstand a report.
 const VERSION: u32 = 1;
 
-/// The forms of reports.
+/// Formats of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportFormat {
     /// For people
@@ -42,7 +41,7 @@ pub enum ReportFormat {
 }
 
 impl ReportFormat {
-    /// The form that the ending of a file's name stands for.
+    /// The format for an extension of a file name.
     pub fn of_ending(ending: &str) -> Option<Self> {
         let named = [
             ("json", Self::Json),
@@ -56,74 +55,74 @@ impl ReportFormat {
     }
 }
 
-/// All that is said of one evaluation. Shares are in [0, 1].
+/// The report of one evaluation. Shares are in [0, 1].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
     /// `mailsort-evaluation`.
     pub format: String,
-    /// The version of this form; another one is refused.
+    /// Version of the format; others are refused.
     pub version: u32,
-    /// The version of the program.
+    /// Version of the program.
     pub mailsort: String,
-    /// The model's name.
+    /// Name of the model.
     pub model: String,
-    /// The label set's name.
+    /// Name of the label set.
     pub label_set: String,
-    /// True where each label is a question of its own: a sample is right when all its labels are given and no other, a
-    /// label's figures are over all samples, and ECE and reliability over all questions.
+    /// True for multi-label evaluation: a sample is right when exactly its true labels are predicted, the metrics of a label
+    /// are over all samples, and ECE and reliability over all labels of all samples.
     #[serde(default)]
     pub questions: bool,
-    /// How many samples were judged.
+    /// Number of samples.
     pub samples: u64,
-    /// How many of them are right.
+    /// Samples that are right.
     pub right: u64,
-    /// How many got a label.
+    /// Samples with a predicted label.
     pub answered: u64,
-    /// How many could not be read or scored.
+    /// Samples that could not be read or scored.
     pub without_verdict: u64,
-    /// The share that is right.
+    /// Share of samples that are right.
     pub accuracy: f64,
-    /// The mean F1 of the labels.
+    /// Unweighted mean F1 of the labels.
     pub macro_f1: f64,
-    /// The same, each label counting as often as it is true.
+    /// Mean F1 of the labels, weighted by support.
     pub weighted_f1: f64,
-    /// The expected calibration error.
+    /// Expected calibration error.
     pub ece: f64,
     /// The labels, in the order of the set.
     pub labels: Vec<LabelFigures>,
-    /// The cells of the confusion matrix that are not zero.
+    /// Nonzero cells of the confusion matrix.
     pub confusion: Vec<ConfusionCell>,
     /// Bins of equal width over the best score.
     pub reliability: Vec<ReliabilityBin>,
-    /// What thresholds from 0 to 1 leave.
+    /// Coverage and accuracy at thresholds from 0 to 1.
     pub abstention: Vec<AbstentionPoint>,
-    /// A threshold for each label, where one was asked for.
+    /// Thresholds per label for a target precision, if one was given.
     pub target: Option<TargetPrecision>,
-    /// How long it took. Differs from run to run.
+    /// Throughput and latency. Differs from run to run.
     pub timing: Timing,
-    /// What was asked for, and whether it was met.
+    /// The bars and whether they were met.
     pub bars: Vec<Bar>,
-    /// What was said of each sample, in the order of the input.
+    /// The prediction for each sample, in the order of the input.
     pub predictions: Vec<Prediction>,
-    /// The worst mistakes with their texts, which only a page shows.
+    /// The worst mistakes with their texts, for the HTML page only.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
 }
 
-/// One label's figures.
+/// Metrics of one label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelFigures {
     /// The label.
     pub label: String,
-    /// Samples that count for it.
+    /// Samples of which it is the true label.
     pub support: u64,
-    /// Samples that were given it.
+    /// Samples for which it was predicted.
     pub predicted: u64,
-    /// Of those that were given it, the share that is right.
+    /// Share of `predicted` that is right.
     pub precision: f64,
-    /// Of its samples, the share that was found.
+    /// Share of `support` that is right.
     pub recall: f64,
-    /// Their harmonic mean.
+    /// Harmonic mean of precision and recall.
     pub f1: f64,
 }
 
@@ -132,98 +131,98 @@ pub struct LabelFigures {
 pub struct ConfusionCell {
     /// The true label.
     pub truth: String,
-    /// The label that was given, or `null`.
+    /// The predicted label, or `null`.
     pub predicted: Option<String>,
-    /// How many samples.
+    /// Number of samples.
     pub count: u64,
 }
 
 /// One bin of scores.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
-    /// Where it begins.
+    /// Lower end.
     pub from: f64,
-    /// Where it ends.
+    /// Upper end.
     pub to: f64,
-    /// How many samples have their best score in it.
+    /// Samples with their best score in it.
     pub samples: u64,
     /// Their mean score.
     pub confidence: f64,
-    /// The share of them that is right.
+    /// Share of samples that are right.
     pub accuracy: f64,
 }
 
-/// What one threshold leaves.
+/// Coverage and accuracy at one threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AbstentionPoint {
     /// The threshold.
     pub threshold: f64,
-    /// The share of all samples that still gets a label.
+    /// Share of all samples that get a label.
     pub coverage: f64,
-    /// The share of those that is right; `null` where none gets a label.
+    /// Share of those that is right; `null` if there are none.
     pub accuracy: Option<f64>,
 }
 
-/// Thresholds for a precision.
+/// Thresholds for a target precision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetPrecision {
-    /// The precision that was asked for.
+    /// The target precision.
     pub precision: f64,
-    /// One for each label.
+    /// One per label.
     pub thresholds: Vec<TargetThreshold>,
 }
 
-/// The lowest threshold of one label that reaches the precision.
+/// The lowest threshold of a label that reaches the target precision.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetThreshold {
     /// The label.
     pub label: String,
-    /// The threshold; `null` where none will do.
+    /// The threshold; `null` where none is high enough.
     pub threshold: Option<f64>,
     /// Samples that keep the label.
     pub kept: u64,
-    /// Those of them that are right.
+    /// Kept samples that are right.
     pub right: u64,
 }
 
-/// How long scoring took, from clean text to verdict.
+/// Throughput and latency of scoring, from clean text to verdict.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Samples scored together as `classify` does, each second; `null` if there were none.
+    /// Samples per second, scored in batches as `classify` does; `null` without samples.
     pub samples_per_second: Option<f64>,
-    /// How many samples were scored one by one and timed.
+    /// Number of samples that were scored one by one and timed.
     pub timed: u64,
-    /// Half of those took no longer, in milliseconds.
+    /// Median latency in milliseconds.
     pub p50_ms: Option<f64>,
-    /// 95 % of those took no longer.
+    /// 95th percentile of the latency.
     pub p95_ms: Option<f64>,
-    /// 99 % of those took no longer.
+    /// 99th percentile of the latency.
     pub p99_ms: Option<f64>,
 }
 
-/// Something that was asked for.
+/// A minimum or maximum that `eval` was asked to check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bar {
     /// Its name, such as `accuracy` or `F1 of billing`.
     pub name: String,
-    /// What was asked for, as `at least 0.9`.
+    /// The requirement, such as `at least 0.9`.
     pub asked: String,
-    /// What was found, as `0.8731`.
+    /// The value, such as `0.8731`.
     pub found: String,
     /// Whether it was met.
     pub met: bool,
 }
 
 impl Evaluated {
-    /// What stands at the top of every report of this version.
+    /// `format`, `version` and `mailsort` of a report.
     pub fn head() -> (String, u32, String) {
         (FORMAT.into(), VERSION, env!("CARGO_PKG_VERSION").into())
     }
 
-    /// Reads a report that was written as JSON.
+    /// Reads a JSON report.
     ///
     /// # Errors
-    /// When the file is missing or is none.
+    /// When the file is missing or is not a report.
     pub fn read(path: &Path) -> Result<Self> {
         #[derive(Deserialize)]
         struct Head {
@@ -233,7 +232,7 @@ impl Evaluated {
         let shown = path.display();
         let wanted = "a report that `mailsort eval --format json` has written";
         let open = || File::open(path).with_context(|| format!("cannot read {shown} ({wanted})"));
-        // First the head alone, so that a report of another version is called that.
+        // First the head alone, so that another version is reported as such.
         let head: Head =
             serde_json::from_reader(BufReader::new(open()?)).with_context(|| format!("{shown} is not {wanted}"))?;
         ensure!(head.format.as_deref() == Some(FORMAT), "{shown} is not {wanted}");
@@ -260,7 +259,7 @@ impl Evaluated {
         out.flush()
     }
 
-    /// The cells off the diagonal, the largest first.
+    /// The cells off the diagonal, largest first.
     fn confused(&self) -> Vec<&ConfusionCell> {
         let mut cells: Vec<&ConfusionCell> =
             self.confusion.iter().filter(|cell| cell.predicted.as_ref() != Some(&cell.truth)).collect();
@@ -268,13 +267,13 @@ impl Evaluated {
         cells
     }
 
-    /// Labels as they are best shown: those that no sample has and no sample was given say nothing.
+    /// Labels that are true or predicted somewhere.
     fn seen_labels(&self) -> impl Iterator<Item = &LabelFigures> {
         self.labels.iter().filter(|label| label.support + label.predicted > 0)
     }
 }
 
-/// One object, but a line for each field and each entry of a list, so that a diff of two reports shows what changed.
+/// Writes an object with a line per field and per entry of a list, so that a diff of two reports is readable.
 fn json(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, Shallow::default()))?;
     out.write_all(b"\n")
@@ -284,7 +283,7 @@ fn json(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
 #[derive(Default)]
 struct Shallow {
     depth: usize,
-    /// True when the list being written has an entry.
+    /// True when the current list has an entry.
     filled: bool,
 }
 

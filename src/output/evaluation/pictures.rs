@@ -1,4 +1,4 @@
-//! Pictures of a report, as SVG.
+//! Charts of a report as SVG.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -21,16 +21,16 @@ const RIGHT: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 const WRONG: RGBColor = RGBColor(0xc8, 0x3e, 0x1c);
 const IDEAL: RGBColor = RGBColor(0x88, 0x88, 0x88);
 
-/// More labels fit no screen; then those with the most mistakes are shown.
+/// Labels of a confusion matrix. Of more labels those with the most mistakes are shown.
 pub(super) const MOST_LABELS: usize = 100;
-/// Pixels for the cells of a matrix.
+/// Pixels of the width of a matrix.
 const PAGE: i32 = 900;
-/// A longer name is cut: columns of a terminal, twice as many as characters of Chinese.
+/// Width of a name in terminal columns, beyond which it is cut. A Chinese character takes two.
 const WIDEST_NAME: usize = 28;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws on an area of so many pixels.
+/// Draws an SVG of this size in pixels.
 fn svg(width: u32, height: u32, draw: impl FnOnce(&Area) -> Result<()>) -> Result<String> {
     let mut svg = String::new();
     {
@@ -49,14 +49,13 @@ fn font(size: u32, h: HPos, v: VPos, color: RGBColor) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&color).pos(Pos::new(h, v))
 }
 
-/// The confusion matrix: a row for each true label, a column for each label that was given. Every row is coloured by the
-/// share of its samples.
+/// The confusion matrix: a row per true label, a column per predicted label. The colour of a cell is its share of the row.
 pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Result<String> {
-    // As wide as the page, within what can be read.
+    // As wide as the page, but legible.
     let cell = (PAGE / labels.len().max(1) as i32).clamp(11, 44);
     let size = if cell < 20 { 12 } else { 17 };
     let names: Vec<String> = labels.iter().map(|label| fit(&label.label, WIDEST_NAME).text).collect();
-    // The widths of letters are not known here; those of a terminal are near enough.
+    // Approximate, as the font is not known.
     let widest = labels.iter().map(|label| fit(&label.label, WIDEST_NAME).width).max().unwrap_or(0);
     let margin = widest as i32 * size * 45 / 100 + 24;
     let side = labels.len() as i32 * cell;
@@ -81,7 +80,7 @@ pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Re
             let base = if row == column { RIGHT } else { WRONG };
             let corner = (margin + column as i32 * cell, margin + 20 + row as i32 * cell);
             let end = (corner.0 + cell - 1, corner.1 + cell - 1);
-            // A single mistake among many shall still be seen.
+            // A single mistake among many samples must still be visible.
             let style = ShapeStyle { color: base.mix(0.12 + 0.88 * share), filled: true, stroke_width: 0 };
             area.draw(&Rectangle::new([corner, end], style)).map_err(failed)?;
             if cell >= 24 {
@@ -96,13 +95,13 @@ pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Re
     })
 }
 
-/// The names of the axes of a chart from 0 to 1.
+/// Names of the axes of a chart from 0 to 1.
 struct Axes {
     x: &'static str,
     y: &'static str,
 }
 
-/// Scores against the share that is right: dots on the line are scores that mean what they say.
+/// Reliability diagram: accuracy against mean score. Dots on the diagonal are calibrated scores.
 pub(super) fn reliability(bins: &[ReliabilityBin]) -> Result<String> {
     let most = bins.iter().map(|bin| bin.samples).max().unwrap_or(0).max(1) as f64;
     let filled = bins.iter().filter(|bin| bin.samples > 0);
@@ -112,7 +111,7 @@ pub(super) fn reliability(bins: &[ReliabilityBin]) -> Result<String> {
     chart(&Axes { x: "mean score", y: "share that is right" }, &bars, Some([(0.0, 0.0), (1.0, 1.0)]), &line)
 }
 
-/// What a threshold buys.
+/// Accuracy against coverage.
 pub(super) fn abstention(points: &[AbstentionPoint]) -> Result<String> {
     let line: Vec<(f64, f64)> = points.iter().filter_map(|point| Some((point.coverage, point.accuracy?))).collect();
     chart(&Axes { x: "coverage: share of mails that get a label", y: "accuracy of those" }, &[], None, &line)

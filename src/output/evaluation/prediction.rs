@@ -1,26 +1,26 @@
-//! What was said of one sample, and whether it is right.
+//! The prediction for one sample.
 
 use serde::{Deserialize, Serialize};
 
-/// What was said of one sample.
+/// The prediction for one sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// Where the document stands.
+    /// File or mailbox of the document.
     pub source: String,
-    /// Its position there.
+    /// Its index there.
     pub index: u64,
     /// Its id, if it has one.
     pub id: Option<String>,
-    /// A hash of what the model saw; `null` where there was nothing to see.
+    /// Hash of the text that the model saw; `null` without a text.
     pub text: Option<String>,
     /// The true labels.
     pub truth: Vec<String>,
-    /// The label that was given; of several the likeliest.
+    /// The predicted label; in multi-label evaluation the one with the highest score.
     pub predicted: Option<String>,
-    /// All labels that were given, the likeliest first, where each is a question of its own.
+    /// In multi-label evaluation: all predicted labels, highest score first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given: Option<Vec<String>>,
-    /// The best label, whether its score reaches a threshold or not.
+    /// The best label, before any threshold.
     pub best: Option<String>,
     /// Its score.
     pub score: Option<f64>,
@@ -30,12 +30,12 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// True when the label that was given is one of the true ones, or all labels are given that are true and no other.
+    /// True when the predicted label is a true label, or in multi-label evaluation the predicted labels are the true labels.
     pub fn is_right(&self) -> bool {
         self.is_right_by(&self.truth)
     }
 
-    /// The same by another truth.
+    /// As [`Prediction::is_right`], for other true labels.
     pub fn is_right_by(&self, truth: &[String]) -> bool {
         match &self.given {
             Some(given) => given.len() == truth.len() && given.iter().all(|label| truth.contains(label)),
@@ -43,12 +43,12 @@ impl Prediction {
         }
     }
 
-    /// True when no threshold has held a label back, or none was needed.
+    /// True when there is a predicted label, or multi-label evaluation has a verdict.
     pub fn is_answered(&self) -> bool {
         self.given.is_some() || self.predicted.is_some()
     }
 
-    /// The label that was given, or all of them.
+    /// The predicted label or labels, for people.
     pub fn said(&self) -> Option<String> {
         match &self.given {
             Some(given) if given.len() > 1 => {
@@ -60,17 +60,17 @@ impl Prediction {
         }
     }
 
-    /// Where it stands, for people.
+    /// Source and index, for people.
     pub fn place(&self) -> String {
         format!("{} [{}]", self.source, self.index)
     }
 }
 
-/// A mistake as a page shows it.
+/// A mistake to show on the HTML page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mistake {
-    /// Which of the predictions.
+    /// Index of the prediction.
     pub at: usize,
-    /// How the mail begins, if it may be shown.
+    /// Beginning of the message, if it may be shown.
     pub text: Option<String>,
 }

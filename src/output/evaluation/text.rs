@@ -1,11 +1,11 @@
-//! A report for a terminal.
+//! A report as plain text for a terminal.
 
-use super::lines::{self, Table};
+use super::lines::{self, Section};
 use super::{Evaluated, compared::Compared};
 use crate::output::table::fit::fit;
 use crate::terminal::escape;
 
-/// A longer label is cut.
+/// Maximum width of a cell, in columns.
 const WIDEST: usize = 40;
 
 /// The report as text.
@@ -31,7 +31,7 @@ pub(super) fn report(report: &Evaluated) -> String {
     text
 }
 
-/// Two reports side by side.
+/// A comparison as text.
 pub(super) fn compared(compared: &Compared) -> String {
     let mut text = String::new();
     for (name, side) in ["old", "new"].iter().zip([&compared.old, &compared.new]) {
@@ -49,28 +49,28 @@ pub(super) fn compared(compared: &Compared) -> String {
     text
 }
 
-/// A table, with a blank line and its title above it; nothing without rows.
-fn table(table: &Table) -> String {
-    if table.rows.is_empty() {
+/// A table with a blank line and its title above it. Empty without rows.
+fn table(section: &Section) -> String {
+    if section.rows.is_empty() {
         return String::new();
     }
     let cell = |text: &str| fit(text, WIDEST);
-    let rows: Vec<Vec<_>> = table.rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
-    let head: Vec<_> = table.head.iter().map(|name| cell(name)).collect();
+    let rows: Vec<Vec<_>> = section.rows.iter().map(|row| row.iter().map(|text| cell(text)).collect()).collect();
+    let head: Vec<_> = section.head.iter().map(|name| cell(name)).collect();
     let widest = |at: usize| rows.iter().chain([&head]).map(|row| row[at].width).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(widest).collect();
-    let mut text = format!("\n{}\n\n", table.title);
+    let mut text = format!("\n{}\n\n", section.title);
     for row in [&head].into_iter().chain(&rows) {
         let mut line = String::new();
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
             let blanks = " ".repeat(width - cell.width);
-            let (before, behind) = if at < table.texts { ("", &*blanks) } else { (&*blanks, "") };
+            let (before, behind) = if at < section.texts { ("", &*blanks) } else { (&*blanks, "") };
             line.push_str(&format!("{}{before}{}{behind}", if at == 0 { "" } else { "  " }, cell.text));
         }
         text.push_str(line.trim_end());
         text.push('\n');
     }
-    if let Some(more) = &table.more {
+    if let Some(more) = &section.more {
         text.push_str(&format!("… {more}\n"));
     }
     text

@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use terminal_size::{Width, terminal_size};
 
 use self::fit::{Fitted, fit};
 use self::grid::{BAR, Grid, SCORE};
-use super::page::Page;
-use super::{Format, Layout, Records, decimals};
+use super::{Color, Format, Layout, Records, decimals};
 use crate::record::{Origin, Outcome, Verdict};
 
 const HEAD: Style = Style::new().bold();
@@ -23,6 +23,37 @@ const ERROR: Style = AnsiColor::Red.on_default();
 
 /// Stands where a threshold left no label.
 const NO_LABEL: &str = "–";
+
+/// Width in columns where it is unknown.
+const WIDTH: usize = 100;
+
+/// The width of the terminal, and whether it has colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Page {
+    /// In columns.
+    pub(super) width: usize,
+    /// True to use colours.
+    pub(super) color: bool,
+}
+
+impl Page {
+    /// Measures the terminal. If the output is not a terminal, COLUMNS gives the width.
+    pub(super) fn new(is_terminal: bool, color: Color) -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let measured = terminal_size().filter(|_| is_terminal).map(|(Width(width), _)| width.into());
+        let told = || set("COLUMNS").and_then(|columns| columns.parse().ok());
+        // https://no-color.org: any value of NO_COLOR that is not empty.
+        let plain = || set("NO_COLOR").is_some() || set("TERM").as_deref() == Some("dumb");
+        Self {
+            width: measured.or_else(told).filter(|&width| width > 0).unwrap_or(WIDTH),
+            color: match color {
+                Color::Auto => is_terminal && !plain(),
+                Color::Always => true,
+                Color::Never => false,
+            },
+        }
+    }
+}
 
 /// For people.
 pub(super) static FORMAT: Format = Format {

@@ -1,26 +1,26 @@
-//! Rows of several labels, of which each is a question of its own: does it fit, or not?
+//! Multi-label evaluation: every label is a binary decision of its own.
 
 use super::abstention::lowest;
 use super::{Confusion, Evaluation, LabelScores, LabelThreshold, Reliability};
 
-/// One sample and what was said of each label.
+/// One sample and its scores.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct MultiLabelRow {
     /// The true labels, as indices into the label set.
     pub truth: Vec<usize>,
     /// The score of each label in [0, 1]; `None` without a verdict. Shape: `[labels]`.
     pub scores: Option<Vec<f32>>,
 }
 
-impl Asked {
-    /// A row of which only the labels are known that were given, if it has a verdict.
+impl MultiLabelRow {
+    /// A row of which only the predicted labels are known, or that has no verdict.
     pub fn of_given(truth: Vec<usize>, given: Option<Vec<usize>>, labels: usize) -> Self {
         let score = |given: &[usize], label: usize| if given.contains(&label) { 1.0 } else { 0.0 };
         let scores = given.map(|given| (0..labels).map(|label| score(&given, label)).collect());
         Self { truth, scores }
     }
 
-    /// The labels that were given: those whose score reaches their threshold.
+    /// The predicted labels: those whose score reaches their threshold.
     pub fn given(&self, thresholds: &[f32]) -> Vec<usize> {
         let scores = self.scores.iter().flatten().zip(thresholds).enumerate();
         scores.filter(|(_, (score, threshold))| score >= threshold).map(|(label, _)| label).collect()
@@ -28,10 +28,10 @@ impl Asked {
 }
 
 impl Evaluation {
-    /// Judges rows of which each label is a question: a row is right when all its labels are given and no other, and
-    /// every row counts for each of its labels. A row without a verdict gets no label. There is no confusion, as no label
-    /// is given in place of another; the calibration is over all questions of all rows.
-    pub fn of_questions(rows: &[Asked], thresholds: &[f32]) -> Self {
+    /// Evaluates multi-label rows. A row is right when exactly its true labels are predicted. It counts for each of its
+    /// labels. A row without a verdict has no predicted label. There is no confusion matrix, since no label is predicted
+    /// in place of another. Calibration is over all labels of all rows.
+    pub fn of_questions(rows: &[MultiLabelRow], thresholds: &[f32]) -> Self {
         let mut labels = vec![LabelScores::default(); thresholds.len()];
         let (mut right, mut answered) = (0, 0);
         for row in rows {
@@ -57,14 +57,14 @@ impl Evaluation {
     }
 }
 
-/// Label, score and truth of each question of a row.
-fn answers(row: &Asked) -> impl Iterator<Item = (usize, f32, bool)> {
+/// Label, score and truth of each label of a row.
+fn answers(row: &MultiLabelRow) -> impl Iterator<Item = (usize, f32, bool)> {
     let scores = row.scores.iter().flatten().enumerate();
     scores.map(|(label, &score)| (label, score, row.truth.contains(&label)))
 }
 
-/// For each of so many labels the lowest threshold at which its precision is at least `precision`, over all rows.
-pub fn question_thresholds(rows: &[Asked], labels: usize, precision: f64) -> Vec<LabelThreshold> {
+/// For each label the lowest threshold at which its precision over all rows is at least `precision`.
+pub fn question_thresholds(rows: &[MultiLabelRow], labels: usize, precision: f64) -> Vec<LabelThreshold> {
     let mut by_label: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
     for (label, score, is_true) in rows.iter().flat_map(answers) {
         by_label[label].push((score, is_true));
@@ -76,8 +76,9 @@ pub fn question_thresholds(rows: &[Asked], labels: usize, precision: f64) -> Vec
 mod tests {
     use super::*;
 
-    fn rows() -> Vec<Asked> {
-        let row = |truth: &[usize], scores: &[f32]| Asked { truth: truth.to_vec(), scores: Some(scores.to_vec()) };
+    fn rows() -> Vec<MultiLabelRow> {
+        let row =
+            |truth: &[usize], scores: &[f32]| MultiLabelRow { truth: truth.to_vec(), scores: Some(scores.to_vec()) };
         vec![row(&[0, 1], &[0.9, 0.8, 0.1]), row(&[1], &[0.6, 0.9, 0.1]), row(&[2], &[0.1, 0.1, 0.4])]
     }
 
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(found.reliability.bins.iter().map(|bin| bin.rows).sum::<u64>(), 9);
         let nothing = Evaluation::of_questions(&[], &[0.5; 2]);
         assert_eq!((nothing.reliability.error, nothing.accuracy(), nothing.macro_f1()), (0.0, 0.0, 0.0));
-        let sure = Asked { truth: vec![1, 0], scores: Some(vec![1.0, 1.0, 0.0]) };
+        let sure = MultiLabelRow { truth: vec![1, 0], scores: Some(vec![1.0, 1.0, 0.0]) };
         let sure = Evaluation::of_questions(&[sure], &[0.5; 3]);
         assert_eq!((sure.accuracy(), sure.reliability.error), (1.0, 0.0));
     }
@@ -103,7 +104,7 @@ mod tests {
     #[test]
     fn thresholds_decide_and_what_has_no_verdict_is_missed() {
         let mut rows = rows();
-        rows.push(Asked { truth: vec![1], scores: None });
+        rows.push(MultiLabelRow { truth: vec![1], scores: None });
         let found = Evaluation::of_questions(&rows, &[0.7, 0.85, 0.4]);
         assert_eq!(counts(&found), [(1, 1, 1), (3, 1, 1), (1, 1, 1)]);
         assert_eq!((found.right, found.answered, found.without_verdict), (2, 3, 1));
