@@ -28,7 +28,7 @@ pub fn add(residual: &mut [f32], x: &[f32]) {
     pieces.for_each(|(residual, x)| residual.iter_mut().zip(x).for_each(|(residual, x)| *residual += x));
 }
 
-/// Adds `bias` to every row, in place. Shapes: `x` [rows, width], `bias` [width].
+/// Adds `bias` to every row, in place. Shapes: `x` [rows, width], `bias` `[width]`.
 pub fn add_bias(x: &mut [f32], bias: &[f32]) {
     let (arch, width) = (Arch::new(), bias.len().max(1));
     let rows = x.par_chunks_exact_mut(width);
@@ -54,7 +54,7 @@ impl WithSimd for Sum<'_> {
 /// Writes (x - mean(x)) / sqrt(variance(x) + eps) · weight + bias into every row (Ba and others 2016,
 /// <https://arxiv.org/abs/1607.06450>).
 ///
-/// Shapes: `x` [rows, width], `weight` and `bias` [width].
+/// Shapes: `x` [rows, width], `weight` and `bias` `[width]`.
 pub fn layer_norm(x: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
     let (arch, width) = (Arch::new(), weight.len().max(1));
     let rows = x.par_chunks_exact_mut(width);
