@@ -19,6 +19,8 @@ begin() {
     command -v "$1" > /dev/null || skip "$1 is not installed"
     HOME=$(mktemp -d)
     export HOME
+    # Programs take these before HOME.
+    unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_DATA_HOME
     trap 'rm -rf "$HOME"' EXIT
     mkdir "$HOME/bin"
     ln -s "$mailsort" "$HOME/bin/mailsort"

@@ -158,7 +158,7 @@ fn what_has_come_in_is_answered_before_the_end() {
     let mut stream = UnixStream::connect(&daemon.socket).unwrap();
     stream.write_all(format!("mailsort 1 {}\n", INVOICE.len()).as_bytes()).unwrap();
     // Clients are taken in their order: when a later one is answered, the first is in hand.
-    assert!(said(&daemon.socket, b"mailsort 1 -1\n").contains("no request"));
+    assert!(said(&daemon.socket, b"mailsort 1 -1\n").contains("not a mailsort request"));
     daemon.signal("-TERM");
     // Nothing tells when the signal was noticed; the test holds whenever that is.
     std::thread::sleep(Duration::from_millis(50));

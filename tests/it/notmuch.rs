@@ -47,6 +47,10 @@ impl Database {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command("notmuch");
         command.args(arguments).env("NOTMUCH_CONFIG", self.config()).env_remove("NOTMUCH_DATABASE");
+        // It looks for hooks in these, and fails where it cannot look.
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            command.env(name, self.folder.path());
+        }
         command
     }
 
