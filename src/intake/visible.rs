@@ -48,12 +48,12 @@ impl Visible {
 /// Renders the pages of one document, which share a layout budget.
 pub(super) struct Rendering<'s> {
     switches: &'s Switches,
-    budget: html::LayoutBudget,
+    budget: html::Budget,
 }
 
 impl<'s> Rendering<'s> {
     pub(super) fn new(switches: &'s Switches) -> Self {
-        Self { switches, budget: html::LayoutBudget::default() }
+        Self { switches, budget: html::Budget::default() }
     }
 
     /// A page as its reader sees it, or its source if HTML is kept.

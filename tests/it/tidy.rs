@@ -15,7 +15,6 @@ const SHORT_FILE: usize = 40;
 const PRIVILEGES: &[(&str, &[&str])] = &[
     ("mail_parser", &["src/intake/mail/"]),
     ("html2text", &["src/intake/html"]),
-    ("html5ever", &["src/intake/html"]),
     ("unpdf", &["src/intake/office/pdf.rs"]),
     ("zip::", &["src/intake/office/docx.rs"]),
     ("quick_xml", &["src/intake/office/word.rs"]),

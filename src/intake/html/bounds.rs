@@ -1,72 +1,47 @@
-//! Limits on the depth and size of the tree.
+//! What html2text can be given: how deep the tree would be, and how large
 
-use html5ever::{LocalName, local_name};
+use super::tokens::{Token, VOID, is_any};
 
-use super::elements::is_void;
-use super::tokens::{Element, Token};
-
-/// Maximum depth. Real mail stays under 100.
+/// Elements inside each other; real mail stays under 100
 const DEEPEST: usize = 200;
 
-/// Maximum number of nodes of all trees of a message. A node takes up to ten microseconds, more in tables.
+/// Nodes of the trees of one mail, a bound on time and memory: each costs up to ten microseconds, and more in tables
 pub(super) const MOST_NODES: usize = 40_000;
 const TABLE_NODES: usize = 2;
 
-/// Formatting elements. The HTML standard reopens them in every block in which they are not closed, so that a few bytes
-/// become many nodes.
-#[rustfmt::skip]
-fn is_formatting(name: &LocalName) -> bool {
-    matches!(
-        *name,
-        local_name!("a") | local_name!("b") | local_name!("big") | local_name!("code") | local_name!("em")
-            | local_name!("font") | local_name!("i") | local_name!("nobr") | local_name!("s") | local_name!("small")
-            | local_name!("strike") | local_name!("strong") | local_name!("tt") | local_name!("u")
-    )
-}
+/// Formatting elements, which the HTML standard reopens in every block they are not closed in, so that a
+/// few bytes become many nodes
+const FORMATTING: &[&str] =
+    &["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
 
-fn is_cell(name: &LocalName) -> bool {
-    matches!(*name, local_name!("td") | local_name!("th"))
-}
+/// Elements that end where the next of their kind begins
+const SELF_ENDING: &[&str] = &["p", "li", "td", "th", "tr", "option", "dt", "dd", "tbody", "thead", "tfoot"];
 
-fn is_row(name: &LocalName) -> bool {
-    matches!(*name, local_name!("tr") | local_name!("tbody") | local_name!("thead") | local_name!("tfoot"))
-}
-
-fn is_definition(name: &LocalName) -> bool {
-    matches!(*name, local_name!("dt") | local_name!("dd"))
-}
-
-/// Elements whose end tag may be left out.
-fn ends_itself(name: &LocalName) -> bool {
-    let item = matches!(*name, local_name!("p") | local_name!("li") | local_name!("option"));
-    item || is_cell(name) || is_row(name) || is_definition(name)
-}
-
-/// Number of nodes of the tree of these tokens; `None` if it would be too deep or have more than `most`.
-pub(super) fn tree_nodes(tokens: &[&Token], most: usize) -> Option<usize> {
-    let mut open: Vec<&LocalName> = Vec::new();
+/// The nodes of the tree of these tokens, unless it would be too deep or have more than `most`
+pub(super) fn tree_nodes(tokens: &[Token<'_>], most: usize) -> Option<usize> {
+    let mut open: Vec<&str> = Vec::new();
     let mut formatting: usize = 0;
     let mut nodes: usize = 0;
     for token in tokens {
-        match token {
-            Token::Open(Element { name, .. }) if is_void(name) => nodes += 1,
-            Token::Open(Element { name, .. }) => {
+        match *token {
+            Token::Open(name, _) if is_any(name, VOID) => nodes += 1,
+            Token::Open(name, _) => {
                 end_by(&mut open, name);
-                if is_formatting(name) {
+                if is_any(name, FORMATTING) {
                     formatting += 1;
                     nodes += 1;
                 } else {
-                    let in_table = is_cell(name) || matches!(*name, local_name!("table") | local_name!("tr"));
-                    nodes += if in_table { TABLE_NODES } else { 1 } + formatting;
+                    let weight = if is_any(name, &["table", "tr", "td", "th"]) { TABLE_NODES } else { 1 };
+                    nodes += weight + formatting;
                 }
                 open.push(name);
             }
             Token::Close(name) => {
-                if is_formatting(name) {
+                if is_any(name, FORMATTING) {
                     formatting = formatting.saturating_sub(1);
                 }
-                // Bounded, so that an end tag without a start tag costs no more than this.
-                if let Some(at) = open.iter().rev().take(DEEPEST).position(|known| *known == name) {
+                // Only so far up: an end tag without a start must not cost the whole depth.
+                if let Some(at) = open.iter().rev().take(DEEPEST).position(|known| known.eq_ignore_ascii_case(name)) {
                     open.truncate(open.len() - 1 - at);
                 }
             }
@@ -80,17 +55,19 @@ pub(super) fn tree_nodes(tokens: &[&Token], most: usize) -> Option<usize> {
     Some(nodes)
 }
 
-/// Closes the elements that this start tag ends.
-fn end_by(open: &mut Vec<&LocalName>, name: &LocalName) {
-    if !ends_itself(name) {
+/// End tags may be left out: close what this start tag ends
+fn end_by(open: &mut Vec<&str>, name: &str) {
+    if !is_any(name, SELF_ENDING) {
         return;
     }
-    while let Some(&top) = open.last() {
-        let ends = top == name
-            || *top == local_name!("p")
-            || (is_cell(name) || is_row(name)) && is_cell(top)
-            || is_row(name) && *top == local_name!("tr")
-            || is_definition(name) && is_definition(top);
+    let cell = is_any(name, &["td", "th"]);
+    let row = is_any(name, &["tr", "tbody", "thead", "tfoot"]);
+    while let Some(top) = open.last() {
+        let ends = top.eq_ignore_ascii_case(name)
+            || top.eq_ignore_ascii_case("p")
+            || (cell || row) && is_any(top, &["td", "th"])
+            || row && top.eq_ignore_ascii_case("tr")
+            || is_any(name, &["dt", "dd"]) && is_any(top, &["dt", "dd"]);
         if !ends {
             break;
         }
@@ -105,7 +82,7 @@ mod tests {
 
     #[test]
     fn deep_and_reopening_html_does_not_fit() {
-        let fits = |html: &str| tree_nodes(&tokens(html).iter().collect::<Vec<_>>(), MOST_NODES).is_some();
+        let fits = |html: &str| tree_nodes(&tokens(html).collect::<Vec<_>>(), MOST_NODES).is_some();
         assert!(fits(&"<p>a".repeat(5000)));
         assert!(fits(&"<tr><td>a".repeat(5000)));
         assert!(fits(&"<div>a</div>".repeat(5000)));

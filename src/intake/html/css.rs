@@ -1,19 +1,19 @@
-//! Reduces style sheets to the rules that hide elements.
+//! Style sheets, reduced to the rules that hide something
 //!
-//! Only these matter. A CSS matcher tries every ancestor for every part of a selector, which a few bytes can keep busy for
-//! ever. So only short and simple selectors are kept.
+//! Only these change what a reader sees. The rest costs time, and a matcher that tries every ancestor for every part
+//! of a selector can be kept busy for ever by a few bytes; what is left here is short and simple.
 
-/// Maximum number of parts of a selector.
+/// Parts of a selector beyond which a rule is left out
 const MOST_PARTS: usize = 2;
 
-/// Maximum number of elements times selectors in one document.
+/// Elements, times selectors, that a matcher may have to try in one document
 pub(super) const MOST_MATCHES: usize = 5_000_000;
 
-/// Cost of a selector with two parts, which is tried on every ancestor.
+/// What a selector of two parts costs, which is tried on every ancestor
 const ANCESTORS: usize = 100;
 
-/// The selectors of rules outside `@media` that hide what they match, for a document with `elements` elements. Their cost
-/// is subtracted from `matches`. A sheet that costs more than is left is ignored.
+/// The selectors of rules that hide what they match, outside `@media`, for a document of this many elements. What they
+/// cost is taken off `matches`; a sheet that costs more than is left is not used.
 pub(super) fn hiding<'s>(sheet: &'s str, elements: usize, matches: &mut usize) -> Vec<&'s str> {
     let mut found = Vec::new();
     let mut rest = sheet;
@@ -31,11 +31,11 @@ pub(super) fn hiding<'s>(sheet: &'s str, elements: usize, matches: &mut usize) -
     found
 }
 
-/// The next rule: the text before its block, the block, and the rest.
+/// The next rule: what stands before its block, the block, and what follows
 fn rule(sheet: &str) -> Option<(&str, &str, &str)> {
     let open = sheet.find('{')?;
     let prelude = &sheet[..open];
-    // A comment or a statement such as `@import …;` may come before the selector.
+    // A comment or a statement such as `@import …;` may stand before the selector.
     let start = ["*/", "-->", "<!--", ";"]
         .iter()
         .filter_map(|end| prelude.rfind(end).map(|at| at + end.len()))
