@@ -1,7 +1,7 @@
 //! Turns `src/intake/clean/lexicon/*.toml`, the words of each language, into the constants of `OUT_DIR/lexicon.rs`.
 //!
-//! Each list becomes the sorted union over all files, because one message often mixes languages. This happens at compile
-//! time because parsing the files costs `filter` a tenth of its start.
+//! Each list becomes the sorted union over all files, because one message often mixes languages. This happens at
+//! compile time because parsing the files costs `filter` a tenth of its start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

@@ -1,15 +1,15 @@
 //! How fast rows are multiplied with the weights of a Qwen3 of 0.6 B, in GFLOP/s.
 //!
 //! `cargo bench --bench products [INPUTSxOUTPUTS ...]` prints a line for each shape, number of rows and number of
-//! threads. All ways of multiplying that the processor has take turns and the best of many turns is printed, as machines are noisy: where another program
-//! keeps a core busy, the lines for more than one thread say little.
+//! threads. All ways of multiplying that the processor has take turns and the best of many turns is printed, as
+//! machines are noisy: where another program keeps a core busy, the lines for more than one thread say little.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it talks to its user, who built it")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use mailsort::engine::kernels::products::{Builder, Packed, Rows, Way};
+use mailsort::engine::kernels::products::{Builder, Packed, Way, WeightRows};
 use rayon::ThreadPool;
 
 /// Inputs and outputs: q, k and v; o; gate and up; down.
@@ -48,7 +48,7 @@ fn shape(ways: &[Way], inputs: usize, outputs: usize, pools: &[ThreadPool]) {
     for way in ways {
         let start = Instant::now();
         let mut builder = Builder::by(*way, outputs, inputs);
-        builder.push(Rows::F32(&values));
+        builder.push(WeightRows::F32(&values));
         weights.push(builder.finish());
         let speed = values.len() as f64 / start.elapsed().as_secs_f64() / 1e6;
         print!(" {} {speed:.0}", name(*way));

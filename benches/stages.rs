@@ -17,7 +17,7 @@ use mailsort::classifier::ZeroShot;
 use mailsort::engine::{Builtin, Embedder, LabelText};
 use mailsort::intake::clean::Switches;
 use mailsort::intake::mbox::Mbox;
-use mailsort::intake::sniff::Format;
+use mailsort::intake::sniff::SourceFormat;
 use mailsort::intake::{self, MAX_DOCUMENT, Options, Raw, Reading, Source, clean, html, mail};
 use mailsort::labels::LabelSet;
 use mailsort::record::Origin;
@@ -61,7 +61,7 @@ impl Corpus {
     fn read<const N: usize>(inputs: [PathBuf; N]) -> Self {
         let raws: Vec<Raw> = Source::new(inputs.into_iter(), Options::default())
             .flatten()
-            .filter(|raw| raw.format == Format::Mail)
+            .filter(|raw| raw.format == SourceFormat::Mail)
             .collect();
         let mails: Vec<Vec<u8>> = raws.into_iter().map(|raw| raw.bytes).collect();
         let parsed = mails.iter().filter_map(|bytes| mail::parse(bytes, &Switches::default()).ok());
@@ -85,7 +85,7 @@ impl Corpus {
 
 fn raw(bytes: &[u8]) -> Raw {
     let origin = Origin { source: "bench".into(), index: 0, offset: 0 };
-    Raw { origin, format: Format::Mail, bytes: bytes.to_vec(), truncated: false }
+    Raw { origin, format: SourceFormat::Mail, bytes: bytes.to_vec(), truncated: false }
 }
 
 /// The HTML parts of a mail.

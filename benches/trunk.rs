@@ -1,8 +1,8 @@
 //! How much of the speed of its products a whole model keeps, and what sharing the mail among its labels gains.
 //!
-//! `cargo bench --bench trunk -- MODEL[:DTYPE] ...`, of rerankers such as benches/make_checkpoint.py writes; `--layers 4`
-//! there is enough. Each line is one model: a pass and the bare products of such a pass, with the same numbers of rows, take
-//! turns, and what is printed are medians and their ratio, so that a busy minute hits both.
+//! `cargo bench --bench trunk -- MODEL[:DTYPE] ...`, of rerankers such as benches/make_checkpoint.py writes; `--layers
+//! 4` there is enough. Each line is one model: a pass and the bare products of such a pass, with the same numbers of
+//! rows, take turns, and what is printed are medians and their ratio, so that a busy minute hits both.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it talks to its user, who built it")]
 
@@ -13,9 +13,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use mailsort::engine::device::{self, DeviceChoice};
-use mailsort::engine::kernels::products::{Builder, Kind, Packed, Rows};
+use mailsort::engine::kernels::products::{Builder, Packed, Packing, WeightRows};
 use mailsort::engine::models::qwen3::prompt::{PREFIX, RERANKER_TASK, SUFFIX};
-use mailsort::engine::{self, Dtype, LabelText, Model, Options, Question, Reranker, Task};
+use mailsort::engine::{self, Dtype, LabelText, LoadOptions, Model, Question, Reranker, Task};
 use tokenizers::Tokenizer;
 
 const LABELS: usize = 12;
@@ -86,7 +86,7 @@ fn one(given: &str) -> Result<()> {
     let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json")).map_err(anyhow::Error::from_boxed)?;
     let config: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("config.json"))?)?;
     let input = Input::new(&tokenizer)?;
-    let options = Options { dtype, ..Options::default() };
+    let options = LoadOptions { dtype, ..LoadOptions::default() };
     let loaded = engine::open("bench", path, &device::open(DeviceChoice::Cpu)?, options)?;
     let Model::Reranker(model) = loaded.model else { bail!("not a reranker") };
     let products = Products::new(&config, kind(&loaded.class, &config))?;
@@ -128,13 +128,13 @@ fn folder_of(file: &Path) -> Result<std::path::PathBuf> {
 }
 
 /// How a model of this class is multiplied. K-quants by kernels that are not ours: f32 is what they are compared with.
-fn kind(class: &str, config: &serde_json::Value) -> Kind {
+fn kind(class: &str, config: &serde_json::Value) -> Packing {
     let narrow = config["torch_dtype"] == "bfloat16" || config["dtype"] == "bfloat16";
     match class {
-        _ if class.starts_with("bf16") => Kind::Bf16,
-        _ if class.contains("blocks") => Kind::Q8_0,
-        "f32 cpu" if narrow && Kind::Mixed.is_available() => Kind::Mixed,
-        _ => Kind::F32,
+        _ if class.starts_with("bf16") => Packing::Bf16,
+        _ if class.contains("blocks") => Packing::Q8_0,
+        "f32 cpu" if narrow && Packing::Mixed.is_available() => Packing::Mixed,
+        _ => Packing::F32,
     }
 }
 
@@ -160,13 +160,13 @@ fn judge(model: &dyn Reranker, input: &Input, shared: bool) -> Result<f64> {
 
 /// The weights of a model with nothing between them.
 struct Products {
-    kind: Kind,
+    kind: Packing,
     /// q, k and v; o; gate and up; down: of every layer.
     layers: Vec<[Packed; 4]>,
 }
 
 impl Products {
-    fn new(config: &serde_json::Value, kind: Kind) -> Result<Self> {
+    fn new(config: &serde_json::Value, kind: Packing) -> Result<Self> {
         let size = |name: &str| config[name].as_u64().map(|size| size as usize).with_context(|| format!("no {name}"));
         let (hidden, head) = (size("hidden_size")?, size("head_dim")?);
         let (queries, keys) = (size("num_attention_heads")? * head, size("num_key_value_heads")? * head);
@@ -175,7 +175,7 @@ impl Products {
         let weight = |(inputs, outputs): (usize, usize)| {
             let values: Vec<f32> = (0..inputs * outputs).map(|at| ((at * 7919) % 20011) as f32 / 1e6 - 0.01).collect();
             let mut builder = Builder::new(kind, outputs, inputs);
-            builder.push(Rows::F32(&values));
+            builder.push(WeightRows::F32(&values));
             builder.finish()
         };
         let layers = (0..size("num_hidden_layers")?).map(|_| shapes.map(weight)).collect();

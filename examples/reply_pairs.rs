@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use mailsort::intake::sniff::Format;
+use mailsort::intake::sniff::SourceFormat;
 use mailsort::intake::{self, Raw, Reading};
 use mailsort::record::{Document, Envelope, Origin};
 use serde_json::Value;
@@ -19,8 +19,12 @@ use serde_json::Value;
 fn shown(body: &str) -> Document {
     let origin = Origin { source: "pair".into(), index: 0, offset: 0 };
     let header = "Subject: pair\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n";
-    let raw =
-        Raw { origin: origin.clone(), format: Format::Mail, bytes: format!("{header}{body}").into(), truncated: false };
+    let raw = Raw {
+        origin: origin.clone(),
+        format: SourceFormat::Mail,
+        bytes: format!("{header}{body}").into(),
+        truncated: false,
+    };
     // A pair without text has nothing to lose.
     intake::read(raw, &Reading::default()).unwrap_or_else(|_| Document {
         origin,

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use mailsort::classifier::{ZeroShot, ranking::softmax};
 use mailsort::engine::device::{self, DeviceChoice};
-use mailsort::engine::{self, Builtin, Embedder, LabelText, Model, Options};
+use mailsort::engine::{self, Builtin, Embedder, LabelText, LoadOptions, Model};
 use serde::Deserialize;
 
 /// A set to measure: its key, its file, and which rows of it.
@@ -69,7 +69,7 @@ fn main() -> Result<()> {
         let value = arguments.next().context("a flag needs a value")?;
         match flag.to_str() {
             Some("--model") => {
-                let options = Options::default();
+                let options = LoadOptions::default();
                 let cpu = device::open(DeviceChoice::Cpu)?;
                 let loaded = engine::open(&value.to_string_lossy(), Path::new(&value), &cpu, options)?;
                 model = match loaded.model {

@@ -1,5 +1,5 @@
-//! Turns a panic of a parser or a model into an error, and keeps it from being printed as a crash. Guards may be nested: an
-//! inner one lets the caller fall back to a simpler parser.
+//! Turns a panic of a parser or a model into an error, and keeps it from being printed as a crash. Guards may be
+//! nested: an inner one lets the caller fall back to a simpler parser.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -20,8 +20,8 @@ thread_local! {
 /// Number of guards in all threads.
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 
-/// Messages and locations of the last panics. Only the hook knows the location, and it may run on another thread than the
-/// guard.
+/// Messages and locations of the last panics. Only the hook knows the location, and it may run on another thread than
+/// the guard.
 static LAST: Mutex<VecDeque<(String, String)>> = Mutex::new(VecDeque::new());
 /// Number of panics to remember: that many threads may panic before a guard reads their locations.
 const FEW: usize = 64;
@@ -54,9 +54,9 @@ pub fn catch_bug<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Keeps panics that come to a guard from being printed, and notes where they are. A setting of the whole process, so the
-/// program makes it and the library never does: without it guards catch all the same, but panics are printed by whatever
-/// hook there is, and nobody knows where a bug is.
+/// Keeps panics that come to a guard from being printed, and notes where they are. A setting of the whole process, so
+/// the program makes it and the library never does: without it guards catch all the same, but panics are printed by
+/// whatever hook there is, and nobody knows where a bug is.
 pub fn install_hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -97,7 +97,8 @@ fn shown(place: &Location<'_>) -> String {
     format!("{}:{}", parts[source.saturating_sub(1)..].join("/"), place.line())
 }
 
-/// True inside a guard: on its own thread, and on a rayon worker, which passes the panic to the thread that waits for it.
+/// True inside a guard: on its own thread, and on a rayon worker, which passes the panic to the thread that waits for
+/// it.
 fn is_caught() -> bool {
     GUARDED.get() || (GUARDS.load(Ordering::Relaxed) > 0 && rayon::current_thread_index().is_some())
 }

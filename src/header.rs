@@ -1,8 +1,8 @@
 //! X-Mailsort header fields: inserts ours and removes foreign ones, without touching any other byte of the message.
 //!
-//! A header can only be trusted if nobody else could have written it. So incoming fields of this name are removed, in every
-//! spelling that a mail parser might accept. New fields go where every parser sees them: at the end of the header block, or
-//! before the first malformed line.
+//! A header can only be trusted if nobody else could have written it. So incoming fields of this name are removed, in
+//! every spelling that a mail parser might accept. New fields go where every parser sees them: at the end of the header
+//! block, or before the first malformed line.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -47,8 +47,8 @@ impl Field {
     }
 }
 
-/// Text as the value of a header: printable ASCII as it is, everything else as encoded words (RFC 2047), cut to fit a line.
-/// `;` separates parts of the value and `=?` begins an encoded word, so both are encoded too.
+/// Text as the value of a header: printable ASCII as it is, everything else as encoded words (RFC 2047), cut to fit a
+/// line. `;` separates parts of the value and `=?` begins an encoded word, so both are encoded too.
 fn words(text: &str, longest: usize) -> String {
     let plain = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.trim() == text && !text.is_empty();
     if plain && text.len() <= longest && !text.contains([';', '"']) && !text.contains("=?") {

@@ -154,8 +154,8 @@ impl LabelSet {
     /// Reads a label file: TOML if the extension is `.toml`, text otherwise.
     ///
     /// # Errors
-    /// When the file is missing, unreadable, not UTF-8 or empty, or a line is invalid or a duplicate. The message names the
-    /// file and the line.
+    /// When the file is missing, unreadable, not UTF-8 or empty, or a line is invalid or a duplicate. The message names
+    /// the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_some(path, MAX_FILE + 1).with_context(|| {

@@ -28,12 +28,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells candle's own pool, which multiplies K-quants beside the pool of the run, how many threads it may use, and to sleep
-/// rather than to spin. What the user has set wins.
+/// Tells candle's own pool, which multiplies K-quants beside the pool of the run, how many threads it may use, and to
+/// sleep rather than to spin. What the user has set wins.
 #[allow(unsafe_code)]
 fn settle_candle(threads: Option<usize>) {
-    /// How often a thread looks for work before it sleeps. candle's own 25,000 times keep a core from whoever else needs it,
-    /// and on a busy machine the pool waits for itself: there products became a hundred times slower.
+    /// How often a thread looks for work before it sleeps. candle's own 25,000 times keep a core from whoever else
+    /// needs it, and on a busy machine the pool waits for itself: there products became a hundred times slower.
     const LOOKS: &str = "200";
     let set = |name: &str, value: &str| {
         if env::var_os(name).is_none() {

@@ -63,7 +63,7 @@ pub struct Report {
     lines: Option<Instant>,
     /// When reading began.
     started: Option<Instant>,
-    counts: Counts,
+    counts: DocumentCounts,
     /// Number of missed bars of `eval`.
     missed: u64,
     bytes_read: Arc<AtomicU64>,
@@ -72,7 +72,7 @@ pub struct Report {
 
 /// Number of documents, and of those without a verdict by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct DocumentCounts {
     documents: u64,
     errors: BTreeMap<&'static str, u64>,
 }
@@ -97,7 +97,7 @@ impl Report {
             bar: None,
             lines: None,
             started: None,
-            counts: Counts::default(),
+            counts: DocumentCounts::default(),
             missed: 0,
             bytes_read: Arc::default(),
             total: None,
@@ -109,8 +109,8 @@ impl Report {
         self.display != Display::Nothing
     }
 
-    /// Starts the clock and the progress display. Called when reading begins, so that downloading and loading a model do
-    /// not count.
+    /// Starts the clock and the progress display. Called when reading begins, so that downloading and loading a model
+    /// do not count.
     pub fn begin(&mut self) {
         if self.started.is_none() {
             let now = Instant::now();
@@ -151,12 +151,12 @@ impl Report {
     }
 
     /// The counts so far.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> DocumentCounts {
         self.counts.clone()
     }
 
     /// Goes back to earlier counts: the documents since then will not be written.
-    pub fn recount(&mut self, counts: Counts) {
+    pub fn recount(&mut self, counts: DocumentCounts) {
         self.counts = counts;
     }
 

@@ -1,7 +1,7 @@
 //! Escapes foreign text for a terminal.
 
-/// Escapes foreign text for a terminal, as one line. Control characters can move the cursor, change the title of the window
-/// or worse. Bidirectional overrides can make a line read as something else.
+/// Escapes foreign text for a terminal, as one line. Control characters can move the cursor, change the title of the
+/// window or worse. Bidirectional overrides can make a line read as something else.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,5 @@
-//! What the fuzz targets run. `checks` states what must hold; `tests/it/corpus.rs` replays inputs through the same file.
+//! What the fuzz targets run. `checks` states what must hold; `tests/it/corpus.rs` replays inputs through the same
+//! file.
 
 pub mod checks;
 mod panics;

@@ -8,7 +8,7 @@ use std::panic::{self, PanicHookInfo};
 use std::path::Path;
 use std::sync::Once;
 
-use mailsort::intake::{self, Raw, Reading, sniff::Format};
+use mailsort::intake::{self, Raw, Reading, sniff::SourceFormat};
 use mailsort::record::Origin;
 
 thread_local! {
@@ -21,7 +21,7 @@ pub fn watch(bytes: &[u8]) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let origin = Origin { source: "x".into(), index: 0, offset: 0 };
-        let raw = Raw { origin, format: Format::Mail, bytes: b"Subject: x\n\nx\n".to_vec(), truncated: false };
+        let raw = Raw { origin, format: SourceFormat::Mail, bytes: b"Subject: x\n\nx\n".to_vec(), truncated: false };
         let _ = intake::read(raw, &Reading::default());
         let guard = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

@@ -1,5 +1,5 @@
-//! From a [`Spec`] to a [`Classifier`], and from documents to verdicts: engines, thresholds, calibration, cascade, trained
-//! classifiers and the cache of what models have computed.
+//! From a [`Spec`] to a [`Classifier`], and from documents to verdicts: engines, thresholds, calibration, cascade,
+//! trained classifiers and the cache of what models have computed.
 //!
 //! ```
 //! use mailsort::classifier::{Classifier, Spec};
@@ -16,8 +16,8 @@
 //! # }
 //! ```
 //!
-//! A program that talks to people goes in steps: [`Selection::read`] reads labels, [`Selection::plan`] finds the model and
-//! checks what can be known without its weights, [`Classifier::load`] loads it.
+//! A program that talks to people goes in steps: [`Selection::read`] reads labels, [`Selection::plan`] finds the model
+//! and checks what can be known without its weights, [`Classifier::load`] loads it.
 
 pub mod cache;
 pub mod linear;
@@ -66,19 +66,22 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Reads the labels, finds the model and loads it. A model of the hub that is not on this machine is downloaded, unless
-    /// the spec says `offline`.
+    /// Reads the labels, finds the model and loads it. A model of the hub that is not on this machine is downloaded,
+    /// unless the spec says `offline`.
     ///
     /// # Errors
     /// When labels cannot be read, the model cannot be had or loaded, or the spec contradicts itself.
     pub fn open(spec: &Spec) -> Result<Self> {
         let selection = Selection::read(spec)?;
+        if !spec.ranking.raw_scores {
+            selection.check_probabilities()?;
+        }
         let plan = selection.plan(&Silent, &Silent)?;
         Self::load(&selection, &plan, false, &Silent)
     }
 
-    /// Loads the model of a plan. `identified` says that [`Classifier::identity`] is wanted, for which the files of a local
-    /// model are read to the last byte.
+    /// Loads the model of a plan. `identified` says that [`Classifier::identity`] is wanted, for which the files of a
+    /// local model are read to the last byte.
     ///
     /// # Errors
     /// When the model is damaged, does not fit into the memory, cannot read a label, or is not the one that a trained
@@ -130,6 +133,12 @@ impl Classifier {
     /// How much of its work is scored at once.
     pub fn budget(&self) -> Budget {
         self.budget
+    }
+
+    /// About how many tokens of a document the model sees, for the budget: four bytes are a token of English.
+    pub fn tokens(&self, read: &Intake) -> usize {
+        let bytes = read.as_ref().map_or(0, |document| document.body.len());
+        (bytes / 4).min(self.scorer.max_tokens())
     }
 
     /// Decodes, renders and cleans a raw document as this classifier needs it.

@@ -8,8 +8,8 @@ use super::cache::{Cache, ModelKey};
 use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
 use super::spec::{Budget, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
-use crate::engine::hub::{self, HubOptions, Located, Progress};
-use crate::engine::{BUILTIN, Builtin, Dtype, Loaded, Model, Nli, Options, Sketch};
+use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
+use crate::engine::{BUILTIN, Builtin, Dtype, LoadOptions, Loaded, Model, Nli, Sketch};
 use crate::labels::LabelSet;
 
 /// A scorer, and what its scores depend on.
@@ -32,7 +32,7 @@ pub struct Plan<'a> {
     spec: &'a ModelSpec,
     cache: Option<Arc<Cache>>,
     /// `None` where only the built-in model is used.
-    device: Option<device::Opened>,
+    device: Option<device::OpenedDevice>,
     main: Chosen,
     /// The model that makes the shortlist.
     faster: Option<Chosen>,
@@ -56,9 +56,13 @@ enum Part {
 /// Finds the models, downloads what is missing, and checks all that can be checked without loading weights.
 ///
 /// # Errors
-/// When a model cannot be had or is not supported, the spec contradicts it or itself, or the device or the cache cannot be
-/// used.
-pub(super) fn plan<'a>(spec: &'a ModelSpec, observer: &dyn Observer, downloads: &dyn Progress) -> Result<Plan<'a>> {
+/// When a model cannot be had or is not supported, the spec contradicts it or itself, or the device or the cache cannot
+/// be used.
+pub(super) fn plan<'a>(
+    spec: &'a ModelSpec,
+    observer: &dyn Observer,
+    downloads: &dyn DownloadProgress,
+) -> Result<Plan<'a>> {
     let name = spec.model.as_deref().unwrap_or(BUILTIN);
     let faster = spec.shortlist.map(|_| spec.shortlist_model.as_str());
     let parts = || [(name, Part::Scores)].into_iter().chain(faster.map(|name| (name, Part::Shortlist)));
@@ -245,7 +249,7 @@ impl Plan<'_> {
     }
 
     fn is_on_gpu(&self, chosen: &Chosen) -> bool {
-        chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::Opened::is_gpu)
+        chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::OpenedDevice::is_gpu)
     }
 
     /// Loads the models and embeds the labels. `identified` asks for [`LoadedScorer::identity`].
@@ -331,7 +335,7 @@ impl Plan<'_> {
         };
         let ModelSpec { dtype, batch_tokens, nli, hypothesis, .. } = self.spec.clone();
         let (nli, hypothesis) = (nli.unwrap_or_default(), hypothesis.unwrap_or_default());
-        let options = Options { dtype, dims: *dims, batch_tokens, nli, hypothesis };
+        let options = LoadOptions { dtype, dims: *dims, batch_tokens, nli, hypothesis };
         let Located { id, path, may_lack_pooling, .. } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
         let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");

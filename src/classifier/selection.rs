@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::model::{self, Plan};
 use super::spec::{LabelSource, ModelSpec, Observer, RankingSpec, Spec};
 use super::trained::TrainedFile;
-use crate::engine::hub::Progress;
+use crate::engine::hub::DownloadProgress;
 use crate::intake::Reading;
 use crate::labels::LabelSet;
 
@@ -51,9 +51,9 @@ impl Selection {
     /// Finds the model, fetches what is not on this machine, and checks all that can be known without its weights.
     ///
     /// # Errors
-    /// When a model cannot be had or cannot do what the spec asks, or the device or the cache cannot be used. The message
-    /// names the trained classifier, if there is one.
-    pub fn plan<'a>(&'a self, observer: &dyn Observer, downloads: &dyn Progress) -> Result<Plan<'a>> {
+    /// When a model cannot be had or cannot do what the spec asks, or the device or the cache cannot be used. The
+    /// message names the trained classifier, if there is one.
+    pub fn plan<'a>(&'a self, observer: &dyn Observer, downloads: &dyn DownloadProgress) -> Result<Plan<'a>> {
         match &self.trained {
             Some(trained) => trained.plan(&self.model, observer, downloads),
             None => model::plan(&self.model, observer, downloads),

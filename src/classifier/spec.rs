@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::engine::hub::{HubOptions, Progress};
+use crate::engine::hub::{DownloadProgress, HubOptions};
 use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 use crate::intake::Reading;
 use crate::labels::LabelSet;
@@ -150,6 +150,11 @@ impl Budget {
     pub const SLOW: Self = Self { documents: 16, tokens: 8 * 1024 };
     /// For a GPU, which idles between two batches: a second or two of the largest models.
     pub const GPU: Self = Self { documents: 48, tokens: 96 * 1024 };
+
+    /// True where a document takes milliseconds or more: only then tokens are counted.
+    pub fn is_slow(&self) -> bool {
+        self.tokens != usize::MAX
+    }
 }
 
 /// Hears what a user should know while a classifier is opened.
@@ -169,7 +174,7 @@ impl Observer for Silent {
     fn say(&self, _: &str) {}
 }
 
-impl Progress for Silent {
+impl DownloadProgress for Silent {
     fn begin(&self, _: &str, _: Option<u64>, _: u64) {}
 
     fn place(&self, _: u64) {}

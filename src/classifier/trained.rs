@@ -1,5 +1,5 @@
-//! The file of a trained classifier: it says which model and reading the classifier needs, and a spec that says otherwise
-//! is refused.
+//! The file of a trained classifier: it says which model and reading the classifier needs, and a spec that says
+//! otherwise is refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::linear::{Link, TrainedClassifier};
 use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
 use super::scoring::{LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
-use crate::engine::hub::Progress;
+use crate::engine::hub::DownloadProgress;
 use crate::engine::{BUILTIN, hub};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
@@ -42,8 +42,8 @@ impl TrainedFile {
         Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash })
     }
 
-    /// Its labels as a set, named after the file. Thresholds come from `files`: at most one label file, from which nothing else
-    /// is read.
+    /// Its labels as a set, named after the file. Thresholds come from `files`: at most one label file, from which
+    /// nothing else is read.
     ///
     /// # Errors
     /// When that file is not readable, has no threshold, or has one for another label.
@@ -146,8 +146,8 @@ impl TrainedFile {
         Ok(spec)
     }
 
-    /// The model that the file names. A file is not trusted like a flag: a folder is never taken for a name of the hub, and an
-    /// unknown repository is not downloaded.
+    /// The model that the file names. A file is not trusted like a flag: a folder is never taken for a name of the hub,
+    /// and an unknown repository is not downloaded.
     ///
     /// # Errors
     /// When it is not on this machine, and none of the well-known models.
@@ -183,7 +183,7 @@ impl TrainedFile {
         &self,
         spec: &'a ModelSpec,
         observer: &dyn Observer,
-        downloads: &dyn Progress,
+        downloads: &dyn DownloadProgress,
     ) -> Result<Plan<'a>> {
         model::plan(spec, observer, downloads).with_context(|| {
             let needs = &self.classifier.about.model;

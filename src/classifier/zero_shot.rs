@@ -3,12 +3,12 @@
 use super::ranking::softmax;
 use crate::record::Scores;
 
-/// This many examples weigh as much as the label's own words. Over ten public sets with one, three and eight examples a label,
-/// 3 was best or near it.
+/// This many examples weigh as much as the label's own words. Over ten public sets with one, three and eight examples a
+/// label, 3 was best or near it.
 const PRIOR: f32 = 3.0;
 
-/// The vector of a label with examples: the weighted mean of the vector of its own words, if the model knows any, and of its
-/// examples. Shape: `[dims]`, normalised to length 1; `None` where nothing is known.
+/// The vector of a label with examples: the weighted mean of the vector of its own words, if the model knows any, and
+/// of its examples. Shape: `[dims]`, normalised to length 1; `None` where nothing is known.
 pub fn prototype(own: Option<&[f32]>, examples: &[&[f32]]) -> Option<Vec<f32>> {
     let count = examples.len() as f32;
     let dims = own.or(examples.first().copied())?.len();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::filter::{seconds, size};
-use super::{Cleaning, LabelFlags, ModelFlags, Run, Verbosity, at_least_one};
+use super::{ClassifierFlags, Run, Verbosity, at_least_one};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -27,15 +27,9 @@ pub struct Daemon {
     /// The socket and its limits.
     #[command(flatten)]
     pub flags: DaemonFlags,
-    /// The labels.
+    /// Labels, model and cleaning.
     #[command(flatten)]
-    pub labels: LabelFlags,
-    /// The model.
-    #[command(flatten)]
-    pub model: ModelFlags,
-    /// How documents are cleaned.
-    #[command(flatten)]
-    pub cleaning: Cleaning,
+    pub classifier: ClassifierFlags,
     /// Threads.
     #[command(flatten)]
     pub run: Run,

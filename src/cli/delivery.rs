@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 
 use super::filter::seconds;
-use super::{Cleaning, LabelFlags, ModelFlags, Run, Verbosity};
+use super::{ClassifierFlags, Run, Verbosity};
 
 /// Help about rules.
 pub(super) const RULES: &str = "\
@@ -54,15 +54,9 @@ pub struct DeliveryFlags {
     /// Rules and journal.
     #[command(flatten)]
     pub filing: FilingFlags,
-    /// The labels.
+    /// Labels, model and cleaning.
     #[command(flatten)]
-    pub labels: LabelFlags,
-    /// The model.
-    #[command(flatten)]
-    pub model: ModelFlags,
-    /// How documents are cleaned.
-    #[command(flatten)]
-    pub cleaning: Cleaning,
+    pub classifier: ClassifierFlags,
     /// Threads.
     #[command(flatten)]
     pub run: Run,

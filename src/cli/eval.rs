@@ -68,8 +68,8 @@ pub struct Judging {
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
     pub label: Vec<String>,
 
-    /// Evaluate a classifier of `mailsort train`; of a label file beside it only thresholds are read. A classifier that was
-    /// trained on lists of labels is evaluated label by label
+    /// Evaluate a classifier of `mailsort train`; of a label file beside it only thresholds are read. A classifier that
+    /// was trained on lists of labels is evaluated label by label
     #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
     pub classifier: Option<PathBuf>,
 
@@ -103,7 +103,8 @@ pub struct Bars {
     #[arg(long, value_name = "ECE", value_parser = share)]
     pub max_ece: Option<f64>,
 
-    /// Fail when accuracy or macro F1 are lower than in FILE, a report of --format json, over the samples that both have
+    /// Fail when accuracy or macro F1 are lower than in FILE, a report of --format json, over the samples that both
+    /// have
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub baseline: Option<PathBuf>,
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::{Cleaning, LabelFlags, ModelFlags};
+use super::ClassifierFlags;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -40,21 +40,13 @@ Exit status:
 /// `mailsort filter`.
 #[derive(Clone, Debug, Args)]
 pub struct Filter {
-    /// The labels.
-    #[command(flatten)]
-    pub labels: LabelFlags,
-
     /// What is written, and what scores.
     #[command(flatten)]
     pub flags: FilterFlags,
 
-    /// The model.
+    /// Labels, model and cleaning.
     #[command(flatten)]
-    pub model: ModelFlags,
-
-    /// How documents are cleaned.
-    #[command(flatten)]
-    pub cleaning: Cleaning,
+    pub classifier: ClassifierFlags,
 }
 
 /// What is written, and what scores.

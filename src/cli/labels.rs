@@ -38,8 +38,8 @@ pub struct LabelFlags {
 
     /// Give no label when the best score is below this
     ///
-    /// From 0 to 1; with --raw-scores any score. A label's own threshold in a TOML file wins over this, and this wins over
-    /// the threshold of the set.
+    /// From 0 to 1; with --raw-scores any score. A label's own threshold in a TOML file wins over this, and this wins
+    /// over the threshold of the set.
     #[arg(short, long, value_name = "SCORE", value_parser = score, allow_negative_numbers = true)]
     pub threshold: Option<f32>,
 }
@@ -56,11 +56,28 @@ impl LabelFlags {
             },
         }
     }
+}
 
-    /// The classifier of a verb that acts on the best label alone.
-    pub fn best_label_spec(&self, model: &ModelFlags, cleaning: &Cleaning) -> Spec {
-        let ranking = RankingSpec { threshold: self.threshold, top_k: 1, raw_scores: false };
-        Spec { labels: self.source(), model: model.spec(), reading: cleaning.reading(), ranking }
+/// The classifier of a verb that acts on the best label alone.
+#[derive(Clone, Debug, Args)]
+pub struct ClassifierFlags {
+    /// The labels.
+    #[command(flatten)]
+    pub labels: LabelFlags,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// How documents are cleaned.
+    #[command(flatten)]
+    pub cleaning: Cleaning,
+}
+
+impl ClassifierFlags {
+    /// The classifier that the flags describe.
+    pub fn spec(&self) -> Spec {
+        let Self { labels, model, cleaning } = self;
+        let ranking = RankingSpec { threshold: labels.threshold, top_k: 1, raw_scores: false };
+        Spec { labels: labels.source(), model: model.spec(), reading: cleaning.reading(), ranking }
     }
 }
 

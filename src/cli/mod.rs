@@ -1,21 +1,19 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
-mod completions;
 mod daemon;
 mod delivery;
 mod eval;
 mod filter;
+mod generated;
 mod labelled;
 mod labels;
-mod man;
 mod model;
 mod models;
 mod reading;
 mod route;
 mod train;
 mod values;
-mod verbosity;
 mod watch;
 mod writing;
 
@@ -31,15 +29,14 @@ pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, FilterFlags, OrElse};
 pub use labelled::SampleFlags;
-pub use labels::{Examples, LabelFlags};
+pub use labels::{ClassifierFlags, Examples, LabelFlags};
 pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, InputFlags, InputFormat};
 pub use route::{PlanFormat, Route, RouteFlags, WhichRun};
-pub use train::{Learning, NGrams, Train, Trained};
-pub use verbosity::Verbosity;
+pub use train::{Learning, NGramsFlag, Train, TrainOutput};
 pub use watch::{Watch, WatchFlags};
-pub use writing::{OutputFlags, TextFlags, Writing};
+pub use writing::{OutputFlags, TextFlags, Verbosity, Writing};
 
 /// Classifies mail and documents against labels in plain words, on this machine.
 #[derive(Debug, Parser)]

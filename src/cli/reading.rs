@@ -67,7 +67,7 @@ pub enum InputFormat {
     Docx,
 }
 
-impl From<InputFormat> for sniff::Format {
+impl From<InputFormat> for sniff::SourceFormat {
     fn from(format: InputFormat) -> Self {
         match format {
             InputFormat::Mbox => Self::Mbox,
@@ -121,7 +121,8 @@ pub struct Cleaning {
 
     /// Classify a message without text by subject and sender if these hold N letters and digits
     ///
-    /// That is a message whose body is a picture, or encrypted. With fewer letters and digits it gets the error `no text`.
+    /// That is a message whose body is a picture, or encrypted. With fewer letters and digits it gets the error `no
+    /// text`.
     #[arg(long, hide_short_help = true, value_name = "N", default_value_t = MIN_TEXT, allow_negative_numbers = true)]
     pub min_text: usize,
 }

@@ -47,7 +47,7 @@ pub struct Train {
     pub cleaning: Cleaning,
     /// The output.
     #[command(flatten)]
-    pub output: Trained,
+    pub output: TrainOutput,
     /// Threads.
     #[command(flatten)]
     pub run: Run,
@@ -67,7 +67,7 @@ pub struct Learning {
 
     /// Whether word unigrams and bigrams are features beside the model's vectors; auto is on for the built-in model
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
-    pub ngrams: NGrams,
+    pub ngrams: NGramsFlag,
 
     /// The inverse regularisation strength, as scikit-learn's C [default: the best in cross-validation]
     #[arg(short = 'C', long, value_name = "C", value_parser = penalty)]
@@ -80,7 +80,7 @@ pub struct Learning {
 
 /// When n-grams are features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum NGrams {
+pub enum NGramsFlag {
     /// For the built-in model
     Auto,
     /// For any model
@@ -92,7 +92,7 @@ pub enum NGrams {
 /// The classifier.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Trained {
+pub struct TrainOutput {
     /// Write the classifier to FILE, which appears when it is complete
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, required = true)]
     pub output: PathBuf,

@@ -1,12 +1,12 @@
-//! Flags of output.
+//! Flags of output, on stdout and stderr.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueHint};
+use clap::{ArgAction, Args, ValueHint};
 
-use super::Verbosity;
 use crate::output;
+use crate::report::{Downloads, Level, Progress};
 use crate::stream::OutputSpec;
 
 /// Output.
@@ -86,4 +86,36 @@ pub struct TextFlags {
     /// Where output goes.
     #[command(flatten)]
     pub writing: Writing,
+}
+
+/// What goes to stderr.
+#[derive(Debug, Args)]
+pub struct Verbosity {
+    /// Print nothing but the error that ends the run
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    /// Also name what gets no verdict or is left out, and print the speed
+    #[arg(short, long, action = ArgAction::SetTrue, conflicts_with = "quiet")]
+    pub verbose: bool,
+
+    /// Show progress on stderr: a bar on a terminal, plain lines elsewhere
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub progress: Progress,
+}
+
+impl Verbosity {
+    /// How downloads are shown.
+    pub fn downloads(&self) -> Downloads {
+        Downloads::new(self.level(), self.progress)
+    }
+
+    /// How much is printed.
+    pub fn level(&self) -> Level {
+        match (self.quiet, self.verbose) {
+            (true, _) => Level::Quiet,
+            (_, true) => Level::Verbose,
+            _ => Level::Normal,
+        }
+    }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::classifier::Classifier;
 use crate::intake::Raw;
-use crate::intake::sniff::Format;
+use crate::intake::sniff::SourceFormat;
 use crate::record::{Origin, Verdict};
 
 /// What a daemon answers.
@@ -71,7 +71,7 @@ impl Answer {
 pub(super) fn raw(message: Vec<u8>) -> Raw {
     Raw {
         origin: Origin { source: Arc::from("-"), index: 0, offset: 0 },
-        format: Format::Mail,
+        format: SourceFormat::Mail,
         bytes: message,
         truncated: false,
     }

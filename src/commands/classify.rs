@@ -8,7 +8,7 @@ use crate::classifier::{Classifier, RankingSpec, Selection};
 use crate::cli::Classify;
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
-use crate::record::Verdict;
+use crate::record::{Intake, Verdict};
 use crate::report::Report;
 use crate::stream::{Fingerprint, Stream, Verb};
 
@@ -61,8 +61,8 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         records.flush()
     };
     let record_key = |line: &[u8], header: &[u8]| form.format.record_key(line, header);
-    let (budget, slow) = (plan.budget(), plan.is_slow());
-    let verb = Verb { score: |batch| classifier.verdicts(batch), budget, slow, inexact, write, record_key };
+    let (score, tokens) = (|batch| classifier.verdicts(batch), |read: &Intake| classifier.tokens(read));
+    let verb = Verb { score, tokens, budget: classifier.budget(), inexact, write, record_key };
     stream.run(opened, report, verb)
 }
 
@@ -84,8 +84,8 @@ enum Raw {
     Logits,
 }
 
-/// Checks that thresholds lie in the range of the scores. `alone` is the flag for sets of one label, where the scores of
-/// a set sum to 1.
+/// Checks that thresholds lie in the range of the scores. `alone` is the flag for sets of one label, where the scores
+/// of a set sum to 1.
 fn check_thresholds(
     sets: &[LabelSet],
     ranking: &RankingSpec,

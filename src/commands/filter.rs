@@ -1,7 +1,7 @@
 //! `mailsort filter`: reads one message and writes it with a header that names its label.
 //!
-//! It runs between a mail server and a mailbox. Whatever goes wrong here, the message comes out as it came in, or the mail
-//! system is told to try again.
+//! It runs between a mail server and a mailbox. Whatever goes wrong here, the message comes out as it came in, or the
+//! mail system is told to try again.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -12,8 +12,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::answer::{self, Answer, BestLabel, Response};
 use super::unix;
-use crate::classifier::{Classifier, Selection, Silent};
-use crate::cli::{Filter, FilterFlags, OrElse};
+use crate::classifier::Classifier;
+use crate::cli::{ClassifierFlags, Filter, FilterFlags, OrElse};
 use crate::guard;
 use crate::header::{self, Field};
 use crate::output::Sink;
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         return Ok(ExitCode::from(u8::from(!is)));
     }
     let written = if flags.print_label {
-        print_labels(&mut out, answer.as_ref(), arguments.labels.files.len().max(1))
+        print_labels(&mut out, answer.as_ref(), arguments.classifier.labels.files.len().max(1))
     } else {
         pass_on(&mut out, &mail, &mut input, answer.as_ref())
     };
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
 
 /// Refuses labels and models that a daemon would ignore.
 fn check(arguments: &Filter) -> Result<()> {
-    let Filter { labels, flags, model, .. } = arguments;
+    let Filter { flags, classifier: ClassifierFlags { labels, model, .. } } = arguments;
     let is_asked = flags.socket.is_some() && flags.or_else == OrElse::Fail;
     let own_flags = [
         ("--labels", !labels.files.is_empty()),
@@ -118,7 +118,7 @@ fn answer_in_time(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
 
 /// Scores the message, by a daemon or in this process.
 fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
-    let Filter { labels, model, cleaning, flags } = arguments;
+    let Filter { flags, classifier } = arguments;
     if let Some(socket) = &flags.socket {
         let is_last = flags.or_else == OrElse::Fail;
         // Leave half of the time for scoring it here.
@@ -132,9 +132,7 @@ fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
         }
     }
     // One message is not worth starting threads for.
-    let selection = Selection::read(&labels.best_label_spec(model, cleaning))?;
-    selection.check_probabilities()?;
-    let classifier = Classifier::load(&selection, &selection.plan(&Silent, &Silent)?, false, &Silent)?;
+    let classifier = Classifier::open(&classifier.spec())?;
     let read = classifier.read(Ok(answer::raw(message)));
     let verdict = classifier.verdicts(vec![read])?.pop().context("there is no verdict")?;
     Answer::new(&classifier, verdict)

@@ -5,7 +5,7 @@ use rayon::ThreadPool;
 
 use crate::classifier::{Classifier, Observer, Selection, Spec};
 use crate::cli::Verbosity;
-use crate::engine::hub::Progress;
+use crate::engine::hub::DownloadProgress;
 use crate::report::{Downloads, Report};
 
 impl Observer for Report {
@@ -18,7 +18,7 @@ impl Observer for Report {
     }
 }
 
-impl Progress for Downloads {
+impl DownloadProgress for Downloads {
     fn begin(&self, file: &str, total: Option<u64>, there: u64) {
         Downloads::begin(self, file, total, there);
     }

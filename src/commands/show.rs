@@ -20,7 +20,8 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let report = Report::new(output.writing.verbosity.level(), output.writing.verbosity.progress);
     let (input, writing) = (input.spec(), output.writing.spec());
     let stream = Stream::open(&input, &writing, cleaning.reading(), *threads, &[])?;
-    let fingerprint = Fingerprint::of_verb("show")?.field("removed", &output.removed)?;
+    let fingerprint =
+        Fingerprint::of_verb("show")?.field("format", &output.format)?.field("removed", &output.removed)?;
     let opened = stream.sink(output.format.check_resumable(), fingerprint)?;
     let mut texts = Texts::new(opened.sink(), output.format, output.removed);
     let write = |documents: Vec<Intake>, report: &mut Report| {
@@ -34,6 +35,6 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         texts.flush()
     };
     let record_key = |line: &[u8], header: &[u8]| output.format.record_key(line, header);
-    let verb = Verb { score: Ok, budget: Budget::FAST, slow: false, inexact: None, write, record_key };
+    let verb = Verb { score: Ok, tokens: |_: &Intake| 1, budget: Budget::FAST, inexact: None, write, record_key };
     stream.run(opened, report, verb)
 }

@@ -147,7 +147,8 @@ impl Exec {
             None => Stdio::null(),
         });
         command.envs(environment.iter().map(|(name, value)| (name, sanitised(value))));
-        // A process group of its own, so that it can be killed with its children, and Ctrl-C in a terminal reaches only mailsort.
+        // A process group of its own, so that it can be killed with its children, and Ctrl-C in a terminal reaches only
+        // mailsort.
         command.process_group(0).spawn()
     }
 

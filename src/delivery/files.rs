@@ -35,8 +35,8 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     link_and_remove(from, to)
 }
 
-/// A crash between the two steps leaves one file with two names, which recovery settles. If the second step fails, because the
-/// file was renamed or deleted meanwhile or cannot be removed, the first is undone.
+/// A crash between the two steps leaves one file with two names, which recovery settles. If the second step fails,
+/// because the file was renamed or deleted meanwhile or cannot be removed, the first is undone.
 fn link_and_remove(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
     fs::remove_file(from).inspect_err(|_| drop(fs::remove_file(to)))

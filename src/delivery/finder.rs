@@ -36,8 +36,8 @@ impl Finder {
         }
     }
 
-    /// Path of a message, by its inode if that is known: another message may have its name. A maildir is listed once for all
-    /// calls.
+    /// Path of a message, by its inode if that is known: another message may have its name. A maildir is listed once
+    /// for all calls.
     pub(super) fn file(&mut self, maildir: &Path, unique: &[u8], file: Option<FileId>) -> io::Result<Option<PathBuf>> {
         let listing = self.listings.entry(maildir.to_path_buf()).or_insert_with(|| Listing::new(maildir));
         if let Some((_, error)) = listing.failed.first() {

@@ -114,8 +114,8 @@ fn check_length(name: &str, part: &str) -> Result<()> {
 }
 
 impl TreeLayout {
-    /// Detects the layout of the tree at `root`: Maildir++ if the root is a maildir, unless it holds maildirs whose names
-    /// all lack the leading dot.
+    /// Detects the layout of the tree at `root`: Maildir++ if the root is a maildir, unless it holds maildirs whose
+    /// names all lack the leading dot.
     pub fn of(root: &Path, is_maildir: impl Fn(&Path) -> bool) -> Self {
         if !is_maildir(root) {
             return Self::Plain;

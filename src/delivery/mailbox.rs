@@ -70,8 +70,8 @@ fn status_field(line: &[u8]) -> Option<(&'static str, &[u8])> {
     Some((known, &line[colon + 1..]))
 }
 
-/// Locks an mbox file against writers until the returned handle is dropped. Closing any other handle of this process on the
-/// file releases the lock too, as POSIX has it.
+/// Locks an mbox file against writers until the returned handle is dropped. Closing any other handle of this process on
+/// the file releases the lock too, as POSIX has it.
 ///
 /// # Errors
 /// When the file cannot be opened, or another program holds the lock for longer than `wait`.

@@ -132,8 +132,8 @@ impl<'p> Planner<'p> {
         Ok(())
     }
 
-    /// The filing operation, and the idempotency key under which an earlier run would have done it. `None` for a message
-    /// that already is in its folder.
+    /// The filing operation, and the idempotency key under which an earlier run would have done it. `None` for a
+    /// message that already is in its folder.
     fn plan_filing(
         &mut self,
         message: &ScoredMessage,

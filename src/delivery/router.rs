@@ -76,8 +76,8 @@ impl Router {
         &mut self.executor.journal
     }
 
-    /// Does with messages what the rules say; one disposition each, in order. Once `stop` returns true, commands that have
-    /// not started are left to the next run.
+    /// Does with messages what the rules say; one disposition each, in order. Once `stop` returns true, commands that
+    /// have not started are left to the next run.
     ///
     /// # Errors
     /// When the journal or the output cannot be written. What was done until then stays done.
@@ -203,8 +203,8 @@ impl Router {
         rankings.filter_map(field).collect()
     }
 
-    /// Notes the message's file in its entries and, where it will be rewritten, the hash of its bytes for an undo. Drops the
-    /// rewrite of a message that has these headers already.
+    /// Notes the message's file in its entries and, where it will be rewritten, the hash of its bytes for an undo.
+    /// Drops the rewrite of a message that has these headers already.
     fn note_file(&mut self, message: &ScoredMessage, disposition: &mut Disposition) {
         let fields = self.fields(&message.verdict, disposition);
         let entries = &mut disposition.entries;
@@ -229,8 +229,8 @@ impl Router {
         }
     }
 
-    /// Ends the run, in which so many messages were unsure and had errors, adds `more` to the counters and sets the gauges
-    /// in `set`. Returns the run's number if it did anything.
+    /// Ends the run, in which so many messages were unsure and had errors, adds `more` to the counters and sets the
+    /// gauges in `set`. Returns the run's number if it did anything.
     ///
     /// # Errors
     /// When the journal cannot be written.

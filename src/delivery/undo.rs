@@ -44,8 +44,8 @@ pub struct UndoReport {
 }
 
 impl Executor {
-    /// Puts back what `run` has done. `originals` returns the identities of the messages in an mbox file: a copy is removed
-    /// only while its original is there.
+    /// Puts back what `run` has done. `originals` returns the identities of the messages in an mbox file: a copy is
+    /// removed only while its original is there.
     ///
     /// # Errors
     /// When the journal cannot be read or written.

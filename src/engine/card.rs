@@ -107,8 +107,8 @@ fn architecture(checkpoint: &Checkpoint) -> String {
     }
 }
 
-/// Of a Qwen3 checkpoint the layers are copied for multiplication; of the table of tokens and of a head only the rows that
-/// are needed are read, where they lie.
+/// Of a Qwen3 checkpoint the layers are copied for multiplication; of the table of tokens and of a head only the rows
+/// that are needed are read, where they lie.
 pub(super) fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> {
     let in_memory = |name: &str| !name.contains("embed_tokens") && name != "lm_head.weight";
     let numbers = checkpoint.weights.numbers(in_memory);

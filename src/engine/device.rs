@@ -45,14 +45,14 @@ impl fmt::Display for DeviceChoice {
 }
 
 /// A device that is there, and what to call it.
-pub struct Opened {
+pub struct OpenedDevice {
     /// For candle.
     pub(super) device: Device,
     /// For people, with the reason where the CPU was taken for want of a GPU.
     pub name: String,
 }
 
-impl Opened {
+impl OpenedDevice {
     /// True when it is a GPU.
     pub fn is_gpu(&self) -> bool {
         !self.device.is_cpu()
@@ -63,12 +63,12 @@ impl Opened {
 ///
 /// # Errors
 /// When a GPU is asked for and not to be had; the message says why.
-pub fn open(choice: DeviceChoice) -> Result<Opened> {
+pub fn open(choice: DeviceChoice) -> Result<OpenedDevice> {
     match choice {
         DeviceChoice::Cpu => Ok(processor("cpu".into())),
         DeviceChoice::Auto if !candle_core::utils::cuda_is_available() => Ok(processor("cpu".into())),
         DeviceChoice::Auto => match cuda(0) {
-            Ok(device) => Ok(Opened { device, name: "cuda:0".into() }),
+            Ok(device) => Ok(OpenedDevice { device, name: "cuda:0".into() }),
             Err(reason) => Ok(processor(format!("cpu, as no GPU or driver is to be had here: {reason}"))),
         },
         DeviceChoice::Cuda(_) if !candle_core::utils::cuda_is_available() => {
@@ -77,7 +77,7 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
             )
         }
         DeviceChoice::Cuda(number) => match cuda(number) {
-            Ok(device) => Ok(Opened { device, name: choice.to_string() }),
+            Ok(device) => Ok(OpenedDevice { device, name: choice.to_string() }),
             Err(reason) => bail!(
                 "--device {choice}: this mailsort was built with CUDA, but no such GPU or no driver is here: {reason}; use \
                  --device cpu"
@@ -86,8 +86,8 @@ pub fn open(choice: DeviceChoice) -> Result<Opened> {
     }
 }
 
-fn processor(name: String) -> Opened {
-    Opened { device: Device::Cpu, name }
+fn processor(name: String) -> OpenedDevice {
+    OpenedDevice { device: Device::Cpu, name }
 }
 
 /// The driver's own words, without the trace behind them that nobody needs.
@@ -97,8 +97,8 @@ fn cuda(number: usize) -> Result<Device, String> {
     Device::new_cuda(number).inspect(keep_freed_memory).map_err(first_line)
 }
 
-/// Keeps what is freed on the device for the next batch: a driver would hand it back whenever results are waited for, and
-/// map it anew.
+/// Keeps what is freed on the device for the next batch: a driver would hand it back whenever results are waited for,
+/// and map it anew.
 #[cfg(feature = "cuda")]
 #[allow(unsafe_code)]
 fn keep_freed_memory(device: &Device) {

@@ -40,7 +40,8 @@ pub(super) fn explained(error: Error) -> Error {
     }
 }
 
-/// Bytes that may be taken: what the system says, and what the limits of a container leave. `None` where neither is told.
+/// Bytes that may be taken: what the system says, and what the limits of a container leave. `None` where neither is
+/// told.
 fn free() -> Option<u64> {
     let system = fs::read_to_string("/proc/meminfo").ok();
     let system = system.and_then(|text| Some(kilobytes(&text, "MemAvailable:")? + kilobytes(&text, "SwapFree:")?));

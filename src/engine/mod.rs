@@ -17,7 +17,7 @@ use anyhow::Result;
 pub use checkpoint::fingerprint;
 pub use models::builtin::{BUILTIN, Builtin};
 pub use models::encoder::{Hypothesis, Nli};
-pub use registry::{Dtype, Loaded, Model, Options, Sketch, open};
+pub use registry::{Dtype, LoadOptions, Loaded, Model, Sketch, open};
 
 /// A label as a model reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -152,8 +152,8 @@ pub trait Reranker: Send + Sync {
     /// When the model has no room for the instruction or for a label, which the message names.
     fn check(&self, task: &Task) -> Result<()>;
 
-    /// Judges messages, each by itself: no logit depends on its neighbours, nor on which other labels the task has or are
-    /// asked about.
+    /// Judges messages, each by itself: no logit depends on its neighbours, nor on which other labels the task has or
+    /// are asked about.
     ///
     /// # Errors
     /// As [`Reranker::check`], and when the model cannot run, for want of memory.

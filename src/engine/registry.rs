@@ -7,8 +7,8 @@ use candle_core::{DType, Device};
 
 use super::card::Card;
 use super::checkpoint::{Checkpoint, Description, Kind};
-use super::device::Opened;
-use super::kernels::products::{Kind as Packing, Unit};
+use super::device::OpenedDevice;
+use super::kernels::products::{Packing, Unit};
 use super::memory;
 use super::models::encoder::{Hypothesis, Nli};
 use super::models::{bert, encoder, qwen3};
@@ -18,7 +18,8 @@ use super::{Embedder, Reranker};
 pub(crate) struct Architecture {
     /// `model_type` in config.json, `general.architecture` in a GGUF file.
     pub(crate) name: &'static str,
-    /// The names of its classes in transformers, up to `Model` or `For…`. Tells it where config.json has no `model_type`.
+    /// The names of its classes in transformers, up to `Model` or `For…`. Tells it where config.json has no
+    /// `model_type`.
     pub(crate) class: &'static str,
     /// What of it mailsort runs, for messages.
     pub(crate) title: &'static str,
@@ -49,7 +50,7 @@ pub(crate) struct Request<'a> {
     /// Where it computes.
     pub(crate) device: &'a Device,
     /// How.
-    pub(crate) options: &'a Options,
+    pub(crate) options: &'a LoadOptions,
 }
 
 /// What weights are multiplied as.
@@ -68,7 +69,7 @@ pub enum Dtype {
 
 /// How a model is opened.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct LoadOptions {
     /// What weights are multiplied as.
     pub dtype: Dtype,
     /// How many values vectors have, where a model gives a choice.
@@ -154,7 +155,7 @@ impl Sketch {
 /// # Errors
 /// When it is no model that mailsort runs, something in it is missing, of another shape or left over, or the device has
 /// not enough memory. The message names what.
-pub fn open(id: &str, path: &Path, opened: &Opened, options: Options) -> Result<Loaded> {
+pub fn open(id: &str, path: &Path, opened: &OpenedDevice, options: LoadOptions) -> Result<Loaded> {
     let (checkpoint, architecture, sketch) = look(path)?;
     sketch.check_dims(id, options.dims).with_context(|| named(path))?;
     let device = if sketch.runs_on_gpu { &opened.device } else { &Device::Cpu };
@@ -205,8 +206,8 @@ impl Architecture {
     }
 }
 
-/// The type that weights are multiplied as. CPUs have f16 products, but they are slower than those of f32, and a file of
-/// f16 has more precision than bf16 keeps.
+/// The type that weights are multiplied as. CPUs have f16 products, but they are slower than those of f32, and a file
+/// of f16 has more precision than bf16 keeps.
 pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
     match asked {
         Dtype::Auto if !device.is_cpu() => DType::BF16,
@@ -220,8 +221,8 @@ pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
 /// What the results depend on besides the weights: the type, and the sort of device.
 ///
 /// CPUs differ in the order in which they add up products. In f32 that changes the sixth digit of a hidden state, and
-/// blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th apart,
-/// a number of the next layer is rounded: AMX and AVX-512 are classes of their own.
+/// blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th
+/// apart, a number of the next layer is rounded: AMX and AVX-512 are classes of their own.
 pub(crate) fn class(kind: Kind, device: &Device, dtype: DType) -> String {
     let is_cpu = device.is_cpu();
     let device = if is_cpu { "cpu" } else { "gpu" };

@@ -3,15 +3,15 @@
 //! # What counts
 //!
 //! A row is one sample. It may have several true labels, while a prediction is one label: it is right if it is any of
-//! them. Metrics that need one true label per row (precision, recall, F1, support, confusion) take the predicted label if
-//! it is right, else the first true label. So every row counts once and micro-averages equal the accuracy. With one true
-//! label per row all metrics equal scikit-learn's.
+//! them. Metrics that need one true label per row (precision, recall, F1, support, confusion) take the predicted label
+//! if it is right, else the first true label. So every row counts once and micro-averages equal the accuracy. With one
+//! true label per row all metrics equal scikit-learn's.
 //!
-//! In multi-label evaluation ([`MultiLabelRow`]) a row counts for every true label. It is right when exactly these are predicted
-//! (subset accuracy).
+//! In multi-label evaluation ([`MultiLabelRow`]) a row counts for every true label. It is right when exactly these are
+//! predicted (subset accuracy).
 //!
-//! A row without a prediction, because the document got no verdict or the score is below its threshold, is wrong: a false
-//! negative of its true label and a false positive of none.
+//! A row without a prediction, because the document got no verdict or the score is below its threshold, is wrong: a
+//! false negative of its true label and a false positive of none.
 
 mod abstention;
 mod confusion;

@@ -29,8 +29,8 @@ impl MultiLabelRow {
 
 impl Evaluation {
     /// Evaluates multi-label rows. A row is right when exactly its true labels are predicted. It counts for each of its
-    /// labels. A row without a verdict has no predicted label. There is no confusion matrix, since no label is predicted
-    /// in place of another. Calibration is over all labels of all rows.
+    /// labels. A row without a verdict has no predicted label. There is no confusion matrix, since no label is
+    /// predicted in place of another. Calibration is over all labels of all rows.
     pub fn of_questions(rows: &[MultiLabelRow], thresholds: &[f32]) -> Self {
         let mut labels = vec![LabelScores::default(); thresholds.len()];
         let (mut right, mut answered) = (0, 0);

@@ -5,7 +5,8 @@ use super::{Row, share};
 /// Number of bins, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
 pub const BINS: usize = 15;
 
-/// The scores in one range and how often they were right. In multi-label evaluation each label of a row counts as a row.
+/// The scores in one range and how often they were right. In multi-label evaluation each label of a row counts as a
+/// row.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bin {
     /// Lower end, inclusive.

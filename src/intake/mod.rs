@@ -30,7 +30,7 @@ use crate::guard;
 use crate::maildir;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
 use clean::Switches;
-use sniff::Format;
+use sniff::SourceFormat;
 
 pub use enough::MIN_TEXT;
 pub use files::{FileEntry, Files};
@@ -63,18 +63,18 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let Raw { origin, format, bytes, mut truncated } = raw;
     let mut switches = reading.switches;
     let parsed = match format {
-        Format::Mail | Format::Mbox => mail::parse(&bytes, &switches),
-        Format::Html | Format::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        Format::Html => Ok(visible::Rendering::new(&switches).page(&charset::decode_html(&bytes)).into()),
-        Format::Text => Ok(visible::text(charset::decode(&bytes)).into()),
-        Format::Pdf | Format::Docx => office::read(format, bytes, truncated).map(|text| {
+        SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches),
+        SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
+        SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&charset::decode_html(&bytes)).into()),
+        SourceFormat::Text => Ok(visible::text(charset::decode(&bytes)).into()),
+        SourceFormat::Pdf | SourceFormat::Docx => office::read(format, bytes, truncated).map(|text| {
             truncated = text.truncated;
             switches = office::cleaning(&switches);
             let envelope = Envelope { subject: text.title, ..Envelope::default() };
             mail::Mail { envelope, body: text.body, ..Default::default() }
         }),
-        Format::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
-        Format::Jsonl => {
+        SourceFormat::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
+        SourceFormat::Jsonl => {
             rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
         }
     };
@@ -126,7 +126,7 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
         }
     } else if metadata.is_file() {
         std::fs::File::open(path).with_context(|| format!("cannot read the input {shown}"))?;
-    } else if matches!(options.format, Some(Format::Mbox | Format::Jsonl)) && open::is_endless(path) {
+    } else if matches!(options.format, Some(SourceFormat::Mbox | SourceFormat::Jsonl)) && open::is_endless(path) {
         bail!("the input {shown} is a device that never ends");
     }
     Ok(())
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_row_beyond_the_cap_is_said_to_be_too_long() {
         let origin = Origin { source: "x".into(), index: 0, offset: 0 };
-        let raw = Raw { origin, format: Format::Jsonl, bytes: b"{\"text\":\"cut of".to_vec(), truncated: true };
+        let raw = Raw { origin, format: SourceFormat::Jsonl, bytes: b"{\"text\":\"cut of".to_vec(), truncated: true };
         let reason = read(raw, &Reading::default()).unwrap_err().reason;
         assert_eq!(reason.to_string(), "bad row: longer than 32 MiB");
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
-use super::sniff::{self, Format};
+use super::sniff::{self, SourceFormat};
 
 /// A readable stream, decompressed.
 pub(super) type Stream = BufReader<Box<dyn Read + Send>>;
@@ -130,20 +130,20 @@ fn peek(mut reader: Box<dyn Read + Send>) -> io::Result<(Vec<u8>, Box<dyn Read +
 }
 
 /// The format of an opened input: as forced, by its name, or from its bytes; `None` if it is not text.
-pub(super) fn format(path: &Path, head: &[u8], forced: Option<Format>) -> Option<Format> {
+pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> Option<SourceFormat> {
     if forced.is_some() {
         return forced;
     }
     match sniff::by_name(path) {
         // A file named as text may hold a saved message or a mailbox, which its bytes show.
-        Some(Format::Text) => match sniff::sniff(head)? {
-            found @ (Format::Mbox | Format::Pdf | Format::Docx) => Some(found),
-            Format::Mail if looks_like_whole_mail(head) => Some(Format::Mail),
-            _ => Some(Format::Text),
+        Some(SourceFormat::Text) => match sniff::sniff(head)? {
+            found @ (SourceFormat::Mbox | SourceFormat::Pdf | SourceFormat::Docx) => Some(found),
+            SourceFormat::Mail if looks_like_whole_mail(head) => Some(SourceFormat::Mail),
+            _ => Some(SourceFormat::Text),
         },
-        Some(Format::Pdf) if sniff::find_pdf(head).is_some() => Some(Format::Pdf),
+        Some(SourceFormat::Pdf) if sniff::find_pdf(head).is_some() => Some(SourceFormat::Pdf),
         // An error page is often saved under the name of the document.
-        Some(named @ (Format::Pdf | Format::Docx)) => sniff::sniff(head).or(Some(named)),
+        Some(named @ (SourceFormat::Pdf | SourceFormat::Docx)) => sniff::sniff(head).or(Some(named)),
         Some(named) => Some(named),
         None => sniff::sniff(head),
     }

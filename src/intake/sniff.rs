@@ -6,7 +6,7 @@ use super::mbox;
 
 /// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-pub enum Format {
+pub enum SourceFormat {
     /// Several messages, each after a `From ` line.
     Mbox,
     /// One RFC 5322 message.
@@ -70,48 +70,48 @@ const MAIL_HEADERS: &[&str] = &[
 ];
 
 /// The format by the file's name, ignoring a final `.gz`.
-pub fn by_name(path: &Path) -> Option<Format> {
+pub fn by_name(path: &Path) -> Option<SourceFormat> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     let (_, ending) = name.rsplit_once('.')?;
     match ending {
-        "mbox" | "mbx" | "mboxrd" => Some(Format::Mbox),
-        "eml" | "rfc822" | "mail" => Some(Format::Mail),
-        "html" | "htm" | "xhtml" => Some(Format::Html),
-        "txt" | "text" | "md" | "markdown" => Some(Format::Text),
-        "jsonl" | "ndjson" => Some(Format::Jsonl),
-        "pdf" => Some(Format::Pdf),
-        "docx" | "docm" | "dotx" | "dotm" => Some(Format::Docx),
+        "mbox" | "mbx" | "mboxrd" => Some(SourceFormat::Mbox),
+        "eml" | "rfc822" | "mail" => Some(SourceFormat::Mail),
+        "html" | "htm" | "xhtml" => Some(SourceFormat::Html),
+        "txt" | "text" | "md" | "markdown" => Some(SourceFormat::Text),
+        "jsonl" | "ndjson" => Some(SourceFormat::Jsonl),
+        "pdf" => Some(SourceFormat::Pdf),
+        "docx" | "docm" | "dotx" | "dotm" => Some(SourceFormat::Docx),
         _ => None,
     }
 }
 
 /// Tells the format from the first [`HEAD`] bytes; `None` if they are not text.
-pub fn sniff(head: &[u8]) -> Option<Format> {
+pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
     if mbox::begins(head) {
-        return Some(Format::Mbox);
+        return Some(SourceFormat::Mbox);
     }
     if has_mail_headers(head) {
-        return Some(Format::Mail);
+        return Some(SourceFormat::Mail);
     }
     if starts_pdf(head) {
-        return Some(Format::Pdf);
+        return Some(SourceFormat::Pdf);
     }
     if head.starts_with(ZIP) {
-        return Some(Format::Docx);
+        return Some(SourceFormat::Docx);
     }
     let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     // Before the check for NULs, because a NUL in a later row makes only that row invalid.
     if is_json_row(start) {
-        return Some(Format::Jsonl);
+        return Some(SourceFormat::Jsonl);
     }
     if is_binary(head) {
         return None;
     }
     if is_html(start) {
-        return Some(Format::Html);
+        return Some(SourceFormat::Html);
     }
-    Some(Format::Text)
+    Some(SourceFormat::Text)
 }
 
 /// True if more bytes would not change the answer of [`sniff`], so that the format does not depend on the speed of a
@@ -241,30 +241,30 @@ mod tests {
 
     #[test]
     fn rows_stay_rows() {
-        assert_eq!(sniff(b"{\"text\":\"a\"}\n{\"text\":\"\0\"}\n"), Some(Format::Jsonl));
-        assert_eq!(sniff(b"{\"text\":\"a\"}\nMessage-ID: <a@b>\n"), Some(Format::Jsonl));
+        assert_eq!(sniff(b"{\"text\":\"a\"}\n{\"text\":\"\0\"}\n"), Some(SourceFormat::Jsonl));
+        assert_eq!(sniff(b"{\"text\":\"a\"}\nMessage-ID: <a@b>\n"), Some(SourceFormat::Jsonl));
         assert_eq!(sniff(b"{\"text\":\"\0\"}\n"), None);
     }
 
     #[test]
     fn kinds() {
         let check = |bytes: &[u8], expected| assert_eq!(sniff(bytes), expected, "{}", bytes.escape_ascii());
-        check(b"From a@b Mon Jan  1 00:00:00 2024\nSubject: x\n\nbody\n", Some(Format::Mbox));
-        check(b"From the beginning\nthere was prose\n", Some(Format::Text));
-        check(b"Return-Path: <a@b>\r\nSubject: x\r\n\r\nbody\r\n", Some(Format::Mail));
-        check(b"Subject : x\n\nbody", Some(Format::Mail));
-        check(b"Note: buy milk\nand bread\n", Some(Format::Text));
-        check(b"\xef\xbb\xbf<!DOCTYPE html><p>x", Some(Format::Html));
-        check(b"<?xml version=\"1.0\"?>\n<html>", Some(Format::Html));
-        check(b"{\"text\": \"x\"}\n", Some(Format::Jsonl));
-        check(b"{\"other\": 1}\n", Some(Format::Text));
-        check(b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n1 0 obj", Some(Format::Pdf));
-        check(b"\xef\xbb\xbf\r\n%PDF-1.4", Some(Format::Pdf));
-        check(b"Subject: x\n\n%PDF-1.4", Some(Format::Mail));
-        check(b"PK\x03\x04\x14\0", Some(Format::Docx));
+        check(b"From a@b Mon Jan  1 00:00:00 2024\nSubject: x\n\nbody\n", Some(SourceFormat::Mbox));
+        check(b"From the beginning\nthere was prose\n", Some(SourceFormat::Text));
+        check(b"Return-Path: <a@b>\r\nSubject: x\r\n\r\nbody\r\n", Some(SourceFormat::Mail));
+        check(b"Subject : x\n\nbody", Some(SourceFormat::Mail));
+        check(b"Note: buy milk\nand bread\n", Some(SourceFormat::Text));
+        check(b"\xef\xbb\xbf<!DOCTYPE html><p>x", Some(SourceFormat::Html));
+        check(b"<?xml version=\"1.0\"?>\n<html>", Some(SourceFormat::Html));
+        check(b"{\"text\": \"x\"}\n", Some(SourceFormat::Jsonl));
+        check(b"{\"other\": 1}\n", Some(SourceFormat::Text));
+        check(b"%PDF-1.7\n\xe2\xe3\xcf\xd3\n1 0 obj", Some(SourceFormat::Pdf));
+        check(b"\xef\xbb\xbf\r\n%PDF-1.4", Some(SourceFormat::Pdf));
+        check(b"Subject: x\n\n%PDF-1.4", Some(SourceFormat::Mail));
+        check(b"PK\x03\x04\x14\0", Some(SourceFormat::Docx));
         check(b"\x89PNG\r\n\x1a\n\0", None);
-        check(b"\xff\xfeh\0i\0", Some(Format::Text));
-        check(b"", Some(Format::Text));
+        check(b"\xff\xfeh\0i\0", Some(SourceFormat::Text));
+        check(b"", Some(SourceFormat::Text));
     }
 
     #[test]
@@ -288,9 +288,9 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(by_name(Path::new("a/Inbox.MBOX.gz")), Some(Format::Mbox));
+        assert_eq!(by_name(Path::new("a/Inbox.MBOX.gz")), Some(SourceFormat::Mbox));
         assert_eq!(by_name(Path::new("1718.M1P1.host:2,S")), None);
-        assert_eq!(by_name(Path::new("Vertrag.DOCX.gz")), Some(Format::Docx));
-        assert_eq!(by_name(Path::new("README.md")), Some(Format::Text));
+        assert_eq!(by_name(Path::new("Vertrag.DOCX.gz")), Some(SourceFormat::Docx));
+        assert_eq!(by_name(Path::new("README.md")), Some(SourceFormat::Text));
     }
 }

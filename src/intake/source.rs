@@ -10,7 +10,7 @@ use super::files::{FileEntry, Files, NOT_REGULAR};
 use super::lines::Lines;
 use super::mbox::Mbox;
 use super::open::{self, Stream};
-use super::sniff::Format;
+use super::sniff::SourceFormat;
 use crate::maildir;
 use crate::record::{Envelope, Origin, Reason, Skip};
 
@@ -22,8 +22,8 @@ pub const MAX_DOCUMENT: usize = 32 * 1024 * 1024;
 pub struct Raw {
     /// Where it is.
     pub origin: Origin,
-    /// How to read it: never [`Format::Mbox`]; [`Format::Jsonl`] means one row.
-    pub format: Format,
+    /// How to read it: never [`SourceFormat::Mbox`]; [`SourceFormat::Jsonl`] means one row.
+    pub format: SourceFormat,
     /// Its bytes, at most [`MAX_DOCUMENT`].
     pub bytes: Vec<u8>,
     /// True if the document was longer.
@@ -34,7 +34,7 @@ impl Raw {
     /// Its weight in a bounded queue: its bytes, or more for formats that are slow to read, so that few of these are
     /// read at the same time.
     pub fn weight(&self) -> usize {
-        let least = if self.format == Format::Pdf { 1024 * 1024 } else { 0 };
+        let least = if self.format == SourceFormat::Pdf { 1024 * 1024 } else { 0 };
         self.bytes.len().max(least)
     }
 }
@@ -43,7 +43,7 @@ impl Raw {
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Options {
     /// Reads every file as this format, whatever its name and bytes say.
-    pub format: Option<Format>,
+    pub format: Option<SourceFormat>,
     /// Also reads the subfolders of a maildir.
     pub recursive: bool,
     /// The inputs are names from a list: pipes and devices among them are not opened.
@@ -125,7 +125,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
         let is_message = matches!(found, FileEntry::Message(_));
         let (path, forced) = match found {
             FileEntry::File(path) => (path, self.options.format),
-            FileEntry::Message(path) => (path, Some(Format::Mail)),
+            FileEntry::Message(path) => (path, Some(SourceFormat::Mail)),
             FileEntry::Failed(path, why) => return Some(Err(skip(origin(&path), Reason::Unreadable(why)))),
         };
         let opened = match if is_message { self.open_message(&path) } else { self.open_file(&path).map(Some) } {
@@ -135,8 +135,8 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
             Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
         };
         let many = match open::format(&path, &opened.head, forced) {
-            Some(Format::Mbox) => Many::Mbox(Mbox::new(opened.stream, MAX_DOCUMENT)),
-            Some(Format::Jsonl) => Many::Rows(Lines::new(opened.stream)),
+            Some(SourceFormat::Mbox) => Many::Mbox(Mbox::new(opened.stream, MAX_DOCUMENT)),
+            Some(SourceFormat::Jsonl) => Many::Rows(Lines::new(opened.stream)),
             Some(format) => return Some(read_one(&path, format, opened.stream)),
             None => return Some(Err(skip(origin(&path), Reason::Binary))),
         };
@@ -192,8 +192,10 @@ pub(super) fn is_message(path: &Path) -> bool {
 impl Current {
     fn next_document(&mut self) -> Option<Result<Raw, Skip>> {
         let read = match &mut self.many {
-            Many::Mbox(mbox) => mbox.next_message().map(|m| m.map(|m| (Format::Mail, m.offset, m.bytes, m.truncated))),
-            Many::Rows(lines) => next_row(lines).map(|l| l.map(|l| (Format::Jsonl, l.offset, l.bytes, l.cut))),
+            Many::Mbox(mbox) => {
+                mbox.next_message().map(|m| m.map(|m| (SourceFormat::Mail, m.offset, m.bytes, m.truncated)))
+            }
+            Many::Rows(lines) => next_row(lines).map(|l| l.map(|l| (SourceFormat::Jsonl, l.offset, l.bytes, l.cut))),
         };
         let mut origin = Origin { source: self.source.clone(), index: self.index, offset: 0 };
         self.index += 1;
@@ -223,7 +225,7 @@ fn is_special(path: &Path) -> bool {
     !open::is_stdin(path) && path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-fn read_one(path: &Path, format: Format, stream: Stream) -> Result<Raw, Skip> {
+fn read_one(path: &Path, format: SourceFormat, stream: Stream) -> Result<Raw, Skip> {
     let mut bytes = Vec::new();
     // One byte more than the cap tells whether the document is longer.
     match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {

@@ -48,12 +48,12 @@ impl Visible {
 /// Renders the pages of one document, which share a layout budget.
 pub(super) struct Rendering<'s> {
     switches: &'s Switches,
-    budget: html::Budget,
+    budget: html::LayoutBudget,
 }
 
 impl<'s> Rendering<'s> {
     pub(super) fn new(switches: &'s Switches) -> Self {
-        Self { switches, budget: html::Budget::default() }
+        Self { switches, budget: html::LayoutBudget::default() }
     }
 
     /// A page as its reader sees it, or its source if HTML is kept.

@@ -1,8 +1,8 @@
 //! Maildirs: lists messages in a stable order, finds renamed messages, and encodes folder names (`utf7`).
 //!
-//! The name of a message is `unique[,FIELD=value...][:2,FLAGS]`. Mail programs rename the file whenever a flag is set, when
-//! they move it from `new` to `cur`, and when they add a field (Dovecot's `,S=1234,W=1250`, mbsync's `,U=12`). Only the
-//! unique part stays. A message that is delivered after its maildir was listed belongs to the next run.
+//! The name of a message is `unique[,FIELD=value...][:2,FLAGS]`. Mail programs rename the file whenever a flag is set,
+//! when they move it from `new` to `cur`, and when they add a field (Dovecot's `,S=1234,W=1250`, mbsync's `,U=12`).
+//! Only the unique part stays. A message that is delivered after its maildir was listed belongs to the next run.
 
 mod name;
 pub mod utf7;
@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 
 pub use name::{Name, unique_name};
 
-/// The subfolders that hold messages; `tmp` holds unfinished deliveries. Messages move from `new` to `cur`, so listing in this
-/// order misses none.
+/// The subfolders that hold messages; `tmp` holds unfinished deliveries. Messages move from `new` to `cur`, so listing
+/// in this order misses none.
 pub const FOLDERS: [&str; 2] = ["new", "cur"];
 
 /// Prefixes of the files that mail servers and mailsort keep in a maildir.
@@ -157,8 +157,8 @@ impl Listing {
 /// A message that was written in place may still be written to for this long.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// Time until a message written in place counts as complete. `None` for a complete one, and for one that came by a rename or
-/// a link, which shows in its change time.
+/// Time until a message written in place counts as complete. `None` for a complete one, and for one that came by a
+/// rename or a link, which shows in its change time.
 pub fn unfinished(path: &Path) -> Option<Duration> {
     let found = path.symlink_metadata().ok().filter(|found| !inode::was_linked(found))?;
     let age = SystemTime::now().duration_since(found.modified().ok()?).unwrap_or_default();
@@ -173,9 +173,9 @@ pub struct Renamed {
 }
 
 impl Renamed {
-    /// Current path of the message that was listed as `listed`; `None` when it has left its maildir. `missing` is the path
-    /// where it was not found. Lists the maildir again only when the last listing is out of date: renaming all messages at
-    /// once costs a few listings.
+    /// Current path of the message that was listed as `listed`; `None` when it has left its maildir. `missing` is the
+    /// path where it was not found. Lists the maildir again only when the last listing is out of date: renaming all
+    /// messages at once costs a few listings.
     ///
     /// # Errors
     /// When a folder of the maildir cannot be listed.

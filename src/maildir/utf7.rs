@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// Decodes a folder name. A name that is not modified UTF-7 is returned unchanged: mail programs without a server write UTF-8,
-/// in which `R&D` is a valid name.
+/// Decodes a folder name. A name that is not modified UTF-7 is returned unchanged: mail programs without a server write
+/// UTF-8, in which `R&D` is a valid name.
 pub fn decode(name: &str) -> String {
     decode_strictly(name).unwrap_or_else(|| name.to_string())
 }

@@ -28,7 +28,7 @@ use crate::record::{DECIMALS, Verdict};
 pub use self::csv::FORMAT as CSV;
 pub use jsonl::FORMAT as JSONL;
 pub use notmuch::{FORMAT as NOTMUCH, NotmuchRecords};
-pub use plans::{Plan, Plans};
+pub use plans::{PlannedMessage, Plans};
 pub use record_key::{RecordKey, Shown};
 pub use resume_reader::ResumeReader;
 pub use sink::Sink;
@@ -92,7 +92,7 @@ pub struct Format {
 pub static FORMATS: [&Format; 5] = [&jsonl::FORMAT, &csv::FORMAT, &tsv::FORMAT, &table::FORMAT, &notmuch::FORMAT];
 
 /// The forms of shown texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub enum TextFormat {
     /// One JSON object a line
     Jsonl,

@@ -20,7 +20,7 @@ const NARROWEST: usize = 12;
 
 /// What would be done with one mail.
 #[derive(Clone, Debug, Default)]
-pub struct Plan<'p> {
+pub struct PlannedMessage<'p> {
     /// Where it is.
     pub source: &'p str,
     /// Which of its source.
@@ -82,9 +82,10 @@ impl Plans {
     ///
     /// # Errors
     /// When the output cannot be written.
-    pub fn write(&mut self, plan: &Plan<'_>) -> io::Result<()> {
+    pub fn write(&mut self, plan: &PlannedMessage<'_>) -> io::Result<()> {
         let Some(width) = self.width else {
-            let Plan { source, index, id, subject, label, set, action, folder, destination, error, .. } = *plan;
+            let PlannedMessage { source, index, id, subject, label, set, action, folder, destination, error, .. } =
+                *plan;
             let score = plan.score.map(number).transpose()?;
             let line = Line { source, index, id, subject, label, score, set, action, folder, destination, error };
             serde_json::to_writer(&mut self.out, &line)?;

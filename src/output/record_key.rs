@@ -42,11 +42,11 @@ struct Line {
     model: Option<String>,
     labels: Option<Vec<Scored>>,
     #[serde(default)]
-    sets: BTreeMap<String, Set>,
+    sets: BTreeMap<String, ShownLabels>,
 }
 
 #[derive(Deserialize)]
-struct Set {
+struct ShownLabels {
     labels: Vec<Scored>,
 }
 
@@ -63,8 +63,8 @@ struct Scored {
 pub(super) fn of_json(line: &[u8]) -> Result<RecordKey> {
     let line: Line = serde_json::from_slice(line).context("it is no record of mailsort")?;
     let Line { source, index, id, error, model, labels, sets } = line;
-    let single = labels.map(|labels| (String::new(), Set { labels }));
-    let shown = |(set, Set { labels })| {
+    let single = labels.map(|labels| (String::new(), ShownLabels { labels }));
+    let shown = |(set, ShownLabels { labels })| {
         let labels = labels.into_iter().map(|Scored { label, score }| (label, score)).collect();
         Shown { set, labels }
     };

@@ -15,7 +15,7 @@ pub struct Table {
     /// Lines above it.
     pub head: Vec<String>,
     /// One for each label.
-    pub lines: Vec<Line>,
+    pub lines: Vec<LabelLine>,
     /// True label, given label, how often; the most frequent first.
     pub confused: Vec<(String, String, u64)>,
     /// The line below it.
@@ -24,7 +24,7 @@ pub struct Table {
 
 /// One label.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub struct LabelLine {
     /// Its name.
     pub label: String,
     /// How many samples it has.
@@ -44,7 +44,7 @@ impl Table {
         }
         let widest = self.lines.iter().map(|line| fit(&line.label, WIDEST).width).max().unwrap_or(0).max("label".len());
         writeln!(out, "\n{}  samples  precision  recall      F1", padded("label", widest))?;
-        for Line { label, samples, figures } in &self.lines {
+        for LabelLine { label, samples, figures } in &self.lines {
             let [precision, recall, f1] =
                 figures.map(|figure| figure.map_or("–".into(), |value| format!("{value:.4}")));
             writeln!(out, "{}  {samples:>7}  {precision:>9}  {recall:>6}  {f1:>6}", padded(label, widest))?;

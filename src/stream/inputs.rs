@@ -19,7 +19,7 @@ pub struct InputSpec {
     /// Names in the list end with a NUL byte.
     pub null: bool,
     /// Reads every file as this kind instead of telling it from name and bytes.
-    pub format: Option<sniff::Format>,
+    pub format: Option<sniff::SourceFormat>,
     /// Reads the sub-folders of maildirs too.
     pub recursive: bool,
 }
@@ -36,8 +36,8 @@ pub(super) type Paths = Box<dyn Iterator<Item = PathBuf> + Send>;
 /// Why a list of inputs could not be read to its end; empty when it could, or there was none.
 pub(super) type BrokenList = Arc<OnceLock<io::Error>>;
 
-/// Makes the iterator over inputs. Paths that are given must exist; a name of a list may be gone when it is read, and then
-/// becomes an error record.
+/// Makes the iterator over inputs. Paths that are given must exist; a name of a list may be gone when it is read, and
+/// then becomes an error record.
 ///
 /// # Errors
 /// When an input on the command line or the list cannot be opened.
@@ -131,8 +131,8 @@ impl OutputGuard {
         possible && path.canonicalize().is_ok_and(|path| output == &path || (is_dir && output.starts_with(&path)))
     }
 
-    /// Refuses an output that is one of the files that the run reads, or an existing file in one of its folders: the run would
-    /// overwrite mail or labels.
+    /// Refuses an output that is one of the files that the run reads, or an existing file in one of its folders: the
+    /// run would overwrite mail or labels.
     ///
     /// # Errors
     /// When the output is, or lies in, one of `paths`.

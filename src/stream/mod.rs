@@ -1,7 +1,6 @@
 //! One ordered, bounded, resumable stream from inputs to records. Everything that scores many documents is a client of
 //! its [`Scheduler`].
 
-mod fingerprint;
 mod inputs;
 mod resume;
 mod run;
@@ -18,9 +17,8 @@ use crate::classifier::Classifier;
 use crate::intake::Raw;
 use crate::record::{Intake, Skip, Verdict};
 
-pub use fingerprint::Fingerprint;
 pub use inputs::{InputSpec, OutputGuard};
-pub use run::{Opened, OutputSpec, Stream, Verb};
+pub use run::{Fingerprint, OpenedOutput, OutputSpec, Stream, Verb};
 pub use samples::{Gathered, SampleSpec, gather};
 pub use scheduler::Scheduler;
 pub use stop::{Announced, Stop};
@@ -36,7 +34,8 @@ pub fn pool(threads: Option<usize>) -> Result<ThreadPool> {
         .context("cannot start the threads; try a smaller --threads")
 }
 
-/// Reads and scores raw documents as they come, and hands the verdicts to `each` in order. Memory is flat in their number.
+/// Reads and scores raw documents as they come, and hands the verdicts to `each` in order. Memory is flat in their
+/// number.
 ///
 /// # Errors
 /// When the model cannot run, the threads cannot be started, or `each` fails.
@@ -47,6 +46,7 @@ pub fn classify(
 ) -> Result<()> {
     let pool = pool(None)?;
     let prepare = |raw| classifier.read(raw);
+    let tokens = |read: &Intake| classifier.tokens(read);
     Scheduler::of_files(&pool, classifier.budget()).run(
         documents,
         weight,
@@ -60,9 +60,4 @@ pub fn classify(
 /// The memory that a raw document holds.
 fn weight(raw: &Result<Raw, Skip>) -> usize {
     raw.as_ref().map_or(0, Raw::weight)
-}
-
-/// About how many tokens a document has, for the budget: four bytes are a token of English.
-pub fn tokens(read: &Intake) -> usize {
-    read.as_ref().map_or(0, |document| document.body.len() / 4)
 }

@@ -1,5 +1,5 @@
-//! Resumes a stopped run: skips the documents that have records, and checks that these records come from the same input, labels
-//! and flags.
+//! Resumes a stopped run: skips the documents that have records, and checks that these records come from the same
+//! input, labels and flags.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -19,8 +19,8 @@ pub(super) struct Resume<'a, I> {
     pub sink: &'a Sink,
     /// Counts the records that were written before.
     pub report: &'a mut Report,
-    /// Every n-th record is made again and compared, besides the first and the last. `None` for models that take seconds
-    /// a document.
+    /// Every n-th record is made again and compared, besides the first and the last. `None` for models that take
+    /// seconds a document.
     pub sampled: Option<u64>,
     /// The layout of the records, where scores may differ in their last digits (on a GPU).
     pub inexact: Option<Layout>,
@@ -35,9 +35,10 @@ type KeyOf<'a> = &'a dyn Fn(&[u8], &[u8]) -> Result<RecordKey>;
 type WriteOne<'a> = &'a mut dyn FnMut(Result<Raw, Skip>, &mut Report) -> Result<()>;
 
 impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
-    /// Skips the documents that have records already. The first, the last and a sample between are scored again and must give
-    /// the same bytes (or scores within [`APART`], see `inexact`); of the others only the record key is compared. A last
-    /// record that says that the model failed is replaced, as the device may have been lost at that moment.
+    /// Skips the documents that have records already. The first, the last and a sample between are scored again and
+    /// must give the same bytes (or scores within [`APART`], see `inexact`); of the others only the record key is
+    /// compared. A last record that says that the model failed is replaced, as the device may have been lost at that
+    /// moment.
     ///
     /// # Errors
     /// When a record is of another document, other labels or other flags, and when the output cannot be read.
@@ -89,12 +90,12 @@ impl<I: Iterator<Item = PathBuf>> Resume<'_, I> {
     }
 }
 
-/// Score tolerance on a GPU, where a score depends on the batch: relative above 1, absolute below. In bf16 a logit is off by
-/// up to a tenth.
+/// Score tolerance on a GPU, where a score depends on the batch: relative above 1, absolute below. In bf16 a logit is
+/// off by up to a tenth.
 const APART: f64 = 0.1;
 
-/// True when two records of one document differ only in scores within the tolerance, and in the order and choice of labels that
-/// such scores change.
+/// True when two records of one document differ only in scores within the tolerance, and in the order and choice of
+/// labels that such scores change.
 fn is_alike(made: &RecordKey, found: &RecordKey, layout: &Layout) -> bool {
     let is = |key: &RecordKey| (key.source.clone(), key.index, key.id.clone(), key.error.is_some());
     is(made) == is(found)

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rayon::ThreadPool;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::fingerprint::Fingerprint;
 use super::inputs::{self, BrokenList, InputSpec, OutputGuard, Paths};
 use super::resume::{Resume, SAMPLED};
 use super::scheduler::Scheduler;
 use super::stop::Stop;
-use super::{pool, tokens, weight};
+use super::{pool, weight};
 use crate::classifier::Budget;
 use crate::intake::{self, Options, Raw, Reading, Source};
 use crate::output::{Layout, RecordKey, ResumeReader, Sink};
@@ -28,6 +29,37 @@ pub struct OutputSpec {
     pub resume: bool,
 }
 
+/// A hash over named fields, the same in every build: two runs with one fingerprint write the same record of the same
+/// document.
+#[derive(Clone, Default)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// That of a verb of this version.
+    pub fn of_verb(verb: &str) -> Result<Self> {
+        Self::default().field("version", &env!("CARGO_PKG_VERSION"))?.field("verb", &verb)
+    }
+
+    /// With a field more, as JSON. Length comes before content, so that no two lists of fields give the same bytes.
+    ///
+    /// # Errors
+    /// When the value has no form in JSON.
+    pub fn field(mut self, name: &str, value: &impl Serialize) -> Result<Self> {
+        let value = serde_json::to_vec(value)?;
+        for part in [name.as_bytes(), &value] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+        Ok(self)
+    }
+
+    /// Its first four bytes, which name the partial output of a run.
+    pub fn short(self) -> u32 {
+        let digest = self.0.finalize();
+        u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
+    }
+}
+
 /// A run whose inputs were checked.
 pub struct Stream<'a> {
     input: &'a InputSpec,
@@ -40,13 +72,13 @@ pub struct Stream<'a> {
 }
 
 /// What a verb does with documents.
-pub struct Verb<S, W, P> {
+pub struct Verb<S, T, W, P> {
     /// Makes records of a batch, on the threads of the run.
     pub score: S,
+    /// What a document counts in the budget.
+    pub tokens: T,
     /// How much is scored at once. A stop waits for one batch.
     pub budget: Budget,
-    /// True where a document takes milliseconds or more.
-    pub slow: bool,
     /// The layout of the records, where scores may differ in their last digits (on a GPU).
     pub inexact: Option<Layout>,
     /// Writes and counts records, and flushes.
@@ -56,14 +88,14 @@ pub struct Verb<S, W, P> {
 }
 
 /// The output of a run, opened.
-pub struct Opened<'a> {
+pub struct OpenedOutput<'a> {
     sink: Sink,
     written: Option<ResumeReader>,
     output: &'a OutputSpec,
     resumable: bool,
 }
 
-impl Opened<'_> {
+impl OpenedOutput<'_> {
     /// Where to write to.
     pub fn sink(&self) -> Sink {
         self.sink.clone()
@@ -118,17 +150,17 @@ impl<'a> Stream<'a> {
         self.pool.install(work)
     }
 
-    /// Opens the output. `resumable` is an error where the format cannot be resumed; `fingerprint` has the fields of the verb on
-    /// which records depend.
+    /// Opens the output. `resumable` is an error where the format cannot be resumed; `fingerprint` has the fields of
+    /// the verb on which records depend.
     ///
     /// # Errors
     /// When it cannot be written or resumed.
-    pub fn sink(&self, resumable: Result<()>, fingerprint: Fingerprint) -> Result<Opened<'a>> {
+    pub fn sink(&self, resumable: Result<()>, fingerprint: Fingerprint) -> Result<OpenedOutput<'a>> {
         let is_resumable = resumable.is_ok();
         self.check(resumable)?;
         let fingerprint = fingerprint.field("options", &self.options)?.field("reading", &self.reading)?;
         let (sink, written) = Sink::open(self.output.path.as_deref(), self.output.resume, fingerprint.short())?;
-        Ok(Opened { sink, written, output: self.output, resumable: is_resumable })
+        Ok(OpenedOutput { sink, written, output: self.output, resumable: is_resumable })
     }
 
     /// Reads all documents, scores them in batches and writes the records, in input order.
@@ -137,16 +169,17 @@ impl<'a> Stream<'a> {
     /// When the output cannot be written or resumed, or the list of inputs ends in an error.
     pub fn run<V: Send>(
         mut self,
-        mut opened: Opened<'_>,
+        mut opened: OpenedOutput<'_>,
         mut report: Report,
         mut verb: Verb<
             impl Fn(Vec<Intake>) -> Result<Vec<V>> + Sync,
+            impl Fn(&Intake) -> usize,
             impl FnMut(Vec<V>, &mut Report) -> std::io::Result<()>,
             impl Fn(&[u8], &[u8]) -> Result<RecordKey>,
         >,
     ) -> Result<ExitCode> {
         let written = opened.written.take();
-        let (slow, inexact, sink) = (verb.slow, verb.inexact.take(), &opened.sink);
+        let (slow, inexact, sink) = (verb.budget.is_slow(), verb.inexact.take(), &opened.sink);
         self.begin(sink, &mut report);
         let reading = &self.reading;
         let read = |raw: Result<Raw, Skip>| raw.and_then(|raw| intake::read(raw, reading));
@@ -171,7 +204,7 @@ impl<'a> Stream<'a> {
             self.source,
             weight,
             read,
-            tokens,
+            verb.tokens,
             || stop.is_asked(),
             |batch| {
                 write(batch, &mut report)?;
@@ -198,7 +231,7 @@ impl<'a> Stream<'a> {
 }
 
 /// Prints the summary, and completes the output of a run that was not stopped.
-fn end(opened: &Opened, report: &Report, stop: &Stop, broken_list: &BrokenList) -> Result<ExitCode> {
+fn end(opened: &OpenedOutput, report: &Report, stop: &Stop, broken_list: &BrokenList) -> Result<ExitCode> {
     if stop.is_asked() {
         report.stopped(how_to_go_on(opened.output, opened.resumable));
         return Ok(stop.exit_code());
@@ -227,4 +260,27 @@ fn how_to_go_on(output: &OutputSpec, resumable: bool) -> &'static str {
 
 fn is_device(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| !metadata.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_do_not_run_into_each_other() {
+        let short = |fields: &[(&str, &str)]| {
+            let fields = fields.iter();
+            fields.fold(Fingerprint::default(), |all, (name, value)| all.field(name, value).unwrap()).short()
+        };
+        assert_eq!(short(&[("a", "1"), ("b", "2")]), short(&[("a", "1"), ("b", "2")]));
+        let different = [&[("a", "1b2")][..], &[("a", "1"), ("b", "2")], &[("b", "2"), ("a", "1")], &[("a", "2")], &[]];
+        for (at, one) in different.iter().enumerate() {
+            assert!(different[..at].iter().all(|other| short(other) != short(one)), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_every_build() {
+        assert_eq!(Fingerprint::default().field("labels", &["a", "b"]).unwrap().short(), 0x9a27_b34e);
+    }
 }

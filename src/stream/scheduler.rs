@@ -1,8 +1,8 @@
 //! The one scheduler: everything that scores many documents is its client.
 //!
-//! A thread reads, every thread of the pool prepares (decodes, cleans), and the calling thread takes what is prepared in
-//! order, in batches under a budget, scores them and hands the results on. Preparing goes on while a batch is scored. All
-//! queues are bounded, in documents and in bytes.
+//! A thread reads, every thread of the pool prepares (decodes, cleans), and the calling thread takes what is prepared
+//! in order, in batches under a budget, scores them and hands the results on. Preparing goes on while a batch is
+//! scored. All queues are bounded, in documents and in bytes.
 
 use std::collections::VecDeque;
 use std::panic;
@@ -53,14 +53,14 @@ impl<'p> Scheduler<'p> {
         Self { pool, budget, gather: Duration::ZERO, finish_prepared: true }
     }
 
-    /// Takes items from `produce` on a thread of its own, runs `prepare` on each in the pool, and hands them to `consume` on
-    /// the calling thread, in batches and in the order in which they were produced. `bytes` is the memory that an item
-    /// holds, `tokens` what a prepared one counts in the budget. A batch is what is prepared when the one before it is done.
-    /// Once `stop` is true nothing more is begun.
+    /// Takes items from `produce` on a thread of its own, runs `prepare` on each in the pool, and hands them to
+    /// `consume` on the calling thread, in batches and in the order in which they were produced. `bytes` is the memory
+    /// that an item holds, `tokens` what a prepared one counts in the budget. A batch is what is prepared when the one
+    /// before it is done. Once `stop` is true nothing more is begun.
     ///
     /// # Errors
-    /// The first error of `consume`, or that of a producer that panicked. The producer may then still wait for input, so its
-    /// thread is left behind, as after a stop.
+    /// The first error of `consume`, or that of a producer that panicked. The producer may then still wait for input,
+    /// so its thread is left behind, as after a stop.
     pub fn run<T: Send + 'static, P: Send>(
         &self,
         produce: impl Iterator<Item = T> + Send + 'static,
@@ -182,8 +182,8 @@ struct Ready<P> {
 }
 
 impl<P> Ready<P> {
-    /// Takes the pieces that are prepared, in order, until there is enough for a batch. Waits where there is nothing at all.
-    /// False when a piece was lost to a panic.
+    /// Takes the pieces that are prepared, in order, until there is enough for a batch. Waits where there is nothing at
+    /// all. False when a piece was lost to a panic.
     fn fill(&mut self, under_way: &mut VecDeque<Preparing<P>>, tokens: &impl Fn(&P) -> usize) -> bool {
         while self.items.len() < self.budget.documents {
             let Some(next) = under_way.front() else { return true };

@@ -44,8 +44,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Runs `say` on its own thread, `after` a stop was asked for, as the run may be busy with slow documents. It is not run once
-    /// the returned value is dropped.
+    /// Runs `say` on its own thread, `after` a stop was asked for, as the run may be busy with slow documents. It is
+    /// not run once the returned value is dropped.
     pub fn announce(&self, after: Duration, say: impl Fn() + Send + 'static) -> Announced {
         let (stop, announced) = (self.clone(), Announced(Arc::default()));
         let ended = announced.0.clone();

@@ -9,8 +9,8 @@ use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 
 use crate::maildir::{FOLDERS, is_hidden, unfinished};
 
-/// A message that comes by a rename or a link is complete. One that is written in place is complete when it is closed; where
-/// the system sends no event for that, when nothing was written for this long.
+/// A message that comes by a rename or a link is complete. One that is written in place is complete when it is closed;
+/// where the system sends no event for that, when nothing was written for this long.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Most messages in the queue; beyond that the maildirs are listed.

@@ -1,7 +1,8 @@
 //! Watches maildirs for new messages; the only place that knows notify.
 //!
-//! File system events are only a hint: a burst may overflow the system's queue, and a folder that takes another's name sends
-//! none. So maildirs are also listed: at the start, after lost events, when a folder was renamed, and at an interval.
+//! File system events are only a hint: a burst may overflow the system's queue, and a folder that takes another's name
+//! sends none. So maildirs are also listed: at the start, after lost events, when a folder was renamed, and at an
+//! interval.
 
 mod events;
 #[cfg(test)]
@@ -144,8 +145,8 @@ impl MaildirWatcher {
         true
     }
 
-    /// Watches the folders that have the names now, of all maildirs or of those with a renamed folder. Returns true for each
-    /// maildir that exists and may be another one than before.
+    /// Watches the folders that have the names now, of all maildirs or of those with a renamed folder. Returns true for
+    /// each maildir that exists and may be another one than before.
     fn watch_folders(&mut self, at_all: bool, moved: &BTreeSet<usize>) -> Vec<bool> {
         let mut has_changed = vec![false; self.maildirs.len()];
         for (at, watched) in self.maildirs.iter_mut().enumerate().filter(|(at, _)| at_all || moved.contains(at)) {

@@ -1,4 +1,5 @@
-//! The examples of docs/evaluation-in-ci.md that check a label set: the steps of the GitHub workflow, and the hook of git.
+//! The examples of docs/evaluation-in-ci.md that check a label set: the steps of the GitHub workflow, and the hook of
+//! git.
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! No two modules of a folder import each other, not even by way of others.
 //!
 //! Reads `use` lines and inline paths. An import between two folders counts for the modules in which their paths part.
-//! What a module takes from the module above it counts for neither, unless that module only re-exports it from a sibling.
+//! What a module takes from the module above it counts for neither, unless that module only re-exports it from a
+//! sibling.
 
 use std::collections::{BTreeMap, BTreeSet};
 

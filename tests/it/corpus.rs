@@ -1,4 +1,5 @@
-//! `tests/corpus/` through the checks that the fuzz targets run: corners of the formats, and everything that broke once.
+//! `tests/corpus/` through the checks that the fuzz targets run: corners of the formats, and everything that broke
+//! once.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `mailsort filter` through the real program: the mail comes out whatever happens, and nobody but us writes our header.
+//! `mailsort filter` through the real program: the mail comes out whatever happens, and nobody but us writes our
+//! header.
 
 use std::fs;
 use std::path::PathBuf;

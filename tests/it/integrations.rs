@@ -1,5 +1,5 @@
-//! The mail programs around us, by the scripts of `tests/integrations/`: each runs a recipe of `examples/recipes/` with the
-//! real program. `.ci/run` installs what they need.
+//! The mail programs around us, by the scripts of `tests/integrations/`: each runs a recipe of `examples/recipes/` with
+//! the real program. `.ci/run` installs what they need.
 
 use std::fs;
 

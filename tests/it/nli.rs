@@ -1,4 +1,5 @@
-//! NLI models and other encoders through the real program. Their scores are those of `transformers`, which `golden/` keeps.
+//! NLI models and other encoders through the real program. Their scores are those of `transformers`, which `golden/`
+//! keeps.
 
 use std::fs;
 

@@ -14,7 +14,8 @@ struct Database {
 }
 
 impl Database {
-    /// Indexes mails, each a subject and the lines of its header, all read already, which notmuch calls not `unread`; `None` if the test lacks notmuch.
+    /// Indexes mails, each a subject and the lines of its header, all read already, which notmuch calls not `unread`;
+    /// `None` if the test lacks notmuch.
     fn new(mails: &[(&str, &[u8])]) -> Option<Self> {
         let database = Self { folder: tempfile::tempdir().unwrap() };
         for name in ["cur", "new", "tmp"] {

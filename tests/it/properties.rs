@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailsort::intake::sniff::Format;
+use mailsort::intake::sniff::SourceFormat;
 use mailsort::intake::{self, Raw, Reading};
 use mailsort::record::Origin;
 use proptest::prelude::*;
@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use crate::mailsort::{command, mailsort, root, started};
 
-const FORMATS: [Format; 4] = [Format::Mail, Format::Html, Format::Text, Format::Jsonl];
+const FORMATS: [SourceFormat; 4] = [SourceFormat::Mail, SourceFormat::Html, SourceFormat::Text, SourceFormat::Jsonl];
 
-fn raw(format: Format, bytes: Vec<u8>) -> Raw {
+fn raw(format: SourceFormat, bytes: Vec<u8>) -> Raw {
     Raw { origin: Origin { source: "x".into(), index: 0, offset: 0 }, format, bytes, truncated: false }
 }
 

@@ -10,8 +10,9 @@ use crate::mailsort::{mailsort, shared};
 
 /// Counted in two ways. `grep -c '^From .* [0-9][0-9]:[0-9][0-9]:[0-9][0-9] [0-9]\{4\}'` finds 372, 280 and 178 lines.
 /// Python's `mailbox.mbox`, which splits at every line that begins `From `, finds 375, 283 and 181 messages: in each
-/// file three such lines are not followed by `From: `. Those of 2010 and 2019 are prose (`From R-help`, `From what I can
-/// tell`, `From your reply`, ...). Those of 2001 are mails whose envelope is broken over two lines, before the date.
+/// file three such lines are not followed by `From: `. Those of 2010 and 2019 are prose (`From R-help`, `From what I
+/// can tell`, `From your reply`, ...). Those of 2001 are mails whose envelope is broken over two lines, before the
+/// date.
 const LISTS: &[(&str, usize)] =
     &[("r-devel-2001-January.mbox", 375), ("r-devel-2010-October.mbox", 280), ("r-devel-2019-March.mbox", 178)];
 

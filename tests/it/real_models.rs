@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use mailsort::engine::device::{DeviceChoice, open as open_device};
-use mailsort::engine::{Dtype, Embedder, LabelText, Model, Options, Question, Task, open};
+use mailsort::engine::{Dtype, Embedder, LabelText, LoadOptions, Model, Question, Task, open};
 use serde_json::Value;
 
 use crate::mailsort::root;
@@ -37,7 +37,7 @@ fn released(name: &str) -> Option<PathBuf> {
 
 fn model(path: &std::path::Path) -> Model {
     let device = open_device(DeviceChoice::Auto).unwrap();
-    let options = Options { dtype: Dtype::F32, ..Options::default() };
+    let options = LoadOptions { dtype: Dtype::F32, ..LoadOptions::default() };
     open("released", path, &device, options).unwrap().model
 }
 
@@ -99,7 +99,7 @@ fn minilm_gives_the_vectors_of_sentence_transformers() {
     let Some(folder) = std::env::var_os("MAILSORT_MINILM") else {
         return lacks("minilm", "MAILSORT_MINILM names no folder");
     };
-    let (cpu, options) = (open_device(DeviceChoice::Cpu).unwrap(), Options::default());
+    let (cpu, options) = (open_device(DeviceChoice::Cpu).unwrap(), LoadOptions::default());
     let loaded = open("all-MiniLM-L6-v2", std::path::Path::new(&folder), &cpu, options).unwrap();
     let Model::Embedder(model) = loaded.model else { panic!("a reranker") };
     assert_eq!(model.default_max_tokens(), 254);

@@ -1,5 +1,5 @@
-//! `mailsort train` and `classify --classifier` through the real program: what is learned, what is refused, and that a file
-//! is the same whatever the threads.
+//! `mailsort train` and `classify --classifier` through the real program: what is learned, what is refused, and that a
+//! file is the same whatever the threads.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,7 +1,7 @@
 //! Whole documents through `intake::read`, whatever their kind.
 
 use mailsort::intake::clean::Switches;
-use mailsort::intake::sniff::{self, Format};
+use mailsort::intake::sniff::{self, SourceFormat};
 use mailsort::intake::{self, Raw, Reading, charset, rows};
 use mailsort::record::{Document, Envelope, Intake, Origin, Reason};
 
@@ -13,8 +13,8 @@ const SMALLEST_ROOM: usize = 4096;
 
 /// One message.
 pub fn mail(bytes: &[u8]) {
-    let cleaned = read(Format::Mail, bytes, &Switches::default());
-    let whole = read(Format::Mail, bytes, &nothing_cut());
+    let cleaned = read(SourceFormat::Mail, bytes, &Switches::default());
+    let whole = read(SourceFormat::Mail, bytes, &nothing_cut());
     for result in [&cleaned, &whole] {
         if let Err(skip) = result {
             assert!(matches!(skip.reason, Reason::Binary | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
@@ -34,18 +34,18 @@ pub fn text(bytes: &[u8]) {
     assert!(sniff::sniff(head).is_some() || sniff::is_binary(head), "neither text nor binary");
     is_sniffed_early(head);
     decoding(bytes);
-    for format in [Format::Text, Format::Html] {
+    for format in [SourceFormat::Text, SourceFormat::Html] {
         if let Err(skip) = read(format, bytes, &Switches::default()) {
             assert!(matches!(skip.reason, Reason::Binary | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
         }
     }
-    if let Err(skip) = read(Format::Jsonl, bytes, &Switches::default()) {
+    if let Err(skip) = read(SourceFormat::Jsonl, bytes, &Switches::default()) {
         assert!(matches!(skip.reason, Reason::BadRow(_) | Reason::NoText | Reason::Sealed(_)), "{:?}", skip.reason);
     }
     row(bytes);
 }
 
-fn read(format: Format, bytes: &[u8], switches: &Switches) -> Intake {
+fn read(format: SourceFormat, bytes: &[u8], switches: &Switches) -> Intake {
     let origin = Origin { source: "x".into(), index: 7, offset: 9 };
     let raw = Raw { origin: origin.clone(), format, bytes: bytes.to_vec(), truncated: false };
     let result = intake::read(raw, &Reading { switches: *switches, ..Reading::default() });

@@ -144,8 +144,8 @@ fn set_up(database: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// Connects in the first of these ways that works: as usual; without shared memory, which some file systems lack; or as an
-/// immutable file, for a folder that is not writable.
+/// Connects in the first of these ways that works: as usual; without shared memory, which some file systems lack; or as
+/// an immutable file, for a folder that is not writable.
 fn connect(whole: &Path) -> rusqlite::Result<Connection> {
     let first = match connect_as_usual(whole) {
         Err(error) if is_about_access(&error) => error,

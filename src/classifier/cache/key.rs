@@ -93,7 +93,8 @@ impl Key {
         Self { hash: hash.finish(), model: model.clone() }
     }
 
-    /// The salted hash that the file stores. Its input has a fixed length, so it needs no HMAC against length extension.
+    /// The salted hash that the file stores. Its input has a fixed length, so it needs no HMAC against length
+    /// extension.
     pub(super) fn stored(&self, salt: &Salt) -> [u8; 32] {
         Sha256::new().chain_update(salt).chain_update(self.hash).finalize().into()
     }

@@ -1,12 +1,13 @@
 //! A cache of model results in a file, for later runs. It holds hashes and numbers, never text.
 //!
-//! The file is a SQLite database. An entry is found by its [`Key`], a hash over everything that the result depends on. The
-//! file holds only `SHA-256(salt || key)`, with a random salt of 32 bytes per file. So two files cannot be compared, and
-//! precomputed tables of short texts find nothing. Whoever has the file, and with it the salt, can still confirm a guess
-//! of all parts of a key, including the whole text of a message. Therefore only its owner may read the file.
+//! The file is a SQLite database. An entry is found by its [`Key`], a hash over everything that the result depends on.
+//! The file holds only `SHA-256(salt || key)`, with a random salt of 32 bytes per file. So two files cannot be
+//! compared, and precomputed tables of short texts find nothing. Whoever has the file, and with it the salt, can still
+//! confirm a guess of all parts of a key, including the whole text of a message. Therefore only its owner may read the
+//! file.
 //!
-//! Several processes may use one file at a time: readers never wait (write-ahead log), writers wait for each other. A run
-//! does not need the file: an error here is a warning, given once.
+//! Several processes may use one file at a time: readers never wait (write-ahead log), writers wait for each other. A
+//! run does not need the file: an error here is a warning, given once.
 
 mod entries;
 mod file;
@@ -44,11 +45,12 @@ struct Inner {
 }
 
 impl Cache {
-    /// Opens the cache at `path`. A missing one is created, readable by its owner only. One that is not writable is opened
-    /// for reading.
+    /// Opens the cache at `path`. A missing one is created, readable by its owner only. One that is not writable is
+    /// opened for reading.
     ///
     /// # Errors
-    /// When the path is not a file, the file is not a cache of this or an older version, or it cannot be read or created.
+    /// When the path is not a file, the file is not a cache of this or an older version, or it cannot be read or
+    /// created.
     pub fn open(path: &Path) -> Result<Self> {
         file::make(path)?;
         Self::open_file(path)

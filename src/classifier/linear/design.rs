@@ -5,7 +5,7 @@ use super::ngrams::{Counts, NGrams};
 
 /// A training sample.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub struct TrainingSample {
     /// The embedding. Shape: `[dims]`.
     pub vector: Vec<f32>,
     /// Its n-grams; empty if they are not used.
@@ -72,13 +72,13 @@ impl Sparse {
 
 impl Design {
     /// The features of `samples`, with the n-grams of `grams`.
-    pub(super) fn new(samples: &[&Sample], grams: Option<&NGrams>) -> Self {
+    pub(super) fn new(samples: &[&TrainingSample], grams: Option<&NGrams>) -> Self {
         let dims = samples.first().map_or(0, |sample| sample.vector.len());
         let mut dense = Matrix::zeros(samples.len(), dims);
         for (at, sample) in samples.iter().enumerate() {
             dense.row_mut(at).iter_mut().zip(&sample.vector).for_each(|(to, from)| *to = *from);
         }
-        let words = |sample: &&Sample| grams.map(|grams| grams.vector(&sample.counts)).unwrap_or_default();
+        let words = |sample: &&TrainingSample| grams.map(|grams| grams.vector(&sample.counts)).unwrap_or_default();
         let rows = Sparse::new(samples.iter().map(words));
         let columns = rows.transposed(grams.map_or(0, NGrams::len));
         Self { dense, rows, columns }
@@ -100,8 +100,8 @@ impl Design {
         self.dense.columns() + self.columns.len()
     }
 
-    /// The logits of samples from `first` on, as many as `logits` has rows. Shapes: `parameters` [features + 1, labels],
-    /// `logits` [samples, labels].
+    /// The logits of samples from `first` on, as many as `logits` has rows. Shapes: `parameters` [features + 1,
+    /// labels], `logits` [samples, labels].
     pub(super) fn logits(&self, first: usize, parameters: &Matrix, logits: &mut [f32]) {
         let (dims, labels) = (self.dense.columns(), parameters.columns());
         let samples = first..first + logits.len() / labels;

@@ -1,7 +1,7 @@
 //! The file of a classifier: JSON for people and `jq`, with the arrays in base64.
 //!
-//! It contains numbers, hashes of words and label names: no training text, no time, no code. The same training gives the
-//! same bytes.
+//! It contains numbers, hashes of words and label names: no training text, no time, no code. The same training gives
+//! the same bytes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

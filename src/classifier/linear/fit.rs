@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Link;
-use super::design::{Design, Sample};
+use super::design::{Design, TrainingSample};
 use super::lbfgs::{self, Precision};
 use super::objective::Objective;
 
@@ -14,7 +14,7 @@ pub(super) const COARSE: Precision = Precision { gradient: 1e-4, decrease: 1e-6,
 
 /// What a classifier is fitted to.
 pub(super) struct Problem<'a> {
-    pub(super) samples: &'a [&'a Sample],
+    pub(super) samples: &'a [&'a TrainingSample],
     pub(super) design: &'a Design,
     pub(super) labels: usize,
     pub(super) link: Link,
@@ -31,7 +31,7 @@ impl Problem<'_> {
     pub(super) fn fit(&self, c: f64, start: Option<&[f64]>, precision: Precision) -> Result<Vec<f64>> {
         let targets: Vec<&[usize]> = self.samples.iter().map(|sample| &sample.labels[..]).collect();
         // In f64, because balanced weights of labels with tiny sample weights are large.
-        let weight = |sample: &&Sample| match (self.link, &sample.labels[..]) {
+        let weight = |sample: &&TrainingSample| match (self.link, &sample.labels[..]) {
             (Link::Softmax, &[label]) => f64::from(sample.weight) * self.label_weights[label][1],
             _ => f64::from(sample.weight),
         };

@@ -4,7 +4,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::design::{Design, Sample};
+use super::design::{Design, TrainingSample};
 use super::fit::COARSE;
 use super::matrix::Matrix;
 use super::reduced::Reduced;
@@ -14,8 +14,8 @@ use super::{Link, temperature};
 /// With more samples than this, hyperparameters are compared on folds with `COMPARED` percent of the tested samples.
 const MANY_SAMPLES: usize = 2500;
 const COMPARED: usize = 40;
-/// Number of folds that stay in memory while hyperparameters are compared; others are rebuilt each time. A fold has a copy
-/// of the embeddings and a matrix of samples × samples.
+/// Number of folds that stay in memory while hyperparameters are compared; others are rebuilt each time. A fold has a
+/// copy of the embeddings and a matrix of samples × samples.
 const KEPT: usize = 5;
 
 /// The assignment of samples to folds.
@@ -39,7 +39,7 @@ pub(super) struct Fold<'a> {
 
 /// The training data of a fold (all other folds), and its test data.
 struct Rest<'a> {
-    samples: Vec<&'a Sample>,
+    samples: Vec<&'a TrainingSample>,
     design: Design,
     reduced: Option<Reduced>,
     label_weights: Vec<[f64; 2]>,
@@ -57,11 +57,12 @@ pub(super) struct Held {
 
 impl Dealt {
     /// Assigns samples to folds, stratified by the rarest label of each sample.
-    pub(super) fn new(samples: &[Sample], labels: usize, folds: usize, seed: u64, link: Link) -> Self {
+    pub(super) fn new(samples: &[TrainingSample], labels: usize, folds: usize, seed: u64, link: Link) -> Self {
         let folds = folds.clamp(2, samples.len().max(2));
         let mut counts = vec![0usize; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-        let rarest = |sample: &Sample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
+        let rarest =
+            |sample: &TrainingSample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
         // Unlike random number generators, a hash gives the same order on every machine and in every version.
         let shuffled = |at: usize| -> [u8; 32] {
             Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
@@ -101,10 +102,10 @@ impl Dealt {
     }
 }
 
-/// Which samples can be tested. If no sample outside a fold has a label, the intercept of that label has no penalty and no
-/// minimum, so the loss of a sample with the label is unbounded and says nothing about C. The same holds for an independent
-/// label that all samples outside have.
-fn tested(samples: &[Sample], counts: &[usize], part: &[usize], folds: usize, link: Link) -> Vec<bool> {
+/// Which samples can be tested. If no sample outside a fold has a label, the intercept of that label has no penalty and
+/// no minimum, so the loss of a sample with the label is unbounded and says nothing about C. The same holds for an
+/// independent label that all samples outside have.
+fn tested(samples: &[TrainingSample], counts: &[usize], part: &[usize], folds: usize, link: Link) -> Vec<bool> {
     let mut inside = vec![vec![0usize; counts.len()]; folds];
     let mut sizes = vec![0usize; folds];
     for (sample, &part) in samples.iter().zip(part) {
@@ -117,7 +118,7 @@ fn tested(samples: &[Sample], counts: &[usize], part: &[usize], folds: usize, li
         (0..counts.len()).filter(|&label| link == Link::Sigmoid && outside(part, label) == all).collect()
     };
     let always: Vec<Vec<usize>> = (0..folds).map(always).collect();
-    let is_tested = |(sample, &part): (&Sample, &usize)| {
+    let is_tested = |(sample, &part): (&TrainingSample, &usize)| {
         sample.labels.iter().all(|&label| outside(part, label) > 0)
             && always[part].iter().all(|label| sample.labels.contains(label))
     };
@@ -159,12 +160,13 @@ impl<'a> Run<'a> {
 
     fn rest(&self, dealt: &Dealt, part: usize, scale: f32) -> Rest<'a> {
         let all = || self.samples.iter().zip(&dealt.part).enumerate();
-        let samples: Vec<&Sample> = all().filter(|(_, (_, of))| **of != part).map(|(_, (one, _))| one).collect();
-        let is_held = |(at, (_, of)): &(usize, (&Sample, &usize))| **of == part && dealt.tested[*at];
+        let samples: Vec<&TrainingSample> =
+            all().filter(|(_, (_, of))| **of != part).map(|(_, (one, _))| one).collect();
+        let is_held = |(at, (_, of)): &(usize, (&TrainingSample, &usize))| **of == part && dealt.tested[*at];
         let held: Vec<usize> = all().filter(is_held).map(|(at, _)| at).collect();
         // The vocabulary must not come from the test samples.
         let ngrams = self.ngrams(&samples, scale);
-        let unseen: Vec<&Sample> = held.iter().map(|&at| &self.samples[at]).collect();
+        let unseen: Vec<&TrainingSample> = held.iter().map(|&at| &self.samples[at]).collect();
         let design = Design::new(&samples, ngrams.as_ref());
         Rest {
             reduced: Reduced::new(&design),

@@ -1,7 +1,7 @@
 //! L-BFGS: minimises a smooth function from its values and gradients.
 //!
-//! Nocedal and Wright, Numerical Optimization, second edition: algorithm 7.4 for the direction, 3.5 and 3.6 for the line
-//! search under the strong Wolfe conditions.
+//! Nocedal and Wright, Numerical Optimization, second edition: algorithm 7.4 for the direction, 3.5 and 3.6 for the
+//! line search under the strong Wolfe conditions.
 
 use std::collections::VecDeque;
 
@@ -120,8 +120,8 @@ struct Trial {
     slope: f64,
 }
 
-/// A point in `direction` that meets the strong Wolfe conditions, or the lowest that was seen. `None` when none is lower
-/// than `here`, as happens where rounding hides the slope.
+/// A point in `direction` that meets the strong Wolfe conditions, or the lowest that was seen. `None` when none is
+/// lower than `here`, as happens where rounding hides the slope.
 fn search(
     evaluate: &impl Fn(Vec<f64>) -> Result<Iterate>,
     here: &Iterate,

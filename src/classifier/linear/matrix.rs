@@ -83,7 +83,8 @@ impl MatrixView<'_> {
         self.transposed().rows(range).transposed()
     }
 
-    /// Writes `R` rows from `first` on, of the columns `range`, one column after the other. Rows beyond the last are zero.
+    /// Writes `R` rows from `first` on, of the columns `range`, one column after the other. Rows beyond the last are
+    /// zero.
     fn pack(&self, first: usize, size: usize, range: Range<usize>, to: &mut Vec<f32>) {
         let start = to.len();
         to.resize(start + size * range.len(), 0.0);

@@ -20,11 +20,11 @@ mod train;
 
 use crate::record::Scores;
 
-pub use design::Sample;
+pub use design::TrainingSample;
 pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Validation};
 pub use link::Link;
 pub use ngrams::{Counts, NGrams};
-pub use train::{HeldOut, LabelWeights, Settings, Trained, train};
+pub use train::{HeldOut, LabelWeights, Settings, TrainingResult, train};
 
 /// A fitted classifier.
 #[derive(Clone, Debug, PartialEq)]

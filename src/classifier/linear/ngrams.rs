@@ -1,7 +1,7 @@
 //! Hashed unigrams and bigrams of words with tf-idf weights, normalised to a fixed length.
 //!
-//! Unknown words count for the length, so that new words in a message do not amplify the known ones. On small sets this is
-//! worth one to several points of accuracy.
+//! Unknown words count for the length, so that new words in a message do not amplify the known ones. On small sets this
+//! is worth one to several points of accuracy.
 //!
 //! Buckets are 32-bit hashes, so a classifier file contains no words of its training data. Words are those of Unicode
 //! (UAX #29): a Han character is a word, so bigrams stand for the words of Chinese.

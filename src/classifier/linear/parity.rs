@@ -17,13 +17,13 @@ fn logits_are_those_of_scikit_learn() {
     assert!(cases.len() >= 6);
     for case in cases {
         let rows = case["vectors"].as_array().unwrap().iter().zip(case["truth"].as_array().unwrap());
-        let sample = |((vector, truth), weight): ((&Value, &Value), f32)| Sample {
+        let sample = |((vector, truth), weight): ((&Value, &Value), f32)| TrainingSample {
             vector: list(vector),
             counts: Counts::new(),
             labels: truth.as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as usize).collect(),
             weight,
         };
-        let samples: Vec<Sample> = rows.zip(list(&case["weights"])).map(sample).collect();
+        let samples: Vec<TrainingSample> = rows.zip(list(&case["weights"])).map(sample).collect();
         let balanced = case["balanced"].as_bool().unwrap();
         let several = case["several"].as_bool().unwrap();
         let settings = Settings {
@@ -53,14 +53,14 @@ fn logits_are_those_of_scikit_learn() {
 #[test]
 fn slopes_are_those_of_differences() {
     let texts = ["pay the bill", "the meeting on monday", "pay on monday", "a bill"];
-    let sample = |(at, text): (usize, &&str)| Sample {
+    let sample = |(at, text): (usize, &&str)| TrainingSample {
         vector: vec![at as f32 * 0.3 - 0.4, 0.2, -0.1 * at as f32],
         counts: ngrams::count(text, 9),
         labels: vec![at % 3],
         weight: 1.0,
     };
-    let samples: Vec<Sample> = texts.iter().enumerate().map(sample).collect();
-    let samples: Vec<&Sample> = samples.iter().collect();
+    let samples: Vec<TrainingSample> = texts.iter().enumerate().map(sample).collect();
+    let samples: Vec<&TrainingSample> = samples.iter().collect();
     let counts: Vec<&Counts> = samples.iter().map(|sample| &sample.counts).collect();
     let grams = NGrams::learn(&counts, 8, 1.0);
     let design = Design::new(&samples, Some(&grams));

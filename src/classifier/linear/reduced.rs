@@ -1,8 +1,8 @@
-//! Fewer parameters when there are more features than samples. The best weights are linear combinations of the samples (the
-//! representer theorem), so there are only as many unknowns per label as samples.
+//! Fewer parameters when there are more features than samples. The best weights are linear combinations of the samples
+//! (the representer theorem), so there are only as many unknowns per label as samples.
 //!
-//! With the Cholesky decomposition of the Gram matrix X Xᵀ = L Lᵀ, the rows of L have the same inner products as the samples.
-//! A solution w for L corresponds to the weights Xᵀ L⁻ᵀ w for X, with the same norm.
+//! With the Cholesky decomposition of the Gram matrix X Xᵀ = L Lᵀ, the rows of L have the same inner products as the
+//! samples. A solution w for L corresponds to the weights Xᵀ L⁻ᵀ w for X, with the same norm.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -115,19 +115,19 @@ impl WithSimd for Decompose<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classifier::linear::{Counts, NGrams, Sample, ngrams};
+    use crate::classifier::linear::{Counts, NGrams, TrainingSample, ngrams};
 
     #[test]
     fn few_samples_have_the_same_products_and_the_same_logits() {
         let texts = ["pay the bill", "the meeting on monday", "pay on monday", "a bill of march"];
-        let sample = |(at, text): (usize, &&str)| Sample {
+        let sample = |(at, text): (usize, &&str)| TrainingSample {
             vector: vec![0.3 * at as f32 - 0.4, 0.2],
             counts: ngrams::count(text, 9),
             labels: vec![at % 2],
             weight: 1.0,
         };
-        let samples: Vec<Sample> = texts.iter().enumerate().map(sample).collect();
-        let samples: Vec<&Sample> = samples.iter().collect();
+        let samples: Vec<TrainingSample> = texts.iter().enumerate().map(sample).collect();
+        let samples: Vec<&TrainingSample> = samples.iter().collect();
         let counts: Vec<&Counts> = samples.iter().map(|sample| &sample.counts).collect();
         let grams = NGrams::learn(&counts, 99, 1.0);
         let design = Design::new(&samples, Some(&grams));

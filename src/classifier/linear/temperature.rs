@@ -3,19 +3,19 @@
 use anyhow::{Result, ensure};
 
 use super::Link;
-use super::design::Sample;
+use super::design::TrainingSample;
 
 /// The temperature is between a twentieth and twenty.
 const MOST: f64 = 20.0;
 /// Precision of the logarithm of the temperature.
 const TOLERANCE: f64 = 1e-6;
 
-/// The temperature that minimises the cross-entropy of held-out samples, and that loss in nats. Samples that were not held
-/// out have no logits.
+/// The temperature that minimises the cross-entropy of held-out samples, and that loss in nats. Samples that were not
+/// held out have no logits.
 ///
 /// # Errors
 /// When the logits are not finite.
-pub(super) fn fit(logits: &[Vec<f32>], samples: &[Sample], link: Link) -> Result<(f64, f64)> {
+pub(super) fn fit(logits: &[Vec<f32>], samples: &[TrainingSample], link: Link) -> Result<(f64, f64)> {
     let mean_loss = |factor: f64| {
         let (mut loss, mut total) = (0.0, 0.0);
         for (logits, sample) in logits.iter().zip(samples).filter(|(logits, _)| !logits.is_empty()) {
@@ -30,8 +30,8 @@ pub(super) fn fit(logits: &[Vec<f32>], samples: &[Sample], link: Link) -> Result
     Ok(((-factor).exp(), loss))
 }
 
-/// Where a function of one variable is least between `first` and `last`, and its value there: Brent's method, which takes
-/// the minimum of a parabola through the best three points, or a golden section where that gains too little
+/// Where a function of one variable is least between `first` and `last`, and its value there: Brent's method, which
+/// takes the minimum of a parabola through the best three points, or a golden section where that gains too little
 /// (Algorithms for Minimization without Derivatives, 1973, chapter 5).
 fn brent(function: impl Fn(f64) -> f64, mut first: f64, mut last: f64) -> (f64, f64) {
     let golden = (3.0 - 5.0f64.sqrt()) / 2.0;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn scores_that_are_not_numbers_are_refused() {
-        let sample = Sample { vector: Vec::new(), counts: Vec::new(), labels: vec![0], weight: 1.0 };
+        let sample = TrainingSample { vector: Vec::new(), counts: Vec::new(), labels: vec![0], weight: 1.0 };
         let fit = |logit: f32| fit(&[vec![logit, 0.0]], std::slice::from_ref(&sample), Link::Softmax);
         assert!(fit(f32::NAN).is_err() && fit(1.0).is_ok());
     }

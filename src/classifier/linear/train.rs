@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::design::{Design, Sample};
+use super::design::{Design, TrainingSample};
 use super::fit::{FINE, Problem};
 use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
@@ -51,7 +51,7 @@ pub struct Settings {
 
 /// The result of training.
 #[derive(Clone, Debug)]
-pub struct Trained {
+pub struct TrainingResult {
     /// The classifier, fitted to all samples.
     pub model: Linear,
     /// Its C.
@@ -65,7 +65,8 @@ pub struct Trained {
 pub struct HeldOut {
     /// Number of folds.
     pub folds: usize,
-    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample in another fold has.
+    /// Calibrated probabilities. Shape: [samples, labels]. Empty for a sample with a label that no sample in another
+    /// fold has.
     pub probabilities: Vec<Vec<f32>>,
     /// Mean cross-entropy in nats.
     pub loss: f64,
@@ -85,11 +86,11 @@ struct Chosen {
 /// # Errors
 /// When there are no samples, the numbers overflow, or `stop` returns true.
 pub fn train(
-    samples: &[Sample],
+    samples: &[TrainingSample],
     labels: usize,
     settings: Settings,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Trained> {
+) -> Result<TrainingResult> {
     ensure!(!samples.is_empty() && labels > 0, "there are no samples");
     let run = Run { samples, labels, settings, stop };
     let dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
@@ -100,7 +101,7 @@ pub fn train(
         None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
     };
     let Chosen { c, scale, temperature } = chosen;
-    let all: Vec<&Sample> = samples.iter().collect();
+    let all: Vec<&TrainingSample> = samples.iter().collect();
     let ngrams = run.ngrams(&all, scale);
     let design = Design::new(&all, ngrams.as_ref());
     let label_weights = run.label_weights(&all);
@@ -120,11 +121,11 @@ pub fn train(
         link: settings.link,
         temperature: temperature as f32,
     };
-    Ok(Trained { model, c, held_out })
+    Ok(TrainingResult { model, c, held_out })
 }
 
 pub(super) struct Run<'a> {
-    pub(super) samples: &'a [Sample],
+    pub(super) samples: &'a [TrainingSample],
     pub(super) labels: usize,
     pub(super) settings: Settings,
     stop: &'a (dyn Fn() -> bool + Sync),
@@ -193,21 +194,21 @@ impl Run<'_> {
 
     pub(super) fn problem<'p>(
         &'p self,
-        samples: &'p [&'p Sample],
+        samples: &'p [&'p TrainingSample],
         design: &'p Design,
         label_weights: &'p [[f64; 2]],
     ) -> Problem<'p> {
         Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
     }
 
-    pub(super) fn ngrams(&self, samples: &[&Sample], scale: f32) -> Option<NGrams> {
+    pub(super) fn ngrams(&self, samples: &[&TrainingSample], scale: f32) -> Option<NGrams> {
         let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
         let texts = || samples.iter().map(|sample| &sample.counts).collect::<Vec<&Counts>>();
         self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
     }
 
     /// Weights of each label: for samples without it, and for samples with it.
-    pub(super) fn label_weights(&self, samples: &[&Sample]) -> Vec<[f64; 2]> {
+    pub(super) fn label_weights(&self, samples: &[&TrainingSample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {
             sample.labels.iter().for_each(|&label| totals[label] += f64::from(sample.weight));

@@ -62,6 +62,10 @@ impl LearnedScorer {
         self.embeddings.probe(&label, self.classifier.about.model.instruct.as_deref())
     }
 
+    pub(super) fn max_tokens(&self) -> usize {
+        self.embeddings.max_tokens
+    }
+
     /// What went wrong with the cache, once.
     pub(super) fn trouble(&self) -> Option<String> {
         self.embeddings.trouble()

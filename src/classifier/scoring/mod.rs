@@ -49,6 +49,15 @@ impl Scorer {
         }
     }
 
+    /// How many tokens of a text the model sees.
+    pub(super) fn max_tokens(&self) -> usize {
+        match self {
+            Self::Vectors(vectors) => vectors.max_tokens(),
+            Self::Pairs(pairs) => pairs.max_tokens,
+            Self::Learned(learned) => learned.max_tokens(),
+        }
+    }
+
     /// Scores the words of a label past the cache, to see whether the model can run.
     pub(super) fn probe(&self) -> Result<()> {
         match self {

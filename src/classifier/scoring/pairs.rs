@@ -16,7 +16,7 @@ pub(in crate::classifier) struct Pairs {
     engine: Box<dyn Reranker>,
     tasks: Vec<Asking>,
     sets: usize,
-    max_tokens: usize,
+    pub(super) max_tokens: usize,
     shortlist: Option<(Vectors, usize)>,
     memory: Option<Memory>,
 }

@@ -15,12 +15,12 @@ pub struct Tried<T> {
     pub taken_apart: Option<String>,
 }
 
-/// Runs a model on texts. When it fails, the texts are run one by one. An error belongs to a text if the model fails on that
-/// text alone and yet runs on the `probe`, so that it does not depend on the texts beside it.
+/// Runs a model on texts. When it fails, the texts are run one by one. An error belongs to a text if the model fails on
+/// that text alone and yet runs on the `probe`, so that it does not depend on the texts beside it.
 ///
 /// # Errors
-/// When the model fails on the probe too, for example because the device is lost. The probe runs before and after the texts
-/// are tried one by one, so that no text is blamed for a lost device.
+/// When the model fails on the probe too, for example because the device is lost. The probe runs before and after the
+/// texts are tried one by one, so that no text is blamed for a lost device.
 pub(in crate::classifier) fn each<T>(
     texts: &[String],
     run: impl Fn(&[String]) -> Result<Vec<Option<T>>>,

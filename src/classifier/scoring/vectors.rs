@@ -11,14 +11,14 @@ use crate::record::Scores;
 /// An embedder and the vectors of all labels.
 pub(in crate::classifier) struct Vectors {
     embeddings: Embeddings,
-    sets: Vec<Set>,
+    sets: Vec<EmbeddedSet>,
     /// The distinct instructions, as sets may share one.
     instructs: Vec<Option<String>>,
     /// The words of a label, which any working model can embed.
     probe: Vec<String>,
 }
 
-struct Set {
+struct EmbeddedSet {
     sorter: ZeroShot,
     /// Index into `instructs`.
     instruct: usize,
@@ -47,7 +47,7 @@ impl Vectors {
                 embeddings.engine.check(instruct.as_deref())?;
                 distinct.push(instruct.clone());
             }
-            made.push(Set { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });
+            made.push(EmbeddedSet { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });
         }
         let probe = sets.iter().flat_map(|set| set.labels.first()).map(|label| label.words()).take(1).collect();
         Ok(Self { embeddings, sets: made, instructs: distinct, probe })
@@ -89,7 +89,7 @@ impl Vectors {
     /// When the model cannot run.
     pub(super) fn shortlist(&self, texts: &[String], most: usize) -> Result<Vec<Vec<Vec<usize>>>> {
         let scored = self.score(texts)?;
-        let every = |set: &Set| (0..set.sorter.labels()).collect();
+        let every = |set: &EmbeddedSet| (0..set.sorter.labels()).collect();
         let best = |scores: &Scores| {
             // Without a label the document gets an error.
             if scores.raw.iter().any(|score| score.is_nan()) {
@@ -105,6 +105,10 @@ impl Vectors {
             None => self.sets.iter().map(every).collect(),
         };
         Ok(scored.into_iter().map(lists).collect())
+    }
+
+    pub(super) fn max_tokens(&self) -> usize {
+        self.embeddings.max_tokens
     }
 
     /// What went wrong with the cache, once.

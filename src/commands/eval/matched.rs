@@ -7,15 +7,15 @@ use anyhow::{Result, ensure};
 use crate::evaluation::{Evaluation, McNemar, MultiLabelRow, Row, mcnemar};
 use crate::output::evaluation::Prediction;
 
-/// Pairs of predictions about the same sample. Both are compared with the truth of the new evaluation, as labels may have
-/// been corrected.
+/// Pairs of predictions about the same sample. Both are compared with the truth of the new evaluation, as labels may
+/// have been corrected.
 pub(super) struct Matched<'e> {
     pub(super) pairs: Vec<(&'e Prediction, &'e Prediction)>,
 }
 
 impl<'e> Matched<'e> {
-    /// Pairs samples of the same text. The rest is paired by source, index and id: their text was edited, or is cleaned in
-    /// another way.
+    /// Pairs samples of the same text. The rest is paired by source, index and id: their text was edited, or is cleaned
+    /// in another way.
     pub(super) fn new(old: &'e [Prediction], new: &'e [Prediction]) -> Self {
         let mut by_text: HashMap<&str, VecDeque<usize>> = HashMap::new();
         for (at, said) in old.iter().enumerate() {

@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let classifier = pool.install(|| Classifier::load(&selection, &plan, false, &report))?;
     report.begin();
-    let scored = timed::score(&classifier, &judged, plan.is_slow(), &pool, &mut report)?;
+    let scored = timed::score(&classifier, &judged, &pool, &mut report)?;
     let thresholds = questions.then(|| question_thresholds(&set, judging));
     let rows = Rows::new(&set, &judged, &scored.verdicts, thresholds);
     let evaluation = rows.evaluation(set.labels.len());

@@ -11,7 +11,7 @@ use crate::evaluation::percentile;
 use crate::output::evaluation::Timing;
 use crate::record::{Intake, Verdict};
 use crate::report::Report;
-use crate::stream::{self, Scheduler};
+use crate::stream::Scheduler;
 
 /// How many samples are scored one by one, to measure the latency of one message.
 const ALONE: usize = 200;
@@ -34,11 +34,10 @@ pub(super) struct Timed {
 pub(super) fn score(
     classifier: &Classifier,
     judged: &[LabelledDocument],
-    slow: bool,
     pool: &ThreadPool,
     report: &mut Report,
 ) -> Result<Timed> {
-    let most = if slow { ALONE_SLOW } else { ALONE };
+    let most = if classifier.budget().is_slow() { ALONE_SLOW } else { ALONE };
     let step = judged.len().div_ceil(most).max(1);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; judged.len()];
     let mut alone = Vec::new();
@@ -60,7 +59,7 @@ pub(super) fn score(
         documents.into_iter(),
         |_| 0,
         |read| read,
-        stream::tokens,
+        |read: &Intake| classifier.tokens(read),
         || false,
         |batch| {
             let made = pool.install(|| classifier.verdicts(batch))?;

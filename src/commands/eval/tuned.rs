@@ -28,8 +28,8 @@ pub(super) fn check(path: Option<&Path>, output: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Writes `set` with the thresholds that were found. A label without a fitting threshold gets [`NEVER`]; without any threshold
-/// it would be given always. `model` goes into a comment.
+/// Writes `set` with the thresholds that were found. A label without a fitting threshold gets [`NEVER`]; without any
+/// threshold it would be given always. `model` goes into a comment.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -27,8 +27,6 @@ pub(super) struct Embedded {
 pub(super) struct How<'a> {
     pub(super) instruct: Option<&'a str>,
     pub(super) reads_words: bool,
-    /// True where a sample takes milliseconds or more.
-    pub(super) slow: bool,
     pub(super) budget: Budget,
     pub(super) pool: &'a ThreadPool,
 }
@@ -41,8 +39,8 @@ struct Left {
     no_number: Vec<String>,
 }
 
-/// Embeds the samples, and counts their n-grams if asked to. A text is dropped as soon as it has its vector. Samples without a
-/// vector are left out and named.
+/// Embeds the samples, and counts their n-grams if asked to. A text is dropped as soon as it has its vector. Samples
+/// without a vector are left out and named.
 ///
 /// # Errors
 /// When the model cannot run.
@@ -53,9 +51,10 @@ pub(super) fn embedded(
     stop: &Stop,
     report: &mut Report,
 ) -> Result<Vec<Embedded>> {
-    let How { instruct, reads_words, slow, budget, pool } = how;
+    let How { instruct, reads_words, budget, pool } = how;
     let voice = report.voice();
-    let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
+    let announced =
+        budget.is_slow().then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
     // Any working model can embed the words of a label.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), Left::default(), false);
@@ -66,7 +65,7 @@ pub(super) fn embedded(
     let mut scheduler = Scheduler::of_files(pool, budget);
     // Nothing is written after a stop.
     scheduler.finish_prepared = false;
-    let tokens = |(kept, _): &(Kept, Counts)| kept.text.len() / 4;
+    let tokens = |(kept, _): &(Kept, Counts)| (kept.text.len() / 4).min(embeddings.max_tokens);
     scheduler.run(
         kept.into_iter(),
         |_| 0,

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::classifier::linear::{HeldOut, LearnedLabel, Link, Sample, Trained, Validation};
+use crate::classifier::linear::{HeldOut, LearnedLabel, Link, TrainingResult, TrainingSample, Validation};
 use crate::classifier::ranking::LIKELIER_THAN_NOT;
 use crate::evaluation::{ConfusionCount, Evaluation, LabelScores, MultiLabelRow, Row};
-use crate::output::trained::{Line, Table};
+use crate::output::trained::{LabelLine, Table};
 use crate::report::Report;
 
 /// How many pairs of confused labels the table shows.
@@ -32,7 +32,12 @@ pub(super) struct CrossValidated {
 type Figures = [f64; 3];
 
 /// Evaluates the predictions on held-out samples. `labels` are the names.
-pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], link: Link) -> CrossValidated {
+pub(super) fn judge(
+    trained: &TrainingResult,
+    samples: &[TrainingSample],
+    labels: &[Arc<str>],
+    link: Link,
+) -> CrossValidated {
     let mut counts = vec![0; labels.len()];
     samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
     let (mut validation, mut figures, mut confused) = (None, vec![None; labels.len()], Vec::new());
@@ -58,10 +63,10 @@ pub(super) fn judge(trained: &Trained, samples: &[Sample], labels: &[Arc<str>], 
     }
 }
 
-type Found = (Validation, Vec<Option<Figures>>, Vec<(Arc<str>, Arc<str>, u64)>);
+type TestedFigures = (Validation, Vec<Option<Figures>>, Vec<(Arc<str>, Arc<str>, u64)>);
 
 /// The figures of the held-out samples; a label without one has no figures.
-fn cross_validated(held_out: &HeldOut, samples: &[Sample], labels: &[Arc<str>], link: Link) -> Found {
+fn cross_validated(held_out: &HeldOut, samples: &[TrainingSample], labels: &[Arc<str>], link: Link) -> TestedFigures {
     let tested: Vec<(&[usize], &[f32])> = held_out
         .probabilities
         .iter()
@@ -131,7 +136,7 @@ impl CrossValidated {
             }
             None => head.push("too few samples for cross-validation".into()),
         }
-        let line = |learned: &LearnedLabel| Line {
+        let line = |learned: &LearnedLabel| LabelLine {
             label: learned.name.to_string(),
             samples: learned.samples,
             figures: [learned.precision, learned.recall, learned.f1],

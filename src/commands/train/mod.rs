@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::classifier::linear::{self, About, LabelWeights, Needs, Sample, Settings, TrainedClassifier, Training};
+use crate::classifier::linear::{
+    self, About, LabelWeights, Needs, Settings, TrainedClassifier, Training, TrainingSample,
+};
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
-use crate::cli::{Learning, NGrams, Train};
+use crate::cli::{Learning, NGramsFlag, Train};
 use crate::engine::BUILTIN;
 use crate::output::Sink;
 use crate::report::Report;
@@ -41,13 +43,13 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(&report))?;
     let reads_words = match learning.ngrams {
-        NGrams::Auto => !plan.is_slow(),
-        NGrams::On => true,
-        NGrams::Off => false,
+        NGramsFlag::Auto => !plan.is_slow(),
+        NGramsFlag::On => true,
+        NGramsFlag::Off => false,
     };
     let stop = Stop::listen()?;
     let budget = if plan.is_slow() { plan.budget() } else { FAST };
-    let how = How { instruct: model.instruct.as_deref(), reads_words, slow: plan.is_slow(), budget, pool: &pool };
+    let how = How { instruct: model.instruct.as_deref(), reads_words, budget, pool: &pool };
     report.begin();
     let embedded = embed::embedded(&opened.embeddings, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
@@ -85,9 +87,9 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
 }
 
 /// The samples with label indices. `labels` is sorted.
-fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<Sample> {
+fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<TrainingSample> {
     let number = |label: &Arc<str>| labels.binary_search(label).ok();
-    let sample = |Embedded { vector, counts, labels, weight }: Embedded| Sample {
+    let sample = |Embedded { vector, counts, labels, weight }: Embedded| TrainingSample {
         vector,
         counts,
         labels: labels.iter().filter_map(number).collect(),
@@ -96,7 +98,7 @@ fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<Sample> {
     embedded.into_iter().map(sample).collect()
 }
 
-fn settings(learning: &Learning, samples: &[Sample], ngrams: bool) -> Settings {
+fn settings(learning: &Learning, samples: &[TrainingSample], ngrams: bool) -> Settings {
     let several = samples.iter().any(|sample| sample.labels.len() > 1);
     Settings {
         link: if several { linear::Link::Sigmoid } else { linear::Link::Softmax },
@@ -125,7 +127,7 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::Linear) ->
     }
 }
 
-fn training(trained: &linear::Trained, samples: &[Sample], learning: &Learning) -> Training {
+fn training(trained: &linear::TrainingResult, samples: &[TrainingSample], learning: &Learning) -> Training {
     let label_weights = match learning.label_weights {
         LabelWeights::Balanced => "balanced",
         LabelWeights::None => "none",

@@ -1,5 +1,5 @@
-//! The protocol between `filter --socket` and `daemon`: a line with the length of a message, the message, and a line of JSON
-//! back.
+//! The protocol between `filter --socket` and `daemon`: a line with the length of a message, the message, and a line of
+//! JSON back.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;

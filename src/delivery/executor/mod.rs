@@ -75,8 +75,8 @@ impl Executor {
         &self.journal
     }
 
-    /// Carries out a file operation and sets its state. One that is neither done nor undone stays intended, for recovery by
-    /// the next run.
+    /// Carries out a file operation and sets its state. One that is neither done nor undone stays intended, for
+    /// recovery by the next run.
     pub(super) fn execute(&mut self, entry: &mut JournalEntry, details: Payload<'_>) {
         let done = self.check(&entry.folder).and_then(|()| match entry.operation {
             Operation::Copy if details.bytes.is_some() => self.write(entry, details),
@@ -175,8 +175,8 @@ impl Executor {
         Ok(EntryState::Done)
     }
 
-    /// Removes the original of a message that was written to `to`. Flags changed meanwhile are copied. When the original cannot
-    /// be removed, the new file is.
+    /// Removes the original of a message that was written to `to`. Flags changed meanwhile are copied. When the
+    /// original cannot be removed, the new file is.
     fn remove_original(
         &mut self,
         entry: &mut JournalEntry,

@@ -1,4 +1,5 @@
-//! Crash recovery: decides for each unfinished operation, by the files at its source and destination, whether it was done.
+//! Crash recovery: decides for each unfinished operation, by the files at its source and destination, whether it was
+//! done.
 
 use std::ffi::OsStr;
 use std::fs;

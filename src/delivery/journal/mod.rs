@@ -1,8 +1,8 @@
 //! The journal: a SQLite file with what was about to be done to each message, and what came of it.
 //!
 //! `schema` opens the file and checks it, `entries` holds the operations, `runs` groups them, `watched` remembers which
-//! messages `watch` has looked at, `counters` holds the metrics, `paths` the form in which paths are stored, and `lock` lets
-//! one process at a time work on a journal.
+//! messages `watch` has looked at, `counters` holds the metrics, `paths` the form in which paths are stored, and `lock`
+//! lets one process at a time work on a journal.
 
 mod counters;
 mod entries;

@@ -1,5 +1,5 @@
-//! The form in which the journal stores paths: relative to the tree's root inside the tree, so that a tree can be moved, and
-//! absolute elsewhere. A journal that came with somebody else's maildir must not lead out of it.
+//! The form in which the journal stores paths: relative to the tree's root inside the tree, so that a tree can be
+//! moved, and absolute elsewhere. A journal that came with somebody else's maildir must not lead out of it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

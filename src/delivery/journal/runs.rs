@@ -49,8 +49,8 @@ impl Journal {
         written.context(cannot).map(|()| run)
     }
 
-    /// Ends a run, or a part of it. Deletes a run that did nothing and returns false: a run that fails every minute must not
-    /// fill the journal.
+    /// Ends a run, or a part of it. Deletes a run that did nothing and returns false: a run that fails every minute
+    /// must not fill the journal.
     ///
     /// # Errors
     /// When the journal cannot be written.

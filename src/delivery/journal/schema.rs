@@ -42,8 +42,8 @@ const TABLES: &str = "
         name TEXT NOT NULL, label TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (name, label)
     ) WITHOUT ROWID;";
 
-/// Opens the journal at `path` for the tree at `root`. Creates a missing file, readable by its owner only, and the tables of
-/// an empty one.
+/// Opens the journal at `path` for the tree at `root`. Creates a missing file, readable by its owner only, and the
+/// tables of an empty one.
 pub(super) fn open(path: &Path, root: &Path) -> Result<Connection> {
     let open = || {
         ensure!(!path.is_symlink(), "it is a link; name the file that it leads to");
@@ -67,8 +67,8 @@ pub(super) fn open(path: &Path, root: &Path) -> Result<Connection> {
     open().map_err(|error| with_advice(error, path))
 }
 
-/// Binds the journal to the tree at `root`. A journal that was copied along with a tree is taken over, and its entries about
-/// places outside are dropped.
+/// Binds the journal to the tree at `root`. A journal that was copied along with a tree is taken over, and its entries
+/// about places outside are dropped.
 fn bind(database: &mut Connection, root: &Path) -> Result<()> {
     let now = root.metadata().with_context(|| format!("cannot use the folder {}", root.display()))?;
     let (device, inode) = (now.dev() as i64, now.ino() as i64);

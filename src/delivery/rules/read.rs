@@ -85,8 +85,8 @@ impl Rules {
     /// Reads a rules file. `retry` is the default retry policy of commands.
     ///
     /// # Errors
-    /// When the file cannot be read, or holds an unknown key or value, a rule twice, or an empty rule; the message names file
-    /// and line.
+    /// When the file cannot be read, or holds an unknown key or value, a rule twice, or an empty rule; the message
+    /// names file and line.
     pub fn read(path: &Path, retry: RetryPolicy) -> Result<Self> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path).with_context(|| format!("cannot read the rules {shown}"))?;

@@ -126,7 +126,7 @@ impl Backend for Cpu {
         let Attention { heads, trees, mask, .. } = attention;
         let columns = |start: usize| {
             let values = qkv.get(start * heads.size..).unwrap_or_default();
-            kernels::Rows { values, stride: qkv.width() }
+            kernels::StridedRows { values, stride: qkv.width() }
         };
         let (q, k, v) = (columns(0), columns(heads.query), columns(heads.query + heads.key_value));
         let mut out = self.matrix(qkv.rows(), heads.query * heads.size);

@@ -1,8 +1,8 @@
 //! What the layers of a transformer are computed with: one trait, so that a model file reads like its paper and runs
 //! everywhere.
 //!
-//! `cpu` runs the kernels of `kernels/` on buffers that it owns, `candle` puts the same together from what candle has on
-//! every device. Tests hold the two to the same numbers.
+//! `cpu` runs the kernels of `kernels/` on buffers that it owns, `candle` puts the same together from what candle has
+//! on every device. Tests hold the two to the same numbers.
 
 pub(crate) mod candle;
 pub(crate) mod cpu;

@@ -15,8 +15,8 @@ use super::weights;
 /// Bytes that one thread hashes at a time: a file's fingerprint is the hash of their hashes.
 const CHUNK: u64 = 8 << 20;
 
-/// A short name for what the files of a model hold: their lengths and all their bytes. Where they lie does not count, nor
-/// when they were changed, nor what a single file is called.
+/// A short name for what the files of a model hold: their lengths and all their bytes. Where they lie does not count,
+/// nor when they were changed, nor what a single file is called.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -50,8 +50,8 @@ fn hash(file: &Path, start: u64, length: u64) -> Result<[u8; 32]> {
     Ok(Sha256::digest(&bytes).into())
 }
 
-/// The files that a model is read from, by name. What else lies beside them is none of it, such as a classifier that was
-/// trained on it and written there.
+/// The files that a model is read from, by name. What else lies beside them is none of it, such as a classifier that
+/// was trained on it and written there.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);

@@ -93,8 +93,9 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        // SAFETY: the bytes are only ever read as plain numbers, so that a file which another process changes gives other
-        // numbers and nothing worse; one that is cut short meanwhile ends the process, as for every program that maps.
+        // SAFETY: the bytes are only ever read as plain numbers, so that a file which another process changes gives
+        // other numbers and nothing worse; one that is cut short meanwhile ends the process, as for every program that
+        // maps.
         let map = unsafe { Mmap::map(&file) };
         map.map(Self).with_context(|| format!("cannot map {} into memory", path.display()))
     }

@@ -1,4 +1,5 @@
-//! From the name of a model to its files: on this machine, in the cache that the hub's own programs share, or from the hub.
+//! From the name of a model to its files: on this machine, in the cache that the hub's own programs share, or from the
+//! hub.
 //!
 //! Only this folder knows hf-hub and ureq, and opens connections. hf-hub gives the layout of the cache and the form of
 //! the hub's lists; `transfer` says why it does not give the transfer.
@@ -50,7 +51,7 @@ pub struct HubOptions {
 }
 
 /// Is told how a download goes.
-pub trait Progress {
+pub trait DownloadProgress {
     /// A file of so many bytes begins to come, of which some are there.
     fn begin(&self, file: &str, total: Option<u64>, there: u64);
     /// So many bytes are there now.
@@ -65,7 +66,7 @@ pub trait Progress {
 ///
 /// # Errors
 /// When the name means nothing, or the model cannot be got; the message says what to do.
-pub fn locate(model: &str, options: &HubOptions, progress: &dyn Progress) -> Result<Located> {
+pub fn locate(model: &str, options: &HubOptions, progress: &dyn DownloadProgress) -> Result<Located> {
     let named = prepare(model, options)?;
     let Named::Hub { repository, file } = &named else {
         return Ok(local(&named, model));
@@ -73,17 +74,17 @@ pub fn locate(model: &str, options: &HubOptions, progress: &dyn Progress) -> Res
     let settings = Settings::new(options.offline)?;
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     match asked.in_cache() {
-        Found::Whole(located) => Ok(located),
-        Found::MayLackPooling(located) if settings.offline => Ok(located),
+        CacheState::Whole(located) => Ok(located),
+        CacheState::MayLackPooling(located) if settings.offline => Ok(located),
         // Of this commit, whatever its branch means today: nothing but small files is new.
-        Found::MayLackPooling(located) => {
+        CacheState::MayLackPooling(located) => {
             let whole = Asked { revision: located.revision.as_deref(), ..asked }.get(progress);
             whole.context(
                 "the cache has no modules.json of it, which may say how its vectors are made; --offline takes their mean",
             )
         }
-        Found::Nothing(why) if settings.offline => Err(asked.offline(&why)),
-        Found::Nothing(_) => asked.get(progress),
+        CacheState::Nothing(why) if settings.offline => Err(asked.offline(&why)),
+        CacheState::Nothing(_) => asked.get(progress),
     }
 }
 
@@ -91,7 +92,7 @@ pub fn locate(model: &str, options: &HubOptions, progress: &dyn Progress) -> Res
 ///
 /// # Errors
 /// As [`locate`]; also when the model is a path on this machine.
-pub fn pull(model: &str, options: &HubOptions, progress: &dyn Progress) -> Result<Located> {
+pub fn pull(model: &str, options: &HubOptions, progress: &dyn DownloadProgress) -> Result<Located> {
     let named = prepare(model, options)?;
     let Named::Hub { repository, file } = &named else {
         bail!("{model:?} is on this machine already; there is nothing to get");
@@ -100,14 +101,14 @@ pub fn pull(model: &str, options: &HubOptions, progress: &dyn Progress) -> Resul
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     // A commit never changes, so one that is here need not be asked for.
     if options.revision.as_deref().is_some_and(names::is_commit)
-        && let Found::Whole(located) = asked.in_cache()
+        && let CacheState::Whole(located) = asked.in_cache()
     {
         return Ok(located);
     }
     if settings.offline {
         return match asked.in_cache() {
-            Found::Whole(located) | Found::MayLackPooling(located) => Ok(located),
-            Found::Nothing(why) => Err(asked.offline(&why)),
+            CacheState::Whole(located) | CacheState::MayLackPooling(located) => Ok(located),
+            CacheState::Nothing(why) => Err(asked.offline(&why)),
         };
     }
     asked.get(progress)
@@ -134,8 +135,8 @@ pub fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     let settings = Settings::new(true)?;
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision };
     match asked.in_cache() {
-        Found::Whole(located) | Found::MayLackPooling(located) => Ok(located),
-        Found::Nothing(why) => {
+        CacheState::Whole(located) | CacheState::MayLackPooling(located) => Ok(located),
+        CacheState::Nothing(why) => {
             bail!("{} is not in the cache: {why}; `mailsort models pull {model}` gets it", named.id())
         }
     }
@@ -177,7 +178,7 @@ fn local(named: &Named, model: &str) -> Located {
 }
 
 /// What the cache has of a model.
-enum Found {
+enum CacheState {
     Whole(Located),
     /// All that is needed, but nobody has asked yet how it pools.
     MayLackPooling(Located),
@@ -202,11 +203,11 @@ impl Asked<'_> {
         gguf.map_or(self.repository.into(), |file| format!("{}/{file}", self.repository))
     }
 
-    fn in_cache(&self) -> Found {
+    fn in_cache(&self) -> CacheState {
         let folder = self.folder();
         let Some(snapshot) = folder.current() else {
             let revision = self.revision.map_or(String::new(), |revision| format!(" at the revision {revision}"));
-            return Found::Nothing(format!("nothing of it is in {}{revision}", self.settings.cache.display()));
+            return CacheState::Nothing(format!("nothing of it is in {}{revision}", self.settings.cache.display()));
         };
         let located = |gguf: Option<&str>, path| {
             let revision = Some(snapshot.commit.clone());
@@ -214,20 +215,20 @@ impl Asked<'_> {
         };
         if let Some(file) = self.file {
             let path = snapshot.path.join(file);
-            let missing = || Found::Nothing(format!("{file} is missing from {}", snapshot.path.display()));
-            return if path.is_file() { Found::Whole(located(Some(file), path)) } else { missing() };
+            let missing = || CacheState::Nothing(format!("{file} is missing from {}", snapshot.path.display()));
+            return if path.is_file() { CacheState::Whole(located(Some(file), path)) } else { missing() };
         }
         match folder.lacks(&snapshot) {
             // Only the hub knows whether these are all of its GGUF files, and so which is meant.
             Some(_) if !Folder::ggufs(&snapshot).is_empty() => {
                 let names = Folder::ggufs(&snapshot).join(", ");
-                Found::Nothing(format!("the cache has {names}; name one as {}/FILE.gguf", self.repository))
+                CacheState::Nothing(format!("the cache has {names}; name one as {}/FILE.gguf", self.repository))
             }
-            Some(file) => Found::Nothing(format!("{file} is missing from {}", snapshot.path.display())),
+            Some(file) => CacheState::Nothing(format!("{file} is missing from {}", snapshot.path.display())),
             None if folder.may_lack_pooling(&snapshot) => {
-                Found::MayLackPooling(Located { may_lack_pooling: true, ..located(None, snapshot.path.clone()) })
+                CacheState::MayLackPooling(Located { may_lack_pooling: true, ..located(None, snapshot.path.clone()) })
             }
-            None => Found::Whole(located(None, snapshot.path.clone())),
+            None => CacheState::Whole(located(None, snapshot.path.clone())),
         }
     }
 
@@ -235,13 +236,13 @@ impl Asked<'_> {
         anyhow!("{} is not in the cache, and --offline or HF_HUB_OFFLINE forbids to get it: {why}", self.id(self.file))
     }
 
-    fn get(&self, progress: &dyn Progress) -> Result<Located> {
+    fn get(&self, progress: &dyn DownloadProgress) -> Result<Located> {
         self.get_files(progress).with_context(|| {
             format!("cannot get the model {}, and no folder or file of that name is here", self.id(self.file))
         })
     }
 
-    fn get_files(&self, progress: &dyn Progress) -> Result<Located> {
+    fn get_files(&self, progress: &dyn DownloadProgress) -> Result<Located> {
         let remote = Remote::new(self.settings, self.repository);
         let (commit, there) = persist(progress, || 0, || remote.list(self.revision.unwrap_or(MAIN)))?;
         let Choice { files, absent, gguf } = choose::choose(&there, self.file)?;

@@ -1,7 +1,8 @@
 //! One file from the hub into the cache: resumed, verified, and visible only when it is whole.
 //!
 //! hf-hub's own download believes that a server kept to the range it was asked for, appends what comes, and verifies
-//! nothing; so the transfer is done here, with the names of files that hf-hub uses, and either can go on after the other.
+//! nothing; so the transfer is done here, with the names of files that hf-hub uses, and either can go on after the
+//! other.
 
 use std::cell::Cell;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 
-use super::Progress;
+use super::DownloadProgress;
 use super::cache::{Folder, Snapshot};
 use super::checksum::{Expected, Sum};
 use super::remote::{Described, Fault, Incoming, Remote};
@@ -22,10 +23,10 @@ const ATTEMPTS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const BLOCK: usize = 256 * 1024;
 
-/// Asks again while a fault may pass, with longer and longer pauses. `got` says how many bytes have come so far: as long
-/// as some come each time, it goes on.
+/// Asks again while a fault may pass, with longer and longer pauses. `got` says how many bytes have come so far: as
+/// long as some come each time, it goes on.
 pub(super) fn persist<T>(
-    progress: &dyn Progress,
+    progress: &dyn DownloadProgress,
     mut got: impl FnMut() -> u64,
     mut ask: impl FnMut() -> Result<T, Fault>,
 ) -> Result<T> {
@@ -54,7 +55,7 @@ pub(super) struct Transfer<'a> {
     pub(super) remote: &'a Remote<'a>,
     pub(super) folder: &'a Folder,
     pub(super) snapshot: &'a Snapshot,
-    pub(super) progress: &'a dyn Progress,
+    pub(super) progress: &'a dyn DownloadProgress,
 }
 
 impl Transfer<'_> {

@@ -1,4 +1,5 @@
-//! The activations of feed-forward layers: GELU (Hendrycks and Gimpel 2016, <https://arxiv.org/abs/1606.08415>) and ReLU.
+//! The activations of feed-forward layers: GELU (Hendrycks and Gimpel 2016, <https://arxiv.org/abs/1606.08415>) and
+//! ReLU.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

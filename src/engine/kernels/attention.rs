@@ -44,14 +44,14 @@ pub struct Heads {
 
 /// Columns of a matrix with rows of `stride` numbers; `values` begins at the first row's first column.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
+pub struct StridedRows<'a> {
     /// The numbers, as far as the last row's last column.
     pub values: &'a [f32],
     /// Numbers from one row to the next.
     pub stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> StridedRows<'a> {
     /// One head of one row; shape: [size].
     #[inline(always)]
     fn head(self, row: usize, head: usize, size: usize) -> &'a [f32] {
@@ -73,7 +73,15 @@ pub enum Mask {
 /// Shapes: `q` [tokens, heads.query, size], `k` and `v` [tokens, heads.key_value, size], `out` [tokens, heads.query ·
 /// size]. Trees stand in the order of their starts and do not overlap; rows of no tree are left as they were. NaN in a
 /// key that a token sees makes its whole row of that head NaN, NaN in a value only the same column.
-pub fn attention(q: Rows, k: Rows, v: Rows, heads: Heads, trees: &[Tree], mask: Mask, out: &mut [f32]) {
+pub fn attention(
+    q: StridedRows,
+    k: StridedRows,
+    v: StridedRows,
+    heads: Heads,
+    trees: &[Tree],
+    mask: Mask,
+    out: &mut [f32],
+) {
     let scale = 1.0 / (heads.size as f32).sqrt();
     Arch::new().dispatch(Layer { inputs: Inputs { q, k, v, heads, mask, scale }, trees, out });
 }
@@ -81,9 +89,9 @@ pub fn attention(q: Rows, k: Rows, v: Rows, heads: Heads, trees: &[Tree], mask: 
 /// What all tasks of one call read.
 #[derive(Clone, Copy)]
 struct Inputs<'a> {
-    q: Rows<'a>,
-    k: Rows<'a>,
-    v: Rows<'a>,
+    q: StridedRows<'a>,
+    k: StridedRows<'a>,
+    v: StridedRows<'a>,
     heads: Heads,
     mask: Mask,
     scale: f32,

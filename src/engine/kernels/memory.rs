@@ -1,5 +1,6 @@
-//! Memory: scratch that threads keep from one call to the next, as fresh pages would cost more time than many a sum; and
-//! pages of two megabytes for large buffers, whose rows are kilobytes apart and would each need an entry of the TLB.
+//! Memory: scratch that threads keep from one call to the next, as fresh pages would cost more time than many a sum;
+//! and pages of two megabytes for large buffers, whose rows are kilobytes apart and would each need an entry of the
+//! TLB.
 
 use std::cell::RefCell;
 
@@ -35,7 +36,8 @@ pub fn in_large_pages<T>(memory: &mut [T]) {
     let start = memory.as_mut_ptr().cast::<u8>();
     let before = start.align_offset(PAGE);
     if bytes >= LEAST && before < bytes {
-        // SAFETY: the range begins at a page and ends within the memory that is borrowed; the advice changes no content.
+        // SAFETY: the range begins at a page and ends within the memory that is borrowed; the advice changes no
+        // content.
         unsafe { libc::madvise(start.add(before).cast(), (bytes - before) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
     }
 }

@@ -13,7 +13,7 @@ mod rotary;
 mod swiglu;
 
 pub use activation::{Activation, activate};
-pub use attention::{Heads, Mask, Rows, Tree, attention};
+pub use attention::{Heads, Mask, StridedRows, Tree, attention};
 pub use memory::in_large_pages;
 pub use norm::{add, add_bias, layer_norm, rms_norm};
 pub use rotary::{Angles, HeadNorms, norm_and_rotate};

@@ -27,8 +27,8 @@ pub struct HeadNorms<'a> {
     pub eps: f32,
 }
 
-/// Normalises every head of queries and of keys as [`super::rms_norm`] does and turns it by the angles of its position, in
-/// place.
+/// Normalises every head of queries and of keys as [`super::rms_norm`] does and turns it by the angles of its position,
+/// in place.
 ///
 /// Shapes: `qkv` [tokens, (heads.query + 2 · heads.key_value) · heads.size], `positions` `[tokens]`, below those of
 /// `angles`. The size of a head is even.

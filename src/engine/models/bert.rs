@@ -2,9 +2,10 @@
 //! positions elsewhere, and DistilBERT, which has no token types and other names: tokens in, last hidden states out.
 //! (candle-transformers has DistilBERT too, but computes its GELU by a hyperbolic tangent.)
 //!
-//! It follows `modeling_bert.py` of Hugging Face transformers, class by class, for packed texts without padding. Every row
-//! of a product is the same whatever its neighbours, and attention is each text's own, so that no bit of a text's states
-//! depends on the others. <https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py>
+//! It follows `modeling_bert.py` of Hugging Face transformers, class by class, for packed texts without padding. Every
+//! row of a product is the same whatever its neighbours, and attention is each text's own, so that no bit of a text's
+//! states depends on the others.
+//! <https://github.com/huggingface/transformers/blob/main/src/transformers/models/bert/modeling_bert.py>
 
 mod config;
 mod load;

@@ -4,7 +4,7 @@ use super::*;
 
 fn vectors_are_those_of_sentence_transformers(name: &str, dims: Option<usize>, tolerance: f32) {
     let golden = golden(name);
-    let model = embedder(name, Options { dims, ..Options::default() });
+    let model = embedder(name, LoadOptions { dims, ..LoadOptions::default() });
     let task = golden["task"].as_str().unwrap();
     let field = if dims.is_some() { "vector_32" } else { "vector" };
     let mut kinds = [0, 0];
@@ -44,7 +44,7 @@ fn gguf() {
 #[test]
 fn too_few_or_too_many_dims_are_refused() {
     for dims in [1, 5, 31, 65, 4096] {
-        let asked = Options { dims: Some(dims), ..Options::default() };
+        let asked = LoadOptions { dims: Some(dims), ..LoadOptions::default() };
         let error = model("tiny-embedding", asked).err().unwrap();
         assert!(format!("{error:#}").contains("gives 32 to 64 dims"), "{error:#}");
     }

@@ -6,7 +6,8 @@ use crate::engine::models::encoder::{Hypothesis, Nli};
 
 const EMBEDDINGS: [&str; 2] = ["tiny-distilbert", "tiny-roberta"];
 const NLI: [&str; 4] = ["tiny-bert-nli", "tiny-xlmr-nli", "tiny-roberta-nli", "tiny-distilbert-nli"];
-/// Largest difference of a value of a normalised vector. GELU by a hyperbolic tangent is off by a hundred times as much.
+/// Largest difference of a value of a normalised vector. GELU by a hyperbolic tangent is off by a hundred times as
+/// much.
 const VECTOR: f32 = 2e-6;
 /// Largest difference of a logit, as a share of it or of 1.
 const LOGIT: f32 = 2e-5;
@@ -14,7 +15,7 @@ const LOGIT: f32 = 2e-5;
 const PROBABILITY: f32 = 5e-6;
 
 fn nli(name: &str, nli: Nli) -> Box<dyn Reranker> {
-    reranker(name, Options { nli, ..Options::default() })
+    reranker(name, LoadOptions { nli, ..LoadOptions::default() })
 }
 
 fn texts(golden: &Value) -> Vec<String> {
@@ -33,7 +34,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 #[test]
 fn vectors_are_those_of_sentence_transformers() {
     for name in EMBEDDINGS {
-        let (golden, model) = (golden(name), embedder(name, Options::default()));
+        let (golden, model) = (golden(name), embedder(name, LoadOptions::default()));
         let longest = golden["max_length"].as_u64().unwrap() as usize;
         let (mut compared, mut worst) = (0, 0.0f32);
         let embedded = model.embed(&texts(&golden), None, model.default_max_tokens()).unwrap();
@@ -99,7 +100,7 @@ fn in_a_pool<T: Send>(threads: usize, run: impl FnOnce() -> T + Send) -> T {
 #[test]
 fn a_vector_does_not_depend_on_its_neighbours() {
     for name in EMBEDDINGS {
-        let (texts, model) = (texts(&golden(name)), embedder(name, Options::default()));
+        let (texts, model) = (texts(&golden(name)), embedder(name, LoadOptions::default()));
         let together = in_a_pool(3, || model.embed(&texts, None, 100).unwrap());
         let alone = |text: &String| model.embed(std::slice::from_ref(text), None, 100).unwrap().remove(0);
         let one_by_one: Vec<_> = in_a_pool(1, || texts.iter().map(alone).collect());
@@ -130,7 +131,7 @@ fn an_entailment_does_not_depend_on_its_neighbours() {
 fn the_mail_is_cut_and_the_hypothesis_never() {
     let judge = |hypothesis: &str, label: &str, mail: &str| {
         let hypothesis: Hypothesis = hypothesis.parse().unwrap();
-        let model = reranker("tiny-bert-nli", Options { hypothesis, ..Options::default() });
+        let model = reranker("tiny-bert-nli", LoadOptions { hypothesis, ..LoadOptions::default() });
         let task = Task { instruct: None, labels: vec![bare(label)] };
         let judged = model.judge(&task, &[Question { text: mail, labels: &[0] }], 512);
         judged.map(|judged| (judged[0].tokens(), judged[0].truncated()))
@@ -187,7 +188,7 @@ fn heads_of_other_classes_are_refused_by_their_names() {
 #[test]
 fn what_scores_depend_on_is_in_their_class() {
     let class = |nli: Nli, hypothesis: &str| {
-        let options = Options { nli, hypothesis: hypothesis.parse().unwrap(), ..Options::default() };
+        let options = LoadOptions { nli, hypothesis: hypothesis.parse().unwrap(), ..LoadOptions::default() };
         let cpu = open_device(DeviceChoice::Cpu).unwrap();
         open("tiny", &folder("tiny-bert-nli"), &cpu, options).unwrap().class
     };

@@ -40,8 +40,8 @@ fn tensors_are_those_of_the_gguf_package() {
     }
 }
 
-/// Writes the wide model anew with every weight of two dimensions quantised by candle, and beside it what is left of the
-/// weights in f32.
+/// Writes the wide model anew with every weight of two dimensions quantised by candle, and beside it what is left of
+/// the weights in f32.
 fn requantised(kind: GgmlDType, quantised: &Path, plain: &Path) {
     let source = folder("tiny-wide-q4_k_m.gguf");
     let content = Content::read(&mut File::open(&source).unwrap()).unwrap();

@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::backend::candle::{Candle, flash};
 use crate::engine::backend::{Backend, Heads, Mask, RotaryEmbedding, Sequences, Tree};
 use crate::engine::checkpoint::{Kind, View};
-use crate::engine::device::Opened;
+use crate::engine::device::OpenedDevice;
 use crate::requirements::lacks;
 
 /// What f32 keeps where sums are added in another order than on the CPU.
@@ -16,7 +16,7 @@ const GPU_BF16: f32 = 0.15;
 /// The same with f16, where it is 0.011.
 const GPU_F16: f32 = 0.02;
 
-fn gpu() -> Option<Opened> {
+fn gpu() -> Option<OpenedDevice> {
     match open_device(DeviceChoice::Cuda(0)) {
         Ok(opened) => Some(opened),
         Err(reason) => {
@@ -26,7 +26,7 @@ fn gpu() -> Option<Opened> {
     }
 }
 
-fn reranker_on(gpu: &Opened, name: &str, options: Options) -> Box<dyn Reranker> {
+fn reranker_on(gpu: &OpenedDevice, name: &str, options: LoadOptions) -> Box<dyn Reranker> {
     match open(name, &folder(name), gpu, options).unwrap().model {
         Model::Reranker(model) => model,
         Model::Embedder(_) => panic!("{name} is an embedding"),

@@ -17,7 +17,7 @@ use super::checkpoint::Checkpoint;
 use super::device::{DeviceChoice, open as open_device};
 use super::models::qwen3::prompt::RerankerPrompt;
 use super::models::qwen3::vocabulary::Vocabulary;
-use super::registry::{Dtype, Model, Options, open};
+use super::registry::{Dtype, LoadOptions, Model, open};
 use super::{Embedder, Judgement, LabelText, Question, Reranker, Task};
 
 /// Largest difference to transformers where both compute in f32, as a share of the larger logit.
@@ -48,11 +48,11 @@ fn golden(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn options(dtype: Dtype) -> Options {
-    Options { dtype, ..Options::default() }
+fn options(dtype: Dtype) -> LoadOptions {
+    LoadOptions { dtype, ..LoadOptions::default() }
 }
 
-fn model(name: &str, options: Options) -> anyhow::Result<Model> {
+fn model(name: &str, options: LoadOptions) -> anyhow::Result<Model> {
     let cpu = open_device(DeviceChoice::Cpu)?;
     Ok(open(name, &folder(name), &cpu, options)?.model)
 }
@@ -69,14 +69,14 @@ fn differences(model: &dyn Reranker, reference: &str) -> (f32, f32) {
     (off.iter().copied().fold(0.0, f32::max), (squares / off.len() as f32).sqrt())
 }
 
-fn reranker(name: &str, options: Options) -> Box<dyn Reranker> {
+fn reranker(name: &str, options: LoadOptions) -> Box<dyn Reranker> {
     match model(name, options).unwrap() {
         Model::Reranker(model) => model,
         Model::Embedder(_) => panic!("{name} is an embedding"),
     }
 }
 
-fn embedder(name: &str, options: Options) -> Box<dyn Embedder> {
+fn embedder(name: &str, options: LoadOptions) -> Box<dyn Embedder> {
     match model(name, options).unwrap() {
         Model::Embedder(model) => model,
         Model::Reranker(_) => panic!("{name} is a reranker"),

@@ -1,5 +1,5 @@
-//! A score is the same alone, in a batch, with other neighbours, with other thread counts; and the prefix that labels share
-//! changes nothing.
+//! A score is the same alone, in a batch, with other neighbours, with other thread counts; and the prefix that labels
+//! share changes nothing.
 
 use candle_core::{DType, Device};
 
@@ -118,7 +118,7 @@ fn a_score_does_not_depend_on_its_neighbours() {
         ("tiny-wide-q4_k_m.gguf", Dtype::Auto),
     ];
     for (name, dtype) in kinds {
-        let small = Options { batch_tokens: Some(200), ..options(dtype) };
+        let small = LoadOptions { batch_tokens: Some(200), ..options(dtype) };
         let models = [reranker(name, options(dtype)), reranker(name, small)];
         let expected: Vec<Vec<u32>> =
             mails.iter().map(|mail| logits(&*models[0], std::slice::from_ref(mail), &task, 1).remove(0)).collect();
@@ -176,7 +176,7 @@ fn where_a_mail_is_cut_does_not_depend_on_the_labels() {
 fn vectors_do_not_depend_on_their_neighbours() {
     let mails = mails();
     let model = embedder("tiny-embedding", options(Dtype::F32));
-    let small = embedder("tiny-embedding", Options { batch_tokens: Some(30), ..options(Dtype::F32) });
+    let small = embedder("tiny-embedding", LoadOptions { batch_tokens: Some(30), ..options(Dtype::F32) });
     let together = model.embed(&mails, None, 1000).unwrap();
     assert_eq!(small.embed(&mails, None, 1000).unwrap(), together);
     for (mail, vector) in mails.iter().zip(&together) {

@@ -9,8 +9,8 @@ use super::lexicon::attribution::WITHOUT_COLON;
 use super::lines::{self, is_blank, is_quoted, trim, words};
 use super::wording::{EXCERPTS, Fit, judge};
 
-/// An attribution is wrapped over at most this many lines: Outlook for iOS puts the name, `<`, the address and `> wrote:`
-/// on separate lines
+/// An attribution is wrapped over at most this many lines: Outlook for iOS puts the name, `<`, the address and `>
+/// wrote:` on separate lines
 const MOST_LINES: usize = 6;
 
 /// An attribution is no longer than this, in bytes, including links after names

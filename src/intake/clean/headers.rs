@@ -1,5 +1,5 @@
-//! Header blocks inside a text: the From/Sent/To/Subject lines that Outlook and others write above a quoted or forwarded
-//! message
+//! Header blocks inside a text: the From/Sent/To/Subject lines that Outlook and others write above a quoted or
+//! forwarded message
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -10,8 +10,8 @@ use super::lines::{self, is_quoted, trim};
 /// Lines tried as the start of a header block, which bounds the cost of a text that consists of such lines
 const MOST_HEADERS: usize = 1_000;
 
-/// The first line outside of marked quotations with an attribution, a separator or a header block. Forward markers below
-/// it belong to the history.
+/// The first line outside of marked quotations with an attribution, a separator or a header block. Forward markers
+/// below it belong to the history.
 pub(super) fn start(lines: &[&str]) -> Option<usize> {
     let marks = attribution::all(lines);
     let marked = marks.iter().find(|m| m.strength == Strength::Strong || attribution::is_marked(lines, m));

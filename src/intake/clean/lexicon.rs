@@ -8,8 +8,8 @@ use super::lines::is_direction_mark;
 
 include!(concat!(env!("OUT_DIR"), "/lexicon.rs"));
 
-/// The form in which the lexicon has its words: lower case, composed, without marks of text direction, with plain quotes
-/// in Hebrew abbreviations
+/// The form in which the lexicon has its words: lower case, composed, without marks of text direction, with plain
+/// quotes in Hebrew abbreviations
 pub(in crate::intake) fn lower(text: &str) -> String {
     let lower = text.to_lowercase();
     let is_variant = |c| matches!(c, '\u{300}'..='\u{36f}' | '׳' | '״') || is_direction_mark(c);

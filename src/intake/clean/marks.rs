@@ -44,8 +44,8 @@ pub(super) fn other_mark(lines: &[&str], marks: &[Attribution]) -> Option<Mark> 
     })
 }
 
-/// Finds the blocks of lines that start with `>` and are prompts, such as `>>> print(x)` or `> x <- 1` in R. They have no
-/// attribution above and look like code.
+/// Finds the blocks of lines that start with `>` and are prompts, such as `>>> print(x)` or `> x <- 1` in R. They have
+/// no attribution above and look like code.
 pub(super) fn prompts(lines: &[&str], marks: &[Attribution]) -> Vec<Range<usize>> {
     let blocks = lines::runs(0..lines.len(), |i| is_quoted(lines[i]));
     let attributed = |block: &Range<usize>| {

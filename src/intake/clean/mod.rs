@@ -1,9 +1,10 @@
 //! Cleaning: keeps what the sender wrote and removes quoted replies, signatures, notices and footers
 //!
 //! Each step is a pure function over the lines of a text and can be turned off. The steps hold logic only; the words of
-//! each language are in `lexicon/*.toml`. Forwards run before quotes, because forwarded content without its header block
-//! looks like quoted history. Footers and disclaimers run before signatures, because the signature step looks at the end
-//! of the text. Losing what a person wrote is worse than keeping a signature, so every rule keeps text when in doubt.
+//! each language are in `lexicon/*.toml`. Forwards run before quotes, because forwarded content without its header
+//! block looks like quoted history. Footers and disclaimers run before signatures, because the signature step looks at
+//! the end of the text. Losing what a person wrote is worse than keeping a signature, so every rule keeps text when in
+//! doubt.
 
 mod armor;
 mod attribution;

@@ -1,9 +1,9 @@
 //! Phrases with gaps, which the lexicon uses for notices and footers
 //!
 //! `"this|the … e-mail|message … confidential"` matches a text that has one alternative of each piece, in this order,
-//! within one sentence. Text and phrases are in lower case. A piece starts at the start of a word and may end inside one.
-//! `^` anchors an alternative to the start of the text. These are not regular expressions, because hundreds of those take
-//! longer to compile than a mailbox takes to read.
+//! within one sentence. Text and phrases are in lower case. A piece starts at the start of a word and may end inside
+//! one. `^` anchors an alternative to the start of the text. These are not regular expressions, because hundreds of
+//! those take longer to compile than a mailbox takes to read.
 
 use super::lexicon::bucket;
 

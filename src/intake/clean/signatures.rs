@@ -1,7 +1,7 @@
 //! Signatures: delimiters, device lines, sign-offs with what follows, contact details at the end
 //!
-//! Footers and notices are already removed, so a signature ends the text. The search goes upwards from the last line and
-//! stops at the first line that a person may have written.
+//! Footers and notices are already removed, so a signature ends the text. The search goes upwards from the last line
+//! and stops at the first line that a person may have written.
 
 use super::armor;
 use super::devices;
@@ -21,8 +21,8 @@ const MOST_PROSE: usize = 3;
 /// A signature has at most this many parts, which bounds the cost of a text that consists of closing words
 const MOST_PARTS: usize = 40;
 
-/// Cuts the signature at the end of a text. With `replied`, quoted history was cut below it; then a sign-off with only a
-/// name stays, because it was typed and ends the message itself.
+/// Cuts the signature at the end of a text. With `replied`, quoted history was cut below it; then a sign-off with only
+/// a name stays, because it was typed and ends the message itself.
 pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> LineCut<'a> {
     let mut bare = LineCut::ranges(lines, &armor::ranges(lines));
     let cut = cut_end(&bare.kept, replied);

@@ -44,13 +44,13 @@ pub const STEP: &str = "html";
 /// What may still be laid out of the HTML of one mail, whose parts are many or large; what is beyond only loses its
 /// tags
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Budget {
+pub struct LayoutBudget {
     nodes: usize,
 }
 
-impl Default for Budget {
+impl Default for LayoutBudget {
     fn default() -> Self {
-        Budget { nodes: bounds::MOST_NODES }
+        LayoutBudget { nodes: bounds::MOST_NODES }
     }
 }
 
@@ -61,11 +61,11 @@ impl Default for Budget {
 /// they hold a forwarded message or nothing else would be left. Never panics; takes time linear in
 /// the length.
 pub fn to_text(html: &str, cut_quotes: bool) -> Rendered {
-    to_text_within(html, cut_quotes, &mut Budget::default())
+    to_text_within(html, cut_quotes, &mut LayoutBudget::default())
 }
 
 /// The same for one of several parts, which share a budget
-pub fn to_text_within(html: &str, cut_quotes: bool, budget: &mut Budget) -> Rendered {
+pub fn to_text_within(html: &str, cut_quotes: bool, budget: &mut LayoutBudget) -> Rendered {
     if html.len() > LARGEST {
         return Rendered { text: tidy(&strip::strip(html)), quoted: Vec::new(), hidden: Vec::new() };
     }
@@ -171,7 +171,7 @@ fn declares_zero(style: &str, property: &str) -> bool {
     })
 }
 
-fn layout(tokens: &[Token<'_>], budget: &mut Budget) -> String {
+fn layout(tokens: &[Token<'_>], budget: &mut LayoutBudget) -> String {
     let Some(nodes) = bounds::tree_nodes(tokens, budget.nodes) else {
         return tidy(&strip::strip_tokens(tokens));
     };

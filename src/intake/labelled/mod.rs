@@ -19,7 +19,7 @@ use glob::Pattern;
 
 use super::lines::Lines;
 use super::open::{self, Stream};
-use super::sniff::Format;
+use super::sniff::SourceFormat;
 use super::source::{self, MAX_DOCUMENT};
 use super::{Raw, Reading};
 use crate::record::{Envelope, Intake, Origin, Skip};
@@ -212,7 +212,7 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
         bail!("{shown} is empty; samples are rows of JSON Lines, CSV or TSV with a text and a label");
     }
     let format = open::format(path, &opened.head, None);
-    if format == Some(Format::Jsonl) {
+    if format == Some(SourceFormat::Jsonl) {
         return Ok(Box::new(RowSamples::new(path, options, Lines::new(opened.stream))));
     }
     match (tables::open(opened.stream, &opened.head, options), format) {
@@ -220,7 +220,7 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
         (Err(_), _) if starts_array(&opened.head) => {
             bail!("{shown} is one JSON value; write one object a line, as `jq -c .[]` does")
         }
-        (Err(error), Some(Format::Text) | None) => Err(error.context(shown.to_string())),
+        (Err(error), Some(SourceFormat::Text) | None) => Err(error.context(shown.to_string())),
         (Err(_), Some(_)) => bail!(
             "{shown} says nothing of labels; put mails and mailboxes into folders that are named as their labels, and \
              give the folder around those"
@@ -290,7 +290,7 @@ impl<T: Table> RowSamples<T> {
         let (labels, weight) = (labelled.labels, labelled.weight);
         match labelled.what {
             What::Text(bytes) => {
-                let raw = Raw { origin, format: Format::Jsonl, bytes, truncated: false };
+                let raw = Raw { origin, format: SourceFormat::Jsonl, bytes, truncated: false };
                 Some(Some(Candidate::Sample(Labelled::new(Ok(raw), labels, weight))))
             }
             What::Path(path) => {

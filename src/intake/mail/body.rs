@@ -139,6 +139,6 @@ fn raw_body(message: &Message<'_>, rendering: &mut Rendering<'_>) -> Option<Visi
         return None;
     }
     let text = charset::decode(bytes);
-    let is_html = sniff::sniff(bytes) == Some(sniff::Format::Html);
+    let is_html = sniff::sniff(bytes) == Some(sniff::SourceFormat::Html);
     Some(if is_html { rendering.page(&text) } else { visible::text(text) })
 }

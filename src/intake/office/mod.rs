@@ -13,7 +13,7 @@ mod word;
 use serde::{Deserialize, Serialize};
 
 use super::clean::Switches;
-use super::sniff::Format;
+use super::sniff::SourceFormat;
 use super::{MAX_DOCUMENT, one_line};
 use crate::record::Reason;
 
@@ -34,11 +34,11 @@ pub struct Text {
 }
 
 /// Reads a PDF or DOCX. `cut`: the end of the file is missing.
-pub(super) fn read(format: Format, bytes: Vec<u8>, cut: bool) -> Result<Text, Reason> {
+pub(super) fn read(format: SourceFormat, bytes: Vec<u8>, cut: bool) -> Result<Text, Reason> {
     let text = match format {
         // Both formats have their directory at the end.
-        Format::Pdf if cut => Err(too_large("PDF")),
-        Format::Pdf => child::extract(bytes),
+        SourceFormat::Pdf if cut => Err(too_large("PDF")),
+        SourceFormat::Pdf => child::extract(bytes),
         _ if cut && docx::seems_one(&bytes) => Err(too_large("DOCX")),
         _ if cut => Err(Reason::Binary),
         _ => docx::extract(&bytes),
@@ -86,8 +86,11 @@ mod tests {
     #[test]
     fn what_is_too_large_says_so() {
         let said = |format, bytes: &[u8]| read(format, bytes.to_vec(), true).unwrap_err().to_string();
-        assert_eq!(said(Format::Pdf, b"%PDF-1.7"), "unreadable: the PDF is larger than 32 MiB");
-        assert_eq!(said(Format::Docx, b"PK\x03\x04..word/document.xml"), "unreadable: the DOCX is larger than 32 MiB");
-        assert_eq!(said(Format::Docx, b"PK\x03\x04..game.iso"), "not text");
+        assert_eq!(said(SourceFormat::Pdf, b"%PDF-1.7"), "unreadable: the PDF is larger than 32 MiB");
+        assert_eq!(
+            said(SourceFormat::Docx, b"PK\x03\x04..word/document.xml"),
+            "unreadable: the DOCX is larger than 32 MiB"
+        );
+        assert_eq!(said(SourceFormat::Docx, b"PK\x03\x04..game.iso"), "not text");
     }
 }

@@ -153,8 +153,8 @@ fn table(section: &Section) -> String {
     page
 }
 
-/// Escapes foreign text for HTML and XML. Bidirectional overrides, which could turn a line around, and characters that XML
-/// 1.0 forbids even as references become U+FFFD.
+/// Escapes foreign text for HTML and XML. Bidirectional overrides, which could turn a line around, and characters that
+/// XML 1.0 forbids even as references become U+FFFD.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {

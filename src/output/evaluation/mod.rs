@@ -68,8 +68,8 @@ pub struct Evaluated {
     pub model: String,
     /// Name of the label set.
     pub label_set: String,
-    /// True for multi-label evaluation: a sample is right when exactly its true labels are predicted, the metrics of a label
-    /// are over all samples, and ECE and reliability over all labels of all samples.
+    /// True for multi-label evaluation: a sample is right when exactly its true labels are predicted, the metrics of a
+    /// label are over all samples, and ECE and reliability over all labels of all samples.
     #[serde(default)]
     pub questions: bool,
     /// Number of samples.

@@ -49,7 +49,8 @@ fn font(size: u32, h: HPos, v: VPos, color: RGBColor) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&color).pos(Pos::new(h, v))
 }
 
-/// The confusion matrix: a row per true label, a column per predicted label. The colour of a cell is its share of the row.
+/// The confusion matrix: a row per true label, a column per predicted label. The colour of a cell is its share of the
+/// row.
 pub(super) fn confusion(labels: &[&LabelFigures], cells: &[ConfusionCell]) -> Result<String> {
     // As wide as the page, but legible.
     let cell = (PAGE / labels.len().max(1) as i32).clamp(11, 44);

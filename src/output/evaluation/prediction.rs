@@ -30,7 +30,8 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// True when the predicted label is a true label, or in multi-label evaluation the predicted labels are the true labels.
+    /// True when the predicted label is a true label, or in multi-label evaluation the predicted labels are the true
+    /// labels.
     pub fn is_right(&self) -> bool {
         self.is_right_by(&self.truth)
     }

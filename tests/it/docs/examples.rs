@@ -1,7 +1,7 @@
 //! Runs the examples of a page as a reader would, in a copy of the files that they read.
 //!
-//! Every `console` block of a page is one session of a shell, and the blocks of a page follow each other in one folder. A
-//! block whose first line begins with `# needs` or `# takes` is not run; a reader sees there what it needs.
+//! Every `console` block of a page is one session of a shell, and the blocks of a page follow each other in one folder.
+//! A block whose first line begins with `# needs` or `# takes` is not run; a reader sees there what it needs.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -118,7 +118,8 @@ fn unread_files(page: &Page) -> Vec<String> {
     unread.map(|(line, file)| format!("{}:{line}: no command reads {file}", page.name)).collect()
 }
 
-/// A block with the name of a file is that file: the same as in the repository, or written for the commands that follow.
+/// A block with the name of a file is that file: the same as in the repository, or written for the commands that
+/// follow.
 fn write(checkout: &Path, file: &str, block: &Block<'_>, here: &str, broken: &mut Vec<String>) {
     let original = root().join(file);
     if original.exists() {

@@ -1,4 +1,5 @@
-//! README and the pages show real output: every command of their `console` blocks is run, and must print what stands there.
+//! README and the pages show real output: every command of their `console` blocks is run, and must print what stands
+//! there.
 //!
 //! `UPDATE_DOCS=1 cargo test --test it docs` writes what was printed into the pages.
 

@@ -1,8 +1,8 @@
 //! Input made to hang, to fill memory or to crash: each bounded in both, each with its record.
 //!
-//! The bounds are limits of the process. Processor time is limited rather than time on the clock, so that a busy machine
-//! makes no test fail: the program promises a second a mail when built for release, the build that tests run is up to
-//! three times slower, and the worst case here takes 1.3 seconds. Memory is a gigabyte of addresses, of which the
+//! The bounds are limits of the process. Processor time is limited rather than time on the clock, so that a busy
+//! machine makes no test fail: the program promises a second a mail when built for release, the build that tests run is
+//! up to three times slower, and the worst case here takes 1.3 seconds. Memory is a gigabyte of addresses, of which the
 //! threads' stacks and the model are the half.
 
 use crate::mailsort::command;

@@ -46,8 +46,8 @@ fn runs_one_after_the_other_do_each_mail_once() {
     assert!(mails.iter().all(|path| path.starts_with(".Invoices/new") || path.starts_with(".Meetings/new")));
 }
 
-/// Renames, deletes and delivers in a maildir as mail programs do, until the child has ended. Returns what was deleted and
-/// what was delivered.
+/// Renames, deletes and delivers in a maildir as mail programs do, until the child has ended. Returns what was deleted
+/// and what was delivered.
 fn disturb(home: &Home, child: &mut std::process::Child) -> (BTreeSet<usize>, usize) {
     let (mut deleted, mut delivered, mut seed) = (BTreeSet::new(), 0, 7_usize);
     let maildir = home.path("Maildir");

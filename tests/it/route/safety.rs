@@ -1,4 +1,5 @@
-//! What must not be touched: mails of trees that are copied, folders that become links, sources that may not be written.
+//! What must not be touched: mails of trees that are copied, folders that become links, sources that may not be
+//! written.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

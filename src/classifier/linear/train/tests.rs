@@ -3,14 +3,14 @@
 use super::*;
 
 /// Samples around corners of a cube; every seventh is of the next label.
-fn samples(count: usize, labels: usize) -> Vec<Sample> {
+fn samples(count: usize, labels: usize) -> Vec<TrainingSample> {
     let noise = |at: usize| ((at * 7919 + 13) % 101) as f32 / 101.0 - 0.5;
     let sample = |at: usize| {
         let label = at % labels;
         let vector =
             (0..8).map(|dim| f32::from(u8::from(dim == label)) + 0.8 * noise(at * 8 + dim)).collect::<Vec<_>>();
         let label = if at % 7 == 6 { (label + 1) % labels } else { label };
-        Sample { vector, counts: Vec::new(), labels: vec![label], weight: 1.0 }
+        TrainingSample { vector, counts: Vec::new(), labels: vec![label], weight: 1.0 }
     };
     (0..count).map(sample).collect()
 }
@@ -89,7 +89,7 @@ fn labels_with_one_sample_do_not_spoil_the_others() {
     let mut odd = many.clone();
     // Each in a place of its own, away from the others.
     let place = |label: usize| (0..8).map(|dim| if dim < 4 { 0.0 } else { (label * dim % 5) as f32 - 2.0 }).collect();
-    let single = |label: usize| Sample { vector: place(label), labels: vec![label], ..many[0].clone() };
+    let single = |label: usize| TrainingSample { vector: place(label), labels: vec![label], ..many[0].clone() };
     odd.extend((4..24).map(single));
     let with = train(&odd, 24, settings(Link::Softmax), &|| false).unwrap();
     assert!(with.c <= 30.0 && with.model.temperature < 2.0, "{} {}", with.c, with.model.temperature);
@@ -110,7 +110,8 @@ fn a_question_with_one_answer_is_not_tested() {
     let left: Vec<usize> = (0..40).filter(|&at| probabilities[at].is_empty()).collect();
     assert_eq!(left, [0, 5]);
     // Nothing can be tested where every label has one sample.
-    let single: Vec<Sample> = (0..4).map(|label| Sample { labels: vec![label], ..samples[label].clone() }).collect();
+    let single: Vec<TrainingSample> =
+        (0..4).map(|label| TrainingSample { labels: vec![label], ..samples[label].clone() }).collect();
     assert!(train(&single, 4, settings(Link::Sigmoid), &|| false).unwrap().held_out.is_none());
 }
 

@@ -41,12 +41,12 @@ struct Request {
 /// # Errors
 /// When labels, model or socket cannot be used, or the model fails for good.
 pub(in crate::commands) fn run(arguments: &Daemon) -> Result<ExitCode> {
-    let Daemon { flags, labels, model, cleaning, run, verbosity } = arguments;
+    let Daemon { flags, classifier, run, verbosity } = arguments;
     let report = Report::new(verbosity.level(), verbosity.progress);
     // First: clients may wait while the model loads, and no model is loaded for a socket that is taken.
     let listener = Listener::open(flags.socket.as_deref())?;
     let pool = stream::pool(run.threads)?;
-    let classifier = opening::open(&labels.best_label_spec(model, cleaning), &pool, &report, verbosity)?;
+    let classifier = opening::open(&classifier.spec(), &pool, &report, verbosity)?;
     report.note(format_args!("listening on {}, with the model {}", listener.shown(), classifier.model()));
     notify_ready();
     let (sender, requests) = mpsc::sync_channel(flags.queue);
@@ -102,8 +102,8 @@ fn serve(stream: &UnixStream, most: usize, patience: Duration, queue: &SyncSende
     }
 }
 
-/// A client's stream with a deadline for all that it sends. A timeout per read would let a client that sends a byte now and
-/// then stay for ever.
+/// A client's stream with a deadline for all that it sends. A timeout per read would let a client that sends a byte now
+/// and then stay for ever.
 struct Deadline<'s> {
     stream: &'s UnixStream,
     end: Instant,
@@ -135,7 +135,7 @@ fn score(classifier: &Classifier, requests: Receiver<Request>, pool: &ThreadPool
     let bytes = |request: &Request| request.message.len();
     let prepare =
         |Request { message, response }| PreparedRequest { read: classifier.read(Ok(answer::raw(message))), response };
-    let tokens = |request: &PreparedRequest| stream::tokens(&request.read);
+    let tokens = |request: &PreparedRequest| classifier.tokens(&request.read);
     let scheduler = Scheduler::of_requests(pool, classifier.budget());
     scheduler.run(
         requests.into_iter(),

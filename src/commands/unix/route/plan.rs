@@ -9,7 +9,7 @@ use crate::cli::PlanFormat;
 use crate::commands::unix::routing::{Messages, Sorter};
 use crate::delivery::{Disposition, DryRun, Journal, MaildirTree, Rules, ScoredMessage};
 use crate::intake::shown;
-use crate::output::{Plan, Plans};
+use crate::output::{PlannedMessage, Plans};
 use crate::record::Skip;
 use crate::report::Report;
 
@@ -75,7 +75,7 @@ fn write_plan(
         disposition.entries.iter().map(|entry| &entry.folder).find(|folder| !folder.as_os_str().is_empty());
     let destination = destination.map(|folder| shown(folder));
     let top = disposition.top.as_ref();
-    plans.write(&Plan {
+    plans.write(&PlannedMessage {
         source: &verdict.origin.source,
         index: verdict.origin.index,
         id: verdict.envelope.id.as_deref(),
@@ -93,5 +93,5 @@ fn write_plan(
 fn write_unread(plans: &mut Plans, skip: &Skip) -> std::io::Result<()> {
     let error = skip.reason.to_string();
     let (source, index) = (&*skip.origin.source, skip.origin.index);
-    plans.write(&Plan { source, index, action: "error", error: Some(&error), ..Plan::default() })
+    plans.write(&PlannedMessage { source, index, action: "error", error: Some(&error), ..PlannedMessage::default() })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::delivery::{Location, ScoredMessage, mailbox, resolved};
-use crate::intake::sniff::Format;
+use crate::intake::sniff::SourceFormat;
 use crate::intake::{self, Options, Raw, Source, unshown};
 use crate::maildir;
 use crate::record::{Envelope, Origin, Reason, Skip, Verdict};
@@ -120,8 +120,8 @@ pub(in crate::commands) struct Messages {
     equals: HashMap<[u8; 32], u64>,
 }
 
-/// A message and its location, which is `None` for something else: a folder that cannot be listed, an mbox file that breaks
-/// off.
+/// A message and its location, which is `None` for something else: a folder that cannot be listed, an mbox file that
+/// breaks off.
 pub(in crate::commands) type LocatedMessage = (Option<Location>, Result<Raw, Skip>);
 
 impl Iterator for Messages {
@@ -131,7 +131,9 @@ impl Iterator for Messages {
         let (store, raw) = self.next_raw()?;
         let location = self.location(&store, &raw);
         let raw = match raw {
-            Ok(raw) if raw.format != Format::Mail => Err(unreadable(raw.origin, "neither an mbox file nor a message")),
+            Ok(raw) if raw.format != SourceFormat::Mail => {
+                Err(unreadable(raw.origin, "neither an mbox file nor a message"))
+            }
             raw => raw,
         };
         Some((location, raw))
@@ -160,7 +162,7 @@ impl Messages {
     /// Location of a message; `None` for something else.
     fn location(&mut self, store: &MailStore, raw: &Result<Raw, Skip>) -> Option<Location> {
         if !store.is_maildir() {
-            let raw = raw.as_ref().ok().filter(|raw| raw.format == Format::Mail)?;
+            let raw = raw.as_ref().ok().filter(|raw| raw.format == SourceFormat::Mail)?;
             let sha = mailbox::identity(&raw.bytes);
             let before = self.equals.entry(sha).or_default();
             *before += 1;

@@ -44,8 +44,8 @@ impl Sorter {
         self.classifier.sets().iter().map(|set| set.name.clone()).collect()
     }
 
-    /// Scores messages and hands each batch to `each`, in order, with the time that scoring it took. After a stop, messages
-    /// that were not scored yet are dropped, and the next run finds them where they are.
+    /// Scores messages and hands each batch to `each`, in order, with the time that scoring it took. After a stop,
+    /// messages that were not scored yet are dropped, and the next run finds them where they are.
     ///
     /// # Errors
     /// When the model cannot run, or `each` fails.
@@ -59,7 +59,7 @@ impl Sorter {
         let scheduler = Scheduler { finish_prepared: false, ..Scheduler::of_files(pool, classifier.budget()) };
         let bytes = |(_, raw): &LocatedMessage| raw.as_ref().map_or(0, Raw::weight);
         let prepare = |(location, raw): LocatedMessage| (location, classifier.read(raw));
-        let tokens = |(_, read): &(Option<Location>, Intake)| stream::tokens(read);
+        let tokens = |(_, read): &(Option<Location>, Intake)| classifier.tokens(read);
         scheduler.run(messages, bytes, prepare, tokens, stop, |batch| {
             let started = Instant::now();
             let (locations, read): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
@@ -88,21 +88,22 @@ pub(super) fn rules_and_tree(delivery: &DeliveryFlags, sources: &[PathBuf]) -> R
     Ok((rules, tree))
 }
 
-/// Loads the labels and the model that the flags or else the rules name. Makes rules from the flags when there is no rules
-/// file.
+/// Loads the labels and the model that the flags or else the rules name. Makes rules from the flags when there is no
+/// rules file.
 ///
 /// # Errors
 /// When labels, flags or the model cannot be used, or a rule names an unknown label.
 pub(super) fn sorter(delivery: &DeliveryFlags, rules: &mut Rules, report: &Report) -> Result<Sorter> {
-    let DeliveryFlags { filing, labels, model, cleaning, run, verbosity } = delivery;
-    let mut labels = labels.clone();
+    let DeliveryFlags { filing, classifier, run, verbosity } = delivery;
+    let mut classifier = classifier.clone();
+    let labels = &mut classifier.labels;
     if labels.files.is_empty() && labels.label.is_empty() && labels.classifier.is_none() {
         labels.files.clone_from(&rules.labels);
         labels.classifier.clone_from(&rules.classifier);
     }
     labels.threshold = labels.threshold.or(rules.threshold);
     let pool = stream::pool(run.threads)?;
-    let classifier = opening::open(&labels.best_label_spec(model, cleaning), &pool, report, verbosity)?;
+    let classifier = opening::open(&classifier.spec(), &pool, report, verbosity)?;
     let labels = |set: &LabelSet| set.labels.iter().map(|label| label.name.to_string()).collect();
     let named: Vec<(String, Vec<String>)> =
         classifier.sets().iter().map(|set| (set.name.clone(), labels(set))).collect();

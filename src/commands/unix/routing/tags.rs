@@ -23,8 +23,8 @@ pub(super) fn check<'t>(tags: impl Iterator<Item = &'t str>, sets: &[LabelSet], 
     Form { format: &NOTMUCH, color: Color::Never, tag_prefix: String::new() }.check(&layout)
 }
 
-/// Prints the tag of a message and flushes it before the journal says that it is done. The inner `Err` says why notmuch could
-/// not find the message.
+/// Prints the tag of a message and flushes it before the journal says that it is done. The inner `Err` says why notmuch
+/// could not find the message.
 ///
 /// # Errors
 /// When the output cannot be written.

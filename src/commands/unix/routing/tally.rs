@@ -97,7 +97,8 @@ impl<'r> Tally<'r> {
         self.errors > 0
     }
 
-    /// Ends the run in the journal, and writes the metrics of all runs to `file`. Returns the run's number if it did anything.
+    /// Ends the run in the journal, and writes the metrics of all runs to `file`. Returns the run's number if it did
+    /// anything.
     ///
     /// # Errors
     /// When the journal or the metrics cannot be written.

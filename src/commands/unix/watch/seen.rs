@@ -13,8 +13,8 @@ use crate::maildir::unique_name;
 use crate::record::Reason;
 use crate::watcher::Arrival;
 
-/// Wait before the first retry of a failed message; doubles for each further one. A little less than the interval between
-/// two listings, which find the message again.
+/// Wait before the first retry of a failed message; doubles for each further one. A little less than the interval
+/// between two listings, which find the message again.
 const FIRST_WAIT: Duration = Duration::from_secs(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 

@@ -12,8 +12,8 @@ use crate::engine::backend::{Heads, Mask, Sequences, Tree};
 
 /// Queries that ask at once.
 const ROWS: usize = 512;
-/// Scores, of all heads, that are in memory at once: there are three copies of them on the way. Over long prefixes fewer
-/// queries ask at once.
+/// Scores, of all heads, that are in memory at once: there are three copies of them on the way. Over long prefixes
+/// fewer queries ask at once.
 const SCORES: usize = 1 << 26;
 
 /// What is the same in all layers of a batch.
@@ -203,8 +203,8 @@ fn joined(prefix: (usize, usize), own: (usize, usize)) -> Vec<(usize, usize)> {
     }
 }
 
-/// Gives the blocks their masks, of which most are cut out of the same few: messages mostly are asked about the same labels,
-/// and what one run sees is a corner of what the longest sees.
+/// Gives the blocks their masks, of which most are cut out of the same few: messages mostly are asked about the same
+/// labels, and what one run sees is a corner of what the longest sees.
 fn masked(spans: Vec<Span>, device: &Device, dtype: DType) -> Result<Vec<Block>> {
     let kind = |span: &Span| if span.tails.len() == 1 { Vec::new() } else { span.tails.clone() };
     let mut largest: HashMap<Vec<usize>, (usize, usize)> = HashMap::new();

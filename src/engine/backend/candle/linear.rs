@@ -15,8 +15,8 @@ pub(crate) struct Linear {
 }
 
 enum Weight {
-    /// Shape [inputs, outputs] each. On the CPU one, which lies in the order in which it is read; elsewhere as many as there
-    /// are weights, as they are written, which is what other programs give to the same library.
+    /// Shape [inputs, outputs] each. On the CPU one, which lies in the order in which it is read; elsewhere as many as
+    /// there are weights, as they are written, which is what other programs give to the same library.
     Dense(Vec<Tensor>),
     /// Side by side.
     Quantised(Vec<QMatMul>),

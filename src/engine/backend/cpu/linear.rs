@@ -9,7 +9,7 @@ use super::Matrix;
 use crate::engine::backend::candle::linear::Linear as ByCandle;
 use crate::engine::checkpoint::{Kind, View};
 use crate::engine::kernels;
-use crate::engine::kernels::products::{Builder, Kind as Packing, Packed, Rows};
+use crate::engine::kernels::products::{Builder, Packed, Packing, WeightRows};
 
 /// candle multiplies rows that do not fill a tile in another order than others, and scores must not depend on how many
 /// rows there are.
@@ -83,12 +83,12 @@ fn packed(views: &[View], packing: Packing) -> Result<Packed> {
     let mut builder = Builder::new(packing, views.iter().map(|view| view.shape[0]).sum(), inputs);
     for view in views {
         match view.kind {
-            Kind::Q8_0 => builder.push(Rows::Q8_0(view.bytes)),
+            Kind::Q8_0 => builder.push(WeightRows::Q8_0(view.bytes)),
             Kind::Bf16 => match try_cast_slice::<u8, bf16>(view.bytes) {
-                Ok(rows) => builder.push(Rows::Bf16(rows)),
-                Err(_) => builder.push(Rows::F32(&view.values()?)),
+                Ok(rows) => builder.push(WeightRows::Bf16(rows)),
+                Err(_) => builder.push(WeightRows::F32(&view.values()?)),
             },
-            _ => builder.push(Rows::F32(&view.values()?)),
+            _ => builder.push(WeightRows::F32(&view.values()?)),
         }
     }
     Ok(builder.finish())

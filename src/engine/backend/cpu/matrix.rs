@@ -1,7 +1,7 @@
 //! Activations on the CPU, whose memory goes from one layer to the next.
 //!
-//! A fresh vector would have to be filled with zeros, by one thread, before a kernel writes to it: with AMX, as long as the
-//! product itself.
+//! A fresh vector would have to be filled with zeros, by one thread, before a kernel writes to it: with AMX, as long as
+//! the product itself.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -116,7 +116,8 @@ impl WithSimd for Sums<'_, '_, '_, '_> {
 }
 
 impl Panel<'_, '_, '_> {
-    /// The token of a lane, counted in the tree, and its head among those of the group. Lanes beyond the last repeat it.
+    /// The token of a lane, counted in the tree, and its head among those of the group. Lanes beyond the last repeat
+    /// it.
     #[inline(always)]
     fn lane(&self, lane: usize) -> (usize, usize) {
         let group = self.inputs.heads.query / self.inputs.heads.key_value;

@@ -61,7 +61,7 @@ impl Batch {
 
     fn inputs(&self) -> Inputs<'_> {
         let (keys, values) = self.columns();
-        let rows = |from: usize| Rows { values: self.fused.get(from..).unwrap_or(&[]), stride: self.stride() };
+        let rows = |from: usize| StridedRows { values: self.fused.get(from..).unwrap_or(&[]), stride: self.stride() };
         Inputs { q: rows(0), k: rows(keys), v: rows(values), heads: self.heads, mask: self.mask, scale: self.scale() }
     }
 

@@ -4,18 +4,17 @@
 //! Numbers of the instructions: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, TDPBF16PS and
 //! TDPBSSD.
 
-mod permission;
 mod tiles;
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::sync::OnceLock;
 
 use bytemuck::{cast, cast_slice};
 
 use super::super::memory::with_scratch;
 use super::tasks::Task;
 
-pub(super) use permission::is_available;
 use tiles::{Bf16, Bytes, Tiles};
 
 /// Rows of a tile.
@@ -216,11 +215,12 @@ impl Tiles<Bytes> {
     /// Nothing waits for a block's sums before those of the others are on their way.
     #[allow(unsafe_code)]
     #[inline(always)]
-    fn bytes(&self, weights: &Weights, half: usize, rows: &Rows, sums: &mut [Sums; AHEAD]) {
+    fn bytes(&self, weights: &Weights, half: usize, rows: &WeightRows, sums: &mut [Sums; AHEAD]) {
         let weights = &weights.as_flattened()[half * LANES..];
         assert!(weights.len() >= (AHEAD - 1) * Q8_0_BLOCK + 7 * WIDTH + LANES);
-        // SAFETY: tiles are shaped for bytes. A tile of rows is sixteen times 32 bytes in a row, one of weights eight rows of
-        // sixteen outputs, 128 bytes apart, and the assertion says that four of them are there; sums are whole tiles.
+        // SAFETY: tiles are shaped for bytes. A tile of rows is sixteen times 32 bytes in a row, one of weights eight
+        // rows of sixteen outputs, 128 bytes apart, and the assertion says that four of them are there; sums are whole
+        // tiles.
         unsafe {
             asm!(
                 "tileloadd tmm4, [{rows} + {half}]",
@@ -268,9 +268,10 @@ pub(super) const AHEAD: usize = 4;
 /// So many blocks of a panel, each of shape [8, width] and then the scales [width].
 type Weights = [[u32; Q8_0_BLOCK]; AHEAD];
 /// The same of sixteen rows: [rows, 8], and the scales [rows].
-type Rows = [[u32; Q8_0_ROWS]; AHEAD];
+type WeightRows = [[u32; Q8_0_ROWS]; AHEAD];
 
-/// The products of a task of 8 bits. Each block's sum is exact, and scaled and added up as by AVX-512: the bits are the same.
+/// The products of a task of 8 bits. Each block's sum is exact, and scaled and added up as by AVX-512: the bits are the
+/// same.
 ///
 /// # Panics
 /// Without [`is_available`].
@@ -305,7 +306,7 @@ fn q8_0_tile(
     tiles: &Tiles<Bytes>,
     panel: &[Weights],
     half: usize,
-    rows: &[Rows],
+    rows: &[WeightRows],
     sums: &mut [[Sums; AHEAD]; 2],
 ) -> [__m512; ROWS] {
     let mut totals = [_mm512_setzero_ps(); ROWS];
@@ -327,4 +328,39 @@ fn q8_0_tile(
         }
     }
     totals
+}
+
+/// Whether the processor has tiles of bf16 and of bytes, and the system lets this process use them.
+pub(super) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| has_tiles() && is_x86_feature_detected!("avx512f") && is_permitted())
+}
+
+/// What the processor and the system say: leaf 7 names the instructions, and register 0 of XGETBV what the system saves
+/// when it turns to another thread.
+#[allow(unsafe_code)]
+fn has_tiles() -> bool {
+    const AMX_BF16: u32 = 1 << 22;
+    const AMX_TILE: u32 = 1 << 24;
+    const AMX_INT8: u32 = 1 << 25;
+    const OSXSAVE: u32 = 1 << 27;
+    /// The configuration of tiles, and their contents.
+    const STATE: u64 = 0b11 << 17;
+    if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE == 0 {
+        return false;
+    }
+    // SAFETY: OSXSAVE says that there is XGETBV.
+    let saved = unsafe { _xgetbv(0) };
+    let wanted = AMX_BF16 | AMX_TILE | AMX_INT8;
+    __cpuid_count(7, 0).edx & wanted == wanted && saved & STATE == STATE
+}
+
+/// Linux keeps tiles from processes that do not ask for them: saving them takes 8 KiB for each thread. See
+/// <https://docs.kernel.org/arch/x86/xstate.html>.
+#[allow(unsafe_code)]
+fn is_permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XTILEDATA: libc::c_long = 18;
+    // SAFETY: the call takes two numbers and changes nothing but what the process may do.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0 }
 }

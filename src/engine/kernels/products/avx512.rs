@@ -101,8 +101,8 @@ fn q8_0_products(task: Task) {
     });
 }
 
-/// A tile of `R` rows. Shapes: `panel` [blocks, 8 steps, width] and scales [blocks, width]; `rows` [blocks, 10, R]: what
-/// the sums of a block begin with, scales, 8 steps.
+/// A tile of `R` rows. Shapes: `panel` [blocks, 8 steps, width] and scales [blocks, width]; `rows` [blocks, 10, R]:
+/// what the sums of a block begin with, scales, 8 steps.
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn q8_0_tile<const R: usize>(panel: &[__m512i], rows: &[u32], output: &mut [&mut [f32]], column: usize) {
     let mut sums = [[_mm512_setzero_ps(); Q8_0_REGISTERS]; R];

@@ -1,9 +1,9 @@
 //! Products of rows with a weight, in 32 bits, 16 or 8.
 //!
-//! A weight is packed once into panels for the registers of the processor at hand; a product packs its rows likewise and
-//! goes through tiles of both. One element of the output is one lane of one register, to which the products are added
-//! in the order of the inputs, so that its bits depend neither on how many rows there are, nor on where among them
-//! its own stands, nor on the number of threads.
+//! A weight is packed once into panels for the registers of the processor at hand; a product packs its rows likewise
+//! and goes through tiles of both. One element of the output is one lane of one register, to which the products are
+//! added in the order of the inputs, so that its bits depend neither on how many rows there are, nor on where among
+//! them its own stands, nor on the number of threads.
 //!
 //! A panel holds some outputs, the lanes of one to four registers, and all inputs, in the order in which they are
 //! needed. A word has 32 bits: one input as f32, two as bf16, four as 8 bits.
@@ -18,19 +18,19 @@
 //! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
 //! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
 //!
-//! Where the processor has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by side,
-//! and sixteen rows are packed at once: a block of theirs is a tile, row by row.
+//! Where the processor has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
+//! side, and sixteen rows are packed at once: a block of theirs is a tile, row by row.
 
-#[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), path = "without_amx.rs")]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
-#[cfg_attr(not(target_arch = "x86_64"), path = "without_avx512.rs")]
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod generic;
 mod pack;
 mod rows;
 mod tasks;
 
-pub use pack::{Builder, Rows};
+pub use pack::{Builder, WeightRows};
 
 use bytemuck::{Pod, Zeroable};
 use half::bf16;
@@ -38,8 +38,8 @@ use half::bf16;
 /// Inputs that share a scale with 8 bits; the inputs of all kinds are padded to a multiple of it with zeros.
 const BLOCK: usize = 32;
 
-/// Rows that are multiplied at once by registers of lanes: six times four registers of sums, or twelve and twelve, leave
-/// some of 32 for the operands.
+/// Rows that are multiplied at once by registers of lanes: six times four registers of sums, or twelve and twelve,
+/// leave some of 32 for the operands.
 const TILE: usize = 6;
 
 /// A line of the cache, and a register of 512 bits: loads that cross a border cost twice.
@@ -49,21 +49,21 @@ struct Line([u32; 16]);
 
 /// How weights and rows are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum Packing {
     /// As f32. The sums are fused multiplications and additions where the processor has them.
     F32,
     /// Both rounded to bf16, pairs of exact products added up in f32. Subnormal numbers count as zero.
     Bf16,
-    /// Weights rounded to bf16, rows as f32: the same as [`Kind::F32`], but for the order of sums, where weights are bf16
-    /// anyway. A number of a row is the sum of three of bf16, each product of which is exact. Subnormal numbers count as
-    /// zero.
+    /// Weights rounded to bf16, rows as f32: the same as [`Packing::F32`], but for the order of sums, where weights are
+    /// bf16 anyway. A number of a row is the sum of three of bf16, each product of which is exact. Subnormal numbers
+    /// count as zero.
     Mixed,
     /// Both as blocks of 32 of 8 bits and a scale, as GGML's Q8_0, but that the rows' scales are not rounded to f16.
     /// Sums of a block are exact, and added up in f32. A row with a value that is not finite has no finite output.
     Q8_0,
 }
 
-impl Kind {
+impl Packing {
     /// Whether this processor has instructions for it.
     pub fn is_available(self) -> bool {
         self.way().is_some()
@@ -88,7 +88,7 @@ pub enum Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// How weights and rows are multiplied.
-    pub kind: Kind,
+    pub kind: Packing,
     /// By what.
     pub unit: Unit,
 }
@@ -96,18 +96,18 @@ pub struct Way {
 impl Way {
     /// All that this processor has, the fastest of each kind first.
     pub fn all() -> Vec<Self> {
-        let kinds = [Kind::F32, Kind::Mixed, Kind::Bf16, Kind::Q8_0];
+        let kinds = [Packing::F32, Packing::Mixed, Packing::Bf16, Packing::Q8_0];
         let units = |kind| [Unit::Tiles, Unit::Vectors].map(|unit| Self { kind, unit });
         kinds.into_iter().flat_map(units).filter(|way| way.is_available()).collect()
     }
 
     fn is_available(self) -> bool {
         match (self.unit, self.kind) {
-            (Unit::Vectors, Kind::F32) => true,
-            (Unit::Vectors, Kind::Bf16) => avx512::has_bf16(),
-            (Unit::Vectors, Kind::Q8_0) => avx512::has_vnni(),
-            (Unit::Tiles, Kind::Bf16 | Kind::Mixed | Kind::Q8_0) => amx::is_available(),
-            (Unit::Vectors, Kind::Mixed) | (Unit::Tiles, Kind::F32) => false,
+            (Unit::Vectors, Packing::F32) => true,
+            (Unit::Vectors, Packing::Bf16) => avx512::has_bf16(),
+            (Unit::Vectors, Packing::Q8_0) => avx512::has_vnni(),
+            (Unit::Tiles, Packing::Bf16 | Packing::Mixed | Packing::Q8_0) => amx::is_available(),
+            (Unit::Vectors, Packing::Mixed) | (Unit::Tiles, Packing::F32) => false,
         }
     }
 
@@ -115,8 +115,8 @@ impl Way {
     fn width(self) -> usize {
         match (self.unit, self.kind) {
             (Unit::Tiles, _) => amx::WIDTH,
-            (Unit::Vectors, Kind::Bf16) => avx512::BF16_WIDTH,
-            (Unit::Vectors, Kind::Q8_0) => avx512::Q8_0_WIDTH,
+            (Unit::Vectors, Packing::Bf16) => avx512::BF16_WIDTH,
+            (Unit::Vectors, Packing::Q8_0) => avx512::Q8_0_WIDTH,
             (Unit::Vectors, _) => generic::width(),
         }
     }
@@ -124,16 +124,16 @@ impl Way {
     /// Words that a block of inputs takes in a panel, for each of its outputs, doubled as a scale is half a word.
     fn half_words(self) -> usize {
         match self.kind {
-            Kind::F32 => 2 * BLOCK,
-            Kind::Bf16 | Kind::Mixed => BLOCK,
-            Kind::Q8_0 => BLOCK / 2 + 1,
+            Packing::F32 => 2 * BLOCK,
+            Packing::Bf16 | Packing::Mixed => BLOCK,
+            Packing::Q8_0 => BLOCK / 2 + 1,
         }
     }
 
     /// Blocks of a row. Those that the row does not fill are zeros.
     fn blocks(self, inputs: usize) -> usize {
         let blocks = inputs.div_ceil(BLOCK);
-        if self == (Self { kind: Kind::Q8_0, unit: Unit::Tiles }) {
+        if self == (Self { kind: Packing::Q8_0, unit: Unit::Tiles }) {
             blocks.next_multiple_of(amx::AHEAD)
         } else {
             blocks
@@ -158,11 +158,11 @@ impl Way {
     /// Words that a block of inputs takes for each row.
     fn row_words(self) -> usize {
         match (self.unit, self.kind) {
-            (_, Kind::F32) => BLOCK,
-            (_, Kind::Bf16) => BLOCK / 2,
-            (_, Kind::Mixed) => 3 * BLOCK / 2,
-            (Unit::Vectors, Kind::Q8_0) => BLOCK / 4 + 2,
-            (Unit::Tiles, Kind::Q8_0) => BLOCK / 4 + 1,
+            (_, Packing::F32) => BLOCK,
+            (_, Packing::Bf16) => BLOCK / 2,
+            (_, Packing::Mixed) => 3 * BLOCK / 2,
+            (Unit::Vectors, Packing::Q8_0) => BLOCK / 4 + 2,
+            (Unit::Tiles, Packing::Q8_0) => BLOCK / 4 + 1,
         }
     }
 }
@@ -181,28 +181,28 @@ impl Packed {
     /// # Panics
     /// As the other constructors: when there are not so many values.
     pub fn f32(rows: &[f32], outputs: usize, inputs: usize) -> Self {
-        Self::whole(Kind::F32, Rows::F32(rows), outputs, inputs)
+        Self::whole(Packing::F32, WeightRows::F32(rows), outputs, inputs)
     }
 
     /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the processor lacks AVX512-BF16 and AMX.
     pub fn bf16(rows: &[bf16], outputs: usize, inputs: usize) -> Option<Self> {
-        Kind::Bf16.is_available().then(|| Self::whole(Kind::Bf16, Rows::Bf16(rows), outputs, inputs))
+        Packing::Bf16.is_available().then(|| Self::whole(Packing::Bf16, WeightRows::Bf16(rows), outputs, inputs))
     }
 
-    /// Packs blocks as a GGUF file holds them: row by row, each block an f16 scale and 32 signed bytes. `None` where the
-    /// processor lacks AVX512-VNNI, or when `inputs` is no multiple of 32.
+    /// Packs blocks as a GGUF file holds them: row by row, each block an f16 scale and 32 signed bytes. `None` where
+    /// the processor lacks AVX512-VNNI, or when `inputs` is no multiple of 32.
     pub fn q8_0(blocks: &[u8], outputs: usize, inputs: usize) -> Option<Self> {
-        let possible = Kind::Q8_0.is_available() && inputs.is_multiple_of(BLOCK);
-        possible.then(|| Self::whole(Kind::Q8_0, Rows::Q8_0(blocks), outputs, inputs))
+        let possible = Packing::Q8_0.is_available() && inputs.is_multiple_of(BLOCK);
+        possible.then(|| Self::whole(Packing::Q8_0, WeightRows::Q8_0(blocks), outputs, inputs))
     }
 
     /// Rounds rows of f32, shape [outputs, inputs], to Q8_0 and packs them. `None` where the processor lacks
     /// AVX512-VNNI.
     pub fn quantised(rows: &[f32], outputs: usize, inputs: usize) -> Option<Self> {
-        Kind::Q8_0.is_available().then(|| Self::whole(Kind::Q8_0, Rows::F32(rows), outputs, inputs))
+        Packing::Q8_0.is_available().then(|| Self::whole(Packing::Q8_0, WeightRows::F32(rows), outputs, inputs))
     }
 
-    fn whole(kind: Kind, rows: Rows, outputs: usize, inputs: usize) -> Self {
+    fn whole(kind: Packing, rows: WeightRows, outputs: usize, inputs: usize) -> Self {
         let mut builder = Builder::new(kind, outputs, inputs);
         builder.push(rows);
         builder.finish()
@@ -231,6 +231,55 @@ impl Packed {
     pub fn product(&self, input: &[f32], output: &mut [f32]) {
         tasks::product(self, input, output);
     }
+}
+
+/// Stands in for `amx.rs` on other systems: it is never available, so nothing of it is called.
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod amx {
+    use super::tasks::Task;
+
+    /// Unused.
+    pub(super) const ROWS: usize = 1;
+    /// Unused.
+    pub(super) const WIDTH: usize = 2;
+
+    /// Never.
+    pub(super) fn is_available() -> bool {
+        false
+    }
+
+    /// Does nothing, as no weight of this kind can be made.
+    pub(super) fn bf16(_: Task, _: usize) {}
+
+    /// Does nothing, as no weight of this kind can be made.
+    pub(super) fn q8_0(_: Task) {}
+}
+
+/// Stands in for `avx512.rs` on other CPUs: it is never available, so nothing of it is called.
+#[cfg(not(target_arch = "x86_64"))]
+mod avx512 {
+    use super::tasks::Task;
+
+    /// Unused.
+    pub(super) const BF16_WIDTH: usize = 1;
+    /// Unused.
+    pub(super) const Q8_0_WIDTH: usize = 2;
+
+    /// Never.
+    pub(super) fn has_bf16() -> bool {
+        false
+    }
+
+    /// Never.
+    pub(super) fn has_vnni() -> bool {
+        false
+    }
+
+    /// Does nothing, as no weight of this kind can be made.
+    pub(super) fn bf16(_: Task) {}
+
+    /// Does nothing, as no weight of this kind can be made.
+    pub(super) fn q8_0(_: Task) {}
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::super::in_large_pages;
 use super::rows::bf16_words;
-use super::{BLOCK, Kind, Line, Packed, Unit, Way};
+use super::{BLOCK, Line, Packed, Packing, Unit, Way};
 
 /// Bytes of a block of 32 in a GGUF file.
 const Q8_0_BYTES: usize = 2 + BLOCK;
@@ -16,13 +16,13 @@ const Q8_0_BYTES: usize = 2 + BLOCK;
 /// fetches ahead, few enough for what is written to stay in the second cache.
 const STRIPE: usize = 32;
 
-/// The instruction of AVX-512 multiplies unsigned bytes with signed ones: the weights are the unsigned ones, 128 more than
-/// they are, so that what this adds depends on the rows alone.
+/// The instruction of AVX-512 multiplies unsigned bytes with signed ones: the weights are the unsigned ones, 128 more
+/// than they are, so that what this adds depends on the rows alone.
 const OFFSET: u8 = 0x80;
 
 /// Some rows of a weight. Shape: [outputs, inputs].
 #[derive(Clone, Copy)]
-pub enum Rows<'a> {
+pub enum WeightRows<'a> {
     /// Plain numbers.
     F32(&'a [f32]),
     /// The usual type of checkpoints.
@@ -31,7 +31,7 @@ pub enum Rows<'a> {
     Q8_0(&'a [u8]),
 }
 
-impl Rows<'_> {
+impl WeightRows<'_> {
     /// How many rows there are. `None` when the last is not whole.
     fn count(&self, inputs: usize) -> Option<usize> {
         let (values, row) = match self {
@@ -93,8 +93,8 @@ impl Builder {
     /// Begins a weight of shape [outputs, inputs]. The processor must be able to multiply with this kind.
     ///
     /// # Panics
-    /// When it is not ([`Kind::is_available`]).
-    pub fn new(kind: Kind, outputs: usize, inputs: usize) -> Self {
+    /// When it is not ([`Packing::is_available`]).
+    pub fn new(kind: Packing, outputs: usize, inputs: usize) -> Self {
         Self::by(kind.way().unwrap_or(Way { kind, unit: Unit::Vectors }), outputs, inputs)
     }
 
@@ -115,7 +115,7 @@ impl Builder {
     ///
     /// # Panics
     /// When the last row is not whole, or with more rows than there are outputs.
-    pub fn push(&mut self, rows: Rows) {
+    pub fn push(&mut self, rows: WeightRows) {
         let Packed { way, inputs, outputs, ref mut lines } = self.packed;
         let count = rows.count(inputs);
         assert!(count.is_some_and(|count| count <= outputs - self.filled), "rows do not fit {outputs}x{inputs}");
@@ -148,7 +148,7 @@ impl Builder {
 /// Rows `first..last` into the columns of a panel from `column` on.
 struct Pack<'a> {
     way: Way,
-    rows: Rows<'a>,
+    rows: WeightRows<'a>,
     inputs: usize,
     panel: &'a mut [u32],
     first: usize,
@@ -172,18 +172,18 @@ impl NullaryFnOnce for Pack<'_> {
                 for (at, block) in blocks.chunks_exact_mut(length).take(there).enumerate() {
                     let at = first + at;
                     match (way.kind, rows) {
-                        (Kind::F32, _) => {
+                        (Packing::F32, _) => {
                             scatter(&rows.values(row, inputs, at).map(f32::to_bits), block, width, column);
                         }
-                        (Kind::Bf16 | Kind::Mixed, _) => {
+                        (Packing::Bf16 | Packing::Mixed, _) => {
                             scatter(&bf16_words(&rows.values(row, inputs, at)), block, width, column);
                         }
-                        (Kind::Q8_0, Rows::Q8_0(bytes)) => {
+                        (Packing::Q8_0, WeightRows::Q8_0(bytes)) => {
                             let (scale, bytes) = q8_0(bytes, row * (inputs / BLOCK) + at);
                             let bytes = std::array::from_fn(|at| bytes[at] ^ offset);
                             pack_q8_0(scale, bytes, block, width, column);
                         }
-                        (Kind::Q8_0, _) => {
+                        (Packing::Q8_0, _) => {
                             let (scale, bytes) = quantise(&rows.values(row, inputs, at));
                             pack_q8_0(scale, bytes.map(|byte| byte as u8 ^ offset), block, width, column);
                         }

@@ -4,14 +4,15 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use pulp::NullaryFnOnce;
 
 use super::pack::padded;
-use super::{BLOCK, Kind, Unit, Way};
+use super::{BLOCK, Packing, Unit, Way};
 
 /// Added to a small number, it leaves no bits for a fraction, rounds half to even, and the lowest bits are the integer:
 /// what the processor can do for a whole register.
 const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 
-/// Packs rows that are multiplied at once, up to [`Way::tile`] of them. Shapes: `input` [rows, inputs], `words` [blocks,
-/// words of a block, rows]; for tiles [blocks, parts, 16, words of a part], the rows that are not there as zeros.
+/// Packs rows that are multiplied at once, up to [`Way::tile`] of them. Shapes: `input` [rows, inputs], `words`
+/// [blocks, words of a block, rows]; for tiles [blocks, parts, 16, words of a part], the rows that are not there as
+/// zeros.
 pub(super) struct PackTile<'a> {
     pub(super) way: Way,
     pub(super) input: &'a [f32],
@@ -34,9 +35,11 @@ impl NullaryFnOnce for PackTile<'_> {
                 let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
                 match way.kind {
-                    Kind::F32 | Kind::Mixed => words.zip(values).for_each(|(word, value)| *word = value.to_bits()),
-                    Kind::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
-                    Kind::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
+                    Packing::F32 | Packing::Mixed => {
+                        words.zip(values).for_each(|(word, value)| *word = value.to_bits())
+                    }
+                    Packing::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
+                    Packing::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
                 }
             }
         }
@@ -55,13 +58,13 @@ fn tiles(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
         for (row, values) in input.chunks_exact(inputs).enumerate() {
             let values = &padded(&values[inputs.min(at * BLOCK)..]);
             match way.kind {
-                Kind::F32 | Kind::Bf16 => words[row * BF16..][..BF16].copy_from_slice(&bf16_words(values)),
-                Kind::Mixed => {
+                Packing::F32 | Packing::Bf16 => words[row * BF16..][..BF16].copy_from_slice(&bf16_words(values)),
+                Packing::Mixed => {
                     for (part, from) in words.chunks_exact_mut(tile * BF16).zip(parts(values)) {
                         part[row * BF16..][..BF16].copy_from_slice(&from);
                     }
                 }
-                Kind::Q8_0 => {
+                Packing::Q8_0 => {
                     let [_, scale, bytes @ ..] = q8_0_words(values);
                     words[row * BYTES..][..BYTES].copy_from_slice(&bytes);
                     words[tile * BYTES + row] = scale;
@@ -71,8 +74,8 @@ fn tiles(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
     }
 }
 
-/// Three times pairs of bf16, which add up to the numbers: the upper half of the bits, that of what is left, and the rest.
-/// A number that is not finite is all in the first.
+/// Three times pairs of bf16, which add up to the numbers: the upper half of the bits, that of what is left, and the
+/// rest. A number that is not finite is all in the first.
 #[inline(always)]
 fn parts(values: &[f32; BLOCK]) -> [[u32; BLOCK / 2]; 3] {
     const UPPER: u32 = 0xffff_0000;

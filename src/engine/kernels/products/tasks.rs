@@ -7,7 +7,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::rows::PackTile;
-use super::{Kind, Line, Packed, TILE, Unit, Way, amx, avx512, generic};
+use super::{Line, Packed, Packing, TILE, Unit, Way, amx, avx512, generic};
 
 /// Rows that are packed at once. More would not fit the caches when each panel goes through all of them.
 const ROWS: usize = 85 * TILE;
@@ -68,12 +68,12 @@ pub(super) fn write(sums: &[f32], row: &mut [f32], column: usize) {
 
 fn run(way: Way, task: Task) {
     match (way.unit, way.kind) {
-        (Unit::Vectors, Kind::F32 | Kind::Mixed) => Arch::new().dispatch(generic::Products(task)),
-        (Unit::Vectors, Kind::Bf16) => avx512::bf16(task),
-        (Unit::Vectors, Kind::Q8_0) => avx512::q8_0(task),
-        (Unit::Tiles, Kind::Mixed) => amx::bf16(task, 3),
-        (Unit::Tiles, Kind::F32 | Kind::Bf16) => amx::bf16(task, 1),
-        (Unit::Tiles, Kind::Q8_0) => amx::q8_0(task),
+        (Unit::Vectors, Packing::F32 | Packing::Mixed) => Arch::new().dispatch(generic::Products(task)),
+        (Unit::Vectors, Packing::Bf16) => avx512::bf16(task),
+        (Unit::Vectors, Packing::Q8_0) => avx512::q8_0(task),
+        (Unit::Tiles, Packing::Mixed) => amx::bf16(task, 3),
+        (Unit::Tiles, Packing::F32 | Packing::Bf16) => amx::bf16(task, 1),
+        (Unit::Tiles, Packing::Q8_0) => amx::q8_0(task),
     }
 }
 

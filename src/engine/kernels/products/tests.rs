@@ -17,7 +17,7 @@ const Q8_0_LOSS: f64 = 2e-7;
 const SIZES: &[(usize, usize)] =
     &[(1, 8), (1, 32), (17, 40), (48, 96), (31, 33), (64, 64), (65, 256), (96, 256), (130, 1000), (70, 3072)];
 
-const F32: Way = Way { kind: Kind::F32, unit: Unit::Vectors };
+const F32: Way = Way { kind: Packing::F32, unit: Unit::Vectors };
 
 /// Numbers of both signs and of sizes from 2⁻⁸ to 1, so that the order of sums shows in the last bits.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -31,8 +31,8 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
 
 /// All ways in which this processor multiplies; says which kinds it lacks.
 fn ways() -> Vec<Way> {
-    let kinds = [Kind::F32, Kind::Bf16, Kind::Mixed, Kind::Q8_0];
-    let lacking: Vec<Kind> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
+    let kinds = [Packing::F32, Packing::Bf16, Packing::Mixed, Packing::Q8_0];
+    let lacking: Vec<Packing> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
     if !lacking.is_empty() {
         lacks("instructions", format!("this processor has none of {lacking:?}"));
     }
@@ -41,7 +41,7 @@ fn ways() -> Vec<Way> {
 
 fn packed(way: Way, weights: &[f32], outputs: usize, inputs: usize) -> Packed {
     let mut builder = Builder::by(way, outputs, inputs);
-    builder.push(Rows::F32(weights));
+    builder.push(WeightRows::F32(weights));
     builder.finish()
 }
 
@@ -88,10 +88,10 @@ fn products_are_those_of_the_definition() {
             let got = product(&packed(way, &weights, outputs, inputs), &input);
             let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect();
             let (weights, input, most): (Vec<f64>, Vec<f64>, f64) = match way.kind {
-                Kind::F32 => (wide(&weights), wide(&input), F32_LOSS),
-                Kind::Bf16 => (rounded(&weights), rounded(&input), BF16_LOSS),
-                Kind::Mixed => (rounded(&weights), wide(&input), F32_LOSS),
-                Kind::Q8_0 => (through_q8_0(&weights, inputs, true), through_q8_0(&input, inputs, false), Q8_0_LOSS),
+                Packing::F32 => (wide(&weights), wide(&input), F32_LOSS),
+                Packing::Bf16 => (rounded(&weights), rounded(&input), BF16_LOSS),
+                Packing::Mixed => (rounded(&weights), wide(&input), F32_LOSS),
+                Packing::Q8_0 => (through_q8_0(&weights, inputs, true), through_q8_0(&input, inputs, false), Q8_0_LOSS),
             };
             let loss = loss(&got, &input, &weights, inputs, outputs);
             assert!(loss < most, "{way:?} {outputs}x{inputs}: {loss:e}");
@@ -104,7 +104,7 @@ fn eight_bits_are_near_the_numbers_that_they_stand_for() {
     let (outputs, inputs) = (64, 1024);
     let (weights, input) = (numbers(outputs * inputs, 3), numbers(8 * inputs, 4));
     let exact = product(&packed(F32, &weights, outputs, inputs), &input);
-    for way in ways().into_iter().filter(|way| way.kind == Kind::Q8_0) {
+    for way in ways().into_iter().filter(|way| way.kind == Packing::Q8_0) {
         let got = product(&packed(way, &weights, outputs, inputs), &input);
         let error: f32 = got.iter().zip(&exact).map(|(got, exact)| (got - exact).powi(2)).sum();
         let size: f32 = exact.iter().map(|exact| exact.powi(2)).sum();
@@ -115,7 +115,7 @@ fn eight_bits_are_near_the_numbers_that_they_stand_for() {
 /// What a cache holds for Q8_0 is worth as much on a processor with other instructions.
 #[test]
 fn eight_bits_are_the_same_however_they_are_multiplied() {
-    let ways: Vec<Way> = ways().into_iter().filter(|way| way.kind == Kind::Q8_0).collect();
+    let ways: Vec<Way> = ways().into_iter().filter(|way| way.kind == Packing::Q8_0).collect();
     let (outputs, inputs) = (100, 2080);
     let (weights, input) = (numbers(outputs * inputs, 15), numbers(70 * inputs, 16));
     let results = ways.iter().map(|way| product(&packed(*way, &weights, outputs, inputs), &input));
@@ -158,10 +158,10 @@ fn weights_may_come_in_parts_of_any_type() {
     for way in ways() {
         let whole = product(&packed(way, &weights, outputs, inputs), &input);
         let mut builder = Builder::by(way, outputs, inputs);
-        builder.push(Rows::F32(&weights[..10 * inputs]));
-        builder.push(Rows::Bf16(&narrow[10 * inputs..117 * inputs]));
-        builder.push(Rows::F32(&[]));
-        builder.push(Rows::F32(&weights[117 * inputs..]));
+        builder.push(WeightRows::F32(&weights[..10 * inputs]));
+        builder.push(WeightRows::Bf16(&narrow[10 * inputs..117 * inputs]));
+        builder.push(WeightRows::F32(&[]));
+        builder.push(WeightRows::F32(&weights[117 * inputs..]));
         assert_eq!(product(&builder.finish(), &input), whole, "{way:?}");
     }
 }
@@ -186,13 +186,13 @@ fn blocks_of_a_file_are_taken_as_they_are() {
     let (bytes, values) = blocks(outputs * inputs / 32);
     let input = numbers(8 * inputs, 9);
     let wide = |values: &[f32]| -> Vec<f64> { values.iter().map(|value| f64::from(*value)).collect() };
-    let mut builder = Builder::new(Kind::F32, outputs, inputs);
-    builder.push(Rows::Q8_0(&bytes));
+    let mut builder = Builder::new(Packing::F32, outputs, inputs);
+    builder.push(WeightRows::Q8_0(&bytes));
     let got = product(&builder.finish(), &input);
     assert_eq!(got, product(&packed(F32, &values, outputs, inputs), &input));
-    for way in ways().into_iter().filter(|way| way.kind == Kind::Q8_0) {
+    for way in ways().into_iter().filter(|way| way.kind == Packing::Q8_0) {
         let mut builder = Builder::by(way, outputs, inputs);
-        builder.push(Rows::Q8_0(&bytes));
+        builder.push(WeightRows::Q8_0(&bytes));
         let got = product(&builder.finish(), &input);
         let loss = loss(&got, &through_q8_0(&input, inputs, false), &wide(&values), inputs, outputs);
         assert!(loss < Q8_0_LOSS, "{loss:e}");
@@ -215,7 +215,7 @@ fn what_is_not_finite_comes_out() {
                 let got = product(&weight, &input);
                 for (row, (got, clean)) in got.chunks(outputs).zip(clean.chunks(outputs)).enumerate() {
                     let right = match (row, way.kind) {
-                        (3, Kind::Q8_0) => got.iter().all(|value| value.is_nan()),
+                        (3, Packing::Q8_0) => got.iter().all(|value| value.is_nan()),
                         (3, _) if bad.is_nan() => got.iter().all(|value| value.is_nan()),
                         (3, _) => got.iter().all(|value| *value == bad),
                         _ => got == clean,
@@ -265,7 +265,7 @@ fn nothing_in_is_nothing_out() {
         let weight = packed(way, &numbers(48 * 128, 14), 48, 128);
         assert_eq!(product(&weight, &[]), Vec::<f32>::new());
         assert_eq!((weight.outputs(), weight.inputs()), (48, 128));
-        let whole = [(Kind::F32, 4096), (Kind::Bf16, 2048), (Kind::Mixed, 2048), (Kind::Q8_0, 1088)];
+        let whole = [(Packing::F32, 4096), (Packing::Bf16, 2048), (Packing::Mixed, 2048), (Packing::Q8_0, 1088)];
         let least = whole.iter().find(|(of, _)| *of == way.kind).map(|(_, bytes)| bytes * 48 / 8);
         assert!(Some(weight.bytes()) >= least && weight.bytes() <= 2 * least.unwrap(), "{way:?}");
     }
@@ -274,15 +274,15 @@ fn nothing_in_is_nothing_out() {
 #[test]
 #[should_panic(expected = "rows are missing")]
 fn missing_rows_are_not_zero() {
-    let mut builder = Builder::new(Kind::F32, 4, 8);
-    builder.push(Rows::F32(&[1.0; 24]));
+    let mut builder = Builder::new(Packing::F32, 4, 8);
+    builder.push(WeightRows::F32(&[1.0; 24]));
     builder.finish();
 }
 
 #[test]
 #[should_panic(expected = "do not fit")]
 fn half_a_row_is_refused() {
-    Builder::new(Kind::F32, 4, 8).push(Rows::F32(&[1.0; 12]));
+    Builder::new(Packing::F32, 4, 8).push(WeightRows::F32(&[1.0; 12]));
 }
 
 #[test]

@@ -13,8 +13,8 @@ use crate::engine::kernels::products::Packed;
 use crate::engine::models::encoder::{self, CrossEncoder, Head, SentenceEmbedding};
 use crate::engine::registry::{Loaded, Request, class, dtype};
 
-/// Tokens that go through the layers together unless told otherwise: enough to keep the cores busy, few enough to stay in
-/// the caches.
+/// Tokens that go through the layers together unless told otherwise: enough to keep the cores busy, few enough to stay
+/// in the caches.
 const TOGETHER: usize = 1024;
 
 /// See [`crate::engine::registry::Architecture`].
@@ -66,7 +66,8 @@ where
 }
 
 /// `BertPooler` and the classifier behind it, `RobertaClassificationHead`, or `pre_classifier` and `classifier` of
-/// DistilBERT: a layer and its activation, and a product with one output for each class, all of the first token and in f32.
+/// DistilBERT: a layer and its activation, and a product with one output for each class, all of the first token and in
+/// f32.
 fn head(checkpoint: &Checkpoint, config: &Config, classes: usize) -> Result<Head> {
     let (weights, hidden) = (&checkpoint.weights, config.hidden_size);
     let (dense, activation, out): (_, fn(f32) -> f32, _) = match config.family {

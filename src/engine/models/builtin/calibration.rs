@@ -2,8 +2,8 @@
 //!
 //! One factor for all label sets is a compromise. Among many labels a difference of cosines says more than between two,
 //! and labels whose vectors lie far apart are told apart by larger differences. `model/make/calibrate.py` fits the
-//! coefficients on development sets and random subsets of their labels, and `model/README.md` says what comes of it. The
-//! order of labels never depends on the factor.
+//! coefficients on development sets and random subsets of their labels, and `model/README.md` says what comes of it.
+//! The order of labels never depends on the factor.
 
 /// Of 1, the logarithm of the number of labels, its square, and the spread of the cosines of pairs of labels.
 const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];

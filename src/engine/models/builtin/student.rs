@@ -1,9 +1,10 @@
 //! Token vectors to one text vector, in two halves that see different things.
 //!
 //! The first half is the plain sum of token vectors: good at what a text is about. The second adds what a sum cannot
-//! see, by two small layers, and is better at what somebody wants. The window looks at each token with its two neighbours: it weighs the token (a gate), and its hidden units, summed
-//! over the text, say which words stood next to which. The head looks at the text as a whole. `model/README.md` has
-//! the formula and `model/make/student.py` the same in Python; the names are the same.
+//! see, by two small layers, and is better at what somebody wants. The window looks at each token with its two
+//! neighbours: it weighs the token (a gate), and its hidden units, summed over the text, say which words stood next to
+//! which. The head looks at the text as a whole. `model/README.md` has the formula and `model/make/student.py` the same
+//! in Python; the names are the same.
 
 use pulp::{Arch, NullaryFnOnce};
 

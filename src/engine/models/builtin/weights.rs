@@ -24,8 +24,8 @@ pub(super) struct Weights {
     pub(super) piece_ends: &'static [u32],
     /// Unigram log-probability times 1024. Shape: [vocabulary].
     pub(super) piece_scores: &'static [i16],
-    /// Bit 7: the piece is a whole word whose most probable split is itself; bits 0 to 6: the language it is typical of,
-    /// 127 for none. Shape: [vocabulary].
+    /// Bit 7: the piece is a whole word whose most probable split is itself; bits 0 to 6: the language it is typical
+    /// of, 127 for none. Shape: [vocabulary].
     pub(super) piece_flags: &'static [u8],
     /// Token vectors, to be multiplied with their scales. Shape: [vocabulary, dims].
     vectors: &'static [i8],

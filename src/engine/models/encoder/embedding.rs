@@ -120,7 +120,8 @@ impl Embedder for SentenceEmbedding {
         self.room(&self.recipe.prompts.asking(instruct)).map(drop)
     }
 
-    /// `instruct` is read by models that were trained with one, such as multilingual-e5-large-instruct, and by no other.
+    /// `instruct` is read by models that were trained with one, such as multilingual-e5-large-instruct, and by no
+    /// other.
     fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
         self.embed_all(&self.recipe.prompts.asking(instruct), texts, max_tokens)
     }

@@ -1,6 +1,6 @@
-//! What the logits of a cross-encoder mean. A reranker has one. A model for natural language inference (NLI) says whether
-//! a premise entails a hypothesis: the mail is the premise, and the hypothesis is a sentence with the label in it, as in
-//! the zero-shot pipeline of `transformers`.
+//! What the logits of a cross-encoder mean. A reranker has one. A model for natural language inference (NLI) says
+//! whether a premise entails a hypothesis: the mail is the premise, and the hypothesis is a sentence with the label in
+//! it, as in the zero-shot pipeline of `transformers`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::words;
 use crate::engine::LabelText;
-use crate::engine::registry::Options;
+use crate::engine::registry::LoadOptions;
 
 /// How the entailments of a set of labels become scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,7 +71,7 @@ impl Reading {
     ///
     /// # Errors
     /// When it is neither a reranker nor an NLI model.
-    pub(super) fn of(config: &Value, options: &Options) -> Result<Self> {
+    pub(super) fn of(config: &Value, options: &LoadOptions) -> Result<Self> {
         let classes = classes(config)?;
         if classes.len() == 1 {
             return Ok(Self::Relevance);

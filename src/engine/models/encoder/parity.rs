@@ -1,5 +1,5 @@
-//! The numbers of Python's transformers and sentence-transformers, as `tests/models/` keeps them, against ours; and that
-//! they do not depend on neighbours.
+//! The numbers of Python's transformers and sentence-transformers, as `tests/models/` keeps them, against ours; and
+//! that they do not depend on neighbours.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::engine::backend::candle::Candle;
 use crate::engine::backend::cpu::Cpu;
 use crate::engine::models::bert;
-use crate::engine::registry::{Options, Request};
+use crate::engine::registry::{LoadOptions, Request};
 use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
 
 /// Largest difference to transformers where both compute in f32.
@@ -38,7 +38,7 @@ pub(super) fn encoder(folder: &Path) -> Result<SentenceEmbedding> {
 }
 
 pub(super) fn pairs(folder: &Path) -> Result<CrossEncoder> {
-    let (device, options) = (&Device::Cpu, &Options::default());
+    let (device, options) = (&Device::Cpu, &LoadOptions::default());
     let request = Request { id: "tiny", device, options };
     bert::cross_encoder(&checkpoint(folder)?, request, Cpu::new(DType::F32))
 }

@@ -85,8 +85,8 @@ impl Recipe {
         })
     }
 
-    /// All of it that a vector depends on, in words: files that say it may come and go, and of the prompts some are known
-    /// by the model's name. How much of a text is read is counted elsewhere.
+    /// All of it that a vector depends on, in words: files that say it may come and go, and of the prompts some are
+    /// known by the model's name. How much of a text is read is counted elsewhere.
     pub(super) fn words(&self) -> String {
         let Prompts { query, passage, has_task } = &self.prompts;
         let mut words = format!("{:?}", self.pooling).to_lowercase();
@@ -104,8 +104,9 @@ impl Recipe {
 /// The factor between a cosine and the logit of a softmax over the labels.
 ///
 /// Models of sentence-transformers were trained with 20, and of 10 to 30 it suits all-MiniLM-L6-v2 best: over eight
-/// English sets of `examples/zero_shot.rs` both the calibration error (8.6 %) and the log loss (1.116) are lowest there. The
-/// e5 family was trained with 100 (a temperature of 0.01), which leaves its cosines between 0.7 and 1; not measured here.
+/// English sets of `examples/zero_shot.rs` both the calibration error (8.6 %) and the log loss (1.116) are lowest
+/// there. The e5 family was trained with 100 (a temperature of 0.01), which leaves its cosines between 0.7 and 1; not
+/// measured here.
 fn temperature(e5: bool) -> f32 {
     if e5 { 100.0 } else { 20.0 }
 }

@@ -8,7 +8,7 @@ use super::tokens::{Input, Tokens, Words};
 use super::{Encoder, EncoderShape, check_tokens, has_classes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Tasks, too_long};
-use crate::engine::registry::{Loaded, Model, Options, Request};
+use crate::engine::registry::{LoadOptions, Loaded, Model, Request};
 use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
 /// The logits of the classes of a pair from its last hidden states, shape [tokens, hidden_size].
@@ -71,7 +71,7 @@ impl CrossEncoder {
 pub(crate) fn classes(checkpoint: &Checkpoint) -> Result<usize> {
     ensure!(has_classes(checkpoint)?, "the model has no head that scores pairs; it is an embedding");
     let config = checkpoint.config()?;
-    Reading::of(config, &Options::default())?;
+    Reading::of(config, &LoadOptions::default())?;
     Ok(nli::classes(config)?.len())
 }
 

@@ -9,8 +9,8 @@ use tokenizers::Tokenizer;
 
 use crate::engine::checkpoint::names::TOKENIZER;
 
-/// Stands before the names of special tokens, so that no text spells them. Unicode promises never to make it a character;
-/// where a text has it all the same, it becomes a space.
+/// Stands before the names of special tokens, so that no text spells them. Unicode promises never to make it a
+/// character; where a text has it all the same, it becomes a space.
 const UNSPELLABLE: char = '\u{FFFF}';
 /// Bytes of text that are looked at for each token that is wanted; tokens of more are rare, and then more is looked at.
 const BYTES_A_TOKEN: usize = 16;

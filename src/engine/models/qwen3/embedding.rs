@@ -27,8 +27,8 @@ pub(super) struct Qwen3Embedding {
 }
 
 impl Qwen3Embedding {
-    /// Reads the tokenizer, and lets `load` read the weights, whose names begin with its argument. `dims` cuts vectors before
-    /// they are normalised.
+    /// Reads the tokenizer, and lets `load` read the weights, whose names begin with its argument. `dims` cuts vectors
+    /// before they are normalised.
     ///
     /// # Errors
     /// When something is missing, of another shape, or left over; or the device has not enough memory.

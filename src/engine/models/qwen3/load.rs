@@ -16,7 +16,7 @@ use crate::engine::backend::cpu::Cpu;
 use crate::engine::card::{self, Card};
 use crate::engine::checkpoint::names::MODULES;
 use crate::engine::checkpoint::{Checkpoint, Description, Kind};
-use crate::engine::kernels::products::Kind as Packing;
+use crate::engine::kernels::products::Packing;
 use crate::engine::memory;
 use crate::engine::registry::{Loaded, Model, Request, Sketch, class, dtype};
 
@@ -106,8 +106,8 @@ fn scores(checkpoint: &Checkpoint) -> bool {
     }
 }
 
-/// Released embeddings come with a list of modules and lack the prefix of a language model; nothing else tells them from
-/// rerankers before their tokenizers are read.
+/// Released embeddings come with a list of modules and lack the prefix of a language model; nothing else tells them
+/// from rerankers before their tokenizers are read.
 fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
     let Description::Gguf(metadata) = &checkpoint.description else {
         let bare = checkpoint.weights.has("embed_tokens.weight");

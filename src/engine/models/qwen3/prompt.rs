@@ -1,5 +1,5 @@
-//! What Qwen3 rerankers and embeddings are asked, word for word as their model cards have it, and how a mail that is too
-//! long is cut: at its end, never the question around it.
+//! What Qwen3 rerankers and embeddings are asked, word for word as their model cards have it, and how a mail that is
+//! too long is cut: at its end, never the question around it.
 
 use anyhow::{Context, Result, ensure};
 
@@ -49,7 +49,8 @@ impl RerankerPrompt {
     /// Checks that the tokenizer is that of a reranker.
     ///
     /// # Errors
-    /// When it lacks a special token, splits `yes` or `no`, or puts something behind every text as that of an embedding.
+    /// When it lacks a special token, splits `yes` or `no`, or puts something behind every text as that of an
+    /// embedding.
     pub(crate) fn new(vocabulary: Vocabulary) -> Result<Self> {
         ensure!(
             vocabulary.appended().is_none(),

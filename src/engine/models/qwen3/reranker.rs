@@ -1,4 +1,5 @@
-//! Qwen3 rerankers: the probability that a label fits a mail, read from how much the model would rather say yes than no.
+//! Qwen3 rerankers: the probability that a label fits a mail, read from how much the model would rather say yes than
+//! no.
 
 use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
@@ -73,8 +74,8 @@ impl Qwen3Reranker {
     }
 }
 
-/// The output head for one number. Recent GGUF files hold the rows of `yes` and `no`, some checkpoints one row for their
-/// difference, and all others the head of a language model, which may be the embedding.
+/// The output head for one number. Recent GGUF files hold the rows of `yes` and `no`, some checkpoints one row for
+/// their difference, and all others the head of a language model, which may be the embedding.
 pub(crate) fn head(checkpoint: &Checkpoint, config: &Qwen3Config, prompt: &RerankerPrompt) -> Result<Vec<f32>> {
     let Qwen3Config { vocab_size, hidden_size, .. } = *config;
     let weights = &checkpoint.weights;

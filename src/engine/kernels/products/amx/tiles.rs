@@ -49,7 +49,8 @@ impl Shape for Bytes {
     const SHAPES: &'static Shapes = &shapes(32, 8);
 }
 
-/// The tiles of this thread, shaped for `S`; they stay on it. Dropped, they are free, and the system has nothing to save.
+/// The tiles of this thread, shaped for `S`; they stay on it. Dropped, they are free, and the system has nothing to
+/// save.
 pub(super) struct Tiles<S> {
     shape: PhantomData<*const S>,
 }
