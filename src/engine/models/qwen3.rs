@@ -12,10 +12,12 @@ pub mod prompt;
 pub(crate) mod reranker;
 pub(crate) mod vocabulary;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::engine::backend::{Backend, Heads, Mask, RotaryEmbedding, Sequences, Tree};
 use crate::engine::checkpoint::{Checkpoint, Weights};
+use crate::engine::memory;
+use batch::{Prompt, Slot};
 use config::Qwen3Config;
 
 pub(crate) use load::{describe, load, sketch};
@@ -43,6 +45,24 @@ pub(crate) trait Qwen3: Send + Sync {
     /// # Errors
     /// When the device has not enough memory.
     fn forward(&self, batch: &Batch) -> Result<Vec<Vec<f32>>>;
+}
+
+impl dyn Qwen3 {
+    /// Runs prompts in batches of `budget` tokens. `read` gets the states of each batch, shape [outputs][hidden], and which
+    /// prompts they are of.
+    fn run(
+        &self,
+        id: &str,
+        prompts: &[Prompt],
+        budget: usize,
+        mut read: impl FnMut(&[Slot], Vec<Vec<f32>>),
+    ) -> Result<()> {
+        for (slots, batch) in batch::pack(prompts, budget) {
+            let states = self.forward(&batch).map_err(memory::explained).with_context(|| format!("cannot run {id}"))?;
+            read(&slots, states);
+        }
+        Ok(())
+    }
 }
 
 /// `Qwen3Model`.

@@ -1,16 +1,15 @@
 //! Qwen3 embeddings: the hidden state of the last token, normalised. The mail asks, labels are what is looked for.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::Qwen3;
-use super::batch::{self, Prompt};
+use super::batch::Prompt;
 use super::config::Qwen3Config;
 use super::load::check_vocabulary;
 use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::memory;
 use crate::engine::models::tasks::too_long;
 use crate::engine::{Embedder, Embedding, LabelText};
 
@@ -53,16 +52,11 @@ impl Qwen3Embedding {
         let mut embeddings: Vec<Embedding> = texts.iter().map(empty).collect();
         let prompts: Vec<Prompt> =
             texts.into_iter().map(|text| Prompt { prefix: text.ids, tails: Vec::new() }).collect();
-        for (slots, batch) in batch::pack(&prompts, self.batch_tokens) {
-            let states = self
-                .model
-                .forward(&batch)
-                .map_err(memory::explained)
-                .with_context(|| format!("cannot run {}", self.id))?;
+        self.model.run(&self.id, &prompts, self.batch_tokens, |slots, states| {
             for (slot, state) in slots.iter().zip(states) {
                 embeddings[slot.prompt].vector = normalised(&state[..self.dims]);
             }
-        }
+        })?;
         Ok(embeddings)
     }
 

@@ -5,13 +5,12 @@ use anyhow::{Context, Result, bail, ensure};
 use rayon::prelude::*;
 
 use super::Qwen3;
-use super::batch::{self, Prompt};
+use super::batch::Prompt;
 use super::config::Qwen3Config;
 use super::load::check_vocabulary;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::{Checkpoint, Description};
-use crate::engine::memory;
 use crate::engine::models::tasks::{Tasks, too_long};
 use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
 
@@ -144,18 +143,13 @@ impl Reranker for Qwen3Reranker {
         // A mail that is asked about no label needs no pass.
         let asked = prompts.into_iter().enumerate().filter(|(_, prompt)| !prompt.tails.is_empty());
         let (asked, prompts): (Vec<usize>, Vec<Prompt>) = asked.unzip();
-        for (slots, batch) in batch::pack(&prompts, self.batch_tokens) {
-            let states = self
-                .model
-                .forward(&batch)
-                .map_err(memory::explained)
-                .with_context(|| format!("cannot run {}", self.id))?;
+        self.model.run(&self.id, &prompts, self.batch_tokens, |slots, states| {
             let mut logits = states.iter().map(|state| dot(state, &self.head));
             for slot in slots {
                 // The batches of one prompt come in the order of its tails.
                 judgements[asked[slot.prompt]].logits.extend(logits.by_ref().take(slot.count));
             }
-        }
+        })?;
         Ok(judgements)
     }
 }
