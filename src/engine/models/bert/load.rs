@@ -8,9 +8,9 @@ use super::{BertModel, prefix};
 use crate::engine::backend::Backend;
 use crate::engine::backend::cpu::Cpu;
 use crate::engine::checkpoint::{Checkpoint, Weights};
-use crate::engine::kernels;
-use crate::engine::kernels::products::Packed;
-use crate::engine::models::encoder::{self, CrossEncoder, Head, SentenceEmbedding};
+use crate::engine::kernels::{Activation, activate};
+use crate::engine::models::encoder::head::{self, Head};
+use crate::engine::models::encoder::{self, CrossEncoder, SentenceEmbedding};
 use crate::engine::registry::{Loaded, Request, class, dtype};
 
 /// Tokens that go through the layers together unless told otherwise: enough to keep the cores busy, few enough to stay
@@ -55,7 +55,7 @@ where
     let classes = encoder::classes(checkpoint)?;
     let (weights, config) = (&checkpoint.weights, Config::of(checkpoint)?);
     let model = BertModel::load(checkpoint, &config, backend, TOGETHER)?;
-    let head = head(checkpoint, &config, classes)?;
+    let head = head(weights, &config, classes)?;
     let reranker = CrossEncoder::new(checkpoint, request, Box::new(model), head)?;
     // XLM-RoBERTa saved with a pooler has no use for it.
     weights.finish(|name| {
@@ -66,42 +66,18 @@ where
 }
 
 /// `BertPooler` and the classifier behind it, `RobertaClassificationHead`, or `pre_classifier` and `classifier` of
-/// DistilBERT: a layer and its activation, and a product with one output for each class, all of the first token and in
-/// f32.
-fn head(checkpoint: &Checkpoint, config: &Config, classes: usize) -> Result<Head> {
-    let (weights, hidden) = (&checkpoint.weights, config.hidden_size);
-    let (dense, activation, out): (_, fn(f32) -> f32, _) = match config.family {
-        Family::Bert => (format!("{}pooler.dense", prefix(weights)), f32::tanh, "classifier"),
-        Family::Roberta => ("classifier.dense".to_string(), f32::tanh, "classifier.out_proj"),
-        Family::DistilBert => ("pre_classifier".to_string(), |value| value.max(0.0), "classifier"),
+/// DistilBERT.
+fn head(weights: &Weights, config: &Config, classes: usize) -> Result<Head> {
+    let pooler = format!("{}pooler.dense", prefix(weights));
+    let tanh: fn(&mut [f32]) = |row| row.iter_mut().for_each(|value| *value = value.tanh());
+    let (names, activation) = match config.family {
+        Family::Bert => ([&pooler[..], "classifier"], tanh),
+        Family::Roberta => (["classifier.dense", "classifier.out_proj"], tanh),
+        Family::DistilBert => (["pre_classifier", "classifier"], relu as fn(&mut [f32])),
     };
-    let dense = Affine::load(weights, &dense, hidden, hidden)?;
-    let classifier = Affine::load(weights, out, classes, hidden)?;
-    Ok(Box::new(move |states| {
-        let mut pooled = dense.forward(&states[..hidden]); // [hidden]
-        pooled.iter_mut().for_each(|value| *value = activation(*value));
-        Ok(classifier.forward(&pooled)) // [classes]
-    }))
+    head::of_first_token(weights, names, [config.hidden_size, classes], activation)
 }
 
-/// A product and a bias of one row.
-struct Affine {
-    weight: Packed,
-    /// Shape: [outputs].
-    bias: Vec<f32>,
-}
-
-impl Affine {
-    fn load(weights: &Weights, name: &str, outputs: usize, inputs: usize) -> Result<Self> {
-        let weight = weights.take(&format!("{name}.weight"), &[outputs, inputs])?.values()?;
-        let bias = weights.take(&format!("{name}.bias"), &[outputs])?.values()?;
-        Ok(Self { weight: Packed::f32(&weight, outputs, inputs), bias })
-    }
-
-    fn forward(&self, row: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; self.bias.len()];
-        self.weight.product(row, &mut out);
-        kernels::add_bias(&mut out, &self.bias);
-        out
-    }
+fn relu(row: &mut [f32]) {
+    activate(Activation::Relu, row);
 }

@@ -5,6 +5,7 @@
 //! its neighbours, bit for bit.
 
 mod embedding;
+pub(crate) mod head;
 mod nli;
 #[cfg(test)]
 mod parity;
@@ -23,7 +24,7 @@ use crate::engine::registry::Sketch;
 
 pub(crate) use embedding::SentenceEmbedding;
 pub use nli::{Hypothesis, Nli};
-pub(crate) use reranker::{CrossEncoder, Head, classes};
+pub(crate) use reranker::{CrossEncoder, classes};
 pub(crate) use tokens::{Input, Tokens};
 
 /// An encoder without a head: tokens in, last hidden states out.

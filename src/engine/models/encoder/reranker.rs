@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 
+use super::head::Head;
 use super::nli::{self, Reading};
 use super::tokens::{Input, Tokens, Words};
 use super::{Encoder, EncoderShape, check_tokens, has_classes};
@@ -10,9 +11,6 @@ use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Tasks, too_long};
 use crate::engine::registry::{LoadOptions, Loaded, Model, Request};
 use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
-
-/// The logits of the classes of a pair from its last hidden states, shape [tokens, hidden_size].
-pub(crate) type Head = Box<dyn Fn(&[f32]) -> Result<Vec<f32>> + Send + Sync>;
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub(crate) struct CrossEncoder {
