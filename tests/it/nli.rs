@@ -9,8 +9,16 @@ use tempfile::TempDir;
 use crate::mailsort::{Run, mailsort, root};
 use crate::models::{copied, model, records, refused, said};
 
-const MODELS: [&str; 4] = ["tiny-bert-nli", "tiny-xlmr-nli", "tiny-roberta-nli", "tiny-distilbert-nli"];
-const EMBEDDINGS: [&str; 2] = ["tiny-distilbert", "tiny-roberta"];
+const MODELS: [&str; 7] = [
+    "tiny-bert-nli",
+    "tiny-xlmr-nli",
+    "tiny-roberta-nli",
+    "tiny-distilbert-nli",
+    "tiny-deberta-nli",
+    "tiny-deberta-v2-nli",
+    "tiny-modernbert-nli",
+];
+const EMBEDDINGS: [&str; 5] = ["tiny-distilbert", "tiny-roberta", "tiny-deberta-v3", "tiny-modernbert", "tiny-nomic"];
 
 /// The labels and mails of a golden, as arguments and as JSON Lines in a folder.
 struct Golden {
@@ -159,7 +167,8 @@ fn other_models_are_refused_by_name() {
         (copy, mailsort(["classify", "samples/inbox.mbox", "--labels", "labels/mail.txt", "--model", &path]))
     };
     let (_copy, run) = classify("tiny-bert-nli", &[("BertFor", "BartFor"), (r#""bert""#, r#""bart""#)]);
-    let known = ["Qwen3", "BERT", "XLM-RoBERTa", "RoBERTa", "CamemBERT", "DistilBERT"];
+    let known =
+        ["Qwen3", "BERT", "XLM-RoBERTa", "RoBERTa", "CamemBERT", "DistilBERT", "DeBERTa", "ModernBERT", "NomicBERT"];
     refused(run, &[&["BartForSequenceClassification", "not one that mailsort runs"], &known[..]].concat());
     let (_copy, run) = classify("tiny-distilbert-nli", &[("entailment", "anger")]);
     refused(run, &["3 classes of its own", "anger, neutral, contradiction", "entailment"]);

@@ -134,11 +134,17 @@ ACTIVATIONS = {"modernbert": {}, "nomic_bert": {"hidden_act": "silu"}, "distilbe
 
 ARCHITECTURES = [
     Architecture("tiny-distilbert", 31, "distilbert", "word_piece", config=DISTILBERT),
+    Architecture("tiny-deberta-v3", 32, "deberta-v2", "deberta", config=DEBERTA_V3),
+    Architecture("tiny-modernbert", 33, "modernbert", "modernbert", config=MODERNBERT, pooling="cls"),
     Architecture("tiny-roberta", 34, "roberta", "roberta", config=ROBERTA),
+    Architecture("tiny-nomic", 42, "nomic_bert", "word_piece", config=NOMIC),
     Architecture("tiny-bert-nli", 35, "bert", "word_piece", CONTRADICTION_FIRST, BERT),
     Architecture("tiny-xlmr-nli", 36, "xlm-roberta", "unigram", ENTAILMENT_FIRST, ROBERTA),
     Architecture("tiny-roberta-nli", 37, "roberta", "roberta", ENTAILMENT_LAST, ROBERTA),
     Architecture("tiny-distilbert-nli", 38, "distilbert", "word_piece", ENTAILMENT_FIRST, DISTILBERT),
+    Architecture("tiny-deberta-nli", 39, "deberta-v2", "deberta", TWO, DEBERTA_LONG, longest=512),
+    Architecture("tiny-deberta-v2-nli", 40, "deberta-v2", "deberta", CONTRADICTION_FIRST, DEBERTA_V2),
+    Architecture("tiny-modernbert-nli", 41, "modernbert", "modernbert", ENTAILMENT_FIRST, MODERNBERT),
 ]
 
 

@@ -4,6 +4,10 @@
 
 pub mod bert;
 pub mod builtin;
+mod candle;
+pub(crate) mod deberta;
 pub mod encoder;
+pub(crate) mod modernbert;
+pub(crate) mod nomic;
 pub mod qwen3;
 mod tasks;

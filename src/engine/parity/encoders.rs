@@ -4,8 +4,16 @@ use super::errors::{copied, drop_weight, edit, refused};
 use super::*;
 use crate::engine::models::encoder::{Hypothesis, Nli};
 
-const EMBEDDINGS: [&str; 2] = ["tiny-distilbert", "tiny-roberta"];
-const NLI: [&str; 4] = ["tiny-bert-nli", "tiny-xlmr-nli", "tiny-roberta-nli", "tiny-distilbert-nli"];
+const EMBEDDINGS: [&str; 5] = ["tiny-distilbert", "tiny-roberta", "tiny-deberta-v3", "tiny-modernbert", "tiny-nomic"];
+const NLI: [&str; 7] = [
+    "tiny-bert-nli",
+    "tiny-xlmr-nli",
+    "tiny-roberta-nli",
+    "tiny-distilbert-nli",
+    "tiny-deberta-nli",
+    "tiny-deberta-v2-nli",
+    "tiny-modernbert-nli",
+];
 /// Largest difference of a value of a normalised vector. GELU by a hyperbolic tangent is off by a hundred times as
 /// much.
 const VECTOR: f32 = 2e-6;

@@ -27,7 +27,7 @@ pub(super) fn edit(copy: &TempDir, file: &str, change: impl Fn(&str) -> String) 
 }
 
 /// Changes the tensors of a copy.
-fn edit_weights(copy: &TempDir, change: impl Fn(&mut HashMap<String, Tensor>)) {
+pub(super) fn edit_weights(copy: &TempDir, change: impl Fn(&mut HashMap<String, Tensor>)) {
     for entry in std::fs::read_dir(copy.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "safetensors") {

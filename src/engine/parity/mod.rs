@@ -1,5 +1,6 @@
 //! The numbers of Python's transformers and of the gguf package, as `tests/models/` keeps them, against ours.
 
+mod candle;
 mod embeddings;
 mod encoders;
 mod errors;

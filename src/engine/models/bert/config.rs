@@ -1,10 +1,11 @@
 //! The shape of a BERT or XLM-RoBERTa model: `config.json` of a folder.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
 use crate::engine::backend::Activation;
 use crate::engine::checkpoint::Checkpoint;
+use crate::engine::models::encoder::config::{eps, heads, number};
 
 /// The architectures, which differ in where positions begin, in names and in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,38 +45,26 @@ impl Config {
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self> {
         let config = checkpoint.config()?;
         let family = Family::of(config);
-        let number = |name: &str| -> Result<usize> {
-            let name = if family == Family::DistilBert { distilbert(name) } else { name };
-            let value = config[name].as_u64().filter(|&value| value > 0 && value <= 1 << 30);
-            Ok(value.with_context(|| format!("config.json: `{name}` is missing or not a positive number"))? as usize)
-        };
+        let named = |name| if family == Family::DistilBert { distilbert(name) } else { name };
+        let number = |name| number(config, &[named(name)]);
         let positions = config["position_embedding_type"].as_str().unwrap_or("absolute");
         ensure!(positions == "absolute", "config.json: `position_embedding_type` {positions:?} is not supported");
         ensure!(config["is_decoder"] != true, "config.json: `is_decoder` is true; an encoder reads both ways");
-        let eps = match family {
-            Family::DistilBert => Some(1e-12),
-            _ => config["layer_norm_eps"].as_f64().filter(|eps| (0.0..0.1).contains(eps)),
-        };
+        let hidden_size = number("hidden_size")?;
         let shape = Self {
             family,
             vocab_size: number("vocab_size")?,
-            hidden_size: number("hidden_size")?,
+            hidden_size,
             num_hidden_layers: number("num_hidden_layers")?,
-            num_attention_heads: number("num_attention_heads")?,
+            num_attention_heads: heads(config, &[named("num_attention_heads")], hidden_size)?,
             intermediate_size: number("intermediate_size")?,
             max_position_embeddings: number("max_position_embeddings")?,
             type_vocab_size: if family == Family::DistilBert { 1 } else { number("type_vocab_size")? },
-            layer_norm_eps: eps.context("config.json: `layer_norm_eps` is missing or not a small number")?,
+            layer_norm_eps: if family == Family::DistilBert { 1e-12 } else { eps(config, &["layer_norm_eps"])? },
             // The classes of `transformers` have these where the file says nothing.
             pad_token_id: config["pad_token_id"].as_u64().unwrap_or(u64::from(family == Family::Roberta)) as usize,
             hidden_act: activation(config)?,
         };
-        ensure!(
-            shape.hidden_size.is_multiple_of(shape.num_attention_heads),
-            "a width of {} cannot be shared by {} attention heads",
-            shape.hidden_size,
-            shape.num_attention_heads
-        );
         ensure!(shape.num_hidden_layers <= 1024, "{} layers are no encoder", shape.num_hidden_layers);
         ensure!(
             shape.first_position() < shape.max_position_embeddings,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::recipe::{Pooling, Recipe};
 use super::tokens::{Input, Tokens, Words};
-use super::{Encoder, EncoderShape, check_tokens, words};
+use super::{Encoder, EncoderShape, check_tokens, sum, words};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::too_long;
 use crate::engine::registry::{Loaded, Model};
@@ -83,14 +83,12 @@ impl SentenceEmbedding {
 
     /// [tokens, hidden] -> [hidden], of length 1. NaN stays, and is an error where it is ranked.
     fn pool(&self, states: &[f32]) -> Vec<f32> {
-        let (first, others) = states.split_at(self.shape.hidden_size);
-        let mut vector = first.to_vec();
-        if self.recipe.pooling == Pooling::Mean {
-            for row in others.chunks_exact(first.len()) {
-                vector.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
-        }
-        // Normalised, the sum is the mean.
+        let hidden = self.shape.hidden_size;
+        let mut vector = match self.recipe.pooling {
+            Pooling::Cls => states[..hidden].to_vec(),
+            // Normalised, the sum is the mean.
+            Pooling::Mean => sum(states, hidden),
+        };
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         vector.iter_mut().for_each(|value| *value /= length.max(1e-12));
         vector

@@ -31,22 +31,34 @@ pub(crate) fn of_first_token(
 }
 
 /// A product and a bias of one row.
-struct Affine {
+pub(crate) struct Affine {
     weight: Packed,
     /// Shape: [outputs].
     bias: Vec<f32>,
 }
 
 impl Affine {
-    fn load(weights: &Weights, name: &str, shape: [usize; 2]) -> Result<Self> {
+    /// Takes weight and bias.
+    ///
+    /// # Errors
+    /// When one is missing or of another shape.
+    pub(crate) fn load(weights: &Weights, name: &str, shape: [usize; 2]) -> Result<Self> {
+        let bias = weights.take(&format!("{name}.bias"), &shape[..1])?.values()?;
+        Ok(Self { bias, ..Self::without_bias(weights, name, shape)? })
+    }
+
+    /// Takes the weight of a layer that has no bias.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
+    pub(crate) fn without_bias(weights: &Weights, name: &str, shape: [usize; 2]) -> Result<Self> {
         let [outputs, inputs] = shape;
         let weight = weights.take(&format!("{name}.weight"), &shape)?.values()?;
-        let bias = weights.take(&format!("{name}.bias"), &[outputs])?.values()?;
-        Ok(Self { weight: Packed::f32(&weight, outputs, inputs), bias })
+        Ok(Self { weight: Packed::f32(&weight, outputs, inputs), bias: vec![0.0; outputs] })
     }
 
     /// [inputs] -> [outputs]
-    fn forward(&self, row: &[f32]) -> Vec<f32> {
+    pub(crate) fn forward(&self, row: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; self.bias.len()];
         self.weight.product(row, &mut out);
         kernels::add_bias(&mut out, &self.bias);

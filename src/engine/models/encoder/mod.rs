@@ -4,6 +4,7 @@
 //! An architecture brings an `Encoder`, and for a cross-encoder the head of its last hidden states. No score depends on
 //! its neighbours, bit for bit.
 
+pub(crate) mod config;
 mod embedding;
 pub(crate) mod head;
 mod nli;
@@ -85,6 +86,16 @@ pub(crate) fn describe(checkpoint: &Checkpoint, card: &mut Card) -> Result<()> {
         card.template = Some(format!("premise: {{mail}}\nhypothesis: {hypothesis}"));
     }
     Ok(())
+}
+
+/// The sum of the states of all tokens. [tokens, hidden] -> [hidden]
+pub(crate) fn sum(states: &[f32], hidden: usize) -> Vec<f32> {
+    let (first, others) = states.split_at(hidden);
+    let mut total = first.to_vec();
+    for row in others.chunks_exact(hidden) {
+        total.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+    }
+    total
 }
 
 /// A label as encoders read it.
