@@ -29,21 +29,24 @@ mod spec;
 mod trained;
 pub mod zero_shot;
 
+use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
+use rayon::prelude::*;
 
+use crate::guard;
 use crate::intake::{self, Raw, Reading};
 use crate::labels::LabelSet;
-use crate::record::{Document, Intake, Outcome, Reason, Scores, Skip, Verdict};
+use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Scores, Skip, Verdict};
 use model::LoadedScorer;
 use ranking::RankingRules;
 use scoring::{Scored, Scorer};
 
 pub use linear::Linear;
 pub use model::{LoadedEmbedding, Plan};
-pub use scoring::{Embeddings, Tried};
+pub use scoring::{Embeddings, PreparedText, Tried};
 pub use selection::Selection;
 pub use spec::{Budget, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;
@@ -63,6 +66,15 @@ pub struct Classifier {
     /// Why a batch had to be scored document by document; said once.
     taken_apart: OnceLock<String>,
     said: AtomicBool,
+}
+
+/// A document that was read, and tokenised unless its scores may come from the cache: ready to be scored.
+pub struct PreparedDocument {
+    origin: Origin,
+    envelope: Envelope,
+    text: Result<PreparedText, Reason>,
+    /// True when the reader left out its end.
+    truncated: bool,
 }
 
 impl Classifier {
@@ -135,10 +147,9 @@ impl Classifier {
         self.budget
     }
 
-    /// About how many tokens of a document the model sees, for the budget: four bytes are a token of English.
-    pub fn tokens(&self, read: &Intake) -> usize {
-        let bytes = read.as_ref().map_or(0, |document| document.body.len());
-        (bytes / 4).min(self.scorer.max_tokens())
+    /// How many tokens of a document the model sees, for the budget.
+    pub fn tokens(&self, document: &PreparedDocument) -> usize {
+        document.text.as_ref().map_or(0, |text| text.tokens(self.scorer.max_tokens()))
     }
 
     /// Decodes, renders and cleans a raw document as this classifier needs it.
@@ -146,28 +157,40 @@ impl Classifier {
         raw.and_then(|raw| intake::read(raw, &self.reading))
     }
 
+    /// Tokenises what was read of a raw document, ahead of the pass that scores it with others.
+    pub fn prepare(&self, read: Intake) -> PreparedDocument {
+        let document = match read {
+            Ok(document) => document,
+            Err(Skip { origin, envelope, reason, .. }) => {
+                return PreparedDocument { origin, envelope, text: Err(reason), truncated: false };
+            }
+        };
+        let text = document.text();
+        // What makes the tokenizer panic is tokenised again where it is scored, and becomes an error of the document.
+        let tokens = guard::catch(|| self.scorer.tokenize(&text)).unwrap_or_default();
+        let Document { origin, envelope, truncated, .. } = document;
+        PreparedDocument { origin, envelope, text: Ok(PreparedText { text, tokens }), truncated }
+    }
+
     /// One verdict for each document, in order. It runs on the threads of the rayon pool from which it is called.
     ///
     /// # Errors
     /// When the model cannot run. A model that fails on one document gives that document an error instead.
     pub fn classify(&self, documents: &[Document]) -> Result<Vec<Verdict>> {
-        self.verdicts(documents.iter().cloned().map(Ok).collect())
+        self.verdicts(documents.par_iter().map(|document| self.prepare(Ok(document.clone()))).collect())
     }
 
-    /// As [`Classifier::classify`], for what was read of raw documents: one that could not be read keeps its error.
+    /// As [`Classifier::classify`], for what was prepared: a document that could not be read keeps its error.
     ///
     /// # Errors
     /// When the model cannot run.
-    pub fn verdicts(&self, documents: Vec<Intake>) -> Result<Vec<Verdict>> {
-        let texts: Vec<String> = documents.iter().flatten().map(Document::text).collect();
+    pub fn verdicts(&self, mut documents: Vec<PreparedDocument>) -> Result<Vec<Verdict>> {
+        let texts = documents.iter_mut().flat_map(|document| &mut document.text);
+        let texts: Vec<PreparedText> = texts.map(mem::take).collect();
         let mut scored = self.scored(&texts)?.into_iter();
-        let verdict = |read: Intake| match read {
-            Err(skip) => Verdict { origin: skip.origin, envelope: skip.envelope, outcome: Err(skip.reason) },
-            Ok(document) => {
-                let scored = scored.next().unwrap_or(Err(Reason::NoKnownWords));
-                let outcome = scored.and_then(|scored| self.outcome(&scored, document.truncated));
-                Verdict { origin: document.origin, envelope: document.envelope, outcome }
-            }
+        let verdict = |PreparedDocument { origin, envelope, text, truncated }| {
+            let scored = text.and_then(|_| scored.next().unwrap_or(Err(Reason::NoKnownWords)));
+            Verdict { origin, envelope, outcome: scored.and_then(|scored| self.outcome(&scored, truncated)) }
         };
         Ok(documents.into_iter().map(verdict).collect())
     }
@@ -180,7 +203,7 @@ impl Classifier {
     }
 
     /// Scores texts, or says why one has no scores. The probe is a label, which any model must be able to read.
-    fn scored(&self, texts: &[String]) -> Result<Vec<Result<Scored, Reason>>> {
+    fn scored(&self, texts: &[PreparedText]) -> Result<Vec<Result<Scored, Reason>>> {
         let tried = scoring::each(texts, |texts| self.scorer.score(texts), || self.scorer.probe())?;
         if let Some(note) = tried.taken_apart {
             let _ = self.taken_apart.set(note);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::classifier::{Classifier, RankingSpec, Selection};
+use crate::classifier::{Classifier, PreparedDocument, RankingSpec, Selection};
 use crate::cli::Classify;
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
@@ -61,8 +61,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         records.flush()
     };
     let record_key = |line: &[u8], header: &[u8]| form.format.record_key(line, header);
-    let (score, tokens) = (|batch| classifier.verdicts(batch), |read: &Intake| classifier.tokens(read));
-    let verb = Verb { score, tokens, budget: classifier.budget(), inexact, write, record_key };
+    let prepare = |read: Intake| classifier.prepare(read);
+    let tokens = |document: &PreparedDocument| classifier.tokens(document);
+    let score = |batch| classifier.verdicts(batch);
+    let verb = Verb { prepare, tokens, score, budget: classifier.budget(), inexact, write, record_key };
     stream.run(opened, report, verb)
 }
 

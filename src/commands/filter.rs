@@ -133,8 +133,8 @@ fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
     }
     // One message is not worth starting threads for.
     let classifier = Classifier::open(&classifier.spec())?;
-    let read = classifier.read(Ok(answer::raw(message)));
-    let verdict = classifier.verdicts(vec![read])?.pop().context("there is no verdict")?;
+    let document = classifier.prepare(classifier.read(Ok(answer::raw(message))));
+    let verdict = classifier.verdicts(vec![document])?.pop().context("there is no verdict")?;
     Answer::new(&classifier, verdict)
 }
 

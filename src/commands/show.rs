@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         texts.flush()
     };
     let record_key = |line: &[u8], header: &[u8]| output.format.record_key(line, header);
-    let verb = Verb { score: Ok, tokens: |_: &Intake| 1, budget: Budget::FAST, inexact: None, write, record_key };
+    let (prepare, tokens) = (|read: Intake| read, |_: &Intake| 1);
+    let verb = Verb { prepare, tokens, score: Ok, budget: Budget::FAST, inexact: None, write, record_key };
     stream.run(opened, report, verb)
 }

@@ -13,6 +13,7 @@ mod parity;
 mod registry;
 
 use anyhow::Result;
+use rayon::prelude::*;
 
 pub use checkpoint::fingerprint;
 pub use models::builtin::{BUILTIN, Builtin};
@@ -26,6 +27,17 @@ pub struct LabelText {
     pub name: String,
     /// What mail of this label is like.
     pub description: Option<String>,
+}
+
+/// A text in the tokens of one model, cut to what it may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenizedText {
+    /// What goes into the model, with what its prompt puts around the text. Shape: `[ids]`.
+    pub ids: Vec<u32>,
+    /// How many of them are the text's.
+    pub tokens: usize,
+    /// True when the text had more.
+    pub truncated: bool,
 }
 
 /// A text as a model sees it.
@@ -63,12 +75,26 @@ pub trait Embedder: Send + Sync {
         Ok(())
     }
 
-    /// Embeds texts, each by itself: no vector depends on its neighbours. `instruct` says what the texts are asked, for
-    /// models that take an instruction. `None` where no token is known.
+    /// The tokens of a text. `instruct` says what the text is asked, for models that take an instruction.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or as [`Embedder::check`].
+    fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText>;
+
+    /// Embeds texts, each by itself: no vector depends on its neighbours. `None` where no token is known.
     ///
     /// # Errors
     /// When the model cannot run, for want of memory.
-    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>>;
+    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>>;
+
+    /// [`Embedder::tokenize`] and [`Embedder::embed_tokens`] in one.
+    ///
+    /// # Errors
+    /// Those of both.
+    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+        let tokenized = texts.par_iter().map(|text| self.tokenize(text, instruct, max_tokens));
+        self.embed_tokens(&tokenized.collect::<Result<Vec<_>>>()?)
+    }
 
     /// Embeds labels; shape [labels, dims]. `None` for a label of which no word is known.
     ///
@@ -94,6 +120,15 @@ pub struct Task {
 pub struct Question<'a> {
     /// The text of the mail.
     pub text: &'a str,
+    /// Indices of the task's labels.
+    pub labels: &'a [usize],
+}
+
+/// A [`Question`] in the tokens of one model.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenizedQuestion<'a> {
+    /// The mail.
+    pub text: &'a TokenizedText,
     /// Indices of the task's labels.
     pub labels: &'a [usize],
 }
@@ -152,10 +187,29 @@ pub trait Reranker: Send + Sync {
     /// When the model has no room for the instruction or for a label, which the message names.
     fn check(&self, task: &Task) -> Result<()>;
 
+    /// The tokens of a mail, for tasks with this instruction.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or the model has no room for the instruction.
+    fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText>;
+
     /// Judges messages, each by itself: no logit depends on its neighbours, nor on which other labels the task has or
     /// are asked about.
     ///
     /// # Errors
     /// As [`Reranker::check`], and when the model cannot run, for want of memory.
-    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>>;
+    fn judge_tokens(&self, task: &Task, questions: &[TokenizedQuestion]) -> Result<Vec<Judgement>>;
+
+    /// [`Reranker::tokenize`] and [`Reranker::judge_tokens`] in one.
+    ///
+    /// # Errors
+    /// Those of both.
+    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
+        let tokenize = |question: &Question| self.tokenize(question.text, task.instruct.as_deref(), max_tokens);
+        let tokenized: Vec<TokenizedText> = questions.par_iter().map(tokenize).collect::<Result<_>>()?;
+        let questions = questions.iter().zip(&tokenized);
+        let questions: Vec<_> =
+            questions.map(|(asked, text)| TokenizedQuestion { text, labels: asked.labels }).collect();
+        self.judge_tokens(task, &questions)
+    }
 }

@@ -13,9 +13,9 @@ use std::thread::available_parallelism;
 use anyhow::{Context, Result};
 use rayon::ThreadPool;
 
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, PreparedDocument};
 use crate::intake::Raw;
-use crate::record::{Intake, Skip, Verdict};
+use crate::record::{Skip, Verdict};
 
 pub use inputs::{InputSpec, OutputGuard};
 pub use run::{Fingerprint, OpenedOutput, OutputSpec, Stream, Verb};
@@ -45,8 +45,8 @@ pub fn classify(
     mut each: impl FnMut(Verdict) -> Result<()>,
 ) -> Result<()> {
     let pool = pool(None)?;
-    let prepare = |raw| classifier.read(raw);
-    let tokens = |read: &Intake| classifier.tokens(read);
+    let prepare = |raw| classifier.prepare(classifier.read(raw));
+    let tokens = |document: &PreparedDocument| classifier.tokens(document);
     Scheduler::of_files(&pool, classifier.budget()).run(
         documents,
         weight,

@@ -72,11 +72,13 @@ pub struct Stream<'a> {
 }
 
 /// What a verb does with documents.
-pub struct Verb<S, T, W, P> {
+pub struct Verb<R, T, S, W, P> {
+    /// Readies what was read of a document for scoring, ahead of it.
+    pub prepare: R,
+    /// What a prepared document counts in the budget.
+    pub tokens: T,
     /// Makes records of a batch, on the threads of the run.
     pub score: S,
-    /// What a document counts in the budget.
-    pub tokens: T,
     /// How much is scored at once. A stop waits for one batch.
     pub budget: Budget,
     /// The layout of the records, where scores may differ in their last digits (on a GPU).
@@ -167,13 +169,14 @@ impl<'a> Stream<'a> {
     ///
     /// # Errors
     /// When the output cannot be written or resumed, or the list of inputs ends in an error.
-    pub fn run<V: Send>(
+    pub fn run<D: Send, V: Send>(
         mut self,
         mut opened: OpenedOutput<'_>,
         mut report: Report,
         mut verb: Verb<
-            impl Fn(Vec<Intake>) -> Result<Vec<V>> + Sync,
-            impl Fn(&Intake) -> usize,
+            impl Fn(Intake) -> D + Sync,
+            impl Fn(&D) -> usize,
+            impl Fn(Vec<D>) -> Result<Vec<V>> + Sync,
             impl FnMut(Vec<V>, &mut Report) -> std::io::Result<()>,
             impl Fn(&[u8], &[u8]) -> Result<RecordKey>,
         >,
@@ -181,9 +184,9 @@ impl<'a> Stream<'a> {
         let written = opened.written.take();
         let (slow, inexact, sink) = (verb.budget.is_slow(), verb.inexact.take(), &opened.sink);
         self.begin(sink, &mut report);
-        let reading = &self.reading;
-        let read = |raw: Result<Raw, Skip>| raw.and_then(|raw| intake::read(raw, reading));
-        let mut write = |batch: Vec<Intake>, report: &mut Report| {
+        let (reading, prepare) = (&self.reading, &verb.prepare);
+        let read = |raw: Result<Raw, Skip>| prepare(raw.and_then(|raw| intake::read(raw, reading)));
+        let mut write = |batch: Vec<D>, report: &mut Report| {
             let scored = self.pool.install(|| (verb.score)(batch))?;
             (verb.write)(scored, report).with_context(|| opened.cannot_write())
         };

@@ -1,8 +1,8 @@
 //! The one scheduler: everything that scores many documents is its client.
 //!
-//! A thread reads, every thread of the pool prepares (decodes, cleans), and the calling thread takes what is prepared
-//! in order, in batches under a budget, scores them and hands the results on. Preparing goes on while a batch is
-//! scored. All queues are bounded, in documents and in bytes.
+//! A thread reads, every thread of the pool prepares (decodes, cleans, tokenises), and the calling thread takes what is
+//! prepared in order, in batches under a budget, scores them and hands the results on. Preparing goes on while a batch
+//! is scored. All queues are bounded, in documents and in bytes.
 
 use std::collections::VecDeque;
 use std::panic;

@@ -1,10 +1,12 @@
 //! Embeds texts, or takes their vectors from the cache.
 
 use anyhow::Result;
+use rayon::prelude::*;
 
+use super::PreparedText;
 use super::memory::{KeyParts, Memory};
 use super::retry::{self, Tried};
-use crate::engine::{Embedder, Embedding};
+use crate::engine::{Embedder, Embedding, TokenizedText};
 
 /// An embedder with its cache.
 pub struct Embeddings {
@@ -25,30 +27,50 @@ impl Embeddings {
         Self { engine, max_tokens, memory }
     }
 
-    /// One vector for each text. `None` for one of which the model knows no word.
+    /// Tokenises a text ahead of [`Embeddings::embed`], unless its vector may come from the cache.
+    pub fn prepare(&self, text: String, instruct: Option<&str>) -> PreparedText {
+        let tokens = self.ahead(&text, instruct).into_iter().collect();
+        PreparedText { text, tokens }
+    }
+
+    /// The tokens of a text. `None` where its vector may come from the cache, or where it has none: the error comes
+    /// again when it is embedded.
+    pub(super) fn ahead(&self, text: &str, instruct: Option<&str>) -> Option<TokenizedText> {
+        if self.memory.is_some() {
+            return None;
+        }
+        self.engine.tokenize(text, instruct, self.max_tokens).ok()
+    }
+
+    /// One vector for each text, which asks `instruct`, the task of number `task` of its tokens. `None` for a text of
+    /// which the model knows no word.
     ///
     /// # Errors
     /// When the model cannot run.
     pub(in crate::classifier) fn embed(
         &self,
-        texts: &[String],
+        texts: &[PreparedText],
+        task: usize,
         instruct: Option<&str>,
     ) -> Result<Vec<Option<Embedding>>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
+        let embed = |texts: &[&PreparedText]| -> Result<Vec<Option<Embedding>>> {
+            let tokens = texts.par_iter().map(|text| match text.tokens.get(task) {
+                Some(tokens) => Ok(tokens.clone()),
+                None => self.engine.tokenize(&text.text, instruct, self.max_tokens),
+            });
+            self.engine.embed_tokens(&tokens.collect::<Result<Vec<_>>>()?)
+        };
         let Some(memory) = &self.memory else {
-            return self.engine.embed(texts, instruct, self.max_tokens);
+            return embed(&texts.iter().collect::<Vec<_>>());
         };
         // An instruction that the model ignores is not part of the key.
         let instruct = instruct.filter(|_| self.engine.takes_instruction());
         let parts = KeyParts { instruct, max_tokens: self.max_tokens };
         let dims = self.engine.dims();
-        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&parts, text, dims)).collect();
+        let keys: Vec<_> = texts.iter().map(|text| memory.vector_key(&parts, &text.text, dims)).collect();
         let mut found = memory.vectors(&keys);
         let missing: Vec<usize> = (0..texts.len()).filter(|&at| found[at].is_none()).collect();
-        let texts: Vec<String> = missing.iter().map(|&at| texts[at].clone()).collect();
-        let made = self.engine.embed(&texts, instruct, self.max_tokens)?;
+        let made = embed(&missing.iter().map(|&at| &texts[at]).collect::<Vec<_>>())?;
         let kept = missing.iter().zip(&made).filter_map(|(&at, made)| Some((keys[at].clone(), made.clone()?)));
         memory.keep_vectors(kept.collect());
         missing.into_iter().zip(made).for_each(|(at, made)| found[at] = made);
@@ -59,8 +81,8 @@ impl Embeddings {
     ///
     /// # Errors
     /// When the model cannot run.
-    pub fn embed_each(&self, texts: &[String], instruct: Option<&str>, probe: &str) -> Result<Tried<Embedding>> {
-        retry::each(texts, |texts| self.embed(texts, instruct), || self.probe(&[probe.to_string()], instruct))
+    pub fn embed_each(&self, texts: &[PreparedText], instruct: Option<&str>, probe: &str) -> Result<Tried<Embedding>> {
+        retry::each(texts, |texts| self.embed(texts, 0, instruct), || self.probe(&[probe.to_string()], instruct))
     }
 
     /// Embeds texts past the cache, to see whether the model can run.

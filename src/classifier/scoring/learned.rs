@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
-use super::{Embeddings, Scored};
+use super::{Embeddings, PreparedText, Scored};
 use crate::classifier::linear::{Counts, TrainedClassifier, ngrams};
-use crate::engine::Embedding;
+use crate::engine::{Embedding, TokenizedText};
 
 /// A trained classifier and the embedder of its input.
 pub(in crate::classifier) struct LearnedScorer {
@@ -36,18 +36,26 @@ impl LearnedScorer {
         Ok(Self { embeddings, classifier })
     }
 
+    fn instruct(&self) -> Option<&str> {
+        self.classifier.about.model.instruct.as_deref()
+    }
+
+    /// See [`super::Scorer::tokenize`].
+    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
+        self.embeddings.ahead(text, self.instruct()).into_iter().collect()
+    }
+
     /// Scores texts. `None` for one of which the model knows no word.
     ///
     /// # Errors
     /// When the model cannot run.
-    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
-        let instruct = self.classifier.about.model.instruct.as_deref();
-        let embedded = self.embeddings.embed(texts, instruct)?;
+    pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Option<Scored>>> {
+        let embedded = self.embeddings.embed(texts, 0, self.instruct())?;
         let model = &self.classifier.model;
-        let scored = |(embedding, text): (Option<Embedding>, &String)| {
+        let scored = |(embedding, text): (Option<Embedding>, &PreparedText)| {
             let Embedding { vector, tokens, truncated } = embedding?;
             let reads = model.ngrams.is_some();
-            let counts = if reads { ngrams::count(text, self.embeddings.max_tokens) } else { Counts::new() };
+            let counts = if reads { ngrams::count(&text.text, self.embeddings.max_tokens) } else { Counts::new() };
             Some(Scored { sets: vec![model.scores(&vector, &counts)], tokens, truncated })
         };
         Ok(embedded.into_par_iter().zip(texts).map(scored).collect())
@@ -59,7 +67,7 @@ impl LearnedScorer {
     /// When the model cannot run.
     pub(super) fn probe(&self) -> Result<()> {
         let label: Vec<String> = self.classifier.names().take(1).map(|name| name.to_string()).collect();
-        self.embeddings.probe(&label, self.classifier.about.model.instruct.as_deref())
+        self.embeddings.probe(&label, self.instruct())
     }
 
     pub(super) fn max_tokens(&self) -> usize {

@@ -9,7 +9,7 @@ mod vectors;
 
 use anyhow::Result;
 
-use crate::engine::LabelText;
+use crate::engine::{LabelText, TokenizedText};
 use crate::labels::LabelSet;
 use crate::record::Scores;
 
@@ -31,6 +31,28 @@ pub(super) enum Scorer {
     Learned(Box<LearnedScorer>),
 }
 
+/// A text that is to be scored or embedded.
+#[derive(Default)]
+pub struct PreparedText {
+    pub(super) text: String,
+    /// Its tokens for each task of the model, as far as they were made ahead.
+    pub(super) tokens: Vec<TokenizedText>,
+}
+
+impl PreparedText {
+    /// How many tokens of it the model sees: a guess before it was tokenised, four bytes are a token of English.
+    pub fn tokens(&self, max_tokens: usize) -> usize {
+        let most = self.tokens.iter().map(|tokens| tokens.tokens).max();
+        most.unwrap_or_else(|| (self.text.len() / 4).min(max_tokens))
+    }
+}
+
+impl From<String> for PreparedText {
+    fn from(text: String) -> Self {
+        Self { text, tokens: Vec::new() }
+    }
+}
+
 /// The scores of one text.
 pub(super) struct Scored {
     /// One for each label set.
@@ -40,8 +62,18 @@ pub(super) struct Scored {
 }
 
 impl Scorer {
+    /// The tokens of a text for each task of the model, in their order: none where results may come from the cache, or
+    /// where the tokenizer fails, which [`Scorer::score`] reports.
+    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
+        match self {
+            Self::Vectors(vectors) => vectors.tokenize(text),
+            Self::Pairs(pairs) => pairs.tokenize(text),
+            Self::Learned(learned) => learned.tokenize(text),
+        }
+    }
+
     /// Scores texts. `None` for one of which the model knows no word.
-    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
+    pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Option<Scored>>> {
         match self {
             Self::Vectors(vectors) => vectors.score(texts),
             Self::Pairs(pairs) => Ok(pairs.score(texts)?.into_iter().map(Some).collect()),

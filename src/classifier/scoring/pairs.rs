@@ -1,13 +1,14 @@
 //! Scores of a reranker, which reads the message with each label, or with those of a shortlist.
 
 use anyhow::Result;
+use rayon::prelude::*;
 
 use super::memory::{KeyParts, Memory};
 use super::vectors::Vectors;
-use super::{Scored, label_texts};
+use super::{PreparedText, Scored, label_texts};
 use crate::classifier::cache::{Key, Score, TextHash};
 use crate::classifier::ranking::{sigmoid, softmax};
-use crate::engine::{Judgement, Question, Reranker, Seen, Task};
+use crate::engine::{Judgement, Question, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
 use crate::labels::LabelSet;
 use crate::record::Scores;
 
@@ -68,22 +69,38 @@ impl Pairs {
         Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
     }
 
+    /// See [`super::Scorer::tokenize`]. The tokens are those for the reranker.
+    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
+        if self.memory.is_some() {
+            return Vec::new();
+        }
+        let ahead = |asking: &Asking| self.tokens(&asking.task, text).ok();
+        self.tasks.iter().map_while(ahead).collect()
+    }
+
+    fn tokens(&self, task: &Task, text: &str) -> Result<TokenizedText> {
+        self.engine.tokenize(text, task.instruct.as_deref(), self.max_tokens)
+    }
+
     /// Scores texts.
     ///
     /// # Errors
     /// When a model cannot run.
-    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Scored>> {
+    pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Scored>> {
         let chosen = match &self.shortlist {
-            Some((vectors, most)) => Some(vectors.shortlist(texts, *most)?),
+            Some((vectors, most)) => {
+                let texts: Vec<PreparedText> = texts.iter().map(|text| text.text.clone().into()).collect();
+                Some(vectors.shortlist(&texts, *most)?)
+            }
             None => None,
         };
         let empty = || Scores { labels: Vec::new(), probabilities: Vec::new(), raw: Vec::new() };
         let new = || Scored { sets: (0..self.sets).map(|_| empty()).collect(), tokens: 0, truncated: false };
         let mut scored: Vec<Scored> = texts.iter().map(|_| new()).collect();
-        for asking in &self.tasks {
+        for (at, asking) in self.tasks.iter().enumerate() {
             let wanted = |at: usize| asking.wanted(chosen.as_ref().map(|chosen| &chosen[at][..]));
             let wanted: Vec<Vec<usize>> = (0..texts.len()).map(wanted).collect();
-            let judged = self.judge(&asking.task, texts, &wanted)?;
+            let judged = self.judge(at, texts, &wanted)?;
             for ((scored, labels), judgement) in scored.iter_mut().zip(wanted).zip(judged) {
                 scored.tokens = scored.tokens.max(judgement.tokens());
                 scored.truncated |= judgement.truncated();
@@ -112,16 +129,22 @@ impl Pairs {
         Ok(())
     }
 
-    /// Logits of the wanted labels of each text, from the cache where possible.
-    fn judge(&self, task: &Task, texts: &[String], wanted: &[Vec<usize>]) -> Result<Vec<Judgement>> {
+    /// Logits of the wanted labels of each text, from the cache where possible. `at` is the number of the task.
+    fn judge(&self, at: usize, texts: &[PreparedText], wanted: &[Vec<usize>]) -> Result<Vec<Judgement>> {
+        let task = &self.tasks[at].task;
         let mut sheets: Vec<Sheet> =
-            texts.iter().zip(wanted).map(|(text, labels)| self.sheet(task, text, labels)).collect();
+            texts.iter().zip(wanted).map(|(text, labels)| self.sheet(task, &text.text, labels)).collect();
         let missing: Vec<Vec<usize>> = sheets.iter().map(Sheet::missing).collect();
         let asked = |at: &usize| !missing[*at].is_empty();
         let open: Vec<usize> = (0..texts.len()).filter(asked).collect();
-        let question = |&at: &usize| Question { text: &texts[at], labels: &missing[at] };
-        let questions: Vec<Question> = open.iter().map(question).collect();
-        let judged = self.engine.judge(task, &questions, self.max_tokens)?;
+        let tokens = open.par_iter().map(|&open| match texts[open].tokens.get(at) {
+            Some(tokens) => Ok(tokens.clone()),
+            None => self.tokens(task, &texts[open].text),
+        });
+        let tokens: Vec<TokenizedText> = tokens.collect::<Result<_>>()?;
+        let question = |(text, &at): (_, &usize)| TokenizedQuestion { text, labels: &missing[at] };
+        let questions: Vec<TokenizedQuestion> = tokens.iter().zip(&open).map(question).collect();
+        let judged = self.engine.judge_tokens(task, &questions)?;
         let mut fresh = Vec::new();
         for (at, judgement) in open.into_iter().zip(judged) {
             fresh.extend(sheets[at].fill(&judgement));

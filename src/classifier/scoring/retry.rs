@@ -4,6 +4,7 @@ use std::slice;
 
 use anyhow::{Error, Result, anyhow};
 
+use super::PreparedText;
 use crate::guard;
 use crate::record::Reason;
 
@@ -22,8 +23,8 @@ pub struct Tried<T> {
 /// When the model fails on the probe too, for example because the device is lost. The probe runs before and after the
 /// texts are tried one by one, so that no text is blamed for a lost device.
 pub(in crate::classifier) fn each<T>(
-    texts: &[String],
-    run: impl Fn(&[String]) -> Result<Vec<Option<T>>>,
+    texts: &[PreparedText],
+    run: impl Fn(&[PreparedText]) -> Result<Vec<Option<T>>>,
     probe: impl Fn() -> Result<()>,
 ) -> Result<Tried<T>> {
     let known = |made: Option<T>| made.ok_or(Reason::NoKnownWords);
@@ -34,7 +35,7 @@ pub(in crate::classifier) fn each<T>(
     if guarded(&probe).is_err() {
         return Err(error);
     }
-    let alone = |text: &String| match guarded(|| run(slice::from_ref(text))) {
+    let alone = |text: &PreparedText| match guarded(|| run(slice::from_ref(text))) {
         Ok(mut made) => known(made.pop().flatten()),
         Err(error) => Err(Reason::Model(told(&error))),
     };
@@ -63,6 +64,7 @@ fn told(error: &Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use anyhow::{bail, ensure};
@@ -70,7 +72,7 @@ mod tests {
     use super::super::{Pairs, Scorer};
     use super::*;
     use crate::classifier::{Classifier, RankingSpec, Selection, Spec};
-    use crate::engine::{Judgement, Question, Reranker, Seen, Task};
+    use crate::engine::{Judgement, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
     use crate::labels::LabelSet;
     use crate::record::{Document, Verdict};
 
@@ -79,6 +81,8 @@ mod tests {
         most: usize,
         lost_at: usize,
         calls: AtomicUsize,
+        /// How many texts were tokenised.
+        tokenized: Arc<AtomicUsize>,
     }
 
     impl Reranker for Frail {
@@ -94,26 +98,37 @@ mod tests {
             Ok(())
         }
 
-        fn judge(&self, _: &Task, questions: &[Question], _: usize) -> Result<Vec<Judgement>> {
+        fn tokenize(&self, text: &str, _: Option<&str>, _: usize) -> Result<TokenizedText> {
+            self.tokenized.fetch_add(1, Ordering::Relaxed);
+            assert!(!text.contains("tangle"), "as the text says");
+            ensure!(!text.contains("knot"), "no word ends");
+            Ok(TokenizedText { ids: text.chars().map(u32::from).collect(), tokens: text.len(), truncated: false })
+        }
+
+        fn judge_tokens(&self, _: &Task, questions: &[TokenizedQuestion]) -> Result<Vec<Judgement>> {
             ensure!(self.calls.fetch_add(1, Ordering::Relaxed) < self.lost_at, "the device is lost\n   0: a trace");
             ensure!(questions.len() <= self.most, "no memory for so many");
-            let judged = |question: &Question| {
-                if question.text.contains("panic") {
+            let judged = |question: &TokenizedQuestion| {
+                let text: String = question.text.ids.iter().filter_map(|&id| char::from_u32(id)).collect();
+                if text.contains("panic") {
                     panic!("as the mail says");
                 }
-                if question.text.contains("poison") {
-                    bail!("{} bytes are too many\n   0: a trace", question.text.len());
+                if text.contains("poison") {
+                    bail!("{} bytes are too many\n   0: a trace", text.len());
                 }
-                let seen = Seen { tokens: question.text.len(), truncated: false };
-                Ok(Judgement { logits: vec![question.text.len() as f32; 2], seen: vec![seen; 2] })
+                let seen = Seen { tokens: text.len(), truncated: false };
+                Ok(Judgement { logits: vec![text.len() as f32; 2], seen: vec![seen; 2] })
             };
             questions.iter().map(judged).collect()
         }
     }
 
     fn classifier(most: usize, lost_at: usize) -> Classifier {
+        of(Frail { most, lost_at, calls: AtomicUsize::new(0), tokenized: Arc::default() })
+    }
+
+    fn of(frail: Frail) -> Classifier {
         let set = LabelSet::from_arguments(&["a".into(), "b".into()]).unwrap();
-        let frail = Frail { most, lost_at, calls: AtomicUsize::new(0) };
         let pairs = Pairs::new(Box::new(frail), std::slice::from_ref(&set), &[None], None, None, None).unwrap();
         let mut spec = Spec::new(vec![set]);
         spec.ranking = RankingSpec { threshold: None, top_k: 1, raw_scores: true };
@@ -126,7 +141,7 @@ mod tests {
             Ok(outcome) => outcome.rankings[0].score.to_string(),
             Err(reason) => reason.to_string(),
         };
-        let documents = bodies.iter().map(|&body| Ok(Document::from(body))).collect();
+        let documents = bodies.iter().map(|&body| classifier.prepare(Ok(Document::from(body)))).collect();
         Ok(classifier.verdicts(documents)?.into_iter().map(outcome).collect())
     }
 
@@ -146,6 +161,28 @@ mod tests {
         let found = &outcomes(&classifier, &["one", "panic"]).unwrap()[1];
         assert!(found.starts_with(panicked), "{found}");
         assert_eq!(classifier.troubles().len(), 1, "that it took longer is said");
+    }
+
+    #[test]
+    fn texts_are_tokenised_once_and_ahead() {
+        let tokenized = Arc::default();
+        let classifier =
+            of(Frail { most: 9, lost_at: usize::MAX, calls: AtomicUsize::new(0), tokenized: Arc::clone(&tokenized) });
+        let documents: Vec<_> = ["one", "three"].map(|body| classifier.prepare(Ok(Document::from(body)))).into();
+        assert_eq!(tokenized.load(Ordering::Relaxed), 2);
+        // The tokens that the model says, not a guess.
+        assert_eq!(documents.iter().map(|document| classifier.tokens(document)).collect::<Vec<_>>(), [3, 5]);
+        assert!(classifier.verdicts(documents).unwrap().iter().all(|verdict| verdict.outcome.is_ok()));
+        assert_eq!(tokenized.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn an_error_of_the_tokenizer_is_of_its_document() {
+        guard::install_hook();
+        let found = outcomes(&classifier(9, usize::MAX), &["one", "a tangle", "a knot", "four"]).unwrap();
+        let panicked = "model failed: the model panicked, which is a bug: as the text says (src/";
+        assert!(found[1].starts_with(panicked), "{found:?}");
+        assert_eq!([&found[0], &found[2], &found[3]], ["3", "model failed: no word ends", "4"]);
     }
 
     #[test]

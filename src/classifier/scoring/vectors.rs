@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
-use super::{Embeddings, Memory, Scored, label_texts};
+use super::{Embeddings, Memory, PreparedText, Scored, label_texts};
 use crate::classifier::zero_shot::{ZeroShot, prototype};
-use crate::engine::{Embedder, Embedding};
+use crate::engine::{Embedder, Embedding, TokenizedText};
 use crate::labels::LabelSet;
 use crate::record::Scores;
 
@@ -53,12 +53,18 @@ impl Vectors {
         Ok(Self { embeddings, sets: made, instructs: distinct, probe })
     }
 
+    /// See [`super::Scorer::tokenize`].
+    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
+        self.instructs.iter().map_while(|instruct| self.embeddings.ahead(text, instruct.as_deref())).collect()
+    }
+
     /// Scores texts. `None` for one of which the model knows no word.
     ///
     /// # Errors
     /// When the model cannot run.
-    pub(super) fn score(&self, texts: &[String]) -> Result<Vec<Option<Scored>>> {
-        let by_instruct = self.instructs.iter().map(|instruct| self.embeddings.embed(texts, instruct.as_deref()));
+    pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Option<Scored>>> {
+        let tasks = self.instructs.iter().enumerate();
+        let by_instruct = tasks.map(|(task, instruct)| self.embeddings.embed(texts, task, instruct.as_deref()));
         let by_instruct: Vec<Vec<Option<Embedding>>> = by_instruct.collect::<Result<_>>()?;
         let scored = |at: usize| {
             let embeddings: Vec<&Embedding> =
@@ -87,7 +93,7 @@ impl Vectors {
     ///
     /// # Errors
     /// When the model cannot run.
-    pub(super) fn shortlist(&self, texts: &[String], most: usize) -> Result<Vec<Vec<Vec<usize>>>> {
+    pub(super) fn shortlist(&self, texts: &[PreparedText], most: usize) -> Result<Vec<Vec<Vec<usize>>>> {
         let scored = self.score(texts)?;
         let every = |set: &EmbeddedSet| (0..set.sorter.labels()).collect();
         let best = |scores: &Scores| {
@@ -120,8 +126,9 @@ impl Vectors {
 /// Embeds the labels of a set, and their examples as texts.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
     let engine = &embeddings.engine;
-    let texts: Vec<String> = set.labels.iter().flat_map(|label| label.examples.iter().cloned()).collect();
-    let mut examples = embeddings.embed(&texts, instruct)?.into_iter();
+    let texts = set.labels.iter().flat_map(|label| label.examples.iter().cloned());
+    let texts: Vec<PreparedText> = texts.map(PreparedText::from).collect();
+    let mut examples = embeddings.embed(&texts, 0, instruct)?.into_iter();
     let mut vectors = Vec::with_capacity(set.labels.len());
     for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
         // An example without a known word is ignored.

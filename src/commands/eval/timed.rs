@@ -6,7 +6,7 @@ use anyhow::Result;
 use rayon::ThreadPool;
 
 use super::truth::LabelledDocument;
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, PreparedDocument};
 use crate::evaluation::percentile;
 use crate::output::evaluation::Timing;
 use crate::record::{Intake, Verdict};
@@ -45,7 +45,7 @@ pub(super) fn score(
         let document = judged[at].document.clone();
         let is_read = document.is_ok();
         let started = Instant::now();
-        let verdict = pool.install(|| classifier.verdicts(vec![document]))?.pop();
+        let verdict = pool.install(|| classifier.verdicts(vec![classifier.prepare(document)]))?.pop();
         if is_read {
             alone.push(started.elapsed().as_secs_f64());
         }
@@ -58,8 +58,8 @@ pub(super) fn score(
     Scheduler::of_files(pool, classifier.budget()).run(
         documents.into_iter(),
         |_| 0,
-        |read| read,
-        |read: &Intake| classifier.tokens(read),
+        |read| classifier.prepare(read),
+        |document: &PreparedDocument| classifier.tokens(document),
         || false,
         |batch| {
             let made = pool.install(|| classifier.verdicts(batch))?;

@@ -9,7 +9,7 @@ use rayon::ThreadPool;
 
 use super::screen::{self, Kept};
 use crate::classifier::linear::{Counts, ngrams};
-use crate::classifier::{Budget, Embeddings, Tried};
+use crate::classifier::{Budget, Embeddings, PreparedText, Tried};
 use crate::engine::Embedding;
 use crate::record::Reason;
 use crate::report::Report;
@@ -58,27 +58,28 @@ pub(super) fn embedded(
     // Any working model can embed the words of a label.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), Left::default(), false);
-    let count = |kept: Kept| {
+    let prepare = |mut kept: Kept| {
         let counts = if reads_words { ngrams::count(&kept.text, embeddings.max_tokens) } else { Counts::new() };
-        (kept, counts)
+        let text = embeddings.prepare(mem::take(&mut kept.text), instruct);
+        (text, (kept, counts))
     };
     let mut scheduler = Scheduler::of_files(pool, budget);
     // Nothing is written after a stop.
     scheduler.finish_prepared = false;
-    let tokens = |(kept, _): &(Kept, Counts)| (kept.text.len() / 4).min(embeddings.max_tokens);
+    let tokens = |(text, _): &(PreparedText, _)| text.tokens(embeddings.max_tokens);
     scheduler.run(
         kept.into_iter(),
         |_| 0,
-        count,
+        prepare,
         tokens,
         || stop.is_asked(),
-        |mut batch| {
-            let texts: Vec<String> = batch.iter_mut().map(|(kept, _)| mem::take(&mut kept.text)).collect();
+        |batch| {
+            let (texts, samples): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             let Tried { outcomes, taken_apart } = pool.install(|| embeddings.embed_each(&texts, instruct, &probe))?;
             if let Some(note) = taken_apart.filter(|_| !mem::replace(&mut said, true)) {
                 report.warn(note);
             }
-            for ((kept, counts), embedding) in batch.into_iter().zip(outcomes) {
+            for ((kept, counts), embedding) in samples.into_iter().zip(outcomes) {
                 let Kept { labels, weight, place, .. } = kept;
                 if let Some(vector) = left.vector(embedding, place) {
                     made.push(Embedded { vector, counts, labels, weight });

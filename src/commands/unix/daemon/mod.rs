@@ -18,11 +18,10 @@ use anyhow::{Context, Result};
 use rayon::ThreadPool;
 
 use super::{notify_ready, wire};
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, PreparedDocument};
 use crate::cli::{Daemon, DaemonFlags};
 use crate::commands::answer::{self, Answer, Response};
 use crate::commands::opening;
-use crate::record::Intake;
 use crate::report::Report;
 use crate::stream::{self, Scheduler};
 use listener::Listener;
@@ -126,16 +125,18 @@ impl Read for Deadline<'_> {
 
 /// A message that was read, and who waits for its answer.
 struct PreparedRequest {
-    read: Intake,
+    document: PreparedDocument,
     response: Sender<Response>,
 }
 
 /// Scores requests until no client can come any more.
 fn score(classifier: &Classifier, requests: Receiver<Request>, pool: &ThreadPool, report: &Report) -> Result<()> {
     let bytes = |request: &Request| request.message.len();
-    let prepare =
-        |Request { message, response }| PreparedRequest { read: classifier.read(Ok(answer::raw(message))), response };
-    let tokens = |request: &PreparedRequest| classifier.tokens(&request.read);
+    let prepare = |Request { message, response }| {
+        let document = classifier.prepare(classifier.read(Ok(answer::raw(message))));
+        PreparedRequest { document, response }
+    };
+    let tokens = |request: &PreparedRequest| classifier.tokens(&request.document);
     let scheduler = Scheduler::of_requests(pool, classifier.budget());
     scheduler.run(
         requests.into_iter(),
@@ -144,9 +145,9 @@ fn score(classifier: &Classifier, requests: Receiver<Request>, pool: &ThreadPool
         tokens,
         || false,
         |batch| {
-            let (read, responses): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|PreparedRequest { read, response }| (read, response)).unzip();
-            let verdicts = pool.install(|| classifier.verdicts(read)).context("the model failed")?;
+            let (documents, responses): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|PreparedRequest { document, response }| (document, response)).unzip();
+            let verdicts = pool.install(|| classifier.verdicts(documents)).context("the model failed")?;
             for (verdict, sender) in verdicts.into_iter().zip(responses) {
                 let answer = Answer::new(classifier, verdict);
                 let response = answer.map_or_else(|why| Response::Unscored(format!("{why:#}")), Response::Answer);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rayon::ThreadPool;
 
-use crate::classifier::Classifier;
+use crate::classifier::{Classifier, PreparedDocument};
 use crate::cli::DeliveryFlags;
 use crate::commands::opening;
 use crate::delivery::{
@@ -20,7 +20,7 @@ use crate::delivery::{
 use crate::intake::Raw;
 use crate::labels::LabelSet;
 use crate::output::{Sink, metrics};
-use crate::record::{Intake, Skip, Verdict};
+use crate::record::{Skip, Verdict};
 use crate::report::Report;
 use crate::stream::{self, Announced, Scheduler, Stop};
 use messages::LocatedMessage;
@@ -58,12 +58,12 @@ impl Sorter {
         let Self { classifier, pool } = self;
         let scheduler = Scheduler { finish_prepared: false, ..Scheduler::of_files(pool, classifier.budget()) };
         let bytes = |(_, raw): &LocatedMessage| raw.as_ref().map_or(0, Raw::weight);
-        let prepare = |(location, raw): LocatedMessage| (location, classifier.read(raw));
-        let tokens = |(_, read): &(Option<Location>, Intake)| classifier.tokens(read);
+        let prepare = |(location, raw): LocatedMessage| (location, classifier.prepare(classifier.read(raw)));
+        let tokens = |(_, document): &(Option<Location>, PreparedDocument)| classifier.tokens(document);
         scheduler.run(messages, bytes, prepare, tokens, stop, |batch| {
             let started = Instant::now();
-            let (locations, read): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let verdicts = pool.install(|| classifier.verdicts(read))?;
+            let (locations, documents): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let verdicts = pool.install(|| classifier.verdicts(documents))?;
             let scored =
                 locations.into_iter().zip(verdicts).map(|(location, verdict)| messages::scored(location, verdict));
             each(scored.collect(), started.elapsed())

@@ -13,7 +13,7 @@ use anyhow::Result;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::engine::{Embedder, Embedding, LabelText};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 use tokens::Tokenizer;
 use weights::Weights;
 
@@ -59,16 +59,11 @@ impl Builtin {
     /// The normalised vector of a text, shape `[dims]`, and its language as an index into those of the model. `None`
     /// without a known token.
     pub fn vector(&self, text: &str) -> Option<(Vec<f32>, Option<usize>)> {
-        self.embed_one(text, self.default_max_tokens()).map(|(embedding, language)| (embedding.vector, language))
+        self.sum(&self.tokens(text, self.default_max_tokens()))
     }
 
-    fn embed_one(&self, text: &str, max_tokens: usize) -> Option<(Embedding, Option<usize>)> {
-        // One more tells whether there were more.
-        let mut ids = self.tokens(text, max_tokens.saturating_add(1));
-        let truncated = ids.len() > max_tokens;
-        ids.truncate(max_tokens);
-        let vector = student::embed(&self.weights, &ids, self.arch)?;
-        Some((Embedding { vector, tokens: ids.len(), truncated }, self.weights.language(&ids)))
+    fn sum(&self, ids: &[u32]) -> Option<(Vec<f32>, Option<usize>)> {
+        Some((student::embed(&self.weights, ids, self.arch)?, self.weights.language(ids)))
     }
 }
 
@@ -90,14 +85,22 @@ impl Embedder for Builtin {
         false
     }
 
-    fn embed(&self, texts: &[String], _: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+    fn tokenize(&self, text: &str, _: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
+        // One more tells whether there were more.
+        let mut ids = self.tokens(text, max_tokens.saturating_add(1));
+        let truncated = ids.len() > max_tokens;
+        ids.truncate(max_tokens);
+        Ok(TokenizedText { tokens: ids.len(), ids, truncated })
+    }
+
+    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         // What all texts of a language share tells nothing about labels, so their mean is taken away.
-        let centred = |text: &String| {
-            let (mut embedding, language) = self.embed_one(text, max_tokens)?;
+        let centred = |text: &TokenizedText| {
+            let (mut vector, language) = self.sum(&text.ids)?;
             if let Some(language) = language {
-                embedding.vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
+                vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
             }
-            Some(embedding)
+            Some(Embedding { vector, tokens: text.tokens, truncated: text.truncated })
         };
         Ok(texts.par_iter().map(centred).collect())
     }

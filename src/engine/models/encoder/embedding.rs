@@ -5,12 +5,12 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::recipe::{Pooling, Recipe};
-use super::tokens::{Input, Tokens, Words};
+use super::tokens::{Input, Tokens};
 use super::{Encoder, EncoderShape, check_tokens, sum, words};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::too_long;
 use crate::engine::registry::{Loaded, Model};
-use crate::engine::{Embedder, Embedding, LabelText};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 
 /// Ends of class names in config.json that embeddings have: no head, or one that guesses words and is not read.
 const BARE: [&str; 3] = ["Model", "ForMaskedLM", "ForPreTraining"];
@@ -23,7 +23,7 @@ pub(crate) struct SentenceEmbedding {
     pub(super) tokens: Tokens,
     pub(super) recipe: Recipe,
     /// Tokens of the query's prompt, with the instruction that it has unless told otherwise.
-    prompted: usize,
+    prompt_tokens: usize,
 }
 
 impl SentenceEmbedding {
@@ -42,8 +42,8 @@ impl SentenceEmbedding {
         let tokens = Tokens::open(&checkpoint.path, recipe.lower_case)?;
         let shape = encoder.shape();
         check_tokens(&tokens, &shape)?;
-        let prompted = tokens.words(&recipe.prompts.asking(None), usize::MAX)?.ids.len();
-        Ok(Self { id: id.to_string(), encoder, shape, tokens, recipe, prompted })
+        let prompt_tokens = tokens.words(&recipe.prompts.asking(None), usize::MAX)?.tokens;
+        Ok(Self { id: id.to_string(), encoder, shape, tokens, recipe, prompt_tokens })
     }
 
     /// As the registry returns it. `numbers` is the class of numbers that the encoder computes with, such as `f32 cpu`.
@@ -62,23 +62,11 @@ impl SentenceEmbedding {
         Ok((own, room))
     }
 
-    /// Embeds texts behind a prompt, which is not counted and never cut.
-    fn embed_all(&self, prompt: &str, texts: &[String], max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+    /// The tokens of a text behind a prompt, which is not counted and never cut.
+    fn prompted(&self, prompt: &str, text: &str, max_tokens: usize) -> Result<TokenizedText> {
         let (own, room) = self.room(prompt)?;
-        let most = max_tokens.min(room) + own;
-        let words = texts.par_iter().map(|text| self.tokens.words(&[prompt, text.trim()].concat(), most));
-        let words: Vec<Words> = words.collect::<Result<_>>()?;
-        let known = |words: &&Words| !words.ids.iter().skip(own).all(|&id| self.tokens.is_unknown(id));
-        let inputs: Vec<Input> = words.iter().filter(known).map(|words| self.tokens.input(&words.ids)).collect();
-        let mut vectors = Vec::with_capacity(inputs.len());
-        self.encoder.encode(&inputs, &mut |states| vectors.push(self.pool(states)))?;
-        let mut vectors = vectors.into_iter();
-        let embedding = |words: &Words| {
-            let vector = if known(&words) { vectors.next() } else { None };
-            let tokens = words.ids.len().saturating_sub(own);
-            vector.map(|vector| Embedding { vector, tokens, truncated: words.truncated })
-        };
-        Ok(words.iter().map(embedding).collect())
+        let words = self.tokens.words(&[prompt, text.trim()].concat(), max_tokens.min(room) + own)?;
+        Ok(TokenizedText { tokens: words.tokens.saturating_sub(own), ..words })
     }
 
     /// [tokens, hidden] -> [hidden], of length 1. NaN stays, and is an error where it is ranked.
@@ -103,7 +91,7 @@ impl Embedder for SentenceEmbedding {
     /// What the repository says, less the special tokens and the prompt.
     fn default_max_tokens(&self) -> usize {
         let longest = self.recipe.max_seq_length.unwrap_or(usize::MAX).min(self.encoder.default_max_tokens());
-        longest.saturating_sub(self.tokens.around_one() + self.prompted).max(1)
+        longest.saturating_sub(self.tokens.around_one() + self.prompt_tokens).max(1)
     }
 
     fn dims(&self) -> usize {
@@ -120,13 +108,30 @@ impl Embedder for SentenceEmbedding {
 
     /// `instruct` is read by models that were trained with one, such as multilingual-e5-large-instruct, and by no
     /// other.
-    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
-        self.embed_all(&self.recipe.prompts.asking(instruct), texts, max_tokens)
+    fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
+        self.prompted(&self.recipe.prompts.asking(instruct), text, max_tokens)
+    }
+
+    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+        let known = |text: &&TokenizedText| {
+            let prompt = text.ids.len().saturating_sub(text.tokens);
+            !text.ids.iter().skip(prompt).all(|&id| self.tokens.is_unknown(id))
+        };
+        let inputs: Vec<Input> = texts.iter().filter(known).map(|text| self.tokens.input(&text.ids)).collect();
+        let mut vectors = Vec::with_capacity(inputs.len());
+        self.encoder.encode(&inputs, &mut |states| vectors.push(self.pool(states)))?;
+        let mut vectors = vectors.into_iter();
+        let embedding = |text: &TokenizedText| {
+            let vector = if known(&text) { vectors.next() } else { None };
+            vector.map(|vector| Embedding { vector, tokens: text.tokens, truncated: text.truncated })
+        };
+        Ok(texts.iter().map(embedding).collect())
     }
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
-        let texts: Vec<String> = labels.iter().map(words).collect();
-        let embedded = self.embed_all(&self.recipe.prompts.passage, &texts, usize::MAX)?;
+        let passage = &self.recipe.prompts.passage;
+        let texts = labels.par_iter().map(|label| self.prompted(passage, &words(label), usize::MAX));
+        let embedded = self.embed_tokens(&texts.collect::<Result<Vec<_>>>()?)?;
         for (label, embedding) in labels.iter().zip(&embedded) {
             let cut = embedding.as_ref().filter(|embedding| embedding.truncated);
             cut.map_or(Ok(()), |cut| Err(too_long(label, cut.tokens, &self.id)))?;

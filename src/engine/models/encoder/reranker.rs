@@ -1,16 +1,15 @@
 //! Cross-encoders: how well a label fits a mail, read together. Rerankers have one logit for it, NLI models several.
 
 use anyhow::{Context, Result, ensure};
-use rayon::prelude::*;
 
 use super::head::Head;
 use super::nli::{self, Reading};
-use super::tokens::{Input, Tokens, Words};
+use super::tokens::{Input, Tokens};
 use super::{Encoder, EncoderShape, check_tokens, has_classes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Tasks, too_long};
 use crate::engine::registry::{LoadOptions, Loaded, Model, Request};
-use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
+use crate::engine::{Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub(crate) struct CrossEncoder {
@@ -49,7 +48,7 @@ impl CrossEncoder {
     }
 
     /// A mail and a label, and what of the mail there was room for.
-    fn pair(&self, mail: &Words, label: &[u32]) -> (Input, Seen) {
+    fn pair(&self, mail: &TokenizedText, label: &[u32]) -> (Input, Seen) {
         let room = self.shape.max_tokens.saturating_sub(self.tokens.around_two() + label.len());
         let tokens = mail.ids.len().min(room);
         let seen = Seen { tokens, truncated: mail.truncated || tokens < mail.ids.len() };
@@ -95,16 +94,17 @@ impl Reranker for CrossEncoder {
         self.tasks.labels(task, |label| self.label(label)).map(drop)
     }
 
-    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
+    fn tokenize(&self, text: &str, _: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
+        self.tokens.words(text, max_tokens.min(self.shape.max_tokens))
+    }
+
+    fn judge_tokens(&self, task: &Task, questions: &[TokenizedQuestion]) -> Result<Vec<Judgement>> {
         let labels = self.tasks.labels(task, |label| self.label(label))?;
-        let most = max_tokens.min(self.shape.max_tokens);
-        let mails = questions.par_iter().map(|question| self.tokens.words(question.text, most));
-        let mails: Vec<Words> = mails.collect::<Result<_>>()?;
         let (mut inputs, mut seen) = (Vec::new(), Vec::new());
-        for (question, mail) in questions.iter().zip(&mails) {
+        for question in questions {
             for &label in question.labels {
                 let label = labels.get(label).with_context(|| format!("there is no label {label}"))?;
-                let (input, own) = self.pair(mail, label);
+                let (input, own) = self.pair(question.text, label);
                 inputs.push(input);
                 seen.push(own);
             }
@@ -114,7 +114,7 @@ impl Reranker for CrossEncoder {
         self.encoder.encode(&inputs, &mut |states| logits.push(logit(states)))?;
         let logits: Vec<f32> = logits.into_iter().collect::<Result<_>>()?;
         let mut read = logits.into_iter().zip(seen);
-        let judgement = |question: &Question| {
+        let judgement = |question: &TokenizedQuestion| {
             let (logits, seen) = read.by_ref().take(question.labels.len()).unzip();
             Judgement { logits, seen }
         };

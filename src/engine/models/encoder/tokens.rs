@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use crate::engine::TokenizedText;
 use crate::engine::checkpoint::names::TOKENIZER;
 
 /// Stands before the names of special tokens, so that no text spells them. Unicode promises never to make it a
@@ -33,14 +34,6 @@ pub(crate) struct Input {
     pub(crate) ids: Vec<u32>,
     /// Shape: [tokens].
     pub(crate) types: Vec<u32>,
-}
-
-/// Tokens of a text, without special ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Words {
-    pub(crate) ids: Vec<u32>,
-    /// True when the text had more.
-    pub(crate) truncated: bool,
 }
 
 /// The tokenizer of a folder.
@@ -116,11 +109,11 @@ impl Tokens {
         self.unknown == Some(id)
     }
 
-    /// The first `most` tokens of a text. Of a long text no more is looked at than they need.
+    /// The first `most` tokens of a text, without special ones. Of a long text no more is looked at than they need.
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(crate) fn words(&self, text: &str, most: usize) -> Result<Words> {
+    pub(crate) fn words(&self, text: &str, most: usize) -> Result<TokenizedText> {
         let text = text.trim();
         let mut bytes = most.saturating_add(SLACK).saturating_mul(BYTES_A_TOKEN);
         loop {
@@ -130,7 +123,7 @@ impl Tokens {
             if whole || ids.len() > most.saturating_add(SLACK) {
                 let truncated = ids.len() > most;
                 ids.truncate(most);
-                return Ok(Words { ids, truncated });
+                return Ok(TokenizedText { tokens: ids.len(), ids, truncated });
             }
             bytes = bytes.saturating_mul(4);
         }

@@ -7,11 +7,11 @@ use super::Qwen3;
 use super::batch::Prompt;
 use super::config::Qwen3Config;
 use super::load::check_vocabulary;
-use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt, Prefix};
+use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::too_long;
-use crate::engine::{Embedder, Embedding, LabelText};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 
 /// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
 const TEMPERATURE: f32 = 20.0;
@@ -47,11 +47,12 @@ impl Qwen3Embedding {
         Ok(Self { id: id.to_string(), prompt, model, dims, batch_tokens })
     }
 
-    fn vectors(&self, texts: Vec<Prefix>) -> Result<Vec<Embedding>> {
-        let empty = |text: &Prefix| Embedding { vector: Vec::new(), tokens: text.tokens, truncated: text.truncated };
+    fn vectors(&self, texts: &[TokenizedText]) -> Result<Vec<Embedding>> {
+        let empty =
+            |text: &TokenizedText| Embedding { vector: Vec::new(), tokens: text.tokens, truncated: text.truncated };
         let mut embeddings: Vec<Embedding> = texts.iter().map(empty).collect();
-        let prompts: Vec<Prompt> =
-            texts.into_iter().map(|text| Prompt { prefix: text.ids, tails: Vec::new() }).collect();
+        let prompt = |text: &TokenizedText| Prompt { prefix: text.ids.clone(), tails: Vec::new() };
+        let prompts: Vec<Prompt> = texts.iter().map(prompt).collect();
         self.model.run(&self.id, &prompts, self.batch_tokens, |slots, states| {
             for (slot, state) in slots.iter().zip(states) {
                 embeddings[slot.prompt].vector = normalised(&state[..self.dims]);
@@ -98,12 +99,13 @@ impl Embedder for Qwen3Embedding {
         self.asking(instruct.unwrap_or(EMBEDDING_TASK), 0).map(drop)
     }
 
-    fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
+    fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
         let instruct = instruct.unwrap_or(EMBEDDING_TASK);
-        let room = self.asking(instruct, max_tokens)?;
-        let read = texts.par_iter().map(|text| self.prompt.query(instruct, text, room));
-        let vectors = self.vectors(read.collect::<Result<_>>()?)?;
-        Ok(vectors.into_iter().map(Some).collect())
+        self.prompt.query(instruct, text, self.asking(instruct, max_tokens)?)
+    }
+
+    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+        Ok(self.vectors(texts)?.into_iter().map(Some).collect())
     }
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
@@ -113,7 +115,7 @@ impl Embedder for Qwen3Embedding {
             ensure!(!read.truncated, too_long(label, room, &self.id));
             Ok(read)
         });
-        let vectors = self.vectors(read.collect::<Result<_>>()?)?;
+        let vectors = self.vectors(&read.collect::<Result<Vec<_>>>()?)?;
         Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
     }
 

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::vocabulary::Vocabulary;
-use crate::engine::LabelText;
+use crate::engine::{LabelText, TokenizedText};
 
 /// What stands before every question to a reranker.
 pub const PREFIX: &str = "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and \
@@ -24,15 +24,6 @@ pub const EMBEDDING_TASK: &str = "Given an email, retrieve the category that des
 
 /// Bytes of text that are looked at for each token that is wanted; tokens of more are rare, and then more is looked at.
 const BYTES_A_TOKEN: usize = 16;
-
-/// The part of a prompt that all labels of a mail share.
-pub(crate) struct Prefix {
-    pub(crate) ids: Vec<u32>,
-    /// How many of them are the mail's.
-    pub(crate) tokens: usize,
-    /// True when the mail had more.
-    pub(crate) truncated: bool,
-}
 
 /// Writes prompts for a reranker.
 pub(crate) struct RerankerPrompt {
@@ -71,11 +62,11 @@ impl RerankerPrompt {
         self.suffix.len()
     }
 
-    /// Tokens up to the label: the label begins with a space, where every tokenizer of Qwen begins a new word.
+    /// The part of a prompt that all labels of a mail share, up to the label: the label begins with a space, where every tokenizer of Qwen begins a new word.
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(crate) fn prefix(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn prefix(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<TokenizedText> {
         let head = format!("<Instruct>: {instruct}\n<Query>: ");
         let cut = Cut { vocabulary: &self.vocabulary, head: &head, tail: "\n<Document>:", max_tokens };
         let mut prefix = cut.encode(text)?;
@@ -133,7 +124,7 @@ impl EmbeddingPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(crate) fn query(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn query(&self, instruct: &str, text: &str, max_tokens: usize) -> Result<TokenizedText> {
         self.ended(&format!("Instruct: {instruct}\nQuery:"), text, max_tokens)
     }
 
@@ -141,11 +132,11 @@ impl EmbeddingPrompt {
     ///
     /// # Errors
     /// When the tokenizer fails.
-    pub(crate) fn document(&self, text: &str, max_tokens: usize) -> Result<Prefix> {
+    pub(crate) fn document(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
         self.ended("", text, max_tokens)
     }
 
-    fn ended(&self, head: &str, text: &str, max_tokens: usize) -> Result<Prefix> {
+    fn ended(&self, head: &str, text: &str, max_tokens: usize) -> Result<TokenizedText> {
         let cut = Cut { vocabulary: &self.vocabulary, head, tail: "", max_tokens };
         let mut prefix = cut.encode(text)?;
         prefix.ids.push(self.end);
@@ -162,7 +153,7 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
-    fn encode(&self, text: &str) -> Result<Prefix> {
+    fn encode(&self, text: &str) -> Result<TokenizedText> {
         let mut seen = text.floor_char_boundary(self.max_tokens.saturating_mul(BYTES_A_TOKEN));
         loop {
             let prefix = self.encode_start(&text[..seen])?;
@@ -170,13 +161,13 @@ impl Cut<'_> {
                 return Ok(prefix);
             }
             if prefix.tokens == self.max_tokens {
-                return Ok(Prefix { truncated: true, ..prefix });
+                return Ok(TokenizedText { truncated: true, ..prefix });
             }
             seen = text.floor_char_boundary(seen.saturating_mul(4));
         }
     }
 
-    fn encode_start(&self, text: &str) -> Result<Prefix> {
+    fn encode_start(&self, text: &str) -> Result<TokenizedText> {
         let mut end = text.len();
         loop {
             let whole = [self.head, &text[..end], self.tail].concat();
@@ -187,7 +178,7 @@ impl Cut<'_> {
             // Without a text the space before it may be one token with what stands behind.
             let tokens = if end == 0 { 0 } else { tokens };
             if tokens <= self.max_tokens {
-                return Ok(Prefix { ids: encoded.ids, tokens, truncated: end < text.len() });
+                return Ok(TokenizedText { ids: encoded.ids, tokens, truncated: end < text.len() });
             }
             // The cut may make other tokens of what is left, so it is counted again.
             let first_over = encoded.spans.iter().filter(own).nth(self.max_tokens);

@@ -2,7 +2,6 @@
 //! no.
 
 use anyhow::{Context, Result, bail, ensure};
-use rayon::prelude::*;
 
 use super::Qwen3;
 use super::batch::Prompt;
@@ -12,7 +11,7 @@ use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::{Checkpoint, Description};
 use crate::engine::models::tasks::{Tasks, too_long};
-use crate::engine::{Judgement, LabelText, Question, Reranker, Seen, Task};
+use crate::engine::{Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
 
 /// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
 /// depend on which others it is asked about.
@@ -126,19 +125,22 @@ impl Reranker for Qwen3Reranker {
         self.tasks.labels(task, |label| self.tail(label)).map(drop)
     }
 
-    fn judge(&self, task: &Task, questions: &[Question], max_tokens: usize) -> Result<Vec<Judgement>> {
-        let instruct = task.instruct.as_deref().unwrap_or(RERANKER_TASK);
+    fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
+        let instruct = instruct.unwrap_or(RERANKER_TASK);
+        self.prompt.prefix(instruct, text, self.room(instruct, max_tokens)?)
+    }
+
+    fn judge_tokens(&self, task: &Task, questions: &[TokenizedQuestion]) -> Result<Vec<Judgement>> {
         let tails = self.tasks.labels(task, |label| self.tail(label))?;
-        let room = self.room(instruct, max_tokens)?;
-        let read = |question: &Question| {
-            let prefix = self.prompt.prefix(instruct, question.text, room)?;
+        let read = |question: &TokenizedQuestion| {
+            let TokenizedText { ids, tokens, truncated } = question.text;
             let tail = |&label: &usize| tails.get(label).cloned().with_context(|| format!("there is no label {label}"));
             let tails = question.labels.iter().map(tail).collect::<Result<_>>()?;
-            let seen = Seen { tokens: prefix.tokens, truncated: prefix.truncated };
+            let seen = Seen { tokens: *tokens, truncated: *truncated };
             let judgement = Judgement { logits: Vec::new(), seen: vec![seen; question.labels.len()] };
-            Ok((Prompt { prefix: prefix.ids, tails }, judgement))
+            Ok((Prompt { prefix: ids.clone(), tails }, judgement))
         };
-        let read: Vec<(Prompt, Judgement)> = questions.par_iter().map(read).collect::<Result<_>>()?;
+        let read: Vec<(Prompt, Judgement)> = questions.iter().map(read).collect::<Result<_>>()?;
         let (prompts, mut judgements): (Vec<Prompt>, Vec<Judgement>) = read.into_iter().unzip();
         // A mail that is asked about no label needs no pass.
         let asked = prompts.into_iter().enumerate().filter(|(_, prompt)| !prompt.tails.is_empty());
