@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// Maximum size of a label file. A longer one is a mailbox given by mistake, or a device that never ends.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -251,12 +252,27 @@ impl LabelSet {
         set.checked(&[]).context("--label")
     }
 
-    /// Checks the rules that both formats share. `lines` are the line numbers of the labels.
+    /// Checks what every set must be, whoever made it: a label at least, each with a name of its own after Unicode
+    /// normalisation.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn check(&self) -> Result<()> {
+        self.labels.iter().try_for_each(Label::check)?;
+        self.check_names(&[])
+    }
+
     fn checked(self, lines: &[usize]) -> Result<Self> {
+        self.check_names(lines)?;
+        Ok(self)
+    }
+
+    /// `lines` are the line numbers of the labels.
+    fn check_names(&self, lines: &[usize]) -> Result<()> {
         ensure!(!self.labels.is_empty(), "there is no label in it; write one label a line, `name: description`");
         let mut seen = HashMap::new();
         for (at, label) in self.labels.iter().enumerate() {
-            if let Some(before) = seen.insert(label.name.clone(), at) {
+            if let Some(before) = seen.insert(label.name.nfc().collect::<String>(), at) {
                 match (lines.get(before), lines.get(at)) {
                     (Some(first), Some(second)) => bail!(
                         "line {second}: the label {:?} stands on line {first} already; every label needs its own name",
@@ -266,7 +282,7 @@ impl LabelSet {
                 }
             }
         }
-        Ok(self)
+        Ok(())
     }
 
     /// The threshold of label `index`: its own, else `given`, else the threshold of the set.

@@ -67,9 +67,10 @@
 //!    of output. On a GPU they change it within the rounding of the type.
 //! 3. Nothing holds the whole input. Memory is flat in the length of an archive, channels are bounded. Labelled samples
 //!    are the exception: `train` and `eval` hold their cleaned texts, `train` each until it is embedded and then all
-//!    vectors and counts of words, of which a few copies are made while samples are held out.
+//!    vectors and counts of words, of which a few copies are made while samples are held out. `route` and `watch` keep a
+//!    hash, a name or a number of each message, and an undo all entries of a run.
 //! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
-//!    reads PDFs runs in a process of its own.
+//!    reads PDFs runs in a process of its own, where the program has said which (`intake::office::serve_with`).
 //! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not wholly in the cache,
 //!    both in `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.

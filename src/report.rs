@@ -227,7 +227,7 @@ impl Report {
 
     fn pace(&self) -> String {
         let seconds = self.seconds().max(1e-3);
-        format!("{} mails, {:.0} mails/s", self.counts.documents, self.counts.documents as f64 / seconds)
+        format!("{} documents, {:.0} documents/s", self.counts.documents, self.counts.documents as f64 / seconds)
     }
 
     fn print_progress(&self, read: u64) {
@@ -256,7 +256,10 @@ impl Report {
         if self.level >= Level::Verbose {
             let seconds = self.seconds();
             let speed = self.counts.documents as f64 / seconds.max(1e-9);
-            self.line(&format!("mailsort: {} in {seconds:.2} s, {speed:.0} mails/s", documents(self.counts.documents)));
+            self.line(&format!(
+                "mailsort: {} in {seconds:.2} s, {speed:.0} documents/s",
+                documents(self.counts.documents)
+            ));
         }
         if failed + self.missed == 0 {
             return ExitCode::SUCCESS;

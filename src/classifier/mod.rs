@@ -33,7 +33,7 @@ use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
 
 use crate::guard;
@@ -96,9 +96,13 @@ impl Classifier {
     /// local model are read to the last byte.
     ///
     /// # Errors
-    /// When the model is damaged, does not fit into the memory, cannot read a label, or is not the one that a trained
-    /// classifier needs.
+    /// When there is no label set or one is none, or the model is damaged, does not fit into the memory, cannot read a
+    /// label, or is not the one that a trained classifier needs.
     pub fn load(selection: &Selection, plan: &Plan<'_>, identified: bool, observer: &dyn Observer) -> Result<Self> {
+        ensure!(!selection.sets.is_empty(), "there is no label set, so there is nothing to sort into");
+        for set in &selection.sets {
+            set.check().with_context(|| format!("the label set {:?}", set.name))?;
+        }
         let LoadedScorer { scorer, identity } = match &selection.trained {
             Some(trained) => trained.load(plan, observer)?,
             None => plan.load(&selection.sets, identified, observer)?,
@@ -189,7 +193,8 @@ impl Classifier {
         let texts: Vec<PreparedText> = texts.map(mem::take).collect();
         let mut scored = self.scored(&texts)?.into_iter();
         let verdict = |PreparedDocument { origin, envelope, text, truncated }| {
-            let scored = text.and_then(|_| scored.next().unwrap_or(Err(Reason::NoKnownWords)));
+            let scored =
+                text.and_then(|_| scored.next().unwrap_or_else(|| Err(Reason::Model("it gave no result".into()))));
             Verdict { origin, envelope, outcome: scored.and_then(|scored| self.outcome(&scored, truncated)) }
         };
         Ok(documents.into_iter().map(verdict).collect())

@@ -98,7 +98,7 @@ pub(super) fn plan<'a>(
     let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
     ensure!(
         is_for_gpu || asked.is_none(),
-        "--device {}: {name} runs on the processor, as all encoders do; leave out --device",
+        "--device {}: {name} runs on the CPU, as all encoders do; leave out --device",
         spec.device
     );
     if !is_for_gpu {

@@ -10,7 +10,7 @@ use crate::stream::InputSpec;
 
 /// Inputs.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "InputFlags", next_display_order = 1)]
+#[command(next_help_heading = "Input", next_display_order = 1)]
 pub struct InputFlags {
     /// What to read; `-` for stdin
     ///

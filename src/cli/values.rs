@@ -22,7 +22,7 @@ macro_rules! values {
 }
 
 values!(crate::engine::Dtype {
-    Auto = "auto", "On a processor as the weights are written, where it is fast with that, else f32; on a GPU bf16";
+    Auto = "auto", "On a CPU as the weights are written, where it is fast with that, else f32; on a GPU bf16";
     F32 = "f32", "4 bytes a number";
     F16 = "f16", "2 bytes a number, up to 65504; large models overflow on some texts";
     Bf16 = "bf16", "2 bytes a number, as the released weights are";

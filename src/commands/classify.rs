@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::classifier::{Classifier, PreparedDocument, RankingSpec, Selection};
+use crate::classifier::{Classifier, PreparedDocument, Selection};
 use crate::cli::Classify;
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
 use crate::record::{Intake, Verdict};
 use crate::report::Report;
-use crate::stream::{Fingerprint, Stream, Verb};
+use crate::stream::{Fingerprint, Stop, Stream, Verb};
 
 /// Runs the command.
 ///
@@ -27,11 +27,11 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     stream.check(form.format.check_resumable())?;
     let plan = selection.plan(&report, &output.writing.verbosity.downloads())?;
     let (pairs, sets) = (plan.is_of_pairs(), &selection.sets);
-    let raw = if pairs || selection.is_trained() { Raw::Logits } else { Raw::Cosines };
+    let raw = if pairs || selection.is_trained() { RawScore::Logits } else { RawScore::Cosines };
     // What a set of one label needs: a share of 1 over it is always 1.
     let alone = if plan.shares_over_labels() { "--nli multi" } else { "--raw-scores" };
     let alone = Some(alone).filter(|_| !selection.is_independent(&plan));
-    check_thresholds(sets, &selection.ranking, raw, alone, &report)?;
+    check_thresholds(&selection, raw, alone, &report)?;
     if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
         report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
     }
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let tokens = |document: &PreparedDocument| classifier.tokens(document);
     let score = |batch| classifier.verdicts(batch);
     let verb = Verb { prepare, tokens, score, budget: classifier.budget(), inexact, write, record_key };
-    stream.run(opened, report, verb)
+    stream.run(opened, report, Stop::listen, verb)
 }
 
 /// What the records have in common.
@@ -81,34 +81,32 @@ fn layout(selection: &Selection, model: String) -> Layout {
 
 /// The raw scores of a model.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Raw {
+enum RawScore {
     Cosines,
     Logits,
 }
 
 /// Checks that thresholds lie in the range of the scores. `alone` is the flag for sets of one label, where the scores
 /// of a set sum to 1.
-fn check_thresholds(
-    sets: &[LabelSet],
-    ranking: &RankingSpec,
-    raw: Raw,
-    alone: Option<&str>,
-    report: &Report,
-) -> Result<()> {
+fn check_thresholds(selection: &Selection, raw: RawScore, alone: Option<&str>, report: &Report) -> Result<()> {
+    let Selection { sets, ranking, .. } = selection;
     let (range, what) = match (ranking.raw_scores, raw) {
         (false, _) => (0.0..=1.0, "probabilities are 0 to 1; other scores need --raw-scores"),
-        (true, Raw::Cosines) => (-1.0..=1.0, "cosines are -1 to 1"),
-        (true, Raw::Logits) => (f32::MIN..=f32::MAX, "logits are numbers"),
+        (true, RawScore::Cosines) => (-1.0..=1.0, "cosines are -1 to 1"),
+        (true, RawScore::Logits) => (f32::MIN..=f32::MAX, "logits are numbers"),
     };
     let fits = |threshold: f32| range.contains(&threshold);
     ensure!(ranking.threshold.is_none_or(fits), "--threshold {}: {what}", ranking.threshold.unwrap_or_default());
+    if !ranking.raw_scores {
+        selection.check_probabilities()?;
+    }
     for set in sets {
         let own = set.threshold.or(set.labels.iter().find_map(|label| label.threshold));
         if ranking.raw_scores && own.is_some() {
             report.warn(format_args!(
                 "with --raw-scores the thresholds of the label set {:?} are compared with {}",
                 set.name,
-                if raw == Raw::Logits { "logits" } else { "cosines" }
+                if raw == RawScore::Logits { "logits" } else { "cosines" }
             ));
         }
         if let Some(flag) = alone.filter(|_| set.labels.len() == 1 && !ranking.raw_scores) {

@@ -9,7 +9,7 @@ use crate::cli::Show;
 use crate::output::Texts;
 use crate::record::Intake;
 use crate::report::Report;
-use crate::stream::{Fingerprint, Stream, Verb};
+use crate::stream::{Fingerprint, Stop, Stream, Verb};
 
 /// Runs the command.
 ///
@@ -37,5 +37,5 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let record_key = |line: &[u8], header: &[u8]| output.format.record_key(line, header);
     let (prepare, tokens) = (|read: Intake| read, |_: &Intake| 1);
     let verb = Verb { prepare, tokens, score: Ok, budget: Budget::FAST, inexact: None, write, record_key };
-    stream.run(opened, report, verb)
+    stream.run(opened, report, Stop::listen, verb)
 }

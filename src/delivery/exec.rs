@@ -212,6 +212,7 @@ fn sanitised(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
 
     use super::*;
 
@@ -243,13 +244,20 @@ mod tests {
     #[test]
     fn a_command_that_takes_too_long_ends_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
-        let mark = folder.path().join("mark");
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let started = Instant::now();
-        let ended = run(&format!("(sleep 1; touch {}) & sleep 30", mark.display()), 0.2, 0);
+        // Reading ends when nobody has the pipe open any more: neither the command nor its children.
+        let reading = thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        let ended = run(&format!("exec 3> {}; sleep 60 & sleep 60", pipe.display()), 0.2, 0);
         assert_eq!(ended, ExitResult { status: None, failure: Some("timed out after 0.2 s".into()) });
-        assert!(started.elapsed() < Duration::from_secs(20));
-        thread::sleep(Duration::from_millis(1300));
-        assert!(!mark.exists());
+        // Where the command was ended before it opened the pipe, reading would wait for ever.
+        drop(std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&pipe));
+        assert_eq!(reading.join().unwrap(), b"");
+        assert!(started.elapsed() < Duration::from_secs(50));
     }
 
     #[test]

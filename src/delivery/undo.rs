@@ -120,9 +120,9 @@ impl Undoing<'_> {
             match entry.operation {
                 // Checked at the last moment: mail programs are at work meanwhile.
                 Operation::Remove => match self.may_remove(done) {
-                    Ok(Removal::Allowed) => self.executor.execute(entry, Payload::default()),
-                    Ok(Removal::Gone) => entry.state = EntryState::Gone,
-                    Ok(Removal::Refused(why)) => (entry.state, entry.detail) = (EntryState::Failed, Some(why.into())),
+                    Ok(Removable::Allowed) => self.executor.execute(entry, Payload::default()),
+                    Ok(Removable::Gone) => entry.state = EntryState::Gone,
+                    Ok(Removable::Refused(why)) => (entry.state, entry.detail) = (EntryState::Failed, Some(why.into())),
                     Err(error) => (entry.state, entry.detail) = (EntryState::Failed, Some(error.to_string())),
                 },
                 _ => self.executor.execute(entry, Payload::default()),
@@ -159,32 +159,32 @@ impl Undoing<'_> {
     }
 
     /// Whether a copy or link may be removed.
-    fn may_remove(&mut self, done: &JournalEntry) -> io::Result<Removal> {
+    fn may_remove(&mut self, done: &JournalEntry) -> io::Result<Removable> {
         let finder = &mut self.executor.finder;
         let Some(copy) = finder.find_now(&done.folder, &done.base)? else {
-            return Ok(Removal::Gone);
+            return Ok(Removable::Gone);
         };
         if done.name.is_empty() {
             let sha = files::sha(&copy)?;
             return Ok(match done.sha {
-                Some(written) if written != sha => Removal::Refused("it was changed, so it is kept"),
+                Some(written) if written != sha => Removable::Refused("it was changed, so it is kept"),
                 _ if !self.mailboxes.holds(&done.source, &copy)? => {
-                    Removal::Refused("the mbox file no longer holds it, so it is kept")
+                    Removable::Refused("the mbox file no longer holds it, so it is kept")
                 }
-                _ => Removal::Allowed,
+                _ => Removable::Allowed,
             });
         }
         let Some(original) = finder.find_now(&done.source, &done.name)? else {
-            return Ok(Removal::Refused("its original is no longer there, so it is kept"));
+            return Ok(Removable::Refused("its original is no longer there, so it is kept"));
         };
         Ok(match files::are_same(&original, &copy)? {
-            true => Removal::Allowed,
-            false => Removal::Refused("it was changed, so it is kept"),
+            true => Removable::Allowed,
+            false => Removable::Refused("it was changed, so it is kept"),
         })
     }
 }
 
-enum Removal {
+enum Removable {
     Allowed,
     Refused(&'static str),
     /// It is gone already.

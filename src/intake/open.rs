@@ -11,12 +11,12 @@ use flate2::read::MultiGzDecoder;
 use super::sniff::{self, SourceFormat};
 
 /// A readable stream, decompressed.
-pub(super) type Stream = BufReader<Box<dyn Read + Send>>;
+pub(super) type InputStream = BufReader<Box<dyn Read + Send>>;
 
 /// An opened input.
 pub(super) struct Opened {
     /// All bytes, from the start.
-    pub stream: Stream,
+    pub stream: InputStream,
     /// The first bytes.
     pub head: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicU64;
 use super::files::{FileEntry, Files, NOT_REGULAR};
 use super::lines::Lines;
 use super::mbox::Mbox;
-use super::open::{self, Stream};
+use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
 use crate::maildir;
 use crate::record::{Envelope, Origin, Reason, Skip};
@@ -52,8 +52,8 @@ pub struct Options {
 
 /// An input that holds more than one document.
 enum Many {
-    Mbox(Mbox<Stream>),
-    Rows(Lines<Stream>),
+    Mbox(Mbox<InputStream>),
+    Rows(Lines<InputStream>),
 }
 
 /// The error for a folder without documents.
@@ -211,7 +211,7 @@ impl Current {
 }
 
 /// The next line that is not blank.
-pub(super) fn next_row(lines: &mut Lines<Stream>) -> io::Result<Option<super::lines::Line>> {
+pub(super) fn next_row(lines: &mut Lines<InputStream>) -> io::Result<Option<super::lines::Line>> {
     while let Some(line) = lines.next_line(MAX_DOCUMENT)? {
         if !line.bytes.trim_ascii().is_empty() {
             return Ok(Some(line));
@@ -225,7 +225,7 @@ fn is_special(path: &Path) -> bool {
     !open::is_stdin(path) && path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-fn read_one(path: &Path, format: SourceFormat, stream: Stream) -> Result<Raw, Skip> {
+fn read_one(path: &Path, format: SourceFormat, stream: InputStream) -> Result<Raw, Skip> {
     let mut bytes = Vec::new();
     // One byte more than the cap tells whether the document is longer.
     match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {

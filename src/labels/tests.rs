@@ -60,6 +60,7 @@ fn arguments() {
     let set = LabelSet::from_arguments(&["a: b".into(), "c".into()]).unwrap();
     assert_eq!(set.labels.len(), 2);
     fails(LabelSet::from_arguments(&["a".into(), "a".into()]), "given twice");
+    fails(LabelSet::from_text("x".into(), "caf\u{e9}\ncafe\u{301}\n"), "stands on line 1 already");
 }
 
 #[test]

@@ -23,7 +23,7 @@ const TAKEN: &[&str] = &["deleted", "draft", "flagged", "passed", "replied", "un
 /// For `notmuch tag --batch`.
 pub static FORMAT: Format = Format {
     name: "notmuch",
-    help: "Lines for `notmuch tag --batch`; comments for mails that get no tag",
+    help: "Lines for `notmuch tag --batch`; comments for messages that get no tag",
     extension: None,
     record_key: None,
     check: Some(|form, layout| check(layout, &form.tag_prefix)),

@@ -171,7 +171,7 @@ impl Sink {
     }
 
     /// Says that there are records in the output now, so that what was written is worth going on after.
-    pub fn holds_records(&self) {
+    pub fn keep_records(&self) {
         if let Destination::Partial(part) = &mut self.inner.borrow_mut().sink {
             part.holds_records = true;
         }

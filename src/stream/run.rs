@@ -165,7 +165,9 @@ impl<'a> Stream<'a> {
         Ok(OpenedOutput { sink, written, output: self.output, resumable: is_resumable })
     }
 
-    /// Reads all documents, scores them in batches and writes the records, in input order.
+    /// Reads all documents, scores them in batches and writes the records, in input order. `listen` gives the stop of
+    /// the run, such as [`Stop::listen`]; it is called when the run has caught up with what it resumes: until then
+    /// ending at once loses nothing.
     ///
     /// # Errors
     /// When the output cannot be written or resumed, or the list of inputs ends in an error.
@@ -173,6 +175,7 @@ impl<'a> Stream<'a> {
         mut self,
         mut opened: OpenedOutput<'_>,
         mut report: Report,
+        listen: impl FnOnce() -> Result<Stop>,
         mut verb: Verb<
             impl Fn(Intake) -> D + Sync,
             impl Fn(&D) -> usize,
@@ -196,8 +199,7 @@ impl<'a> Stream<'a> {
             let resume = Resume { source: &mut self.source, sink, report: &mut report, sampled, inexact };
             resume.catch_up(written, &verb.record_key, &mut one)?;
         }
-        // Not before: until the run has caught up, ending at once loses nothing.
-        let stop = Stop::listen()?;
+        let stop = listen()?;
         let (voice, message) = (report.voice(), finishing(verb.budget.documents, opened.resumable));
         let announced = slow.then(|| stop.announce(Duration::ZERO, move || voice.say(&message)));
         let mut scheduler = Scheduler::of_files(&self.pool, verb.budget);
@@ -212,7 +214,7 @@ impl<'a> Stream<'a> {
             |batch| {
                 write(batch, &mut report)?;
                 if opened.resumable {
-                    sink.holds_records();
+                    sink.keep_records();
                 }
                 report.tick();
                 Ok(())

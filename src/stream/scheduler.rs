@@ -71,6 +71,7 @@ impl<'p> Scheduler<'p> {
         mut consume: impl FnMut(Vec<P>) -> Result<()>,
     ) -> Result<()> {
         let room = Arc::new(Room::default());
+        let _closed = Closing(&room);
         let most = self.budget.documents.clamp(1, PIECE);
         let (items, arrived) = sync_channel(most * IN_FLIGHT);
         let reader = thread::spawn({
@@ -127,8 +128,7 @@ fn read<T>(
 ) {
     for item in produce {
         let bytes = bytes(&item);
-        room.take(bytes);
-        if items.send((bytes, item)).is_err() {
+        if !room.take(bytes) || items.send((bytes, item)).is_err() {
             return;
         }
     }
@@ -213,24 +213,42 @@ impl<P> Ready<P> {
     }
 }
 
-/// Bytes in flight.
-#[derive(Default)]
+/// Bytes in flight; `None` when nobody consumes any more.
 struct Room {
-    used: Mutex<usize>,
+    used: Mutex<Option<usize>>,
     freed: Condvar,
 }
 
+impl Default for Room {
+    fn default() -> Self {
+        Self { used: Mutex::new(Some(0)), freed: Condvar::new() }
+    }
+}
+
 impl Room {
-    /// Waits until `bytes` fit, or nothing else is in flight.
-    fn take(&self, bytes: usize) {
+    /// Waits until `bytes` fit, or nothing else is in flight. False when nobody consumes any more.
+    fn take(&self, bytes: usize) -> bool {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |used: &mut usize| *used > 0 && *used + bytes > BYTES_IN_FLIGHT;
-        *self.freed.wait_while(used, full).unwrap_or_else(PoisonError::into_inner) += bytes;
+        let is_full = |used: &mut Option<usize>| used.is_some_and(|used| used > 0 && used + bytes > BYTES_IN_FLIGHT);
+        let mut used = self.freed.wait_while(used, is_full).unwrap_or_else(PoisonError::into_inner);
+        *used = used.map(|used| used + bytes);
+        used.is_some()
     }
 
     fn give_back(&self, bytes: usize) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.map(|used| used - bytes);
         self.freed.notify_one();
+    }
+}
+
+/// Lets the reader go, however the run ends.
+struct Closing<'r>(&'r Room);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        *self.0.used.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.freed.notify_one();
     }
 }
 
@@ -338,6 +356,26 @@ mod tests {
             scheduler.run(produce, |_| 1, |item| item, |_| 1, || false, consume).unwrap();
             assert_eq!(seen, [7, 8]);
         }
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_room_is_let_go() {
+        /// Tells when the reader has dropped its input.
+        struct Input(SyncSender<()>);
+        impl Drop for Input {
+            fn drop(&mut self) {
+                let _ = self.0.send(());
+            }
+        }
+        let (dropped, input_is_dropped) = sync_channel(1);
+        let (input, pool) = (Input(dropped), pool(1));
+        let produce = (0..100).inspect(move |_| {
+            let _ = &input;
+        });
+        let run = |_: Vec<i32>| anyhow::bail!("enough");
+        let scheduler = Scheduler::of_files(&pool, Budget { documents: 1, tokens: 1 });
+        scheduler.run(produce, |_| BYTES_IN_FLIGHT, |item| item, |_| 1, || false, run).unwrap_err();
+        input_is_dropped.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
     #[test]

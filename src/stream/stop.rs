@@ -27,7 +27,7 @@ impl Drop for Announced {
 pub struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
-    /// Listens from now on.
+    /// Listens from now on and as long as the process lives: for programs, not for libraries.
     ///
     /// # Errors
     /// When the system refuses.
@@ -42,6 +42,11 @@ impl Stop {
             flag::register_usize(signal, stop.0.clone(), signal as usize).context(context)?;
         }
         Ok(stop)
+    }
+
+    /// Asks the run to stop, as `signal` would.
+    pub fn ask(&self, signal: usize) {
+        self.0.store(signal, Ordering::Relaxed);
     }
 
     /// Runs `say` on its own thread, `after` a stop was asked for, as the run may be busy with slow documents. It is

@@ -159,9 +159,9 @@ fn progress_is_silent_unless_wanted() {
         |flags: &[&str]| mailsort(["classify", "samples/inbox.mbox"]).args(labels()).args(flags).output().stderr;
     assert!(stderr(&[]).is_empty());
     let lines = String::from_utf8(stderr(&["--progress", "always", "-q"])).unwrap();
-    assert!(lines.starts_with("mailsort: 14 mails, ") && lines.ends_with("100 % of the input\n"), "{lines}");
+    assert!(lines.starts_with("mailsort: 14 documents, ") && lines.ends_with("100 % of the input\n"), "{lines}");
     let spoken = String::from_utf8(stderr(&["-v"])).unwrap();
-    assert!(spoken.contains("14 documents in ") && spoken.contains("mails/s"), "{spoken}");
+    assert!(spoken.contains("14 documents in ") && spoken.contains("documents/s"), "{spoken}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn said(files: &[(&str, &[u8])], arguments: &str) -> String {
     let transcript = mailsort(arguments.split(' ')).in_folder(folder.path()).transcript();
     let transcript = transcript.replace(&*folder.path().to_string_lossy(), "FOLDER");
     // Scores belong to the model, and speed to the machine.
-    let volatile = regex::Regex::new(r"\b[01]\.\d{4}\b|\d+\.\d\d s, \d+ mails/s").unwrap();
+    let volatile = regex::Regex::new(r"\b[01]\.\d{4}\b|\d+\.\d\d s, \d+ documents/s").unwrap();
     volatile.replace_all(&transcript, "#").into_owned()
 }
 

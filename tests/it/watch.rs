@@ -103,7 +103,7 @@ fn mail_is_sorted_as_it_arrives_and_after_a_restart() {
     watched.start(&[RULES, &["-v"]].concat());
     watched.expect(&[".Invoices/new/1.a.h", ".Invoices/new/4.a.h", ".Meetings/new/2.a.h", "new/3.a.h"]);
     let said = watched.stop();
-    assert!(said.contains("1 mail: 1 moved") && !said.contains("unsure"), "3.a.h is not looked at again: {said}");
+    assert!(said.contains("1 message: 1 moved") && !said.contains("unsure"), "3.a.h is not looked at again: {said}");
     // All of it was one run, or two, and can be put back.
     let undo =
         |run: &str| ended(mailsort(["route", "Maildir", "--undo", run]).in_folder(watched.home.folder.path()), 0);

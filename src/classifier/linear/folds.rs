@@ -8,7 +8,7 @@ use super::design::{Design, TrainingSample};
 use super::fit::COARSE;
 use super::matrix::Matrix;
 use super::reduced::Reduced;
-use super::train::Run;
+use super::train::TrainingRun;
 use super::{Link, temperature};
 
 /// With more samples than this, hyperparameters are compared on folds with `COMPARED` percent of the tested samples.
@@ -125,7 +125,7 @@ fn tested(samples: &[TrainingSample], counts: &[usize], part: &[usize], folds: u
     samples.iter().zip(part).map(is_tested).collect()
 }
 
-impl<'a> Run<'a> {
+impl<'a> TrainingRun<'a> {
     /// Fits folds with C = `c` and n-gram vectors of length `scale`. Samples that no fold tests have no logits.
     pub(super) fn held(&self, dealt: &Dealt, folds: &mut [Fold<'a>], scale: f32, c: f64) -> Result<Held> {
         let mut logits = vec![Vec::new(); self.samples.len()];

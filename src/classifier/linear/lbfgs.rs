@@ -36,7 +36,7 @@ struct Iterate {
 }
 
 /// A step and the difference of gradients that it made.
-struct Update {
+struct Correction {
     step: Vec<f64>,
     change: Vec<f64>,
     /// Product of the two; above 0.
@@ -58,7 +58,7 @@ pub(super) fn minimise(
     };
     let mut here = evaluate(start)?;
     ensure!(here.is_finite(), "the numbers overflow");
-    let mut updates: VecDeque<Update> = VecDeque::with_capacity(HISTORY);
+    let mut updates: VecDeque<Correction> = VecDeque::with_capacity(HISTORY);
     for _ in 0..precision.steps {
         if dot(&here.gradient, &here.gradient).sqrt() < precision.gradient {
             break;
@@ -80,7 +80,7 @@ pub(super) fn minimise(
             if updates.len() == HISTORY {
                 updates.pop_front();
             }
-            updates.push_back(Update { step, change, curvature });
+            updates.push_back(Correction { step, change, curvature });
         }
     }
     Ok(here.point)
@@ -93,7 +93,7 @@ impl Iterate {
 }
 
 /// Minus the estimated inverse Hessian times the gradient (two-loop recursion).
-fn direction(updates: &VecDeque<Update>, gradient: &[f64]) -> Vec<f64> {
+fn direction(updates: &VecDeque<Correction>, gradient: &[f64]) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|value| -value).collect();
     let mut factors = Vec::with_capacity(HISTORY);
     for update in updates.iter().rev() {

@@ -92,7 +92,7 @@ pub fn train(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<TrainingResult> {
     ensure!(!samples.is_empty() && labels > 0, "there are no samples");
-    let run = Run { samples, labels, settings, stop };
+    let run = TrainingRun { samples, labels, settings, stop };
     let dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
     let can_hold_out = run.can_hold_out() && dealt.tests_something();
     let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
@@ -124,14 +124,14 @@ pub fn train(
     Ok(TrainingResult { model, c, held_out })
 }
 
-pub(super) struct Run<'a> {
+pub(super) struct TrainingRun<'a> {
     pub(super) samples: &'a [TrainingSample],
     pub(super) labels: usize,
     pub(super) settings: Settings,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Run<'_> {
+impl TrainingRun<'_> {
     /// True when there are enough samples for cross-validation.
     fn can_hold_out(&self) -> bool {
         let mut counts = vec![0; self.labels];

@@ -2,7 +2,7 @@
 
 use std::slice;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, ensure};
 
 use super::PreparedText;
 use crate::guard;
@@ -28,14 +28,20 @@ pub(in crate::classifier) fn each<T>(
     probe: impl Fn() -> Result<()>,
 ) -> Result<Tried<T>> {
     let known = |made: Option<T>| made.ok_or(Reason::NoKnownWords);
-    let error = match guarded(|| run(texts)) {
+    // Fewer results than texts would be those of other texts.
+    let run = |texts: &[PreparedText]| {
+        let made = guarded(|| run(texts))?;
+        ensure!(made.len() == texts.len(), "the model gave {} results for {} texts", made.len(), texts.len());
+        Ok(made)
+    };
+    let error = match run(texts) {
         Ok(made) => return Ok(Tried { outcomes: made.into_iter().map(known).collect(), taken_apart: None }),
         Err(error) => error,
     };
     if guarded(&probe).is_err() {
         return Err(error);
     }
-    let alone = |text: &PreparedText| match guarded(|| run(slice::from_ref(text))) {
+    let alone = |text: &PreparedText| match run(slice::from_ref(text)) {
         Ok(mut made) => known(made.pop().flatten()),
         Err(error) => Err(Reason::Model(told(&error))),
     };
@@ -67,7 +73,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use anyhow::{bail, ensure};
+    use anyhow::bail;
 
     use super::super::{Pairs, Scorer};
     use super::*;

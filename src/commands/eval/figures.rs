@@ -93,7 +93,7 @@ fn thresholds(rows: &Rows, set: &LabelSet, precision: f64) -> TargetPrecision {
 /// Predictions of samples that are not scored yet.
 pub(super) fn unscored(judged: &[LabelledDocument]) -> Vec<Prediction> {
     let unscored = |judged: &LabelledDocument| {
-        let (origin, envelope) = match &judged.document {
+        let (origin, envelope) = match &*judged.document {
             Ok(document) => (&document.origin, &document.envelope),
             Err(skip) => (&skip.origin, &skip.envelope),
         };
@@ -101,7 +101,7 @@ pub(super) fn unscored(judged: &[LabelledDocument]) -> Vec<Prediction> {
             source: origin.source.to_string(),
             index: origin.index,
             id: envelope.id.clone(),
-            text: judged.document.as_ref().ok().map(|document| hash(&document.text())),
+            text: (*judged.document).as_ref().ok().map(|document| hash(&document.text())),
             truth: judged.labels.iter().map(ToString::to_string).collect(),
             predicted: None,
             given: None,
@@ -153,7 +153,7 @@ pub(super) fn mistakes(evaluated: &Evaluated, judged: &[LabelledDocument], texts
     let score = |at: usize| said[at].score.unwrap_or(0.0);
     wrong.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     let text =
-        |at: usize| judged[at].document.as_ref().ok().filter(|_| texts).map(|document| beginning(&document.text()));
+        |at: usize| (*judged[at].document).as_ref().ok().filter(|_| texts).map(|document| beginning(&document.text()));
     wrong.into_iter().take(MISTAKES).map(|at| Mistake { at, text: text(at) }).collect()
 }
 

@@ -1,5 +1,6 @@
 //! Scores samples, and measures the time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -42,7 +43,7 @@ pub(super) fn score(
     let mut verdicts: Vec<Option<Verdict>> = vec![None; judged.len()];
     let mut alone = Vec::new();
     for at in (0..judged.len()).step_by(step) {
-        let document = judged[at].document.clone();
+        let document = (*judged[at].document).clone();
         let is_read = document.is_ok();
         let started = Instant::now();
         let verdict = pool.install(|| classifier.verdicts(vec![classifier.prepare(document)]))?.pop();
@@ -53,12 +54,12 @@ pub(super) fn score(
         verdicts[at] = verdict;
     }
     let others: Vec<usize> = (0..judged.len()).filter(|&at| verdicts[at].is_none()).collect();
-    let documents: Vec<Intake> = others.iter().map(|&at| judged[at].document.clone()).collect();
+    let documents: Vec<Arc<Intake>> = others.iter().map(|&at| judged[at].document.clone()).collect();
     let (mut at, mut took, mut scored) = (others.iter(), Duration::ZERO, Instant::now());
     Scheduler::of_files(pool, classifier.budget()).run(
         documents.into_iter(),
         |_| 0,
-        |read| classifier.prepare(read),
+        |document| classifier.prepare((*document).clone()),
         |document: &PreparedDocument| classifier.tokens(document),
         || false,
         |batch| {

@@ -15,7 +15,8 @@ const NAMED: usize = 10;
 
 /// A sample whose labels are all in the set.
 pub(super) struct LabelledDocument {
-    pub(super) document: Intake,
+    /// Shared with what is being scored.
+    pub(super) document: Arc<Intake>,
     pub(super) labels: Vec<Arc<str>>,
 }
 
@@ -29,7 +30,7 @@ pub(super) fn resolve(
     skip_unknown: bool,
     report: &Report,
 ) -> Result<(LabelSet, Vec<LabelledDocument>)> {
-    let judged = |sample: Sample| LabelledDocument { document: sample.document, labels: sample.labels };
+    let judged = |sample: Sample| LabelledDocument { document: sample.document.into(), labels: sample.labels };
     let Some(set) = given else {
         let set = named_by(&samples)?;
         return Ok((set, samples.into_iter().map(judged).collect()));

@@ -33,7 +33,7 @@ pub(super) struct How<'a> {
 
 /// Samples without a vector, by the reason.
 #[derive(Default)]
-struct Left {
+struct LeftOut {
     unknown: Vec<String>,
     failed: Vec<String>,
     no_number: Vec<String>,
@@ -57,7 +57,7 @@ pub(super) fn embedded(
         budget.is_slow().then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
     // Any working model can embed the words of a label.
     let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
-    let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), Left::default(), false);
+    let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), LeftOut::default(), false);
     let prepare = |mut kept: Kept| {
         let counts = if reads_words { ngrams::count(&kept.text, embeddings.max_tokens) } else { Counts::new() };
         let text = embeddings.prepare(mem::take(&mut kept.text), instruct);
@@ -105,7 +105,7 @@ fn stopping(most: usize) -> String {
     )
 }
 
-impl Left {
+impl LeftOut {
     /// The vector of a sample; a sample without one is noted.
     fn vector(&mut self, embedding: Result<Embedding, Reason>, place: String) -> Option<Vec<f32>> {
         match embedding {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -10,6 +9,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 
 use super::Mapped;
 use super::weights::{Kind, Place, Weights};
+use crate::guard;
 
 /// The metadata of a GGUF file.
 pub struct Metadata(HashMap<String, Value>);
@@ -23,7 +23,7 @@ pub fn open(path: &Path) -> Result<(Metadata, Weights)> {
     let map = Mapped::open(path)?;
     ensure!(map.starts_with(b"GGUF"), "{shown} is not a GGUF file");
     // The reader divides by an alignment that the file may give as zero.
-    let read = panic::catch_unwind(AssertUnwindSafe(|| Content::read(&mut Cursor::new(&map[..]))));
+    let read = guard::catch(|| Content::read(&mut Cursor::new(&map[..])));
     let content = match read {
         // Behind the first line of the error there may be a trace, which says nothing to a user.
         Ok(content) => content.map_err(|error| {

@@ -93,9 +93,9 @@ impl Mapped {
     #[allow(unsafe_code)]
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        // SAFETY: the bytes are only ever read as plain numbers, so that a file which another process changes gives
-        // other numbers and nothing worse; one that is cut short meanwhile ends the process, as for every program that
-        // maps.
+        // SAFETY: nobody may change the file while it is mapped, which no program can enforce; docs/models.md says so.
+        // The header is checked once, when the file is opened. After that the bytes are read as plain numbers, which
+        // any bits are, at places that were checked against the length of the map.
         let map = unsafe { Mmap::map(&file) };
         map.map(Self).with_context(|| format!("cannot map {} into memory", path.display()))
     }

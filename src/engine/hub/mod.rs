@@ -22,7 +22,7 @@ use choose::Choice;
 pub use names::{KNOWN, Known};
 use names::{Named, check_revision};
 use remote::Remote;
-use settings::Settings;
+use settings::HubSettings;
 use transfer::{Transfer, persist};
 
 use crate::engine::checkpoint::names::INDEX;
@@ -71,7 +71,7 @@ pub fn locate(model: &str, options: &HubOptions, progress: &dyn DownloadProgress
     let Named::Hub { repository, file } = &named else {
         return Ok(local(&named, model));
     };
-    let settings = Settings::new(options.offline)?;
+    let settings = HubSettings::new(options.offline)?;
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     match asked.in_cache() {
         CacheState::Whole(located) => Ok(located),
@@ -97,7 +97,7 @@ pub fn pull(model: &str, options: &HubOptions, progress: &dyn DownloadProgress) 
     let Named::Hub { repository, file } = &named else {
         bail!("{model:?} is on this machine already; there is nothing to get");
     };
-    let settings = Settings::new(options.offline)?;
+    let settings = HubSettings::new(options.offline)?;
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision: options.revision.as_deref() };
     // A commit never changes, so one that is here need not be asked for.
     if options.revision.as_deref().is_some_and(names::is_commit)
@@ -132,7 +132,7 @@ pub fn find(model: &str, revision: Option<&str>) -> Result<Located> {
     let Named::Hub { repository, file } = &named else {
         return Ok(local(&named, model));
     };
-    let settings = Settings::new(true)?;
+    let settings = HubSettings::new(true)?;
     let asked = Asked { settings: &settings, repository, file: file.as_deref(), revision };
     match asked.in_cache() {
         CacheState::Whole(located) | CacheState::MayLackPooling(located) => Ok(located),
@@ -160,7 +160,7 @@ pub fn is_used(name: &str) -> bool {
 /// # Errors
 /// When there is no place for a cache.
 pub fn cached() -> Result<Vec<Cached>> {
-    Ok(cache::all(&Settings::new(true)?.cache))
+    Ok(cache::all(&HubSettings::new(true)?.cache))
 }
 
 fn prepare(model: &str, options: &HubOptions) -> Result<Named> {
@@ -188,7 +188,7 @@ enum CacheState {
 
 /// A model of the hub that is wanted.
 struct Asked<'a> {
-    settings: &'a Settings,
+    settings: &'a HubSettings,
     repository: &'a str,
     file: Option<&'a str>,
     revision: Option<&'a str>,

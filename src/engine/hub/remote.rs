@@ -10,7 +10,7 @@ use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::{Agent, Body};
 
 use super::names::is_commit;
-use super::settings::Settings;
+use super::settings::HubSettings;
 
 /// No list of files is longer.
 const LONGEST_LIST: u64 = 32 << 20;
@@ -52,14 +52,14 @@ pub(super) struct Incoming {
 
 /// One repository on the hub.
 pub(super) struct Remote<'a> {
-    settings: &'a Settings,
+    settings: &'a HubSettings,
     repository: &'a str,
     agent: Agent,
 }
 
 impl<'a> Remote<'a> {
     /// Makes ready to ask; nothing is sent yet.
-    pub(super) fn new(settings: &'a Settings, repository: &'a str) -> Self {
+    pub(super) fn new(settings: &'a HubSettings, repository: &'a str) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // The token is for the hub, not for the stores it sends us to.

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use hf_hub::Cache;
 
 /// Where models are kept and where they come from.
-pub(super) struct Settings {
+pub(super) struct HubSettings {
     /// The folder that holds `models--OWNER--NAME`.
     pub(super) cache: PathBuf,
     /// The hub's address without a slash at its end.
@@ -31,7 +31,7 @@ pub(super) struct Token {
 
 const HUB: &str = "https://huggingface.co";
 
-impl Settings {
+impl HubSettings {
     /// Reads HF_HUB_CACHE, HF_HOME, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_OFFLINE and HF_HUB_DOWNLOAD_TIMEOUT.
     /// hf-hub itself reads HF_HOME and HF_ENDPOINT only.
     ///

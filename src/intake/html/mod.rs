@@ -84,7 +84,7 @@ pub fn to_text_within(html: &str, cut_quotes: bool, budget: &mut LayoutBudget) -
 }
 
 /// A page taken apart
-struct Visible<'a> {
+struct VisibleTokens<'a> {
     /// The tokens of what can be seen and is not quoted
     kept: Vec<Token<'a>>,
     /// The text of what is quoted
@@ -96,7 +96,7 @@ struct Visible<'a> {
 /// Marks of a reply's history at which all text before them is judged; a client sets one, a forward of forwards a few
 const MOST_JUDGED: usize = 16;
 
-fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> Visible<'a> {
+fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> VisibleTokens<'a> {
     let nesting = Nesting::of(tokens);
     let mut kept: Vec<Token<'a>> = Vec::with_capacity(tokens.len());
     let (mut quoted, mut hidden) = (Vec::new(), Vec::new());
@@ -127,7 +127,7 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> Visible<'a> {
         kept.push(tokens[at]);
         at += 1;
     }
-    Visible { kept, quoted, hidden }
+    VisibleTokens { kept, quoted, hidden }
 }
 
 /// What tokens that are cut say, if anything

@@ -18,13 +18,13 @@ use anyhow::{Context, Result, bail};
 use glob::Pattern;
 
 use super::lines::Lines;
-use super::open::{self, Stream};
+use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
 use super::source::{self, MAX_DOCUMENT};
 use super::{Raw, Reading};
 use crate::record::{Envelope, Intake, Origin, Skip};
 use found_again::Wanted;
-use row::{Row, What};
+use row::{SampleRow, What};
 
 pub use row::WEIGHTS;
 
@@ -222,7 +222,7 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
         }
         (Err(error), Some(SourceFormat::Text) | None) => Err(error.context(shown.to_string())),
         (Err(_), Some(_)) => bail!(
-            "{shown} says nothing of labels; put mails and mailboxes into folders that are named as their labels, and \
+            "{shown} says nothing of labels; put messages and mailboxes into folders that are named as their labels, and \
              give the folder around those"
         ),
     }
@@ -233,17 +233,17 @@ fn starts_array(head: &[u8]) -> bool {
 }
 
 /// A reader of rows: yields each row with its offset, or its error.
-trait Table: Send {
+trait TableRows: Send {
     /// The next row; `None` at the end.
-    fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<Row, String>)>>;
+    fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<SampleRow, String>)>>;
 }
 
-impl Table for Lines<Stream> {
-    fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<Row, String>)>> {
+impl TableRows for Lines<InputStream> {
+    fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<SampleRow, String>)>> {
         let line = source::next_row(self)?;
         Ok(line.map(|line| {
             let too_long = || format!("longer than {} MiB", MAX_DOCUMENT >> 20);
-            (line.offset, if line.cut { Err(too_long()) } else { Row::from_json(&line.bytes) })
+            (line.offset, if line.cut { Err(too_long()) } else { SampleRow::from_json(&line.bytes) })
         }))
     }
 }
@@ -262,7 +262,7 @@ struct RowSamples<T> {
     ended: bool,
 }
 
-impl<T: Table> RowSamples<T> {
+impl<T: TableRows> RowSamples<T> {
     fn new(path: &Path, options: &Arc<LabelledOptions>, table: T) -> Self {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let wanted = Wanted::new(folder.clone());
@@ -307,7 +307,7 @@ impl<T: Table> RowSamples<T> {
     }
 }
 
-impl<T: Table> Iterator for RowSamples<T> {
+impl<T: TableRows> Iterator for RowSamples<T> {
     type Item = Candidate;
 
     fn next(&mut self) -> Option<Candidate> {

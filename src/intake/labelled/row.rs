@@ -16,7 +16,7 @@ pub const WEIGHTS: RangeInclusive<f32> = 1e-6..=1e6;
 
 /// The fields of a row by name.
 #[derive(Debug)]
-pub(super) struct Row(pub(super) Map<String, Value>);
+pub(super) struct SampleRow(pub(super) Map<String, Value>);
 
 /// Where the text of a row is.
 #[derive(Debug, PartialEq)]
@@ -44,7 +44,7 @@ struct Said {
     score: Option<f32>,
 }
 
-impl Row {
+impl SampleRow {
     /// Parses a line of JSON.
     pub(super) fn from_json(line: &[u8]) -> Result<Self, String> {
         let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);

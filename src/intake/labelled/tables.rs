@@ -8,10 +8,10 @@ use anyhow::{Result, bail};
 use csv::ByteRecord;
 use serde_json::{Map, Value};
 
-use super::row::{BEST_LABEL, Row};
-use super::{LabelledOptions, Table};
+use super::row::{BEST_LABEL, SampleRow};
+use super::{LabelledOptions, TableRows};
 use crate::intake::charset;
-use crate::intake::open::Stream;
+use crate::intake::open::InputStream;
 use crate::intake::source::MAX_DOCUMENT;
 
 /// Separators of columns. Spreadsheets write semicolons where the comma is the decimal point.
@@ -30,12 +30,12 @@ pub(super) struct Cells {
     /// A table of `classify`, in which an apostrophe keeps cells from being formulas.
     is_neutral: bool,
     row: ByteRecord,
-    seen: Arc<Progress>,
+    seen: Arc<RowProgress>,
 }
 
 /// State shared by the stream of a table and its reader.
 #[derive(Default)]
-struct Progress {
+struct RowProgress {
     /// Bytes that the current row may still take.
     room: AtomicUsize,
     /// Quotation marks so far.
@@ -46,14 +46,14 @@ struct Progress {
 
 /// A stream that fails if a row is too long: an unclosed quotation mark makes the rest of the file one cell.
 struct RowLimited {
-    stream: Stream,
-    seen: Arc<Progress>,
+    stream: InputStream,
+    seen: Arc<RowProgress>,
 }
 
 impl Read for RowLimited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer)?;
-        let Progress { room, quotes, ended } = &*self.seen;
+        let RowProgress { room, quotes, ended } = &*self.seen;
         ended.store(read == 0, Ordering::Relaxed);
         quotes.fetch_add(memchr::memchr_iter(b'"', &buffer[..read]).count(), Ordering::Relaxed);
         if room.load(Ordering::Relaxed) < read {
@@ -68,7 +68,7 @@ impl Read for RowLimited {
 }
 
 /// Reads a table whose first bytes are `head`. Its first row must name a column of labels and one of texts.
-pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Result<Cells> {
+pub(super) fn open(stream: InputStream, head: &[u8], options: &LabelledOptions) -> Result<Cells> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let names = |separator: u8| header(head, separator);
     let is_named = |names: &[String], name: &str| names.iter().any(|column| column.eq_ignore_ascii_case(name));
@@ -94,7 +94,7 @@ pub(super) fn open(stream: Stream, head: &[u8], options: &LabelledOptions) -> Re
     let columns: Vec<Option<String>> = names(separator).into_iter().map(wanted).collect();
     let has = |name: &str| columns.iter().flatten().any(|column| column == name);
     let is_neutral = has("source") && has("index") && has(BEST_LABEL);
-    let seen = Arc::<Progress>::default();
+    let seen = Arc::<RowProgress>::default();
     let mut form = csv::ReaderBuilder::new();
     let reader = form.delimiter(separator).flexible(true).from_reader(RowLimited { stream, seen: seen.clone() });
     let text = text_field.clone();
@@ -129,8 +129,8 @@ impl Cells {
     }
 }
 
-impl Table for Cells {
-    fn next_row(&mut self) -> io::Result<Option<(u64, Result<Row, String>)>> {
+impl TableRows for Cells {
+    fn next_row(&mut self) -> io::Result<Option<(u64, Result<SampleRow, String>)>> {
         // The reader buffers more than one row.
         self.seen.room.store(MAX_DOCUMENT + 64 * 1024, Ordering::Relaxed);
         let (offset, line) = (self.reader.position().byte(), self.reader.position().line());
@@ -157,6 +157,6 @@ impl Table for Cells {
                 fields.insert(name.clone(), Value::String(if self.is_neutral { risky(cell) } else { cell }));
             }
         }
-        Ok(Some((offset, Ok(Row(fields)))))
+        Ok(Some((offset, Ok(SampleRow(fields)))))
     }
 }

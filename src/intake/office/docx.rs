@@ -38,7 +38,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| damaged(bytes))?;
     let names = Names::of(&archive);
     let main = names.main().ok_or(Reason::Binary)?;
-    let mut budget = Budget { left: MAX_INFLATED, cut: false };
+    let mut budget = InflateBudget { left: MAX_INFLATED, cut: false };
     let mut story = Story::default();
     let mut body = Story::default();
     if !read_part(&mut archive, main, &mut budget, &mut body) {
@@ -103,7 +103,7 @@ impl Names {
 }
 
 /// Adds the text of a part to `story`; false if nothing of it can be read.
-fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut Budget, story: &mut Story) -> bool {
+fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut InflateBudget, story: &mut Story) -> bool {
     if story.is_full() {
         return true;
     }
@@ -111,13 +111,13 @@ fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut Budget, story:
 }
 
 /// How much may still be inflated.
-struct Budget {
+struct InflateBudget {
     left: u64,
     /// True if a damaged part was read up to the damage.
     cut: bool,
 }
 
-impl Budget {
+impl InflateBudget {
     /// True if something was or may have been left out.
     fn is_spent(&self) -> bool {
         self.cut || self.left == 0
@@ -125,7 +125,7 @@ impl Budget {
 }
 
 /// The start of a part, as far as it can be read within the budget.
-fn inflate(archive: &mut Archive<'_>, part: usize, budget: &mut Budget) -> Option<String> {
+fn inflate(archive: &mut Archive<'_>, part: usize, budget: &mut InflateBudget) -> Option<String> {
     let mut bytes = Vec::new();
     let result = archive.by_index(part).ok()?.take(budget.left).read_to_end(&mut bytes);
     budget.left = budget.left.saturating_sub(bytes.len() as u64);

@@ -134,7 +134,7 @@ pub(super) fn bars(report: &Evaluated) -> Section {
 
 /// Throughput and latency, in a sentence.
 pub(super) fn timing(timing: &Timing) -> String {
-    let speed = timing.samples_per_second.map(|speed| format!("{speed:.0} mails/s scored together"));
+    let speed = timing.samples_per_second.map(|speed| format!("{speed:.0} messages/s scored together"));
     let alone = timing.p50_ms.zip(timing.p95_ms).zip(timing.p99_ms).map(|((p50, p95), p99)| {
         format!("P50 {}, P95 {}, P99 {} for {} scored one by one", ms(p50), ms(p95), ms(p99), timing.timed)
     });

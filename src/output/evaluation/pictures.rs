@@ -115,7 +115,7 @@ pub(super) fn reliability(bins: &[ReliabilityBin]) -> Result<String> {
 /// Accuracy against coverage.
 pub(super) fn abstention(points: &[AbstentionPoint]) -> Result<String> {
     let line: Vec<(f64, f64)> = points.iter().filter_map(|point| Some((point.coverage, point.accuracy?))).collect();
-    chart(&Axes { x: "coverage: share of mails that get a label", y: "accuracy of those" }, &[], None, &line)
+    chart(&Axes { x: "coverage: share of messages that get a label", y: "accuracy of those" }, &[], None, &line)
 }
 
 fn chart(

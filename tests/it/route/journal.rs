@@ -43,7 +43,7 @@ fn a_journal_of_the_version_before_is_continued_and_undone() {
     assert_eq!(actions, ["\"move\"", "\"done\""], "the copy is known by its key");
     let said = home.routed(&["--metrics", "metrics.prom"], 0);
     assert!(
-        said.contains("1 of its operations were done, 0 were not") && said.contains("2 mails: 1 moved (run 3)"),
+        said.contains("1 of its operations were done, 0 were not") && said.contains("2 messages: 1 moved (run 3)"),
         "{said}"
     );
     let metrics = fs::read_to_string(home.path("metrics.prom")).unwrap();

@@ -14,7 +14,7 @@ fn mail_moves_with_its_flags_and_new_stays_new() {
     home.put("cur/3.c.h:2,S", MEETING);
     let before = fs::read(home.path("Maildir/new/1.a.h")).unwrap();
     let said = home.routed(&[], 0);
-    assert!(said.contains("3 mails: 2 moved (run 1)"), "{said}");
+    assert!(said.contains("3 messages: 2 moved (run 1)"), "{said}");
     let folder = ".Money.Invoices";
     assert_eq!(
         home.mails(),
@@ -25,7 +25,7 @@ fn mail_moves_with_its_flags_and_new_stays_new() {
     let journal = fs::metadata(home.path("Maildir/mailsort-journal.sqlite")).unwrap();
     assert_eq!(journal.mode() & 0o777, 0o600);
     // A second run has nothing to do, and leaves no run behind.
-    assert!(home.routed(&[], 0).contains("1 mail: nothing to do"));
+    assert!(home.routed(&[], 0).contains("1 message: nothing to do"));
     let runs = mailsort(["route", "--runs", "--format", "jsonl", "--into", "Maildir"]).in_folder(home.folder.path());
     let runs = runs.records();
     assert_eq!((runs.len(), &runs[0]["actions"]["move"]), (1, &Value::from(2)));
@@ -60,7 +60,7 @@ fn what_is_unsure_stays_or_goes() {
     home.put("new/1.a.h", INVOICE);
     fs::write(home.path("Maildir/new/2.b.h"), "Subject: \n\n").unwrap();
     let said = home.routed(&[], 1);
-    assert!(said.contains("2 mails: 1 unsure, 1 with an error"), "{said}");
+    assert!(said.contains("2 messages: 1 unsure, 1 with an error"), "{said}");
     assert_eq!(home.mails(), ["new/1.a.h", "new/2.b.h"]);
     home.rules(&format!("threshold = 1.0\non-unsure = {{ folder = \"Look\" }}\n{BOTH}"));
     home.routed(&[], 1);
@@ -121,7 +121,7 @@ fn a_mailbox_is_split_and_stays() {
     fs::write(home.path("all.mbox"), &mailbox).unwrap();
     let run =
         || mailsort(["route", "all.mbox", "--into", "Sorted", "--rules", "rules.toml"]).in_folder(home.folder.path());
-    assert!(ended(run(), 0).contains("4 mails: 4 copied"));
+    assert!(ended(run(), 0).contains("4 messages: 4 copied"));
     let sorted = mails(&home.path("Sorted"));
     assert_eq!(sorted.iter().filter(|path| path.starts_with("Invoices/new/")).count(), 3, "{sorted:?}");
     assert_eq!(sorted.iter().filter(|path| path.starts_with("Meetings/new/")).count(), 1, "{sorted:?}");
@@ -131,7 +131,7 @@ fn a_mailbox_is_split_and_stays() {
     // A second run does nothing; another mail of the same bytes is another mail.
     assert!(ended(run(), 0).contains("nothing to do"));
     fs::write(home.path("all.mbox"), mailbox.clone() + &mail(INVOICE)).unwrap();
-    assert!(ended(run(), 0).contains("5 mails: 1 copied"), "the one that was last before is no other mail now");
+    assert!(ended(run(), 0).contains("5 messages: 1 copied"), "the one that was last before is no other mail now");
     assert_eq!(mails(&home.path("Sorted")).len(), 5);
     assert!(fs::read_to_string(home.path("all.mbox")).unwrap().starts_with(&mailbox));
 }

@@ -80,7 +80,7 @@ fn what_cannot_be_undone_is_named() {
     assert!(ended(undo(&home, "last"), 2).contains("nothing was sorted here yet"));
     home.put("new/1.a.h", INVOICE);
     home.routed(&[], 0);
-    assert!(ended(undo(&home, "last"), 0).contains("1 mail was given to a command, which cannot be undone"));
+    assert!(ended(undo(&home, "last"), 0).contains("1 message was given to a command, which cannot be undone"));
     assert!(ended(undo(&home, "last"), 2).contains("can be undone"));
     assert!(ended(undo(&home, "7"), 2).contains("there is no run 7"));
     assert!(ended(undo(&home, "2"), 2).contains("run 2 is the undo of run 1"));

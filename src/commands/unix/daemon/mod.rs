@@ -51,15 +51,22 @@ pub(in crate::commands) fn run(arguments: &Daemon) -> Result<ExitCode> {
     let (sender, requests) = mpsc::sync_channel(flags.queue);
     thread::scope(|scope| -> Result<()> {
         let accepting = scope.spawn(|| accept(&listener, sender, flags));
-        // If the model fails, the queue ends with it, and waiting and new clients are refused.
-        let scored = score(&classifier, requests, &pool, &report);
-        if scored.is_err() {
-            listener.stop();
-        }
-        scored?;
+        // If the model fails, or panics, the queue ends with it, and waiting and new clients are refused.
+        let stopping = AtEnd(|| listener.stop());
+        score(&classifier, requests, &pool, &report)?;
+        drop(stopping);
         accepting.join().map_err(|_| anyhow::anyhow!("the accepting thread has died"))?
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Does something when it is dropped, be it by a panic.
+struct AtEnd<F: Fn()>(F);
+
+impl<F: Fn()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        self.0();
+    }
 }
 
 /// Accepts clients until a signal comes.
@@ -74,15 +81,17 @@ fn accept(listener: &Listener, queue: SyncSender<Request>, flags: &DaemonFlags) 
             continue;
         }
         let (own, queue, most, patience) = (clients.clone(), queue.clone(), flags.max_size, flags.patience);
+        let leaving = AtEnd(move || {
+            own.fetch_sub(1, Ordering::AcqRel);
+        });
         let serve = move || {
+            // It leaves when it is served, and where no thread could be started.
+            let _leaving = leaving;
             drop(stream.set_write_timeout(Some(patience)));
             wire::write_response(&stream, &serve(&stream, most, patience, &queue));
             drop(queue);
-            own.fetch_sub(1, Ordering::AcqRel);
         };
-        if thread::Builder::new().spawn(serve).is_err() {
-            clients.fetch_sub(1, Ordering::AcqRel);
-        }
+        drop(thread::Builder::new().spawn(serve));
     }
     Ok(())
 }

@@ -80,7 +80,8 @@ fn summary(run: i64, undone: &UndoReport) -> String {
         text += &format!("; {} {tags} written again by the next run", undone.tags);
     }
     if undone.commands > 0 {
-        let times = if undone.commands == 1 { "1 mail was".into() } else { format!("{} mails were", undone.commands) };
+        let times =
+            if undone.commands == 1 { "1 message was".into() } else { format!("{} messages were", undone.commands) };
         text += &format!("; {times} given to a command, which cannot be undone: the next run does it again");
     }
     text

@@ -57,7 +57,14 @@ impl Sorter {
     ) -> Result<()> {
         let Self { classifier, pool } = self;
         let scheduler = Scheduler { finish_prepared: false, ..Scheduler::of_files(pool, classifier.budget()) };
-        let bytes = |(_, raw): &LocatedMessage| raw.as_ref().map_or(0, Raw::weight);
+        // A message of a mailbox is held twice, as its location has the bytes too.
+        let held = |location: &Location| match location {
+            Location::Mailbox { bytes, .. } => bytes.len(),
+            Location::Maildir { .. } => 0,
+        };
+        let bytes = move |(location, raw): &LocatedMessage| {
+            raw.as_ref().map_or(0, Raw::weight) + location.as_ref().map_or(0, held)
+        };
         let prepare = |(location, raw): LocatedMessage| (location, classifier.prepare(classifier.read(raw)));
         let tokens = |(_, document): &(Option<Location>, PreparedDocument)| classifier.tokens(document);
         scheduler.run(messages, bytes, prepare, tokens, stop, |batch| {

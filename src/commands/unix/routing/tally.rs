@@ -109,12 +109,12 @@ impl<'r> Tally<'r> {
         file: Option<&Path>,
     ) -> Result<Option<i64>> {
         let figure = |name: &str, label: &str, value: f64| ((name.to_string(), label.to_string()), value);
-        let (mails, sum) = (self.seconds.len() as f64, self.seconds.iter().sum());
+        let (count, sum) = (self.seconds.len() as f64, self.seconds.iter().sum());
         let more = [
             figure("mailsort_unsure_total", "", self.unsure as f64),
             figure("mailsort_errors_total", "", self.errors as f64),
             figure("mailsort_seconds_per_mail_sum", "", sum),
-            figure("mailsort_seconds_per_mail_count", "", mails),
+            figure("mailsort_seconds_per_mail_count", "", count),
         ];
         let of_run = [("all", self.messages), ("unsure", self.unsure), ("error", self.errors)];
         let mut set = Counters::from(of_run.map(|(name, count)| figure("mailsort_last_run_mails", name, count as f64)));
@@ -160,9 +160,9 @@ impl<'r> Tally<'r> {
         if parts.is_empty() {
             parts.push("nothing to do".into());
         }
-        let mails = if self.messages == 1 { "1 mail".to_string() } else { format!("{} mails", self.messages) };
+        let messages = if self.messages == 1 { "1 message".to_string() } else { format!("{} messages", self.messages) };
         let run = run.map_or(String::new(), |run| format!(" (run {run})"));
-        format!("{mails}: {}{run}", parts.join(", "))
+        format!("{messages}: {}{run}", parts.join(", "))
     }
 }
 

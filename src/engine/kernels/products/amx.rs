@@ -215,7 +215,7 @@ impl Tiles<Bytes> {
     /// Nothing waits for a block's sums before those of the others are on their way.
     #[allow(unsafe_code)]
     #[inline(always)]
-    fn bytes(&self, weights: &Weights, half: usize, rows: &WeightRows, sums: &mut [Sums; AHEAD]) {
+    fn bytes(&self, weights: &Weights, half: usize, rows: &TileRows, sums: &mut [Sums; AHEAD]) {
         let weights = &weights.as_flattened()[half * LANES..];
         assert!(weights.len() >= (AHEAD - 1) * Q8_0_BLOCK + 7 * WIDTH + LANES);
         // SAFETY: tiles are shaped for bytes. A tile of rows is sixteen times 32 bytes in a row, one of weights eight
@@ -268,7 +268,7 @@ pub(super) const AHEAD: usize = 4;
 /// So many blocks of a panel, each of shape [8, width] and then the scales [width].
 type Weights = [[u32; Q8_0_BLOCK]; AHEAD];
 /// The same of sixteen rows: [rows, 8], and the scales [rows].
-type WeightRows = [[u32; Q8_0_ROWS]; AHEAD];
+type TileRows = [[u32; Q8_0_ROWS]; AHEAD];
 
 /// The products of a task of 8 bits. Each block's sum is exact, and scaled and added up as by AVX-512: the bits are the
 /// same.
@@ -306,7 +306,7 @@ fn q8_0_tile(
     tiles: &Tiles<Bytes>,
     panel: &[Weights],
     half: usize,
-    rows: &[WeightRows],
+    rows: &[TileRows],
     sums: &mut [[Sums; AHEAD]; 2],
 ) -> [__m512; ROWS] {
     let mut totals = [_mm512_setzero_ps(); ROWS];
@@ -330,13 +330,13 @@ fn q8_0_tile(
     totals
 }
 
-/// Whether the processor has tiles of bf16 and of bytes, and the system lets this process use them.
+/// Whether the CPU has tiles of bf16 and of bytes, and the system lets this process use them.
 pub(super) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| has_tiles() && is_x86_feature_detected!("avx512f") && is_permitted())
 }
 
-/// What the processor and the system say: leaf 7 names the instructions, and register 0 of XGETBV what the system saves
+/// What the CPU and the system say: leaf 7 names the instructions, and register 0 of XGETBV what the system saves
 /// when it turns to another thread.
 #[allow(unsafe_code)]
 fn has_tiles() -> bool {

@@ -20,12 +20,12 @@ pub(super) const Q8_0_WIDTH: usize = Q8_0_REGISTERS * LANES;
 /// Registers of a block of 32 inputs: eight steps, and the scales.
 const Q8_0_BLOCK: usize = 8 * Q8_0_REGISTERS + Q8_0_REGISTERS / 2;
 
-/// Whether the processor multiplies bf16.
+/// Whether the CPU multiplies bf16.
 pub(super) fn has_bf16() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
 }
 
-/// Whether the processor multiplies bytes.
+/// Whether the CPU multiplies bytes.
 pub(super) fn has_vnni() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
 }
@@ -37,7 +37,7 @@ pub(super) fn has_vnni() -> bool {
 #[allow(unsafe_code)]
 pub(super) fn bf16(task: Task) {
     assert!(has_bf16());
-    // SAFETY: the processor has the features that the function is compiled for.
+    // SAFETY: the CPU has the features that the function is compiled for.
     unsafe { bf16_products(task) }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn bf16(task: Task) {
 #[allow(unsafe_code)]
 pub(super) fn q8_0(task: Task) {
     assert!(has_vnni());
-    // SAFETY: the processor has the features that the function is compiled for.
+    // SAFETY: the CPU has the features that the function is compiled for.
     unsafe { q8_0_products(task) }
 }
 

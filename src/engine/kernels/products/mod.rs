@@ -1,6 +1,6 @@
 //! Products of rows with a weight, in 32 bits, 16 or 8.
 //!
-//! A weight is packed once into panels for the registers of the processor at hand; a product packs its rows likewise
+//! A weight is packed once into panels for the registers of the CPU at hand; a product packs its rows likewise
 //! and goes through tiles of both. One element of the output is one lane of one register, to which the products are
 //! added in the order of the inputs, so that its bits depend neither on how many rows there are, nor on where among
 //! them its own stands, nor on the number of threads.
@@ -18,7 +18,7 @@
 //! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
 //! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
 //!
-//! Where the processor has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
+//! Where the CPU has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
 //! side, and sixteen rows are packed at once: a block of theirs is a tile, row by row.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -50,7 +50,7 @@ struct Line([u32; 16]);
 /// How weights and rows are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// As f32. The sums are fused multiplications and additions where the processor has them.
+    /// As f32. The sums are fused multiplications and additions where the CPU has them.
     F32,
     /// Both rounded to bf16, pairs of exact products added up in f32. Subnormal numbers count as zero.
     Bf16,
@@ -64,12 +64,12 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// Whether this processor has instructions for it.
+    /// Whether this CPU has instructions for it.
     pub fn is_available(self) -> bool {
         self.way().is_some()
     }
 
-    /// The fastest way that this processor has.
+    /// The fastest way that this CPU has.
     pub fn way(self) -> Option<Way> {
         Way::all().into_iter().find(|way| way.kind == self)
     }
@@ -94,7 +94,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// All that this processor has, the fastest of each kind first.
+    /// All that this CPU has, the fastest of each kind first.
     pub fn all() -> Vec<Self> {
         let kinds = [Packing::F32, Packing::Mixed, Packing::Bf16, Packing::Q8_0];
         let units = |kind| [Unit::Tiles, Unit::Vectors].map(|unit| Self { kind, unit });
@@ -167,7 +167,7 @@ impl Way {
     }
 }
 
-/// A weight of shape [outputs, inputs], packed for the processor at hand.
+/// A weight of shape [outputs, inputs], packed for the CPU at hand.
 pub struct Packed {
     way: Way,
     inputs: usize,
@@ -176,7 +176,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packs rows of f32. Shape: [outputs, inputs]. Any processor can multiply with it.
+    /// Packs rows of f32. Shape: [outputs, inputs]. Any CPU can multiply with it.
     ///
     /// # Panics
     /// As the other constructors: when there are not so many values.
@@ -184,19 +184,19 @@ impl Packed {
         Self::whole(Packing::F32, WeightRows::F32(rows), outputs, inputs)
     }
 
-    /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the processor lacks AVX512-BF16 and AMX.
+    /// Packs rows of bf16. Shape: [outputs, inputs]. `None` where the CPU lacks AVX512-BF16 and AMX.
     pub fn bf16(rows: &[bf16], outputs: usize, inputs: usize) -> Option<Self> {
         Packing::Bf16.is_available().then(|| Self::whole(Packing::Bf16, WeightRows::Bf16(rows), outputs, inputs))
     }
 
     /// Packs blocks as a GGUF file holds them: row by row, each block an f16 scale and 32 signed bytes. `None` where
-    /// the processor lacks AVX512-VNNI, or when `inputs` is no multiple of 32.
+    /// the CPU lacks AVX512-VNNI, or when `inputs` is no multiple of 32.
     pub fn q8_0(blocks: &[u8], outputs: usize, inputs: usize) -> Option<Self> {
         let possible = Packing::Q8_0.is_available() && inputs.is_multiple_of(BLOCK);
         possible.then(|| Self::whole(Packing::Q8_0, WeightRows::Q8_0(blocks), outputs, inputs))
     }
 
-    /// Rounds rows of f32, shape [outputs, inputs], to Q8_0 and packs them. `None` where the processor lacks
+    /// Rounds rows of f32, shape [outputs, inputs], to Q8_0 and packs them. `None` where the CPU lacks
     /// AVX512-VNNI.
     pub fn quantised(rows: &[f32], outputs: usize, inputs: usize) -> Option<Self> {
         Packing::Q8_0.is_available().then(|| Self::whole(Packing::Q8_0, WeightRows::F32(rows), outputs, inputs))

@@ -12,7 +12,7 @@ use super::{BLOCK, Line, Packed, Packing, Unit, Way};
 /// Bytes of a block of 32 in a GGUF file.
 const Q8_0_BYTES: usize = 2 + BLOCK;
 
-/// Blocks that are packed for all outputs of a panel before the next: enough to read rows in pieces that the processor
+/// Blocks that are packed for all outputs of a panel before the next: enough to read rows in pieces that the CPU
 /// fetches ahead, few enough for what is written to stay in the second cache.
 const STRIPE: usize = 32;
 
@@ -90,7 +90,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Begins a weight of shape [outputs, inputs]. The processor must be able to multiply with this kind.
+    /// Begins a weight of shape [outputs, inputs]. The CPU must be able to multiply with this kind.
     ///
     /// # Panics
     /// When it is not ([`Packing::is_available`]).
@@ -101,9 +101,9 @@ impl Builder {
     /// As [`Builder::new`], to be multiplied in a way that may not be the fastest.
     ///
     /// # Panics
-    /// When the processor has it not ([`Way::all`]).
+    /// When the CPU has it not ([`Way::all`]).
     pub fn by(way: Way, outputs: usize, inputs: usize) -> Self {
-        assert!(way.is_available(), "this processor cannot multiply by {way:?}");
+        assert!(way.is_available(), "this CPU cannot multiply by {way:?}");
         let words = outputs.div_ceil(way.width()) * way.panel(inputs);
         // Pages that are known to be zero are not touched before the packing threads write to them.
         let mut lines: Vec<Line> = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));

@@ -7,7 +7,7 @@ use super::pack::padded;
 use super::{BLOCK, Packing, Unit, Way};
 
 /// Added to a small number, it leaves no bits for a fraction, rounds half to even, and the lowest bits are the integer:
-/// what the processor can do for a whole register.
+/// what the CPU can do for a whole register.
 const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 
 /// Packs rows that are multiplied at once, up to [`Way::tile`] of them. Shapes: `input` [rows, inputs], `words`

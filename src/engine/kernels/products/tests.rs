@@ -29,12 +29,12 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| (next() - 0.5) * 2f32.powf(-8.0 * next())).collect()
 }
 
-/// All ways in which this processor multiplies; says which kinds it lacks.
+/// All ways in which this CPU multiplies; says which kinds it lacks.
 fn ways() -> Vec<Way> {
     let kinds = [Packing::F32, Packing::Bf16, Packing::Mixed, Packing::Q8_0];
     let lacking: Vec<Packing> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
     if !lacking.is_empty() {
-        lacks("instructions", format!("this processor has none of {lacking:?}"));
+        lacks("instructions", format!("this CPU has none of {lacking:?}"));
     }
     Way::all()
 }
@@ -112,7 +112,7 @@ fn eight_bits_are_near_the_numbers_that_they_stand_for() {
     }
 }
 
-/// What a cache holds for Q8_0 is worth as much on a processor with other instructions.
+/// What a cache holds for Q8_0 is worth as much on a CPU with other instructions.
 #[test]
 fn eight_bits_are_the_same_however_they_are_multiplied() {
     let ways: Vec<Way> = ways().into_iter().filter(|way| way.kind == Packing::Q8_0).collect();

@@ -1,4 +1,4 @@
-//! The shape of a BERT or XLM-RoBERTa model: `config.json` of a folder.
+//! The shape of BERT and its kin: `config.json` of a folder.
 
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl Config {
     /// Takes the shape from `config.json`.
     ///
     /// # Errors
-    /// When a value is missing or of another kind, or asks for something that the two families do not have.
+    /// When a value is missing or of another kind, or asks for something that these families do not have.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self> {
         let config = checkpoint.config()?;
         let family = Family::of(config);

@@ -1,5 +1,6 @@
 //! What BERT-like encoders share: the tokens around texts, and the heads, which are sentence embeddings (all-MiniLM,
-//! bge, multilingual-e5) and cross-encoders with one logit (ms-marco-MiniLM, bge-reranker).
+//! bge, multilingual-e5) and cross-encoders: rerankers with one logit (ms-marco-MiniLM, bge-reranker) and NLI models
+//! with several.
 //!
 //! An architecture brings an `Encoder`, and for a cross-encoder the head of its last hidden states. No score depends on
 //! its neighbours, bit for bit.

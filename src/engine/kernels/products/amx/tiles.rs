@@ -64,7 +64,7 @@ impl<S: Shape> Tiles<S> {
     #[allow(unsafe_code)]
     pub(super) unsafe fn shaped() -> Self {
         assert!(is_available());
-        // SAFETY: the processor has tiles and the process may use them; the shapes are ones that palette 1 allows.
+        // SAFETY: the CPU has tiles and the process may use them; the shapes are ones that palette 1 allows.
         unsafe { asm!("ldtilecfg [{}]", in(reg) S::SHAPES, options(nostack, readonly, preserves_flags)) };
         Self { shape: PhantomData }
     }
@@ -73,7 +73,7 @@ impl<S: Shape> Tiles<S> {
 impl<S> Drop for Tiles<S> {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        // SAFETY: as there are `Tiles`, the processor has the instruction.
+        // SAFETY: as there are `Tiles`, the CPU has the instruction.
         unsafe { asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
     }
 }
