@@ -72,6 +72,10 @@ fn tile<S: Simd, const N: usize, const R: usize>(
         }
     }
     for (sums, row) in sums.iter().zip(output) {
-        write(cast_slice(sums), row, column);
+        // Registers go to where they belong one by one: as a slice they would be copied by a call.
+        match row.get_mut(column..column + N * S::F32_LANES) {
+            Some(whole) => S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(to, sums)| *to = *sums),
+            None => write(cast_slice(sums), row, column),
+        }
     }
 }
