@@ -7,6 +7,8 @@ use candle_core::{DType, Device};
 use serde_json::Value;
 
 use super::checkpoint::{Checkpoint, Description, Kind};
+use super::kernels::products::Packing;
+use super::memory::check;
 use super::registry::{self, Dtype, dtype};
 use super::{Builtin, Embedder};
 
@@ -107,10 +109,11 @@ fn architecture(checkpoint: &Checkpoint) -> String {
     }
 }
 
-/// Of a Qwen3 checkpoint the layers are copied for multiplication; of the table of tokens and of a head only the rows
-/// that are needed are read, where they lie.
-pub(super) fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> {
-    let in_memory = |name: &str| !name.contains("embed_tokens") && name != "lm_head.weight";
+/// The layers are copied for multiplication; of the table of tokens and of a head only the rows that are needed are
+/// read, where they lie.
+fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> {
+    let is_table = |name: &str| name.contains("embed_tokens") || name.contains("word_embeddings");
+    let in_memory = |name: &str| !is_table(name) && name != "lm_head.weight";
     let numbers = checkpoint.weights.numbers(in_memory);
     if kind.is_quantised() {
         return vec![(kind.to_string(), checkpoint.weights.bytes(in_memory))];
@@ -118,6 +121,25 @@ pub(super) fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> 
     let wide = [("f32", 4), ("f16", 2)];
     let bf16 = (auto(Kind::Bf16) == "bf16").then_some(("bf16", 2));
     wide.into_iter().chain(bf16).map(|(name, size)| (name.to_string(), numbers * size)).collect()
+}
+
+/// Checks that weights which our kernels multiply fit into the memory of the CPU.
+///
+/// # Errors
+/// When they do not.
+pub(super) fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: DType) -> Result<()> {
+    // Where the CPU has no instructions for bf16 the weights are widened.
+    let widened = dtype == DType::BF16 && !Packing::Bf16.is_available();
+    // Where it has AMX, weights of bf16 stay so, whatever they are multiplied with.
+    let narrow = kind == Kind::Bf16 && dtype == DType::F32 && Packing::Mixed.is_available();
+    let name = match kind {
+        _ if kind.is_quantised() => kind.to_string(),
+        _ if widened => "f32".into(),
+        _ if narrow => "bf16".into(),
+        _ => dtype.as_str().into(),
+    };
+    let needed = memory(checkpoint, kind).into_iter().find(|(known, _)| *known == name);
+    needed.map_or(Ok(()), |(name, bytes)| check(bytes, &name))
 }
 
 /// What `--dtype auto` means on the CPU.

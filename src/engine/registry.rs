@@ -11,7 +11,7 @@ use super::device::OpenedDevice;
 use super::kernels::products::{Packing, Unit};
 use super::memory;
 use super::models::encoder::{Hypothesis, Nli};
-use super::models::{bert, deberta, encoder, modernbert, nomic, qwen3};
+use super::models::{bert, candle, deberta, encoder, modernbert, nomic, qwen3};
 use super::{Embedder, Reranker};
 
 /// An architecture that mailsort runs.
@@ -40,9 +40,9 @@ const ARCHITECTURES: &[Architecture] = &[
     Architecture { name: "roberta", class: "Roberta", title: "RoBERTa", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
     Architecture { name: "camembert", class: "Camembert", title: "CamemBERT", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
     Architecture { name: "distilbert", class: "DistilBert", title: "DistilBERT", sketch: encoder::sketch, load: bert::load, describe: encoder::describe },
-    Architecture { name: "deberta-v2", class: "DebertaV2", title: "DeBERTa-v2 and v3", sketch: encoder::sketch, load: deberta::load, describe: encoder::describe },
-    Architecture { name: "modernbert", class: "ModernBert", title: "ModernBERT", sketch: encoder::sketch, load: modernbert::load, describe: encoder::describe },
-    Architecture { name: "nomic_bert", class: "NomicBert", title: "NomicBERT (embeddings)", sketch: encoder::sketch, load: nomic::load, describe: encoder::describe },
+    Architecture { name: "deberta-v2", class: "DebertaV2", title: "DeBERTa-v2 and v3", sketch: encoder::sketch, load: deberta::load, describe: candle::describe },
+    Architecture { name: "modernbert", class: "ModernBert", title: "ModernBERT", sketch: encoder::sketch, load: modernbert::load, describe: candle::describe },
+    Architecture { name: "nomic_bert", class: "NomicBert", title: "NomicBERT (embeddings)", sketch: encoder::sketch, load: nomic::load, describe: candle::describe },
 ];
 
 /// What a model is opened with.

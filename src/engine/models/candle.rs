@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::encoder::config::number;
 use super::encoder::head::Head;
 use super::encoder::{self, CrossEncoder, Encoder, EncoderShape, Input, SentenceEmbedding};
+use crate::engine::card::Card;
 use crate::engine::checkpoint::{Checkpoint, Weights};
+use crate::engine::memory;
 use crate::engine::registry::{Dtype, Loaded, Request};
 
 /// What these models compute with, whatever a GPU or the weights are.
@@ -36,6 +38,7 @@ pub(super) struct Parts {
 pub(super) fn open(checkpoint: &Checkpoint, request: Request, parts: &Parts) -> Result<Loaded> {
     let widened = matches!(request.options.dtype, Dtype::Auto | Dtype::F32);
     ensure!(widened, "--dtype: models of this architecture compute in f32 only");
+    memory::check(bytes(checkpoint), "f32")?;
     let (weights, config) = (&checkpoint.weights, checkpoint.config()?);
     let classifies = encoder::has_classes(checkpoint)?;
     let loaded = if classifies {
@@ -48,6 +51,18 @@ pub(super) fn open(checkpoint: &Checkpoint, request: Request, parts: &Parts) -> 
     };
     weights.finish(|name| !classifies && parts.unused.iter().any(|start| name.starts_with(start)))?;
     Ok(loaded)
+}
+
+/// Bytes of all weights in f32, as candle holds the tables too.
+fn bytes(checkpoint: &Checkpoint) -> u64 {
+    checkpoint.weights.numbers(|_| true) * size_of::<f32>() as u64
+}
+
+/// See [`crate::engine::registry::Architecture`].
+pub(crate) fn describe(checkpoint: &Checkpoint, card: &mut Card) -> Result<()> {
+    card.memory = vec![("f32".into(), bytes(checkpoint))];
+    card.auto = "f32".into();
+    encoder::describe(checkpoint, card)
 }
 
 /// The number of positions, by the first of some names that `config.json` has.

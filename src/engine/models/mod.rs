@@ -4,7 +4,7 @@
 
 pub mod bert;
 pub mod builtin;
-mod candle;
+pub(crate) mod candle;
 pub(crate) mod deberta;
 pub mod encoder;
 pub(crate) mod modernbert;

@@ -1,4 +1,4 @@
-//! How a checkpoint of BERT or XLM-RoBERTa is told and opened.
+//! How a checkpoint of BERT or its kin is told and opened.
 
 use anyhow::{Context, Result};
 use candle_core::Device;
@@ -7,6 +7,7 @@ use super::config::{Config, Family};
 use super::{BertModel, prefix};
 use crate::engine::backend::Backend;
 use crate::engine::backend::cpu::Cpu;
+use crate::engine::card;
 use crate::engine::checkpoint::{Checkpoint, Weights};
 use crate::engine::kernels::{Activation, activate};
 use crate::engine::models::encoder::head::{self, Head};
@@ -22,6 +23,7 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
     let dtype = dtype(request.options.dtype, kind, &Device::Cpu);
+    card::check_memory(&checkpoint, kind, dtype)?;
     let class = class(kind, &Device::Cpu, dtype);
     let backend = Cpu::new(dtype);
     if encoder::has_classes(&checkpoint)? {

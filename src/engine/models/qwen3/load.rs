@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::DType;
 
 use super::config::Qwen3Config;
 use super::embedding::Qwen3Embedding;
@@ -15,9 +14,7 @@ use crate::engine::backend::candle::Candle;
 use crate::engine::backend::cpu::Cpu;
 use crate::engine::card::{self, Card};
 use crate::engine::checkpoint::names::MODULES;
-use crate::engine::checkpoint::{Checkpoint, Description, Kind};
-use crate::engine::kernels::products::Packing;
-use crate::engine::memory;
+use crate::engine::checkpoint::{Checkpoint, Description};
 use crate::engine::registry::{Loaded, Model, Request, Sketch, class, dtype};
 
 /// See [`crate::engine::registry::Architecture`].
@@ -35,7 +32,7 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let dtype = dtype(options.dtype, kind, device);
     let head_dim = Qwen3Config::of(&checkpoint)?.head_dim;
     if device.is_cpu() {
-        check_memory(&checkpoint, kind, dtype)?;
+        card::check_memory(&checkpoint, kind, dtype)?;
     }
     let model = |prefix: &str| -> Result<Box<dyn Qwen3>> {
         Ok(if device.is_cpu() {
@@ -51,22 +48,6 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
         Model::Reranker(Box::new(Qwen3Reranker::new(id, &checkpoint, model, budget)?))
     };
     Ok(Loaded { model, class: class(kind, device, dtype), notes: Vec::new() })
-}
-
-/// Checks that the weights fit into the memory of the CPU.
-fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: DType) -> Result<()> {
-    // Where the CPU has no instructions for bf16 the weights are widened.
-    let widened = dtype == DType::BF16 && !Packing::Bf16.is_available();
-    // Where it has AMX, weights of bf16 stay so, whatever they are multiplied with.
-    let narrow = kind == Kind::Bf16 && dtype == DType::F32 && Packing::Mixed.is_available();
-    let name = match kind {
-        _ if kind.is_quantised() => kind.to_string(),
-        _ if widened => "f32".into(),
-        _ if narrow => "bf16".into(),
-        _ => dtype.as_str().into(),
-    };
-    let needed = card::memory(checkpoint, kind).into_iter().find(|(known, _)| *known == name);
-    needed.map_or(Ok(()), |(name, bytes)| memory::check(bytes, &name))
 }
 
 /// See [`crate::engine::registry::Architecture`].
