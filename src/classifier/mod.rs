@@ -44,7 +44,7 @@ use model::LoadedScorer;
 use ranking::RankingRules;
 use scoring::{Scored, Scorer};
 
-pub use linear::Linear;
+pub use linear::LinearModel;
 pub use model::{LoadedEmbedding, Plan};
 pub use scoring::{Embeddings, PreparedText, Tried};
 pub use selection::Selection;

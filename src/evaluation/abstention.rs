@@ -1,6 +1,6 @@
 //! Accuracy against coverage: with a higher threshold fewer documents get a label, and more of those labels are right.
 
-use super::{Row, share};
+use super::{SingleLabelRow, share};
 
 /// Coverage and accuracy when scores below a threshold give no label.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Abstention {
 }
 
 /// Coverage and accuracy at each of `thresholds`, the same threshold for all labels.
-pub fn abstention(rows: &[Row], thresholds: &[f32]) -> Vec<Abstention> {
+pub fn abstention(rows: &[SingleLabelRow], thresholds: &[f32]) -> Vec<Abstention> {
     let best: Vec<(f32, bool)> = rows.iter().filter_map(|row| Some((row.best?.1, row.best_is_right()))).collect();
     let left = |&threshold: &f32| {
         let kept = || best.iter().filter(|(score, _)| *score >= threshold);
@@ -53,7 +53,7 @@ impl LabelThreshold {
 }
 
 /// For each label the lowest threshold at which its precision is at least `precision`.
-pub fn thresholds(rows: &[Row], labels: usize, precision: f64) -> Vec<LabelThreshold> {
+pub fn thresholds(rows: &[SingleLabelRow], labels: usize, precision: f64) -> Vec<LabelThreshold> {
     let mut by_label: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
     for row in rows {
         if let Some((label, score)) = row.best.filter(|(label, _)| *label < labels) {

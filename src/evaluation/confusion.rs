@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::Row;
+use super::SingleLabelRow;
 
 /// A confusion matrix. It is sparse, because label sets may have thousands of labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl ConfusionCount {
 
 impl Confusion {
     /// Builds the matrix.
-    pub(super) fn new(rows: &[Row]) -> Self {
+    pub(super) fn new(rows: &[SingleLabelRow]) -> Self {
         let mut cells = BTreeMap::new();
         for row in rows {
             if let Some(truth) = row.counted_truth() {

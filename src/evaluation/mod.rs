@@ -29,7 +29,7 @@ pub use statistics::{McNemar, mcnemar, percentile};
 
 /// One sample and its prediction.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct SingleLabelRow {
     /// The true labels, as indices into the label set; at least one.
     pub truth: Vec<usize>,
     /// The best label and its score in [0, 1], before any threshold; `None` without a verdict.
@@ -38,7 +38,7 @@ pub struct Row {
     pub answered: bool,
 }
 
-impl Row {
+impl SingleLabelRow {
     /// The predicted label.
     pub fn predicted(&self) -> Option<usize> {
         self.best.filter(|_| self.answered).map(|(label, _)| label)
@@ -81,12 +81,12 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// Evaluates `rows` over a set of `labels` labels.
-    pub fn new(rows: &[Row], labels: usize) -> Self {
-        let count = |is: &dyn Fn(&Row) -> bool| rows.iter().filter(|row| is(row)).count() as u64;
+    pub fn new(rows: &[SingleLabelRow], labels: usize) -> Self {
+        let count = |is: &dyn Fn(&SingleLabelRow) -> bool| rows.iter().filter(|row| is(row)).count() as u64;
         let confusion = Confusion::new(rows);
         Self {
             rows: rows.len() as u64,
-            right: count(&Row::is_right),
+            right: count(&SingleLabelRow::is_right),
             answered: count(&|row| row.predicted().is_some()),
             without_verdict: count(&|row| row.best.is_none()),
             labels: LabelScores::of(&confusion, labels),
@@ -131,8 +131,8 @@ mod tests {
     }
 
     /// The rows of a case of the reference file.
-    fn rows(case: &Value) -> Vec<Row> {
-        let row = |row: &Value| Row {
+    fn rows(case: &Value) -> Vec<SingleLabelRow> {
+        let row = |row: &Value| SingleLabelRow {
             truth: row["truth"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as usize).collect(),
             best: row["best"].as_u64().map(|label| (label as usize, row["score"].as_f64().unwrap() as f32)),
             answered: row["answered"].as_bool().unwrap(),
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn of_several_true_labels_any_is_right_and_the_row_counts_once() {
-        let row = |truth: &[usize], best| Row { truth: truth.to_vec(), best, answered: true };
+        let row = |truth: &[usize], best| SingleLabelRow { truth: truth.to_vec(), best, answered: true };
         let rows = [row(&[0, 1], Some((1, 0.9))), row(&[0, 1], Some((2, 0.9))), row(&[2], None)];
         let found = Evaluation::new(&rows, 3);
         assert_eq!((found.right, found.without_verdict), (1, 1));

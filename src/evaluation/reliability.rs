@@ -1,6 +1,6 @@
 //! Calibration: whether scores are probabilities.
 
-use super::{Row, share};
+use super::{SingleLabelRow, share};
 
 /// Number of bins, as in Guo et al., "On Calibration of Modern Neural Networks", 2017.
 pub const BINS: usize = 15;
@@ -32,7 +32,7 @@ pub struct Reliability {
 
 impl Reliability {
     /// Bins the best score of each row. Rows without a verdict have none.
-    pub(super) fn new(rows: &[Row]) -> Self {
+    pub(super) fn new(rows: &[SingleLabelRow]) -> Self {
         Self::of(rows.iter().filter_map(|row| Some((row.best?.1, row.best_is_right()))))
     }
 

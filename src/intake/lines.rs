@@ -7,7 +7,7 @@ const PART: usize = 64 * 1024;
 
 /// One line with its line break; only the first bytes of a longer line are kept.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct InputLine {
     /// Byte offset of the line in the stream.
     pub offset: u64,
     /// Its bytes.
@@ -105,8 +105,8 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// When the stream cannot be read.
-    pub fn next_line(&mut self, room: usize) -> io::Result<Option<Line>> {
-        let mut line = Line { offset: self.offset, bytes: Vec::new(), cut: false };
+    pub fn next_line(&mut self, room: usize) -> io::Result<Option<InputLine>> {
+        let mut line = InputLine { offset: self.offset, bytes: Vec::new(), cut: false };
         loop {
             let part = self.part()?;
             let (length, last) = (part.len(), part.last().is_none_or(|&byte| byte == b'\n'));

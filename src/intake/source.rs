@@ -211,7 +211,7 @@ impl Current {
 }
 
 /// The next line that is not blank.
-pub(super) fn next_row(lines: &mut Lines<InputStream>) -> io::Result<Option<super::lines::Line>> {
+pub(super) fn next_row(lines: &mut Lines<InputStream>) -> io::Result<Option<super::lines::InputLine>> {
     while let Some(line) = lines.next_line(MAX_DOCUMENT)? {
         if !line.bytes.trim_ascii().is_empty() {
             return Ok(Some(line));

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Linear, Link, NGrams, ngrams};
+use super::{LinearModel, Link, NGrams, ngrams};
 
 /// Version of the format. Changes when older versions could not read it.
 const FORMAT: u32 = 2;
@@ -23,7 +23,7 @@ pub struct TrainedClassifier {
     /// The metadata.
     pub about: About,
     /// The parameters.
-    pub model: Linear,
+    pub model: LinearModel,
 }
 
 /// Metadata: what a classifier needs, and how it was trained.
@@ -147,7 +147,7 @@ impl TrainedClassifier {
     /// # Errors
     /// When a number is not finite, which JSON cannot represent.
     pub fn to_json(&self) -> Result<String> {
-        let Linear { ngrams, weights, intercepts, link, temperature, .. } = &self.model;
+        let LinearModel { ngrams, weights, intercepts, link, temperature, .. } = &self.model;
         let words = |words: &NGrams| Words {
             scheme: ngrams::SCHEME.into(),
             scale: words.scale,
@@ -231,7 +231,7 @@ impl File {
         let ngrams = self.ngrams.map(Words::read).transpose()?;
         let dims = self.about.model.dims;
         let features = dims.saturating_add(ngrams.as_ref().map_or(0, NGrams::len));
-        let model = Linear {
+        let model = LinearModel {
             labels,
             dims,
             weights: numbers(&self.weights, Some(features.saturating_mul(labels))).context("its weights")?,
@@ -303,7 +303,7 @@ mod tests {
                 validation: None,
                 labels: vec![learned("bill"), learned("会议")],
             },
-            model: Linear {
+            model: LinearModel {
                 labels: 2,
                 dims: 2,
                 ngrams: Some(NGrams { buckets: vec![3, 9], idf: vec![1.5, 2.0], unknown: 2.5, scale: 1.0 }),

@@ -28,7 +28,7 @@ pub use train::{HeldOut, LabelWeights, Settings, TrainingResult, train};
 
 /// A fitted classifier.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Linear {
+pub struct LinearModel {
     /// Number of labels.
     pub labels: usize,
     /// Length of the embeddings.
@@ -45,7 +45,7 @@ pub struct Linear {
     pub temperature: f32,
 }
 
-impl Linear {
+impl LinearModel {
     /// The logits of a text with this embedding, shape `[dims]`, and these n-grams.
     pub fn logits(&self, vector: &[f32], counts: &Counts) -> Vec<f32> {
         let mut logits = self.intercepts.clone();

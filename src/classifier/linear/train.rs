@@ -6,7 +6,7 @@ use super::design::{Design, TrainingSample};
 use super::fit::{FINE, Problem};
 use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
-use super::{Counts, Linear, Link, NGrams};
+use super::{Counts, LinearModel, Link, NGrams};
 
 /// The path of C. Each fit starts from the solution of the one before.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
@@ -53,7 +53,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct TrainingResult {
     /// The classifier, fitted to all samples.
-    pub model: Linear,
+    pub model: LinearModel,
     /// Its C.
     pub c: f64,
     /// Cross-validation; `None` with too few samples.
@@ -112,7 +112,7 @@ pub fn train(
     let features = design.features();
     let (weights, intercepts) = parameters.split_at(features * labels);
     let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
-    let model = Linear {
+    let model = LinearModel {
         labels,
         dims: design.dense.columns(),
         ngrams,

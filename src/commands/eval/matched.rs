@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use anyhow::{Result, ensure};
 
-use crate::evaluation::{Evaluation, McNemar, MultiLabelRow, Row, mcnemar};
+use crate::evaluation::{Evaluation, McNemar, MultiLabelRow, SingleLabelRow, mcnemar};
 use crate::output::evaluation::Prediction;
 
 /// Pairs of predictions about the same sample. Both are compared with the truth of the new evaluation, as labels may
@@ -80,13 +80,15 @@ impl<'e> Matched<'e> {
             let thresholds = vec![1.0; indices.len()];
             return (Evaluation::of_questions(&old, &thresholds), Evaluation::of_questions(&new, &thresholds));
         }
-        let row = |truth: &[String], predicted: Option<&String>| Row {
+        let row = |truth: &[String], predicted: Option<&String>| SingleLabelRow {
             truth: truth.iter().map(|label| indices[label.as_str()]).collect(),
             best: predicted.map(|label| (indices[label.as_str()], 1.0)),
             answered: true,
         };
-        let old: Vec<Row> = self.pairs.iter().map(|(old, new)| row(&new.truth, old.predicted.as_ref())).collect();
-        let new: Vec<Row> = self.pairs.iter().map(|(_, new)| row(&new.truth, new.predicted.as_ref())).collect();
+        let old: Vec<SingleLabelRow> =
+            self.pairs.iter().map(|(old, new)| row(&new.truth, old.predicted.as_ref())).collect();
+        let new: Vec<SingleLabelRow> =
+            self.pairs.iter().map(|(_, new)| row(&new.truth, new.predicted.as_ref())).collect();
         (Evaluation::new(&old, indices.len()), Evaluation::new(&new, indices.len()))
     }
 }

@@ -1,14 +1,14 @@
 //! Truth and verdict of every sample: single-label, or multi-label.
 
 use super::truth::{self, LabelledDocument};
-use crate::evaluation::{self, Abstention, Evaluation, LabelThreshold, MultiLabelRow, Row};
+use crate::evaluation::{self, Abstention, Evaluation, LabelThreshold, MultiLabelRow, SingleLabelRow};
 use crate::labels::LabelSet;
 use crate::record::{Ranking, Verdict};
 
 /// The rows of an evaluation.
 pub(super) enum Rows {
     /// Labels exclude each other, and the best one is given.
-    Exclusive(Vec<Row>),
+    Exclusive(Vec<SingleLabelRow>),
     /// Each label is given whose score reaches its threshold.
     Questions { rows: Vec<MultiLabelRow>, thresholds: Vec<f32> },
 }
@@ -32,7 +32,7 @@ impl Rows {
         let row = |(judged, verdict): (&LabelledDocument, &Verdict)| {
             let ranking = ranking(verdict);
             let best = ranking.and_then(|ranking| ranking.top.first());
-            Row {
+            SingleLabelRow {
                 truth: judged.labels.iter().filter_map(|label| known.get(&**label).copied()).collect(),
                 best: best.and_then(|(label, score)| Some((*known.get(&**label)?, *score))),
                 answered: ranking.is_some_and(|ranking| ranking.label.is_some()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::classifier::linear::{HeldOut, LearnedLabel, Link, TrainingResult, TrainingSample, Validation};
 use crate::classifier::ranking::LIKELIER_THAN_NOT;
-use crate::evaluation::{ConfusionCount, Evaluation, LabelScores, MultiLabelRow, Row};
+use crate::evaluation::{ConfusionCount, Evaluation, LabelScores, MultiLabelRow, SingleLabelRow};
 use crate::output::trained::{LabelLine, Table};
 use crate::report::Report;
 
@@ -98,7 +98,7 @@ fn exclusive(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     let row = |&(truth, probabilities): &(&[usize], &[f32])| {
         let best = (0..probabilities.len())
             .reduce(|best, label| if probabilities[label] > probabilities[best] { label } else { best });
-        Row { truth: truth.to_vec(), best: best.map(|best| (best, probabilities[best])), answered: true }
+        SingleLabelRow { truth: truth.to_vec(), best: best.map(|best| (best, probabilities[best])), answered: true }
     };
     Evaluation::new(&tested.iter().map(row).collect::<Vec<_>>(), labels)
 }

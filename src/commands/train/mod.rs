@@ -111,7 +111,7 @@ fn settings(learning: &Learning, samples: &[TrainingSample], ngrams: bool) -> Se
 }
 
 /// What the classifier needs in order to be used.
-fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::Linear) -> Needs {
+fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::LinearModel) -> Needs {
     let LoadedEmbedding { embeddings, key } = opened;
     let flags = &arguments.model;
     Needs {

@@ -25,7 +25,7 @@ pub(crate) use load::{cross_encoder, embedding};
 struct BertModel<B: Backend> {
     backend: B,
     config: Config,
-    embeddings: Embeddings<B>,
+    embeddings: BertEmbeddings<B>,
     layers: Vec<Layer<B>>,
     /// Tokens that go through the layers together.
     batch_tokens: usize,
@@ -35,7 +35,7 @@ impl<B: Backend> BertModel<B> {
     /// Takes the weights, whose names may begin with that of the architecture.
     fn load(checkpoint: &Checkpoint, config: &Config, backend: B, batch_tokens: usize) -> Result<Self> {
         let loader = Loader { checkpoint, config, backend: &backend, prefix: prefix(&checkpoint.weights) };
-        let embeddings = Embeddings::load(&loader)?;
+        let embeddings = BertEmbeddings::load(&loader)?;
         let layers = (0..config.num_hidden_layers).map(|at| Layer::load(&loader, at)).collect::<Result<_>>()?;
         backend.synchronize()?;
         Ok(Self { embeddings, layers, config: config.clone(), batch_tokens, backend })
@@ -90,7 +90,7 @@ impl<B: Backend> Encoder for BertModel<B> {
 }
 
 /// `BertEmbeddings`.
-struct Embeddings<B: Backend> {
+struct BertEmbeddings<B: Backend> {
     word_embeddings: B::Embedding,
     /// DistilBERT has none.
     token_type_embeddings: Option<B::Embedding>,
@@ -98,7 +98,7 @@ struct Embeddings<B: Backend> {
     layer_norm: B::Norm,
 }
 
-impl<B: Backend> Embeddings<B> {
+impl<B: Backend> BertEmbeddings<B> {
     fn load(loader: &Loader<B>) -> Result<Self> {
         let Config { vocab_size, type_vocab_size, max_position_embeddings, family, .. } = *loader.config;
         let types = || loader.embedding("embeddings.token_type_embeddings", type_vocab_size);

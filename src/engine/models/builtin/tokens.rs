@@ -185,13 +185,13 @@ impl Tokenizer {
     fn split(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
         /// The best way to reach a position: its score, where its last piece starts, and which it is.
         #[derive(Clone, Copy)]
-        struct Step {
+        struct SplitStep {
             score: i64,
             start: usize,
             id: u32,
         }
         let bytes = word.as_bytes();
-        let unreached = Step { score: i64::MIN, start: 0, id: UNKNOWN };
+        let unreached = SplitStep { score: i64::MIN, start: 0, id: UNKNOWN };
         let mut best = vec![unreached; bytes.len() + 1];
         best[0].score = 0;
         let mut start = 0;
@@ -211,19 +211,19 @@ impl Tokenizer {
                 has_single |= end - start == character;
                 let score = reached + i64::from(weights.piece_scores[id as usize]);
                 if score > best[end].score {
-                    best[end] = Step { score, start, id };
+                    best[end] = SplitStep { score, start, id };
                 }
             }
             let end = start + character;
             if !has_single && reached + self.unknown_score > best[end].score {
-                best[end] = Step { score: reached + self.unknown_score, start, id: UNKNOWN };
+                best[end] = SplitStep { score: reached + self.unknown_score, start, id: UNKNOWN };
             }
             start = end;
         }
         let first = ids.len();
         let mut end = bytes.len();
         while end > 0 {
-            let Step { start, id, .. } = best[end];
+            let SplitStep { start, id, .. } = best[end];
             if id != UNKNOWN && id != MARK {
                 ids.push(id);
             }

@@ -59,14 +59,14 @@ impl fmt::Display for Hypothesis {
 
 /// What becomes of the logits of a pair.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reading {
+pub(super) enum ClassReading {
     /// A reranker: there is one.
     Relevance,
     /// An NLI model: the indices of its classes, and how they are read.
     Entailment { entailment: usize, contradiction: usize, nli: Nli, hypothesis: Hypothesis },
 }
 
-impl Reading {
+impl ClassReading {
     /// By the names of the classes in config.json.
     ///
     /// # Errors

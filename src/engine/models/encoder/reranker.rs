@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::head::Head;
-use super::nli::{self, Reading};
+use super::nli::{self, ClassReading};
 use super::tokens::{Input, Tokens};
 use super::{Encoder, EncoderShape, check_tokens, has_classes};
 use crate::engine::checkpoint::Checkpoint;
@@ -18,7 +18,7 @@ pub(crate) struct CrossEncoder {
     shape: EncoderShape,
     pub(super) tokens: Tokens,
     head: Head,
-    reading: Reading,
+    reading: ClassReading,
     tasks: Tasks,
 }
 
@@ -34,7 +34,7 @@ impl CrossEncoder {
         encoder: Box<dyn Encoder>,
         head: Head,
     ) -> Result<Self> {
-        let reading = Reading::of(checkpoint.config()?, request.options)?;
+        let reading = ClassReading::of(checkpoint.config()?, request.options)?;
         let tokens = Tokens::open(&checkpoint.path, false)?;
         let shape = encoder.shape();
         check_tokens(&tokens, &shape)?;
@@ -68,7 +68,7 @@ impl CrossEncoder {
 pub(crate) fn classes(checkpoint: &Checkpoint) -> Result<usize> {
     ensure!(has_classes(checkpoint)?, "the model has no head that scores pairs; it is an embedding");
     let config = checkpoint.config()?;
-    Reading::of(config, &LoadOptions::default())?;
+    ClassReading::of(config, &LoadOptions::default())?;
     Ok(nli::classes(config)?.len())
 }
 
