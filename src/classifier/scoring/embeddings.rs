@@ -27,7 +27,7 @@ impl Embeddings {
         Self { engine, max_tokens, memory }
     }
 
-    /// Tokenises a text ahead of [`Embeddings::embed`], unless its vector may come from the cache.
+    /// Tokenises a text ahead of [`Embeddings::embed_each`], unless its vector may come from the cache.
     pub fn prepare(&self, text: String, instruct: Option<&str>) -> PreparedText {
         let tokens = self.ahead(&text, instruct).into_iter().collect();
         PreparedText { text, tokens }
