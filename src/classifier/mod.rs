@@ -85,9 +85,6 @@ impl Classifier {
     /// When labels cannot be read, the model cannot be had or loaded, or the spec contradicts itself.
     pub fn open(spec: &Spec) -> Result<Self> {
         let selection = Selection::read(spec)?;
-        if !spec.ranking.raw_scores {
-            selection.check_probabilities()?;
-        }
         let plan = selection.plan(&Silent, &Silent)?;
         Self::load(&selection, &plan, false, &Silent)
     }

@@ -51,9 +51,12 @@ impl Selection {
     /// Finds the model, fetches what is not on this machine, and checks all that can be known without its weights.
     ///
     /// # Errors
-    /// When a model cannot be had or cannot do what the spec asks, or the device or the cache cannot be used. The
-    /// message names the trained classifier, if there is one.
+    /// When a threshold is out of the range of the scores, a model cannot be had or cannot do what the spec asks, or the
+    /// device or the cache cannot be used. The message names the trained classifier, if there is one.
     pub fn plan<'a>(&'a self, observer: &dyn Observer, downloads: &dyn DownloadProgress) -> Result<Plan<'a>> {
+        if !self.ranking.raw_scores {
+            self.check_probabilities()?;
+        }
         match &self.trained {
             Some(trained) => trained.plan(&self.model, observer, downloads),
             None => model::plan(&self.model, observer, downloads),
@@ -82,7 +85,7 @@ impl Selection {
 
     /// # Errors
     /// When a threshold is no probability.
-    pub fn check_probabilities(&self) -> Result<()> {
+    fn check_probabilities(&self) -> Result<()> {
         let of_labels = self.sets.iter().flat_map(|set| &set.labels).map(|label| label.threshold);
         let all = of_labels.chain(self.sets.iter().map(|set| set.threshold)).chain([self.ranking.threshold]);
         let odd = all.flatten().find(|threshold| !(0.0..=1.0).contains(threshold));

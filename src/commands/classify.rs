@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::classifier::{Classifier, PreparedDocument, Selection};
 use crate::cli::Classify;
@@ -21,6 +21,10 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     let report = Report::new(output.writing.verbosity.level(), output.writing.verbosity.progress);
     let (spec, input, writing) = (arguments.spec(), input.spec(), output.writing.spec());
     let selection = Selection::read(&spec)?;
+    let odd = spec.ranking.threshold.filter(|given| !spec.ranking.raw_scores && !(0.0..=1.0).contains(given));
+    if let Some(given) = odd {
+        bail!("--threshold {given}: probabilities are 0 to 1; other scores need --raw-scores");
+    }
     // None of the files of the classifier may become the output.
     let stream = Stream::open(&input, &writing, selection.reading.clone(), run.threads, &spec.files())?;
     let form = output.form();
@@ -86,20 +90,16 @@ enum RawScore {
     Logits,
 }
 
-/// Checks that thresholds lie in the range of the scores. `alone` is the flag for sets of one label, where the scores
-/// of a set sum to 1.
+/// Checks that a threshold of raw scores lies in their range, and warns of thresholds that mean little. `alone` is the
+/// flag for sets of one label, where the scores of a set sum to 1.
 fn check_thresholds(selection: &Selection, raw: RawScore, alone: Option<&str>, report: &Report) -> Result<()> {
     let Selection { sets, ranking, .. } = selection;
-    let (range, what) = match (ranking.raw_scores, raw) {
-        (false, _) => (0.0..=1.0, "probabilities are 0 to 1; other scores need --raw-scores"),
-        (true, RawScore::Cosines) => (-1.0..=1.0, "cosines are -1 to 1"),
-        (true, RawScore::Logits) => (f32::MIN..=f32::MAX, "logits are numbers"),
+    let (range, what) = match raw {
+        RawScore::Cosines => (-1.0..=1.0, "cosines are -1 to 1"),
+        RawScore::Logits => (f32::MIN..=f32::MAX, "logits are numbers"),
     };
     let fits = |threshold: f32| range.contains(&threshold);
     ensure!(ranking.threshold.is_none_or(fits), "--threshold {}: {what}", ranking.threshold.unwrap_or_default());
-    if !ranking.raw_scores {
-        selection.check_probabilities()?;
-    }
     for set in sets {
         let own = set.threshold.or(set.labels.iter().find_map(|label| label.threshold));
         if ranking.raw_scores && own.is_some() {

@@ -42,7 +42,6 @@ impl DownloadProgress for Downloads {
 /// When labels, flags or the model cannot be used.
 pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Classifier> {
     let selection = Selection::read(spec)?;
-    selection.check_probabilities()?;
     let plan = selection.plan(report, &verbosity.downloads())?;
     pool.install(|| Classifier::load(&selection, &plan, false, report))
 }

@@ -49,7 +49,6 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     // A multi-label evaluation needs the scores of all labels.
     let top_k = if questions { usize::MAX } else { 1 };
     selection.ranking = RankingSpec { threshold: judging.threshold, top_k, raw_scores: false };
-    selection.check_probabilities()?;
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let classifier = pool.install(|| Classifier::load(&selection, &plan, false, &report))?;
     report.begin();
