@@ -44,11 +44,6 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Asks the run to stop, as `signal` would.
-    pub fn ask(&self, signal: usize) {
-        self.0.store(signal, Ordering::Relaxed);
-    }
-
     /// Runs `say` on its own thread, `after` a stop was asked for, as the run may be busy with slow documents. It is
     /// not run once the returned value is dropped.
     pub fn announce(&self, after: Duration, say: impl Fn() + Send + 'static) -> Announced {
