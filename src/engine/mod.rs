@@ -85,15 +85,16 @@ pub trait Embedder: Send + Sync {
     ///
     /// # Errors
     /// When the model cannot run, for want of memory.
-    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>>;
+    fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>>;
 
     /// [`Embedder::tokenize`] and [`Embedder::embed_tokens`] in one.
     ///
     /// # Errors
     /// Those of both.
     fn embed(&self, texts: &[String], instruct: Option<&str>, max_tokens: usize) -> Result<Vec<Option<Embedding>>> {
-        let tokenized = texts.par_iter().map(|text| self.tokenize(text, instruct, max_tokens));
-        self.embed_tokens(&tokenized.collect::<Result<Vec<_>>>()?)
+        let tokenize = |text: &String| self.tokenize(text, instruct, max_tokens);
+        let tokenized: Vec<TokenizedText> = texts.par_iter().map(tokenize).collect::<Result<_>>()?;
+        self.embed_tokens(&tokenized.iter().collect::<Vec<_>>())
     }
 
     /// Embeds labels; shape [labels, dims]. `None` for a label of which no word is known.

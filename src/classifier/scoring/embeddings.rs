@@ -1,5 +1,7 @@
 //! Embeds texts, or takes their vectors from the cache.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use rayon::prelude::*;
 
@@ -29,7 +31,7 @@ impl Embeddings {
 
     /// Tokenises a text ahead of [`Embeddings::embed_each`], unless its vector may come from the cache.
     pub fn prepare(&self, text: String, instruct: Option<&str>) -> PreparedText {
-        let tokens = self.ahead(&text, instruct).into_iter().collect();
+        let tokens = vec![self.ahead(&text, instruct)];
         PreparedText { text, tokens }
     }
 
@@ -54,11 +56,10 @@ impl Embeddings {
         instruct: Option<&str>,
     ) -> Result<Vec<Option<Embedding>>> {
         let embed = |texts: &[&PreparedText]| -> Result<Vec<Option<Embedding>>> {
-            let tokens = texts.par_iter().map(|text| match text.tokens.get(task) {
-                Some(tokens) => Ok(tokens.clone()),
-                None => self.engine.tokenize(&text.text, instruct, self.max_tokens),
-            });
-            self.engine.embed_tokens(&tokens.collect::<Result<Vec<_>>>()?)
+            let tokenize = |text: &str| self.engine.tokenize(text, instruct, self.max_tokens);
+            let tokens = texts.par_iter().map(|text| text.tokens_for(task, tokenize));
+            let tokens: Vec<Cow<TokenizedText>> = tokens.collect::<Result<_>>()?;
+            self.engine.embed_tokens(&tokens.iter().map(|tokens| &**tokens).collect::<Vec<_>>())
         };
         let Some(memory) = &self.memory else {
             return embed(&texts.iter().collect::<Vec<_>>());

@@ -41,8 +41,8 @@ impl LearnedScorer {
     }
 
     /// See [`super::Scorer::tokenize`].
-    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
-        self.embeddings.ahead(text, self.instruct()).into_iter().collect()
+    pub(super) fn tokenize(&self, text: &str) -> Option<TokenizedText> {
+        self.embeddings.ahead(text, self.instruct())
     }
 
     /// Scores texts. `None` for one of which the model knows no word.

@@ -7,6 +7,8 @@ mod pairs;
 mod retry;
 mod vectors;
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 
 use crate::engine::{LabelText, TokenizedText};
@@ -35,15 +37,28 @@ pub(super) enum Scorer {
 #[derive(Default)]
 pub struct PreparedText {
     pub(super) text: String,
-    /// Its tokens for each task of the model, as far as they were made ahead.
-    pub(super) tokens: Vec<TokenizedText>,
+    /// Its tokens for each task of the models: those of a shortlist, then those of the model that scores. `None` where
+    /// they were not made ahead.
+    pub(super) tokens: Vec<Option<TokenizedText>>,
 }
 
 impl PreparedText {
     /// How many tokens of it the model sees: a guess before it was tokenised, four bytes are a token of English.
     pub fn tokens(&self, max_tokens: usize) -> usize {
-        let most = self.tokens.iter().map(|tokens| tokens.tokens).max();
+        let most = self.tokens.iter().flatten().map(|tokens| tokens.tokens).max();
         most.unwrap_or_else(|| (self.text.len() / 4).min(max_tokens))
+    }
+
+    /// Its tokens for the task of that number, by `tokenize` where they were not made ahead.
+    fn tokens_for(
+        &self,
+        task: usize,
+        tokenize: impl FnOnce(&str) -> Result<TokenizedText>,
+    ) -> Result<Cow<'_, TokenizedText>> {
+        match self.tokens.get(task) {
+            Some(Some(tokens)) => Ok(Cow::Borrowed(tokens)),
+            _ => tokenize(&self.text).map(Cow::Owned),
+        }
     }
 }
 
@@ -62,13 +77,13 @@ pub(super) struct Scored {
 }
 
 impl Scorer {
-    /// The tokens of a text for each task of the model, in their order: none where results may come from the cache, or
-    /// where the tokenizer fails, which [`Scorer::score`] reports.
-    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
+    /// The tokens of a text for each task, in the order of [`PreparedText`]: `None` where results may come from the
+    /// cache, or where the tokenizer fails, which [`Scorer::score`] reports.
+    pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
         match self {
             Self::Vectors(vectors) => vectors.tokenize(text),
             Self::Pairs(pairs) => pairs.tokenize(text),
-            Self::Learned(learned) => learned.tokenize(text),
+            Self::Learned(learned) => vec![learned.tokenize(text)],
         }
     }
 

@@ -1,5 +1,7 @@
 //! Scores of a reranker, which reads the message with each label, or with those of a shortlist.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use rayon::prelude::*;
 
@@ -69,13 +71,15 @@ impl Pairs {
         Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
     }
 
-    /// See [`super::Scorer::tokenize`]. The tokens are those for the reranker.
-    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
-        if self.memory.is_some() {
-            return Vec::new();
-        }
-        let ahead = |asking: &Asking| self.tokens(&asking.task, text).ok();
-        self.tasks.iter().map_while(ahead).collect()
+    /// See [`super::Scorer::tokenize`].
+    pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
+        let mut tokens = self.shortlist.as_ref().map_or(Vec::new(), |(vectors, _)| vectors.tokenize(text));
+        let ahead = |asking: &Asking| match self.memory {
+            Some(_) => None,
+            None => self.tokens(&asking.task, text).ok(),
+        };
+        tokens.extend(self.tasks.iter().map(ahead));
+        tokens
     }
 
     fn tokens(&self, task: &Task, text: &str) -> Result<TokenizedText> {
@@ -88,10 +92,7 @@ impl Pairs {
     /// When a model cannot run.
     pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Scored>> {
         let chosen = match &self.shortlist {
-            Some((vectors, most)) => {
-                let texts: Vec<PreparedText> = texts.iter().map(|text| text.text.clone().into()).collect();
-                Some(vectors.shortlist(&texts, *most)?)
-            }
+            Some((vectors, most)) => Some(vectors.shortlist(texts, *most)?),
             None => None,
         };
         let empty = || Scores { labels: Vec::new(), probabilities: Vec::new(), raw: Vec::new() };
@@ -137,13 +138,12 @@ impl Pairs {
         let missing: Vec<Vec<usize>> = sheets.iter().map(Sheet::missing).collect();
         let asked = |at: &usize| !missing[*at].is_empty();
         let open: Vec<usize> = (0..texts.len()).filter(asked).collect();
-        let tokens = open.par_iter().map(|&open| match texts[open].tokens.get(at) {
-            Some(tokens) => Ok(tokens.clone()),
-            None => self.tokens(task, &texts[open].text),
-        });
-        let tokens: Vec<TokenizedText> = tokens.collect::<Result<_>>()?;
-        let question = |(text, &at): (_, &usize)| TokenizedQuestion { text, labels: &missing[at] };
-        let questions: Vec<TokenizedQuestion> = tokens.iter().zip(&open).map(question).collect();
+        let first = self.shortlist.as_ref().map_or(0, |(vectors, _)| vectors.tasks());
+        let tokens = open.par_iter().map(|&open| texts[open].tokens_for(first + at, |text| self.tokens(task, text)));
+        let tokens: Vec<Cow<TokenizedText>> = tokens.collect::<Result<_>>()?;
+        let asked = tokens.iter().zip(&open);
+        let questions: Vec<TokenizedQuestion> =
+            asked.map(|(text, &at)| TokenizedQuestion { text, labels: &missing[at] }).collect();
         let judged = self.engine.judge_tokens(task, &questions)?;
         let mut fresh = Vec::new();
         for (at, judgement) in open.into_iter().zip(judged) {

@@ -54,8 +54,13 @@ impl Vectors {
     }
 
     /// See [`super::Scorer::tokenize`].
-    pub(super) fn tokenize(&self, text: &str) -> Vec<TokenizedText> {
-        self.instructs.iter().map_while(|instruct| self.embeddings.ahead(text, instruct.as_deref())).collect()
+    pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
+        self.instructs.iter().map(|instruct| self.embeddings.ahead(text, instruct.as_deref())).collect()
+    }
+
+    /// The number of its tasks.
+    pub(super) fn tasks(&self) -> usize {
+        self.instructs.len()
     }
 
     /// Scores texts. `None` for one of which the model knows no word.

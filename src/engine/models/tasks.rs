@@ -1,18 +1,51 @@
-//! Tasks as tokens: labels are read once for a run, not again with every few messages.
+//! What all texts of a run share is read once: labels as tokens, and the length of what stands around a text.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Error, Result, anyhow};
 
 use crate::engine::{LabelText, Task};
 
-/// A run has a task for each instruction; a program that asks ever new ones ought not to keep them all.
+/// A run has a task and a prompt for each instruction; a program that asks ever new ones ought not to keep them all.
 const MOST: usize = 64;
 
+/// What was made of some keys.
+pub(super) struct Memo<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Memo<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq, V: Clone> Memo<K, V> {
+    /// What was made of the key, by `make` where it is new.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(super) fn get<Q>(&self, key: &Q, make: impl FnOnce() -> Result<V>) -> Result<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = known.get(key) {
+            return Ok(value.clone());
+        }
+        let value = make()?;
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(key.to_owned(), value.clone());
+        Ok(value)
+    }
+}
+
 /// The tokens of each label of the tasks that were asked about.
-#[derive(Default)]
-pub(super) struct Tasks(Mutex<HashMap<Task, Arc<Vec<Vec<u32>>>>>);
+pub(super) type Tasks = Memo<Task, Arc<Vec<Vec<u32>>>>;
 
 impl Tasks {
     /// The tokens of each label, by `read` where the task is new.
@@ -24,16 +57,7 @@ impl Tasks {
         task: &Task,
         read: impl Fn(&LabelText) -> Result<Vec<u32>>,
     ) -> Result<Arc<Vec<Vec<u32>>>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(labels) = known.get(task) {
-            return Ok(labels.clone());
-        }
-        let labels = Arc::new(task.labels.iter().map(read).collect::<Result<Vec<_>>>()?);
-        if known.len() >= MOST {
-            known.clear();
-        }
-        known.insert(task.clone(), labels.clone());
-        Ok(labels)
+        self.get(task, || Ok(Arc::new(task.labels.iter().map(read).collect::<Result<_>>()?)))
     }
 }
 

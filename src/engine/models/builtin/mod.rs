@@ -93,9 +93,9 @@ impl Embedder for Builtin {
         Ok(TokenizedText { tokens: ids.len(), ids, truncated })
     }
 
-    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+    fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         // What all texts of a language share tells nothing about labels, so their mean is taken away.
-        let centred = |text: &TokenizedText| {
+        let centred = |text: &&TokenizedText| {
             let (mut vector, language) = self.sum(&text.ids)?;
             if let Some(language) = language {
                 vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);

@@ -8,7 +8,7 @@ use super::recipe::{Pooling, Recipe};
 use super::tokens::{Input, Tokens};
 use super::{Encoder, EncoderShape, check_tokens, sum, words};
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::models::tasks::too_long;
+use crate::engine::models::tasks::{Memo, too_long};
 use crate::engine::registry::{Loaded, Model};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 
@@ -24,6 +24,8 @@ pub(crate) struct SentenceEmbedding {
     pub(super) recipe: Recipe,
     /// Tokens of the query's prompt, with the instruction that it has unless told otherwise.
     prompt_tokens: usize,
+    /// Tokens of each prompt that was used.
+    prompts: Memo<String, usize>,
 }
 
 impl SentenceEmbedding {
@@ -43,7 +45,7 @@ impl SentenceEmbedding {
         let shape = encoder.shape();
         check_tokens(&tokens, &shape)?;
         let prompt_tokens = tokens.words(&recipe.prompts.asking(None), usize::MAX)?.tokens;
-        Ok(Self { id: id.to_string(), encoder, shape, tokens, recipe, prompt_tokens })
+        Ok(Self { id: id.to_string(), encoder, shape, tokens, recipe, prompt_tokens, prompts: Memo::default() })
     }
 
     /// As the registry returns it. `numbers` is the class of numbers that the encoder computes with, such as `f32 cpu`.
@@ -55,7 +57,7 @@ impl SentenceEmbedding {
 
     /// Tokens of a prompt, and of a text that fit behind it.
     fn room(&self, prompt: &str) -> Result<(usize, usize)> {
-        let own = self.tokens.words(prompt, usize::MAX)?.ids.len();
+        let own = self.prompts.get(prompt, || Ok(self.tokens.words(prompt, usize::MAX)?.tokens))?;
         let longest = self.shape.max_tokens;
         let room = longest.saturating_sub(self.tokens.around_one() + own);
         ensure!(room > 0, "the instruction alone has {own} tokens; {} reads {longest}", self.id);
@@ -112,8 +114,8 @@ impl Embedder for SentenceEmbedding {
         self.prompted(&self.recipe.prompts.asking(instruct), text, max_tokens)
     }
 
-    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
-        let known = |text: &&TokenizedText| {
+    fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+        let known = |text: &&&TokenizedText| {
             let prompt = text.ids.len().saturating_sub(text.tokens);
             !text.ids.iter().skip(prompt).all(|&id| self.tokens.is_unknown(id))
         };
@@ -121,7 +123,7 @@ impl Embedder for SentenceEmbedding {
         let mut vectors = Vec::with_capacity(inputs.len());
         self.encoder.encode(&inputs, &mut |states| vectors.push(self.pool(states)))?;
         let mut vectors = vectors.into_iter();
-        let embedding = |text: &TokenizedText| {
+        let embedding = |text: &&TokenizedText| {
             let vector = if known(&text) { vectors.next() } else { None };
             vector.map(|vector| Embedding { vector, tokens: text.tokens, truncated: text.truncated })
         };
@@ -131,7 +133,8 @@ impl Embedder for SentenceEmbedding {
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let passage = &self.recipe.prompts.passage;
         let texts = labels.par_iter().map(|label| self.prompted(passage, &words(label), usize::MAX));
-        let embedded = self.embed_tokens(&texts.collect::<Result<Vec<_>>>()?)?;
+        let texts: Vec<TokenizedText> = texts.collect::<Result<_>>()?;
+        let embedded = self.embed_tokens(&texts.iter().collect::<Vec<_>>())?;
         for (label, embedding) in labels.iter().zip(&embedded) {
             let cut = embedding.as_ref().filter(|embedding| embedding.truncated);
             cut.map_or(Ok(()), |cut| Err(too_long(label, cut.tokens, &self.id)))?;

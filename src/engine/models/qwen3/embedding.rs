@@ -10,7 +10,7 @@ use super::load::check_vocabulary;
 use super::prompt::{self, EMBEDDING_TASK, EmbeddingPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::Checkpoint;
-use crate::engine::models::tasks::too_long;
+use crate::engine::models::tasks::{Memo, too_long};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 
 /// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
@@ -23,6 +23,8 @@ pub(super) struct Qwen3Embedding {
     model: Box<dyn Qwen3>,
     dims: usize,
     batch_tokens: usize,
+    /// Tokens of the prompt of each instruction, without a text.
+    prompts: Memo<String, usize>,
 }
 
 impl Qwen3Embedding {
@@ -44,14 +46,14 @@ impl Qwen3Embedding {
         let dims = dims.unwrap_or(config.hidden_size).min(config.hidden_size);
         let model = load(if checkpoint.weights.has("embed_tokens.weight") { "" } else { "model." })?;
         checkpoint.weights.finish(|_| false)?;
-        Ok(Self { id: id.to_string(), prompt, model, dims, batch_tokens })
+        Ok(Self { id: id.to_string(), prompt, model, dims, batch_tokens, prompts: Memo::default() })
     }
 
-    fn vectors(&self, texts: &[TokenizedText]) -> Result<Vec<Embedding>> {
+    fn vectors(&self, texts: &[&TokenizedText]) -> Result<Vec<Embedding>> {
         let empty =
-            |text: &TokenizedText| Embedding { vector: Vec::new(), tokens: text.tokens, truncated: text.truncated };
+            |text: &&TokenizedText| Embedding { vector: Vec::new(), tokens: text.tokens, truncated: text.truncated };
         let mut embeddings: Vec<Embedding> = texts.iter().map(empty).collect();
-        let prompt = |text: &TokenizedText| Prompt { prefix: text.ids.clone(), tails: Vec::new() };
+        let prompt = |text: &&TokenizedText| Prompt { prefix: text.ids.clone(), tails: Vec::new() };
         let prompts: Vec<Prompt> = texts.iter().map(prompt).collect();
         self.model.run(&self.id, &prompts, self.batch_tokens, |slots, states| {
             for (slot, state) in slots.iter().zip(states) {
@@ -63,7 +65,7 @@ impl Qwen3Embedding {
 
     /// Tokens of a text that fit beside an instruction.
     fn asking(&self, instruct: &str, max_tokens: usize) -> Result<usize> {
-        let bare = self.prompt.query(instruct, "", 0)?.ids.len();
+        let bare = self.prompts.get(instruct, || Ok(self.prompt.query(instruct, "", 0)?.ids.len()))?;
         self.room(bare + 4, max_tokens)
     }
 
@@ -104,7 +106,7 @@ impl Embedder for Qwen3Embedding {
         self.prompt.query(instruct, text, self.asking(instruct, max_tokens)?)
     }
 
-    fn embed_tokens(&self, texts: &[TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+    fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         Ok(self.vectors(texts)?.into_iter().map(Some).collect())
     }
 
@@ -115,7 +117,8 @@ impl Embedder for Qwen3Embedding {
             ensure!(!read.truncated, too_long(label, room, &self.id));
             Ok(read)
         });
-        let vectors = self.vectors(&read.collect::<Result<Vec<_>>>()?)?;
+        let read: Vec<TokenizedText> = read.collect::<Result<_>>()?;
+        let vectors = self.vectors(&read.iter().collect::<Vec<_>>())?;
         Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
     }
 

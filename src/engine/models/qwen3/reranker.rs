@@ -10,7 +10,7 @@ use super::load::check_vocabulary;
 use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::{Checkpoint, Description};
-use crate::engine::models::tasks::{Tasks, too_long};
+use crate::engine::models::tasks::{Memo, Tasks, too_long};
 use crate::engine::{Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
 
 /// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
@@ -28,6 +28,8 @@ pub(crate) struct Qwen3Reranker {
     head: Vec<f32>,
     batch_tokens: usize,
     tasks: Tasks,
+    /// Tokens of the prompt of each instruction, without a text and a label.
+    prompts: Memo<String, usize>,
 }
 
 impl Qwen3Reranker {
@@ -47,13 +49,21 @@ impl Qwen3Reranker {
         let head = head(checkpoint, &config, &prompt)?;
         let model = load("model.")?;
         checkpoint.weights.finish(|_| false)?;
-        Ok(Self { id: id.to_string(), prompt, model, head, batch_tokens, tasks: Tasks::default() })
+        Ok(Self {
+            id: id.to_string(),
+            prompt,
+            model,
+            head,
+            batch_tokens,
+            tasks: Tasks::default(),
+            prompts: Memo::default(),
+        })
     }
 
     /// Tokens of a mail that fit beside the instruction and the part that is kept for a label.
     fn room(&self, instruct: &str, max_tokens: usize) -> Result<usize> {
         let context = self.model.config().max_position_embeddings;
-        let bare = self.prompt.prefix(instruct, "", 0)?.ids.len();
+        let bare = self.prompts.get(instruct, || Ok(self.prompt.prefix(instruct, "", 0)?.ids.len()))?;
         let overhead = bare + context / LABEL_PART + SEAMS;
         ensure!(
             overhead < context,
