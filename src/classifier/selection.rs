@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::model::{self, Plan};
 use super::spec::{LabelSource, ModelSpec, Observer, RankingSpec, Spec};
@@ -86,10 +86,18 @@ impl Selection {
     /// # Errors
     /// When a threshold is no probability.
     fn check_probabilities(&self) -> Result<()> {
-        let of_labels = self.sets.iter().flat_map(|set| &set.labels).map(|label| label.threshold);
-        let all = of_labels.chain(self.sets.iter().map(|set| set.threshold)).chain([self.ranking.threshold]);
-        let odd = all.flatten().find(|threshold| !(0.0..=1.0).contains(threshold));
-        ensure!(odd.is_none(), "the threshold {} is no probability, which is 0 to 1", odd.unwrap_or_default());
+        let odd = |threshold: Option<f32>| threshold.filter(|threshold| !(0.0..=1.0).contains(threshold));
+        let check = |threshold, of: &dyn Fn() -> String| match odd(threshold) {
+            Some(odd) => bail!("the threshold {odd}{} is no probability, which is 0 to 1", of()),
+            None => Ok(()),
+        };
+        check(self.ranking.threshold, &String::new)?;
+        for set in &self.sets {
+            check(set.threshold, &|| format!(" of the label set {:?}", set.name))?;
+            for label in &set.labels {
+                check(label.threshold, &|| format!(" of the label {:?} in {:?}", label.name, set.name))?;
+            }
+        }
         Ok(())
     }
 }
