@@ -26,6 +26,7 @@ values!(crate::engine::Dtype {
     F32 = "f32", "4 bytes a number";
     F16 = "f16", "2 bytes a number, up to 65504; large models overflow on some texts";
     Bf16 = "bf16", "2 bytes a number, as the released weights are";
+    Q8_0 = "q8_0", "8 bits a number and a scale for every 32, rounded when the model is loaded; for CPUs with AVX512-VNNI";
 });
 
 values!(crate::engine::Nli {

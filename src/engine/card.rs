@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use candle_core::{DType, Device};
+use candle_core::Device;
 use serde_json::Value;
 
 use super::checkpoint::{Checkpoint, Description, Kind};
@@ -118,25 +118,31 @@ fn memory(checkpoint: &Checkpoint, kind: Kind) -> Vec<(String, u64)> {
     if kind.is_quantised() {
         return vec![(kind.to_string(), checkpoint.weights.bytes(in_memory))];
     }
-    let wide = [("f32", 4), ("f16", 2)];
-    let bf16 = (auto(Kind::Bf16) == "bf16").then_some(("bf16", 2));
-    wide.into_iter().chain(bf16).map(|(name, size)| (name.to_string(), numbers * size)).collect()
+    let mut memory = vec![("f32", numbers * 4), ("f16", numbers * 2)];
+    if Packing::Bf16.is_available() {
+        memory.push(("bf16", numbers * 2));
+    }
+    if Packing::Q8_0.is_available() {
+        memory.push(("q8_0", numbers * 34 / 32));
+    }
+    memory.into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect()
 }
 
 /// Checks that weights which our kernels multiply fit into the memory of the CPU.
 ///
 /// # Errors
 /// When they do not.
-pub(super) fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: DType) -> Result<()> {
+pub(super) fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: Dtype) -> Result<()> {
     // Where the CPU has no instructions for bf16 the weights are widened.
-    let widened = dtype == DType::BF16 && !Packing::Bf16.is_available();
+    let widened = dtype == Dtype::Bf16 && !Packing::Bf16.is_available();
     // Where it has AMX, weights of bf16 stay so, whatever they are multiplied with.
-    let narrow = kind == Kind::Bf16 && dtype == DType::F32 && Packing::Mixed.is_available();
+    let narrow = kind == Kind::Bf16 && dtype == Dtype::F32 && Packing::Mixed.is_available();
     let name = match kind {
         _ if kind.is_quantised() => kind.to_string(),
         _ if widened => "f32".into(),
         _ if narrow => "bf16".into(),
-        _ => dtype.as_str().into(),
+        _ if dtype == Dtype::Q8_0 => "q8_0".into(),
+        _ => dtype.candle().as_str().into(),
     };
     let needed = memory(checkpoint, kind).into_iter().find(|(known, _)| *known == name);
     needed.map_or(Ok(()), |(name, bytes)| check(bytes, &name))
@@ -147,12 +153,8 @@ fn auto(kind: Kind) -> String {
     if kind.is_quantised() {
         return kind.to_string();
     }
-    match dtype(Dtype::Auto, kind, &Device::Cpu) {
-        DType::BF16 => "bf16",
-        DType::F16 => "f16",
-        _ => "f32",
-    }
-    .into()
+    let bf16 = matches!(dtype(Dtype::Auto, kind, &Device::Cpu), Ok(Dtype::Bf16));
+    if bf16 { "bf16" } else { "f32" }.into()
 }
 
 impl Card {

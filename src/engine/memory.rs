@@ -20,8 +20,8 @@ pub(super) fn check(weights: u64, kind: &str) -> Result<()> {
     let gigabytes = |bytes: u64| bytes as f64 / 1e9;
     ensure!(
         weights + BESIDE <= free,
-        "the weights take {:.1} GB as {kind}, and {:.1} GB of memory are free; use --dtype bf16 or f16 (half of f32), a GGUF \
-         file with Q8_0 or Q4_K weights, or a smaller model",
+        "the weights take {:.1} GB as {kind}, and {:.1} GB of memory are free; use --dtype bf16 or f16 (half of f32) or q8_0 \
+         (a quarter), a GGUF file with Q8_0 or Q4_K weights, or a smaller model",
         gigabytes(weights),
         gigabytes(free)
     );

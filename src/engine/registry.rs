@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{DType, Device};
+use candle_core::Device;
 
+pub use super::backend::Dtype;
 use super::card::Card;
 use super::checkpoint::{Checkpoint, Description, Kind};
 use super::device::OpenedDevice;
@@ -54,20 +55,6 @@ pub(crate) struct Request<'a> {
     pub(crate) device: &'a Device,
     /// How.
     pub(crate) options: &'a LoadOptions,
-}
-
-/// What weights are multiplied as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dtype {
-    /// On a CPU as the weights are written, where it is fast with that, else f32; on a GPU bf16
-    #[default]
-    Auto,
-    /// 4 bytes a number
-    F32,
-    /// 2 bytes a number, up to 65504; large models overflow on some texts
-    F16,
-    /// 2 bytes a number, as the released weights are
-    Bf16,
 }
 
 /// How a model is opened.
@@ -211,14 +198,24 @@ impl Architecture {
 
 /// The type that weights are multiplied as. CPUs have f16 products, but they are slower than those of f32, and a file
 /// of f16 has more precision than bf16 keeps.
-pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
-    match asked {
-        Dtype::Auto if !device.is_cpu() => DType::BF16,
-        Dtype::Auto if kind == Kind::Bf16 && Packing::Bf16.is_available() => DType::BF16,
-        Dtype::Auto | Dtype::F32 => DType::F32,
-        Dtype::F16 => DType::F16,
-        Dtype::Bf16 => DType::BF16,
+///
+/// # Errors
+/// When the weights or the device do not allow what was asked for.
+pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> Result<Dtype> {
+    if asked == Dtype::Q8_0 {
+        ensure!(device.is_cpu(), "--dtype q8_0 is for CPUs; on a GPU use bf16 or a GGUF file of Q8_0");
+        ensure!(Packing::Q8_0.is_available(), "--dtype q8_0 needs a CPU with AVX512-VNNI; this one computes in f32");
+        ensure!(
+            !kind.is_quantised() || kind == Kind::Q8_0,
+            "--dtype q8_0: the file holds {kind}, which is not rounded a second time; leave the flag out"
+        );
     }
+    Ok(match asked {
+        Dtype::Auto if !device.is_cpu() => Dtype::Bf16,
+        Dtype::Auto if kind == Kind::Bf16 && Packing::Bf16.is_available() => Dtype::Bf16,
+        Dtype::Auto => Dtype::F32,
+        asked => asked,
+    })
 }
 
 /// What the results depend on besides the weights: the type, and the sort of device.
@@ -226,18 +223,19 @@ pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> DType {
 /// CPUs differ in the order in which they add up products. In f32 that changes the sixth digit of a hidden state, and
 /// blocks of 8 bits are added up in one order by all. With bf16 it may change to which of two neighbours, a 256th
 /// apart, a number of the next layer is rounded: AMX and AVX-512 are classes of their own.
-pub(crate) fn class(kind: Kind, device: &Device, dtype: DType) -> String {
+pub(crate) fn class(kind: Kind, device: &Device, dtype: Dtype) -> String {
     let is_cpu = device.is_cpu();
     let device = if is_cpu { "cpu" } else { "gpu" };
-    let widened = is_cpu && dtype == DType::BF16 && !Packing::Bf16.is_available();
+    let widened = is_cpu && dtype == Dtype::Bf16 && !Packing::Bf16.is_available();
     let tiles = is_cpu && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
+    let blocks = dtype == Dtype::Q8_0 || kind == Kind::Q8_0 && Packing::Q8_0.is_available();
     let dtype = match dtype {
-        DType::BF16 if widened => "f32",
-        DType::BF16 if tiles => "bf16 tiles",
-        dtype => dtype.as_str(),
+        Dtype::Bf16 if widened => "f32",
+        Dtype::Bf16 if tiles => "bf16 tiles",
+        dtype => dtype.candle().as_str(),
     };
     match kind {
-        Kind::Q8_0 if is_cpu && Packing::Q8_0.is_available() => format!("{kind} blocks {device}"),
+        _ if is_cpu && blocks => format!("{} blocks {device}", Kind::Q8_0),
         _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),
         _ => format!("{dtype} {device}"),
     }

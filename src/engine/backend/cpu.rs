@@ -6,10 +6,9 @@ mod matrix;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use candle_core::DType;
 
 use super::rope::Angles;
-use super::{Activation, Backend, Heads, Mask, Sequences, Tree};
+use super::{Activation, Backend, Dtype, Heads, Mask, Sequences, Tree};
 use crate::engine::checkpoint::{View, Weights};
 use crate::engine::kernels;
 
@@ -19,14 +18,14 @@ use matrix::Pool;
 
 /// The CPU, and the memory of activations between the layers.
 pub(crate) struct Cpu {
-    /// F32, F16 or BF16; weights that a GGUF file has quantised stay as they are.
-    dtype: DType,
+    /// Weights that a GGUF file has quantised stay as they are.
+    dtype: Dtype,
     pool: Arc<Pool>,
 }
 
 impl Cpu {
     /// A CPU that multiplies weights as this type.
-    pub(crate) fn new(dtype: DType) -> Self {
+    pub(crate) fn new(dtype: Dtype) -> Self {
         Self { dtype, pool: Arc::default() }
     }
 

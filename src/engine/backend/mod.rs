@@ -11,10 +11,38 @@ mod rope;
 use std::sync::Arc;
 
 use anyhow::Result;
+use candle_core::DType;
 
 use super::checkpoint::{View, Weights};
 pub(crate) use super::kernels::{Activation, Heads, Mask, Tree};
 pub(crate) use rope::RotaryEmbedding;
+
+/// What weights are multiplied as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dtype {
+    /// On a CPU as the weights are written, where it is fast with that, else f32; on a GPU bf16
+    #[default]
+    Auto,
+    /// 4 bytes a number
+    F32,
+    /// 2 bytes a number, up to 65504; large models overflow on some texts
+    F16,
+    /// 2 bytes a number, as the released weights are
+    Bf16,
+    /// 8 bits a number and a scale for every 32, rounded when the model is loaded; for CPUs with AVX512-VNNI
+    Q8_0,
+}
+
+impl Dtype {
+    /// The type of what candle computes with.
+    pub(crate) fn candle(self) -> DType {
+        match self {
+            Self::Auto | Self::F32 | Self::Q8_0 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
 
 /// Tokens that go through a model together, one sequence after the other, without padding.
 pub(crate) struct Sequences<'a> {

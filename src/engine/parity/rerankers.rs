@@ -1,12 +1,12 @@
 //! Logits and prompts of rerankers.
 
-use candle_core::DType;
-
 use super::*;
 use crate::engine::backend::cpu::Cpu;
+use crate::engine::kernels::products::Packing;
 use crate::engine::models::qwen3::batch::{self, Prompt};
 use crate::engine::models::qwen3::config::Qwen3Config;
 use crate::engine::models::qwen3::{Qwen3, Qwen3Model};
+use crate::requirements::lacks;
 
 fn logits_are_those_of_transformers(name: &str, reference: &str, dtype: Dtype, tolerance: f32) {
     let (worst, mean) = differences(&*reranker(name, options(dtype)), reference);
@@ -51,6 +51,24 @@ fn gguf_q8_0() {
 }
 
 #[test]
+fn weights_that_are_rounded_to_8_bits() {
+    if !Packing::Q8_0.is_available() {
+        return lacks("instructions", "this CPU has no AVX512-VNNI");
+    }
+    // The files of 8 bits were rounded from these.
+    for name in ["tiny-reranker", "tiny-reranker-untied"] {
+        logits_are_those_of_transformers(name, &format!("{name}-q8_0.gguf"), Dtype::Q8_0, Q8_0);
+    }
+    let cpu = open_device(DeviceChoice::Cpu).unwrap();
+    for name in ["tiny-reranker", "tiny-reranker-q8_0.gguf"] {
+        let loaded = open(name, &folder(name), &cpu, options(Dtype::Q8_0)).unwrap();
+        assert_eq!(loaded.class, "Q8_0 blocks cpu");
+    }
+    let twice = format!("{:#}", model("tiny-wide-q4_k_m.gguf", options(Dtype::Q8_0)).err().unwrap());
+    assert!(twice.contains("--dtype q8_0") && twice.contains("leave the flag out"), "{twice}");
+}
+
+#[test]
 fn gguf_q4_k_and_q6_k() {
     logits_are_those_of_transformers("tiny-wide-q4_k_m.gguf", "tiny-wide-q4_k_m.gguf", Dtype::Auto, Q4_K);
 }
@@ -81,7 +99,7 @@ fn trunk(name: &str) -> (Qwen3Model<Cpu>, [Vec<f32>; 2]) {
         let id = golden[id].as_u64().unwrap() as usize;
         head.rows(id..id + 1).unwrap()
     });
-    let backend = Cpu::new(DType::F32);
+    let backend = Cpu::new(Dtype::F32);
     (Qwen3Model::load(&checkpoint, "model.", backend).unwrap(), rows)
 }
 

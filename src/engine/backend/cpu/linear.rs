@@ -2,10 +2,11 @@
 
 use anyhow::{Result, ensure};
 use bytemuck::try_cast_slice;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use half::bf16;
 
 use super::Matrix;
+use crate::engine::backend::Dtype;
 use crate::engine::backend::candle::linear::Linear as ByCandle;
 use crate::engine::checkpoint::{Kind, View};
 use crate::engine::kernels;
@@ -16,15 +17,16 @@ use crate::engine::kernels::products::{Builder, Packed, Packing, WeightRows};
 const TILE: usize = 32;
 
 /// How our kernels multiply these weights. `None` where only candle's do.
-fn packing(views: &[View], dtype: DType) -> Option<Packing> {
+fn packing(views: &[View], dtype: Dtype) -> Option<Packing> {
     let all = |kind| views.iter().all(|view| view.kind == kind);
     match dtype {
         _ if all(Kind::Q8_0) && Packing::Q8_0.is_available() => Some(Packing::Q8_0),
         _ if views.iter().any(|view| view.kind.is_quantised()) => None,
-        DType::BF16 if Packing::Bf16.is_available() => Some(Packing::Bf16),
-        DType::F16 => None,
+        Dtype::Q8_0 if Packing::Q8_0.is_available() => Some(Packing::Q8_0),
+        Dtype::Bf16 if Packing::Bf16.is_available() => Some(Packing::Bf16),
+        Dtype::F16 => None,
         // Weights that are bf16 lose nothing as bf16, and rows stay f32.
-        DType::F32 if all(Kind::Bf16) && Packing::Mixed.is_available() => Some(Packing::Mixed),
+        Dtype::F32 if all(Kind::Bf16) && Packing::Mixed.is_available() => Some(Packing::Mixed),
         _ => Some(Packing::F32),
     }
 }
@@ -46,10 +48,10 @@ enum Weight {
 
 impl Linear {
     /// Puts weights of the same inputs side by side: their outputs come out one after another.
-    pub(super) fn load(views: &[View], biases: &[View], dtype: DType) -> Result<Self> {
+    pub(super) fn load(views: &[View], biases: &[View], dtype: Dtype) -> Result<Self> {
         let weight = match packing(views, dtype) {
             Some(packing) => Weight::Packed(packed(views, packing)?),
-            None => Weight::Candle(ByCandle::load(views, &[], &Device::Cpu, dtype)?),
+            None => Weight::Candle(ByCandle::load(views, &[], &Device::Cpu, dtype.candle())?),
         };
         let mut bias = Vec::new();
         for view in biases {

@@ -22,7 +22,7 @@ const TOGETHER: usize = 1024;
 pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
-    let dtype = dtype(request.options.dtype, kind, &Device::Cpu);
+    let dtype = dtype(request.options.dtype, kind, &Device::Cpu)?;
     card::check_memory(&checkpoint, kind, dtype)?;
     let class = class(kind, &Device::Cpu, dtype);
     let backend = Cpu::new(dtype);

@@ -9,9 +9,11 @@ use serde_json::Value;
 use super::*;
 use crate::engine::backend::candle::Candle;
 use crate::engine::backend::cpu::Cpu;
+use crate::engine::kernels::products::Packing;
 use crate::engine::models::bert;
-use crate::engine::registry::{LoadOptions, Request};
+use crate::engine::registry::{Dtype, LoadOptions, Request};
 use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
+use crate::requirements::lacks;
 
 /// Largest difference to transformers where both compute in f32.
 const F32: f32 = 1e-5;
@@ -19,6 +21,8 @@ const F32: f32 = 1e-5;
 const F16: f32 = 5e-3;
 /// The same with bf16 products: 8 bits.
 const BF16: f32 = 4e-2;
+/// The same with weights and rows rounded to 8 bits by blocks of 32.
+const Q8_0: f32 = 4e-2;
 
 fn checkpoint(folder: &Path) -> Result<Checkpoint> {
     Checkpoint::open(folder, |_| Ok(()))
@@ -34,13 +38,13 @@ fn golden(name: &str) -> Value {
 }
 
 pub(super) fn encoder(folder: &Path) -> Result<SentenceEmbedding> {
-    bert::embedding(&checkpoint(folder)?, "tiny", Cpu::new(DType::F32))
+    bert::embedding(&checkpoint(folder)?, "tiny", Cpu::new(Dtype::F32))
 }
 
 pub(super) fn pairs(folder: &Path) -> Result<CrossEncoder> {
     let (device, options) = (&Device::Cpu, &LoadOptions::default());
     let request = Request { id: "tiny", device, options };
-    bert::cross_encoder(&checkpoint(folder)?, request, Cpu::new(DType::F32))
+    bert::cross_encoder(&checkpoint(folder)?, request, Cpu::new(Dtype::F32))
 }
 
 pub(super) fn bare(name: &str) -> LabelText {
@@ -105,10 +109,21 @@ fn xlm_roberta_with_cls_pooling() {
 fn products_of_other_types() {
     for name in ["tiny-bert", "tiny-xlmr"] {
         let checkpoint = checkpoint(&folder(name)).unwrap();
-        for (dtype, tolerance) in [(DType::F16, F16), (DType::BF16, BF16)] {
+        for (dtype, tolerance) in [(Dtype::F16, F16), (Dtype::Bf16, BF16)] {
             let model = bert::embedding(&checkpoint, "tiny", Cpu::new(dtype)).unwrap();
             vectors_are_those_of_transformers(name, &model, tolerance);
         }
+    }
+}
+
+#[test]
+fn products_of_weights_that_are_rounded_to_8_bits() {
+    if !Packing::Q8_0.is_available() {
+        return lacks("instructions", "this CPU has no AVX512-VNNI");
+    }
+    for name in ["tiny-bert", "tiny-xlmr"] {
+        let model = bert::embedding(&checkpoint(&folder(name)).unwrap(), "tiny", Cpu::new(Dtype::Q8_0)).unwrap();
+        vectors_are_those_of_transformers(name, &model, Q8_0);
     }
 }
 

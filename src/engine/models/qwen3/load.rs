@@ -29,7 +29,7 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let Request { id, device, options } = request;
     let (_, kind) = checkpoint.weights.size();
     let kind = kind.context("the checkpoint holds no weights")?;
-    let dtype = dtype(options.dtype, kind, device);
+    let dtype = dtype(options.dtype, kind, device)?;
     let head_dim = Qwen3Config::of(&checkpoint)?.head_dim;
     if device.is_cpu() {
         card::check_memory(&checkpoint, kind, dtype)?;
@@ -38,7 +38,7 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
         Ok(if device.is_cpu() {
             Box::new(Qwen3Model::load(&checkpoint, prefix, Cpu::new(dtype))?)
         } else {
-            Box::new(Qwen3Model::load(&checkpoint, prefix, Candle::new(device, dtype, head_dim))?)
+            Box::new(Qwen3Model::load(&checkpoint, prefix, Candle::new(device, dtype.candle(), head_dim))?)
         })
     };
     let budget = options.batch_tokens.unwrap_or(if device.is_cpu() { 1024 } else { 16384 });
