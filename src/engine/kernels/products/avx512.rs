@@ -81,8 +81,8 @@ fn bf16_tile<const R: usize>(panel: &[__m512bh], rows: &[u32], output: &mut [&mu
             }
         }
     }
-    for (sums, row) in sums.iter().zip(output) {
-        write(cast_slice(sums), row, column);
+    for (at, row) in output.iter_mut().enumerate().take(R) {
+        store(sums[at], row, column);
     }
 }
 
@@ -132,7 +132,17 @@ fn q8_0_tile<const R: usize>(panel: &[__m512i], rows: &[u32], output: &mut [&mut
             }
         }
     }
-    for (sums, row) in sums.iter().zip(output) {
-        write(cast_slice(sums), row, column);
+    for (at, row) in output.iter_mut().enumerate().take(R) {
+        store(sums[at], row, column);
+    }
+}
+
+/// Writes the sums of a row. They are taken by value: sums of which a slice is taken would lie in memory from the
+/// start, and be filled with zeros there.
+#[target_feature(enable = "avx512f")]
+fn store<const N: usize>(sums: [__m512; N], row: &mut [f32], column: usize) {
+    match row.get_mut(column..column + N * LANES) {
+        Some(whole) => whole.as_chunks_mut::<LANES>().0.iter_mut().zip(sums).for_each(|(to, sum)| *to = cast(sum)),
+        None => write(cast_slice(&sums), row, column),
     }
 }

@@ -51,7 +51,7 @@ fn each<S: Simd, const N: usize>(simd: S, task: Task) {
     });
 }
 
-/// A tile of `R` rows and `N` registers of outputs. Shapes: `panel` [inputs, width], `rows` [inputs, R].
+/// A tile of `R` rows and `N` registers of outputs. Shapes: `panel` [inputs, width], `rows` [R, inputs].
 #[inline(always)]
 fn tile<S: Simd, const N: usize, const R: usize>(
     simd: S,
@@ -62,20 +62,27 @@ fn tile<S: Simd, const N: usize, const R: usize>(
 ) {
     let mut sums = [[simd.splat_f32s(0.0); N]; R];
     let (weights, _) = S::as_simd_f32s(panel).0.as_chunks::<N>();
-    let (rows, _) = rows.as_chunks::<R>();
-    for (weights, values) in weights.iter().zip(rows) {
+    let inputs = rows.len() / R;
+    let weights = &weights[..inputs];
+    let mut values = [&[][..]; R];
+    for (at, values) in values.iter_mut().enumerate() {
+        *values = &rows[at * inputs..][..inputs];
+    }
+    for input in 0..inputs {
+        let weights = &weights[input];
         for row in 0..R {
-            let value = simd.splat_f32s(values[row]);
+            let value = simd.splat_f32s(values[row][input]);
             for at in 0..N {
                 sums[row][at] = simd.mul_add_e_f32s(value, weights[at], sums[row][at]);
             }
         }
     }
-    for (sums, row) in sums.iter().zip(output) {
-        // Registers go to where they belong one by one: as a slice they would be copied by a call.
+    for (at, row) in output.iter_mut().enumerate().take(R) {
+        // A copy: sums of which a slice is taken would lie in memory from the start, and be filled with zeros there.
+        let sums = sums[at];
         match row.get_mut(column..column + N * S::F32_LANES) {
-            Some(whole) => S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(to, sums)| *to = *sums),
-            None => write(cast_slice(sums), row, column),
+            Some(whole) => S::as_mut_simd_f32s(whole).0.iter_mut().zip(sums).for_each(|(to, sum)| *to = sum),
+            None => write(cast_slice(&sums), row, column),
         }
     }
 }

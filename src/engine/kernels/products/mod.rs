@@ -16,7 +16,8 @@
 //! ```
 //!
 //! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
-//! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
+//! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register. Rows of f32
+//! are multiplied where they lie.
 //!
 //! Where the CPU has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
 //! side, and sixteen rows are packed at once: a block of theirs is a tile, row by row.
@@ -155,7 +156,12 @@ impl Way {
         if self.unit == Unit::Tiles { amx::ROWS } else { TILE }
     }
 
-    /// Words that a block of inputs takes for each row.
+    /// Words that a row takes. Those of f32 are multiplied where they lie.
+    fn row(self, inputs: usize) -> usize {
+        if self.kind == Packing::F32 { inputs } else { self.blocks(inputs) * self.row_words() }
+    }
+
+    /// Words that a block of inputs takes for each row that is packed.
     fn row_words(self) -> usize {
         match (self.unit, self.kind) {
             (_, Packing::F32) => BLOCK,

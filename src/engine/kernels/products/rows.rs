@@ -35,9 +35,8 @@ impl NullaryFnOnce for PackTile<'_> {
                 let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
                 match way.kind {
-                    Packing::F32 | Packing::Mixed => {
-                        words.zip(values).for_each(|(word, value)| *word = value.to_bits())
-                    }
+                    // Rows of f32 are multiplied where they lie.
+                    Packing::F32 | Packing::Mixed => {}
                     Packing::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
                     Packing::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
                 }

@@ -34,7 +34,7 @@ pub(super) struct Task<'a, 'o> {
     pub(super) panels: &'a [u32],
     /// Words of a panel.
     pub(super) panel: usize,
-    /// Shape: [tiles, blocks, words of a block, rows of the tile].
+    /// Shape: [tiles, blocks, words of a block, rows of the tile]; of f32 [rows, inputs].
     pub(super) rows: &'a [u32],
     /// Words of a tile with all its rows.
     pub(super) tile: usize,
@@ -97,18 +97,21 @@ pub(super) fn product(weight: &Packed, input: &[f32], output: &mut [f32]) {
 
 /// How many of so many rows are packed at once; at least one.
 fn at_once(way: Way, inputs: usize, count: usize) -> usize {
-    if way.unit == Unit::Vectors {
-        return ROWS;
-    }
-    let row = way.blocks(inputs) * way.row_words() * size_of::<u32>();
-    let most = (TILES_BYTES / row).max(TILES_ROWS);
-    // In even shares of whole pairs of tiles: a small rest would take all weights for little.
-    count.div_ceil(count.div_ceil(most).max(1)).next_multiple_of(2 * way.tile()).max(1)
+    let row = way.row(inputs) * size_of::<u32>();
+    let (most, whole) = match way.unit {
+        Unit::Vectors => (ROWS, way.tile()),
+        Unit::Tiles => ((TILES_BYTES / row).max(TILES_ROWS), 2 * way.tile()),
+    };
+    // In even shares of whole tiles, or pairs of them: a small rest would take all weights for little.
+    count.div_ceil(count.div_ceil(most).max(1)).next_multiple_of(whole).max(1)
 }
 
-/// Packs rows into the scratch memory.
-fn pack<'a>(way: Way, input: &[f32], inputs: usize, scratch: &'a mut Vec<Line>) -> &'a [u32] {
-    let (row, tile) = (way.blocks(inputs) * way.row_words(), way.tile());
+/// Packs rows into the scratch memory, but for those of f32.
+fn pack<'a>(way: Way, input: &'a [f32], inputs: usize, scratch: &'a mut Vec<Line>) -> &'a [u32] {
+    if way.kind == Packing::F32 {
+        return cast_slice(input);
+    }
+    let (row, tile) = (way.row(inputs), way.tile());
     let rows = input.len() / inputs;
     let words = row * if way.unit == Unit::Tiles { rows.next_multiple_of(tile) } else { rows };
     let lines = words.div_ceil(16);
@@ -138,7 +141,7 @@ fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
         columns.iter_mut().zip(row.chunks_mut(group * width)).for_each(|(rows, piece)| rows.push(piece));
     }
     let panel = way.panel(inputs);
-    let tile = way.blocks(inputs) * way.row_words() * way.tile();
+    let tile = way.row(inputs) * way.tile();
     let words: &[u32] = cast_slice(lines);
     let run = |(panels, output)| run(way, Task { panels, panel, rows, tile, output });
     if let [_] = columns.as_slice() {
