@@ -5,8 +5,11 @@
 
 /// Outputs, or products of one sum, that are added up side by side in registers.
 const LANES: usize = 16;
-/// Vectors that are multiplied at once, so that a row of the matrix is loaded once for all of them.
-const TILE: usize = 4;
+/// Vectors that are multiplied at once, so that a row of the matrix is loaded once for all of them, and one addition
+/// does not wait for the one before.
+const TILE: usize = 6;
+/// Rows of a matrix that are added at once, so that the sums are read and written once for all of them.
+const TOGETHER: usize = 4;
 
 /// A matrix in rows. Shape: [inputs, outputs].
 #[derive(Clone, Copy)]
@@ -46,33 +49,42 @@ impl Matrix {
     #[inline(always)]
     fn add_tile<const ROWS: usize>(&self, inputs: &[f32], stride: usize, outputs: &mut [f32]) {
         let length = self.values.len() / self.outputs;
-        let vectors: [&[f32]; ROWS] = std::array::from_fn(|row| &inputs[row * stride..][..length]);
+        let mut vectors = [&[][..]; ROWS];
+        for (row, vector) in vectors.iter_mut().enumerate() {
+            *vector = &inputs[row * stride..][..length];
+        }
         let mut start = 0;
         while start + LANES <= self.outputs {
+            let columns = &self.values[start..];
             let mut sums = [[0.0f32; LANES]; ROWS];
-            for (row, sum) in sums.iter_mut().enumerate() {
-                sum.copy_from_slice(&outputs[row * self.outputs + start..][..LANES]);
+            for row in 0..ROWS {
+                if let Some(output) = outputs[row * self.outputs + start..].first_chunk() {
+                    sums[row] = *output;
+                }
             }
-            for (at, weights) in self.values.chunks_exact(self.outputs).enumerate() {
-                let Some(weights) = weights[start..].first_chunk::<LANES>() else {
+            // Indexed, so that the compiler sees that all vectors are as long and keeps them in registers.
+            for at in 0..length {
+                let Some(weights) = columns[at * self.outputs..].first_chunk::<LANES>() else {
                     break;
                 };
-                for (row, sum) in sums.iter_mut().enumerate() {
+                for row in 0..ROWS {
                     let value = vectors[row][at];
                     for lane in 0..LANES {
-                        sum[lane] += value * weights[lane];
+                        sums[row][lane] += value * weights[lane];
                     }
                 }
             }
-            for (row, sum) in sums.iter().enumerate() {
-                outputs[row * self.outputs + start..][..LANES].copy_from_slice(sum);
+            for row in 0..ROWS {
+                if let Some(output) = outputs[row * self.outputs + start..].first_chunk_mut() {
+                    *output = sums[row];
+                }
             }
             start += LANES;
         }
         for (row, vector) in vectors.iter().enumerate() {
             let rest = &mut outputs[row * self.outputs..][start..self.outputs];
             for (value, weights) in vector.iter().zip(self.values.chunks_exact(self.outputs)) {
-                rest.iter_mut().zip(&weights[start..]).for_each(|(sum, weight)| *sum += value * weight);
+                add(rest, *value, &weights[start..]);
             }
         }
     }
@@ -81,11 +93,36 @@ impl Matrix {
     /// rows of inputs that are zero are left out.
     #[inline(always)]
     pub(super) fn add_product_by_rows(&self, input: &[f32], output: &mut [f32]) {
+        let mut some = [(0.0, &[][..]); TOGETHER];
+        let mut count = 0;
         for (&value, row) in input.iter().zip(self.values.chunks_exact(self.outputs)) {
             if value != 0.0 {
-                output.iter_mut().zip(row).for_each(|(sum, weight)| *sum += value * weight);
+                some[count] = (value, row);
+                count += 1;
+            }
+            if count == TOGETHER {
+                add_rows(output, some);
+                count = 0;
             }
         }
+        for &(value, row) in &some[..count] {
+            add(output, value, row);
+        }
+    }
+}
+
+/// Adds the rows, each times its factor, one after another to every sum.
+#[inline(always)]
+fn add_rows(sums: &mut [f32], mut rows: [(f32, &[f32]); TOGETHER]) {
+    for (_, row) in &mut rows {
+        *row = &row[..sums.len()];
+    }
+    for at in 0..sums.len() {
+        let mut sum = sums[at];
+        for (factor, row) in rows {
+            sum += factor * row[at];
+        }
+        sums[at] = sum;
     }
 }
 
@@ -100,8 +137,23 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
             sums[lane] += a[lane] * b[lane];
         }
     }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    let mut rest = 0.0;
+    for (a, b) in a_rest.iter().zip(b_rest) {
+        rest += a * b;
+    }
+    let mut total = 0.0;
+    for sum in sums {
+        total += sum;
+    }
+    total + rest
+}
+
+/// Adds `factor` times `values` to `sums`.
+#[inline(always)]
+pub(super) fn add(sums: &mut [f32], factor: f32, values: &[f32]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += factor * value;
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +163,7 @@ mod tests {
     #[test]
     fn products_equal_the_definition() {
         // Sizes that leave a rest in every direction.
-        let (inputs, outputs, rows) = (7, 37, 6);
+        let (inputs, outputs, rows) = (7, 37, 8);
         let values: Vec<f32> = (0..inputs * outputs).map(|n| (n % 11) as f32 - 5.0).collect();
         let matrix = Matrix::new(values.clone().leak(), outputs);
         let stride = 3;

@@ -8,7 +8,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::matrix::dot;
+use super::matrix::{add, dot};
 use super::weights::Weights;
 
 /// Keeps a division by the length of a vector from being one by zero, as in the reference.
@@ -23,6 +23,9 @@ pub(super) fn embed(weights: &Weights, ids: &[u32], arch: Arch) -> Option<Vec<f3
 }
 
 /// The forward pass as a value, so that it is compiled for each generation of CPUs and one is picked at run time.
+///
+/// The loops of this file and of `matrix.rs` are written with `for`: what `for_each`, `map` and `sum` call may be
+/// compiled elsewhere, for the oldest CPU.
 struct Forward<'a> {
     weights: &'a Weights,
     ids: &'a [u32],
@@ -61,16 +64,16 @@ fn pool(weights: &Weights, ids: &[u32]) -> Pooled {
     weights.project.add_products(&tokens, weights.dims, &mut projected[near..(ids.len() + 1) * near]);
     let mut hidden = weights.window_bias.repeat(ids.len());
     weights.window.add_products(&projected, near, &mut hidden);
-    hidden.iter_mut().for_each(|unit| *unit = unit.max(0.0));
+    relu(&mut hidden);
 
     let mut sum = vec![0.0; weights.dims];
     let mut text = vec![0.0; weights.dims];
     let mut window = vec![0.0; weights.window.outputs()];
     for (token, hidden) in tokens.chunks_exact(weights.dims).zip(hidden.chunks_exact(window.len())) {
         let gate = 1.0 + dot(hidden, weights.gate).tanh();
-        sum.iter_mut().zip(token).for_each(|(total, value)| *total += value);
-        text.iter_mut().zip(token).for_each(|(total, value)| *total += gate * value);
-        window.iter_mut().zip(hidden).for_each(|(total, unit)| *total += unit);
+        add(&mut sum, 1.0, token);
+        add(&mut text, gate, token);
+        add(&mut window, 1.0, hidden);
     }
     // Linear, so that it is enough to apply it to the sum.
     weights.window_out.add_product_by_rows(&window, &mut text);
@@ -80,10 +83,12 @@ fn pool(weights: &Weights, ids: &[u32]) -> Pooled {
 /// The token vectors as numbers. Shape: [tokens, dims].
 #[inline(always)]
 fn token_vectors(weights: &Weights, ids: &[u32]) -> Vec<f32> {
-    let mut tokens = Vec::with_capacity(ids.len() * weights.dims);
-    for &id in ids {
+    let mut tokens = vec![0.0; ids.len() * weights.dims];
+    for (token, &id) in tokens.chunks_exact_mut(weights.dims).zip(ids) {
         let (vector, scale) = weights.vector(id);
-        tokens.extend(vector.iter().map(|&quantised| scale * f32::from(quantised)));
+        for (value, &quantised) in token.iter_mut().zip(vector) {
+            *value = scale * f32::from(quantised);
+        }
     }
     tokens
 }
@@ -96,11 +101,13 @@ fn head(weights: &Weights, mut text: Vec<f32>, window: Vec<f32>) -> Option<Vec<f
         return None;
     }
     let mut input = [text.as_slice(), &window].concat();
-    input.iter_mut().for_each(|value| *value /= length);
+    for value in &mut input {
+        *value /= length;
+    }
     text.copy_from_slice(&input[..weights.dims]);
     let mut hidden = weights.head_bias.to_vec();
     weights.head.add_product_by_rows(&input, &mut hidden);
-    hidden.iter_mut().for_each(|unit| *unit = unit.max(0.0));
+    relu(&mut hidden);
     weights.head_out.add_product_by_rows(&hidden, &mut text);
     Some(text)
 }
@@ -112,6 +119,15 @@ fn normalise(vector: &mut [f32], length: f32) -> Option<()> {
     if !(found.is_finite() && found > TINY) {
         return None;
     }
-    vector.iter_mut().for_each(|value| *value *= length / found);
+    for value in vector {
+        *value *= length / found;
+    }
     Some(())
+}
+
+#[inline(always)]
+fn relu(units: &mut [f32]) {
+    for unit in units {
+        *unit = unit.max(0.0);
+    }
 }
