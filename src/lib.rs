@@ -57,6 +57,7 @@
 //!   `intake` reads maildirs, `watcher` watches them and `delivery` files into them
 //! - [`header`]: X-Mailsort header fields, inserted and removed; for `filter` on every system, and for `delivery`
 //! - [`terminal`]: makes foreign text harmless to a terminal
+//! - [`platform`]: what systems do differently with files and their names
 //! - [`guard`]: turns a panic into an error
 //!
 //! # Invariants
@@ -125,5 +126,7 @@ pub mod maildir;
 pub mod header;
 
 pub mod terminal;
+
+pub mod platform;
 
 pub mod guard;

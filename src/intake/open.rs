@@ -1,7 +1,7 @@
 //! Opens a file or standard input, decompresses gzip, and tells the format.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufReader, Cursor, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::MultiGzDecoder;
 
 use super::sniff::{self, SourceFormat};
+use crate::platform;
 
 /// A readable stream, decompressed.
 pub(super) type InputStream = BufReader<Box<dyn Read + Send>>;
@@ -98,18 +99,10 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 }
 
 /// True for a device such as `/dev/zero`, but not for a terminal or `/dev/null`.
-#[cfg(unix)]
 pub(super) fn is_endless(path: &Path) -> bool {
-    use std::io::IsTerminal;
-    use std::os::unix::fs::FileTypeExt;
-    let is_device = path.metadata().is_ok_and(|metadata| metadata.file_type().is_char_device());
+    let is_device = path.metadata().is_ok_and(|metadata| platform::is_character_device(&metadata));
     let ends = path.canonicalize().is_ok_and(|path| path == Path::new("/dev/null"));
     is_device && !ends && File::open(path).is_ok_and(|file| !file.is_terminal())
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_endless(_: &Path) -> bool {
-    false
 }
 
 /// Reads the head of a stream and puts it back in front. Of a slow stream it reads no more than needed to tell the

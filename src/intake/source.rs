@@ -12,6 +12,7 @@ use super::mbox::Mbox;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
 use crate::maildir;
+use crate::platform;
 use crate::record::{Envelope, Origin, Reason, Skip};
 
 /// Only this many bytes of a longer document are read; the rest of such a message is attachments.
@@ -297,23 +298,12 @@ pub fn unshown(text: &str) -> PathBuf {
         bytes.push(byte);
         rest = &after[length..];
     }
-    path_of(bytes)
+    platform::path_of_bytes(bytes)
 }
 
 fn hexadecimal(high: u8, low: u8) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     Some((digit(high)? * 16 + digit(low)?) as u8)
-}
-
-#[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 fn skip(origin: Origin, reason: Reason) -> Skip {

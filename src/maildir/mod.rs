@@ -13,6 +13,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::platform;
+
 pub use name::{Name, unique_name};
 
 /// The subfolders that hold messages; `tmp` holds unfinished deliveries. Messages move from `new` to `cur`, so listing
@@ -160,7 +162,7 @@ const FRESH: Duration = Duration::from_secs(2);
 /// Time until a message written in place counts as complete. `None` for a complete one, and for one that came by a
 /// rename or a link, which shows in its change time.
 pub fn unfinished(path: &Path) -> Option<Duration> {
-    let found = path.symlink_metadata().ok().filter(|found| !inode::was_linked(found))?;
+    let found = path.symlink_metadata().ok().filter(|found| !platform::was_linked(found))?;
     let age = SystemTime::now().duration_since(found.modified().ok()?).unwrap_or_default();
     FRESH.checked_sub(age).filter(|left| !left.is_zero())
 }
@@ -209,37 +211,8 @@ impl Renamed {
 /// True when both exist and are not one file that was renamed meanwhile.
 fn are_two_files(one: &Path, other: &Path) -> bool {
     match (one.symlink_metadata(), other.symlink_metadata()) {
-        (Ok(one), Ok(other)) => !inode::is_same(&one, &other),
+        (Ok(one), Ok(other)) => platform::is_same_file(&one, &other) != Some(true),
         _ => false,
-    }
-}
-
-/// What a file's inode says.
-#[cfg(unix)]
-mod inode {
-    use std::fs::Metadata;
-    use std::os::unix::fs::MetadataExt;
-
-    pub(super) fn was_linked(found: &Metadata) -> bool {
-        found.nlink() > 1 || (found.mtime(), found.mtime_nsec()) != (found.ctime(), found.ctime_nsec())
-    }
-
-    pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
-        (one.dev(), one.ino()) == (other.dev(), other.ino())
-    }
-}
-
-/// Elsewhere every file counts as complete, and two paths as two files.
-#[cfg(not(unix))]
-mod inode {
-    use std::fs::Metadata;
-
-    pub(super) fn was_linked(_: &Metadata) -> bool {
-        true
-    }
-
-    pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
-        false
     }
 }
 

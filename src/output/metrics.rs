@@ -8,6 +8,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use crate::platform;
+
 /// All that is written: name, the name of its label, type, and what it means.
 const METRICS: [(&str, &str, &str, &str); 7] = [
     ("mailsort_mails_total", "label", "counter", "Mails that a rule was carried out for, by label."),
@@ -62,8 +64,9 @@ fn begin(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // The collector is another user, and reads what ends with `.prom`.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    if let Some(permissions) = platform::readable_by_all() {
+        builder.permissions(permissions);
+    }
     builder.prefix(".mailsort").suffix(".tmp").tempfile_in(folder)
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use crate::platform;
+
 const ENDING: &str = ".mailsort-part";
 
 /// Where the output at `path` grows; `None` when that names no file.
@@ -98,14 +100,9 @@ pub(super) fn lock(file: &File) -> Result<()> {
     }
 }
 
-#[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    file.metadata().ok().map(place) == fs::metadata(path).ok().map(place)
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(own), Ok(there)) => platform::is_same_file(&own, &there).unwrap_or(true),
+        _ => false,
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, Result, bail};
 
 use crate::intake::{self, FileEntry, Files, Options, sniff};
+use crate::platform;
 
 /// What a run reads.
 #[derive(Clone, Debug, Default)]
@@ -158,18 +159,7 @@ impl OutputGuard {
 
 fn path(name: &[u8], by_nul: bool) -> Option<PathBuf> {
     let name = name.strip_suffix(b"\r").filter(|_| !by_nul).unwrap_or(name);
-    (!name.is_empty()).then(|| bytes_to_path(name))
-}
-
-#[cfg(unix)]
-fn bytes_to_path(name: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(name))
-}
-
-#[cfg(not(unix))]
-fn bytes_to_path(name: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(name).into_owned())
+    (!name.is_empty()).then(|| platform::path_of_bytes(name.to_vec()))
 }
 
 /// The total size of the inputs, for progress; `None` where it is not known.

@@ -30,6 +30,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/delivery/unique.rs",
         ],
     ),
+    ("(unix)", &["src/lib.rs", "src/platform.rs", "src/commands/mod.rs", "src/intake/office/limits.rs"]),
     ("listenfd", &["src/commands/unix/daemon/listener.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
     ("notify::", &["src/watcher/"]),
@@ -74,7 +75,7 @@ const STOREYS: &[&[&str]] = &[
     &["classifier"],
     &["delivery", "engine", "evaluation", "intake", "labels", "output", "report", "watcher"],
     &["guard", "header", "maildir"],
-    &["record", "terminal"],
+    &["platform", "record", "terminal"],
 ];
 
 pub struct File {

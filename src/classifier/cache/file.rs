@@ -11,6 +11,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::key::Salt;
+use crate::platform;
 
 /// SQLite's `application_id`, which tells our databases from others: `msrt`.
 const APPLICATION: i64 = 0x6d73_7274;
@@ -42,8 +43,7 @@ const TABLES: &str = "
 pub(super) fn make(path: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    platform::for_owner_only(&mut options);
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

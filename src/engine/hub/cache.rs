@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::names::{is_commit, is_gguf};
 use crate::engine::checkpoint::names::{CONFIG, INDEX, MODULES, POOLING, TOKENIZER, WEIGHTS};
 use crate::engine::checkpoint::shards;
+use crate::platform;
 
 /// The branch that is meant where none is named.
 pub(super) const MAIN: &str = "main";
@@ -166,23 +167,12 @@ impl Snapshot {
         let up = "../".repeat(2 + name.matches('/').count());
         let file = blob.file_name().unwrap_or_default();
         let link = Path::new(&up).join("blobs").join(file);
-        match show_as(&link, blob, &path) {
+        match platform::link_file(&link, blob, &path) {
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             done => done.with_context(shown),
         }
     }
-}
-
-#[cfg(unix)]
-fn show_as(link: &Path, _: &Path, path: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(link, path)
-}
-
-/// Where links need a privilege, two names of one file do, and on a file system without them a copy.
-#[cfg(not(unix))]
-fn show_as(_: &Path, blob: &Path, path: &Path) -> io::Result<()> {
-    fs::hard_link(blob, path).or_else(|_| fs::copy(blob, path).map(drop))
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
