@@ -2,11 +2,13 @@
 """Speed and memory of `mailsort classify` beside bogofilter, on mixed mail, in one run.
 
     python3 benches/compare.py [FOLDER] [--sizes 1000 10000 100000] [--runs 3] [--starts 50] [--mailsort BINARY]
+                               [--before BINARY]
 
 FOLDER (default: ../shared/data/mail beside the checkout) holds mail: files of one mail each, or mbox files. Its mails
 are written to mbox archives of the given sizes, interleaved by sub-folder and repeated as often as needed, always in
 the same order. bogofilter learns from FOLDER/easy_ham and FOLDER/spam first, or from every other mail where there are
 no such folders. Then both sort every archive, in turn, `--runs` times; both write their records to a file.
+`--before` names the mailsort of an earlier version, which takes the place of bogofilter.
 
 Wall time depends on what else the machine does, CPU time (user and system) hardly. Both are printed, and so is the
 peak of resident memory. Only Python's standard library is needed, and `bogofilter` on the path; on Debian and Ubuntu:
@@ -123,12 +125,12 @@ class Cost:
         self.disk = usage.ru_majflt
 
 
-def in_turn(tools, rounds, output, before=lambda: None, check=lambda name: None):
+def in_turn(tools, rounds, output, prepare=lambda: None, check=lambda name: None):
     """Runs all tools one after the other, `rounds` times over, so that a busy minute hits them all."""
     costs = {name: [] for name in tools}
     for _ in range(rounds):
         for name, command in tools.items():
-            before()
+            prepare()
             costs[name].append(Cost(command, output))
             check(name)
     return costs
@@ -183,13 +185,15 @@ def train(work):
 # The report
 
 
-def compare(work, binary, words, size, runs):
+def compare(work, binary, before, words, size, runs):
     mbox, output = work / f"{size}.mbox", work / "output"
-    tools = {
-        "mailsort --threads 1": mailsort(binary, mbox, 1),
-        "bogofilter -M -T": bogofilter(words, "-M", "-T", "-I", mbox),
-        "mailsort --threads 2": mailsort(binary, mbox, 2),
-    }
+    tools = {"mailsort --threads 1": mailsort(binary, mbox, 1), "mailsort --threads 2": mailsort(binary, mbox, 2)}
+    if before:
+        first = "before --threads 1"
+        tools |= {first: mailsort(before, mbox, 1), "before --threads 2": mailsort(before, mbox, 2)}
+    else:
+        first = "bogofilter -M -T"
+        tools[first] = bogofilter(words, "-M", "-T", "-I", mbox)
 
     def counted(name):
         with open(output, "rb") as out:
@@ -199,7 +203,7 @@ def compare(work, binary, words, size, runs):
 
     warm(mbox)
     costs = in_turn(tools, runs, output, check=counted)
-    rival = costs["bogofilter -M -T"]
+    rival = costs[first]
     best = lambda costs, field: min(getattr(cost, field) for cost in costs)
     middle = lambda costs, field: statistics.median(getattr(cost, field) for cost in costs)
     for name, own in costs.items():
@@ -211,12 +215,17 @@ def compare(work, binary, words, size, runs):
         )
 
 
-def cold_start(work, binary, words, starts):
+def cold_start(work, binary, before, words, starts):
     one, output = work / "one.eml", work / "output"
-    tools = {"mailsort": mailsort(binary, one, 1), "bogofilter": bogofilter(words, "-T", "-I", one)}
-    read = [binary, shutil.which("bogofilter"), LABELS, one, *words.iterdir()]
-    for state, before, rounds in (("cached", lambda: None, starts), ("evicted", lambda: evict(read), starts // 5)):
-        for name, costs in in_turn(tools, max(rounds, 3), output, before).items():
+    tools, read = {"mailsort": mailsort(binary, one, 1)}, [binary, LABELS, one]
+    if before:
+        tools["before"] = mailsort(before, one, 1)
+        read.append(before)
+    else:
+        tools["bogofilter"] = bogofilter(words, "-T", "-I", one)
+        read += [shutil.which("bogofilter"), *words.iterdir()]
+    for state, prepare, rounds in (("cached", lambda: None, starts), ("evicted", lambda: evict(read), starts // 5)):
+        for name, costs in in_turn(tools, max(rounds, 3), output, prepare).items():
             wall, cpu = ([getattr(cost, field) * 1000 for cost in costs] for field in ("wall", "cpu"))
             print(
                 f"{state:<9}{name:<12}{min(wall):>8.1f}{statistics.median(wall):>9.1f}{min(cpu):>11.1f}"
@@ -232,12 +241,17 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--mailsort", type=Path, metavar="BINARY")
+    parser.add_argument("--before", type=Path, metavar="BINARY")
     arguments = parser.parse_args()
     if not arguments.folder.is_dir():
         sys.exit(f"there is no folder {arguments.folder}; name a folder of mails or mbox files")
-    if not shutil.which("bogofilter"):
-        sys.exit("bogofilter is not installed; on Debian and Ubuntu: apt-get install bogofilter")
+    if not arguments.before and not shutil.which("bogofilter"):
+        sys.exit(
+            "bogofilter is not installed; on Debian and Ubuntu: apt-get install bogofilter. "
+            "--before BINARY compares with an earlier version instead"
+        )
     binary = mailsort_binary(arguments.mailsort)
+    before = arguments.before and arguments.before.resolve()
     with tempfile.TemporaryDirectory(prefix="mailsort-compare-") as folder:
         work = Path(folder)
         count = build_apart(arguments.folder, work, arguments.sizes)
@@ -246,14 +260,15 @@ def main():
         print(f"{count} different mails of {bytes_each:.0f} bytes on average; {os.cpu_count()} CPUs")
         own = megabytes(resource.getrusage(resource.RUSAGE_SELF))
         print(f"peaks below {own:.0f} MB cannot be told: that is the process that starts the others", flush=True)
-        words = train(work)
-        print("\n                                  mails/s            mails/CPU s     peak     times bogofilter")
+        words = None if before else train(work)
+        rival = "before" if before else "bogofilter"
+        print(f"\n                                  mails/s            mails/CPU s     peak     times {rival}")
         print("  mails                          best   median       best   median       MB    wall    CPU")
         for size in arguments.sizes:
-            compare(work, binary, words, size, arguments.runs)
+            compare(work, binary, before, words, size, arguments.runs)
         print("\none mail                     ms               CPU ms         peak     disk")
         print("                     best   median       best   median       MB    reads")
-        cold_start(work, binary, words, arguments.starts)
+        cold_start(work, binary, before, words, arguments.starts)
 
 
 if __name__ == "__main__":
