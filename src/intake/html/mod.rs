@@ -359,12 +359,14 @@ mod tests {
         let mut cases: Vec<String> = [
             "<div>x", "<li>x", "<font>x", "<table>x", "<blockquote>x", "<table><tr><td>x", "<ul><li>x",
             "<b><p></b>x", "<a><div><a><p></a>", "<p>x</p>", "</div>", "<", "<a ", "<a b=\"", "&#x&am;",
-            "<!--", "<style>", "<div class=gmail_quote>x", "<div style='display:none'>x",
+            "<!--", "--", "<object>", "<script><!--", "</", "<a/b=", "<svg a/", "<style>", "<div class=gmail_quote>x", "<div style='display:none'>x",
         ]
             .iter()
             .map(|part| many(part))
             .collect();
         cases.push(format!("<div>{}", many("x").repeat(200)));
+        cases.push(format!("<!--{}", many("-!-")));
+        cases.push(format!("<a{}>x", many(" b=c")));
         cases.push(format!("<style>{}", many("a{display:none}")));
         cases.push(format!("<style>{}</style>{}", ".a b{display:none}".repeat(5_000), many("<p>x</p>")));
         cases.push(format!("<style>@media (#{}</style>x", many("{")));

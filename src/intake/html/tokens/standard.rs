@@ -9,7 +9,7 @@ use html5ever::tokenizer::states::RawKind;
 use html5ever::tokenizer::{self, BufferQueue, Tag, TagKind, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts};
 use proptest::prelude::*;
 
-use super::{Attributes, FOREIGN, RAW_TEXT, Token, UNREAD, is_any, tokens};
+use super::{Attributes, Token, is_any, tokens};
 
 /// What texts are made of. References, NUL and carriage returns, which are not ours to judge, are not among them.
 #[rustfmt::skip]
@@ -20,6 +20,7 @@ const PIECES: &[&str] = &[
     "<script", "<script>", "<SCRIPT>", "</script>", "</script ", "</scripty>", "<style>", "</style>", "</style",
     "<title>", "<title/>", "</title>", "<textarea>", "</textarea>", "<iframe a=b/>", "</iframe>", "<noembed>",
     "<object>", "<object/>", "</object>", "<svg>", "</svg>", "<svg />", "<math>", "</math>", "<template>", "</template>",
+    "<noframes>", "</noframes>", "<xmp>", "</xmp>", "<xml>", "</xml>", "\u{c}",
 ];
 
 /// Tokens in words, texts side by side as one.
@@ -65,50 +66,43 @@ fn ours(html: &str) -> Vec<String> {
     words.0
 }
 
-/// Leaves out what is not read, which the tokenizer knows nothing of.
+/// Elements that are not read; the standard tokenizes the contents of the last five.
+const UNREAD: [&str; 11] =
+    ["script", "title", "textarea", "iframe", "noembed", "noframes", "object", "svg", "math", "template", "xml"];
+
+/// What comes after the tokenizer: it says which texts are raw, and leaves out what is not read.
 #[derive(Default)]
 struct Reader {
     words: Words,
-    unread: Option<(String, usize)>,
+    is_unread: bool,
 }
 
 impl Reader {
     fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
         let name = &*tag.name;
-        let is_open = tag.kind == TagKind::StartTag;
-        if let Some((unread, depth)) = &mut self.unread {
-            if unread == name && !(is_open && tag.self_closing) {
-                *depth = if is_open { *depth + 1 } else { *depth - 1 };
-            }
-            if *depth > 0 {
-                let is_foreign = is_any(unread, FOREIGN);
-                return if is_open && !is_foreign { raw(tag) } else { TokenSinkResult::Continue };
-            }
-            self.unread = None;
-        }
-        if !is_open {
+        self.is_unread = false;
+        if tag.kind == TagKind::EndTag {
             self.words.close(name);
             return TokenSinkResult::Continue;
         }
-        if is_any(name, UNREAD) && !tag.self_closing {
-            self.unread = Some((name.to_string(), 1));
+        if UNREAD.contains(&name) && !tag.self_closing {
+            self.is_unread = true;
         } else {
             self.words.open(name, tag.attrs.iter().map(|one| (&*one.name.local, &*one.value)));
         }
-        raw(tag)
+        let is_raw = self.is_unread || name == "style";
+        if is_raw { TokenSinkResult::RawData(RawKind::Rawtext) } else { TokenSinkResult::Continue }
     }
 }
 
-/// What follows a start tag, which is not the tokenizer's to know either.
-fn raw(tag: &Tag) -> TokenSinkResult<()> {
-    let name = &*tag.name;
-    let kind = match name {
-        "script" => RawKind::ScriptData,
-        "title" | "textarea" => RawKind::Rcdata,
-        _ => RawKind::Rawtext,
-    };
-    let is_raw = is_any(name, RAW_TEXT) && (name == "style" || !tag.self_closing);
-    if is_raw { TokenSinkResult::RawData(kind) } else { TokenSinkResult::Continue }
+/// True where a slash ends the tag of an element that is not read and is part of a value: by the standard such an
+/// element is not empty.
+fn has_slash_in_value(html: &str) -> bool {
+    tokens(html).any(|token| {
+        let Token::Open(name, inside) = token else { return false };
+        let (_, last) = Attributes { html: inside, at: 0 }.last().unwrap_or_default();
+        is_any(name, &UNREAD) && last.ends_with('/') && inside.ends_with(last)
+    })
 }
 
 struct Sink<'a>(&'a RefCell<Reader>);
@@ -120,7 +114,7 @@ impl TokenSink for Sink<'_> {
         let mut reader = self.0.borrow_mut();
         match token {
             tokenizer::Token::TagToken(tag) => return reader.tag(&tag),
-            tokenizer::Token::CharacterTokens(text) if reader.unread.is_none() => reader.words.text(&text),
+            tokenizer::Token::CharacterTokens(text) if !reader.is_unread => reader.words.text(&text),
             _ => {}
         }
         TokenSinkResult::Continue
@@ -140,11 +134,12 @@ fn theirs(html: &str) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn tokens_are_those_of_the_standard(pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..24)) {
         let html = pieces.concat();
+        prop_assume!(!has_slash_in_value(&html));
         prop_assert_eq!(ours(&html), theirs(&html), "{}", html);
     }
 }
@@ -161,4 +156,10 @@ fn tokens_of_pages_are_those_of_the_standard() {
         compared += 1;
     }
     assert!(compared > 20, "{compared} pages");
+}
+
+#[test]
+fn the_standard_is_that_of_html2text() {
+    let lock = include_str!("../../../../Cargo.lock");
+    assert_eq!(lock.matches("name = \"html5ever\"").count(), 1);
 }
