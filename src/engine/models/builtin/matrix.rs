@@ -113,16 +113,10 @@ impl Matrix {
 
 /// Adds the rows, each times its factor, one after another to every sum.
 #[inline(always)]
-fn add_rows(sums: &mut [f32], mut rows: [(f32, &[f32]); TOGETHER]) {
-    for (_, row) in &mut rows {
-        *row = &row[..sums.len()];
-    }
-    for at in 0..sums.len() {
-        let mut sum = sums[at];
-        for (factor, row) in rows {
-            sum += factor * row[at];
-        }
-        sums[at] = sum;
+fn add_rows(sums: &mut [f32], rows: [(f32, &[f32]); TOGETHER]) {
+    let [(a, w), (b, x), (c, y), (d, z)] = rows;
+    for ((sum, (w, x)), (y, z)) in sums.iter_mut().zip(w.iter().zip(x)).zip(y.iter().zip(z)) {
+        *sum = *sum + a * w + b * x + c * y + d * z;
     }
 }
 
