@@ -1,5 +1,5 @@
-//! What systems do differently with files and their names. Each function stands here twice, for Unix and for the
-//! others; `cfg(unix)` stands elsewhere only where a whole room or a child process needs Unix.
+//! What Unix and other systems do differently with files and their names. Each function stands here twice; `cfg(unix)`
+//! stands elsewhere only where a whole room or a child process needs Unix.
 
 pub use system::*;
 
@@ -22,7 +22,7 @@ mod system {
         Some((one.dev(), one.ino()) == (other.dev(), other.ino()))
     }
 
-    /// True for a file that has other names, or had when its name was last changed.
+    /// True for a file that has several names, or whose inode has changed after its contents, as by a rename.
     pub fn was_linked(found: &Metadata) -> bool {
         found.nlink() > 1 || (found.mtime(), found.mtime_nsec()) != (found.ctime(), found.ctime_nsec())
     }
@@ -32,8 +32,8 @@ mod system {
         found.file_type().is_char_device()
     }
 
-    /// Makes files that are opened so readable for their owner only.
-    pub fn for_owner_only(options: &mut OpenOptions) {
+    /// Files that are created so are for their owner only.
+    pub fn create_for_owner_only(options: &mut OpenOptions) {
         options.mode(0o600);
     }
 
@@ -42,8 +42,8 @@ mod system {
         Some(Permissions::from_mode(0o644))
     }
 
-    /// Gives a file a second name by a symbolic link, whose text is `link`.
-    pub fn link_file(link: &Path, _: &Path, path: &Path) -> io::Result<()> {
+    /// Makes `path` a symbolic link that says `link`, which leads to `file`.
+    pub fn link_file(link: &Path, _file: &Path, path: &Path) -> io::Result<()> {
         symlink(link, path)
     }
 }
@@ -75,15 +75,15 @@ mod system {
     }
 
     /// Does nothing.
-    pub fn for_owner_only(_: &mut OpenOptions) {}
+    pub fn create_for_owner_only(_: &mut OpenOptions) {}
 
     /// Those of every file.
     pub fn readable_by_all() -> Option<Permissions> {
         None
     }
 
-    /// Symbolic links need a privilege: a second name of the file does, and on a file system without them a copy.
-    pub fn link_file(_: &Path, file: &Path, path: &Path) -> io::Result<()> {
+    /// Makes `path` a second name of `file`, or a copy on a file system without them: symbolic links need a privilege.
+    pub fn link_file(_link: &Path, file: &Path, path: &Path) -> io::Result<()> {
         fs::hard_link(file, path).or_else(|_| fs::copy(file, path).map(drop))
     }
 }

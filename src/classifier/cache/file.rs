@@ -43,7 +43,7 @@ const TABLES: &str = "
 pub(super) fn make(path: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    platform::for_owner_only(&mut options);
+    platform::create_for_owner_only(&mut options);
     match options.open(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
