@@ -144,8 +144,15 @@ pub(super) fn check_memory(checkpoint: &Checkpoint, kind: Kind, dtype: Dtype) ->
         _ if dtype == Dtype::Q8_0 => "q8_0".into(),
         _ => dtype.candle().as_str().into(),
     };
-    let needed = memory(checkpoint, kind).into_iter().find(|(known, _)| *known == name);
-    needed.map_or(Ok(()), |(name, bytes)| check(bytes, &name))
+    let all = memory(checkpoint, kind);
+    let Some((name, needed)) = all.iter().find(|(known, _)| *known == name) else {
+        return Ok(());
+    };
+    let smaller = all.iter().filter(|(_, bytes)| bytes < needed);
+    let mut remedy: String =
+        smaller.map(|(name, bytes)| format!("--dtype {name} ({:.1} GB), ", *bytes as f64 / 1e9)).collect();
+    remedy += "a GGUF file with Q8_0 or Q4_K weights where there is one, or a smaller model";
+    check(*needed, name, &remedy)
 }
 
 /// What `--dtype auto` means on the CPU.

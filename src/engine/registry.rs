@@ -204,7 +204,10 @@ impl Architecture {
 pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> Result<Dtype> {
     if asked == Dtype::Q8_0 {
         ensure!(device.is_cpu(), "--dtype q8_0 is for CPUs; on a GPU use bf16 or a GGUF file of Q8_0");
-        ensure!(Packing::Q8_0.is_available(), "--dtype q8_0 needs a CPU with AVX512-VNNI; this one computes in f32");
+        ensure!(
+            Packing::Q8_0.is_available(),
+            "--dtype q8_0 needs a CPU with AVX512-VNNI, which this one has not; leave the flag out"
+        );
         ensure!(
             !kind.is_quantised() || kind == Kind::Q8_0,
             "--dtype q8_0: the file holds {kind}, which is not rounded a second time; leave the flag out"
@@ -213,7 +216,9 @@ pub(crate) fn dtype(asked: Dtype, kind: Kind, device: &Device) -> Result<Dtype> 
     Ok(match asked {
         Dtype::Auto if !device.is_cpu() => Dtype::Bf16,
         Dtype::Auto if kind == Kind::Bf16 && Packing::Bf16.is_available() => Dtype::Bf16,
+        // A file of 8 bits stays as it is, with what it holds as other types.
         Dtype::Auto => Dtype::F32,
+        Dtype::Q8_0 if kind == Kind::Q8_0 => Dtype::F32,
         asked => asked,
     })
 }
@@ -229,12 +234,15 @@ pub(crate) fn class(kind: Kind, device: &Device, dtype: Dtype) -> String {
     let widened = is_cpu && dtype == Dtype::Bf16 && !Packing::Bf16.is_available();
     let tiles = is_cpu && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
     let blocks = dtype == Dtype::Q8_0 || kind == Kind::Q8_0 && Packing::Q8_0.is_available();
+    let others = !matches!(dtype, Dtype::F32 | Dtype::Q8_0);
     let dtype = match dtype {
         Dtype::Bf16 if widened => "f32",
         Dtype::Bf16 if tiles => "bf16 tiles",
         dtype => dtype.candle().as_str(),
     };
     match kind {
+        // What else the file holds is multiplied as this type.
+        _ if is_cpu && blocks && others => format!("{} blocks {dtype} {device}", Kind::Q8_0),
         _ if is_cpu && blocks => format!("{} blocks {device}", Kind::Q8_0),
         _ if kind.is_quantised() => format!("{kind} {dtype} {device}"),
         _ => format!("{dtype} {device}"),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use mailsort::engine::kernels::products::Packing;
 use serde_json::Value;
 
 use crate::mailsort::{mailsort, root};
@@ -50,6 +51,12 @@ fn bad_input_is_told_what_is_wrong() {
     succeeds(classify("tiny-reranker").args(flags).args(shortlist));
     for dtype in ["f32", "bf16", "f16"] {
         succeeds(classify("tiny-bert").args(["--dtype", dtype]));
+    }
+    let rounded = classify("tiny-bert").args(["--dtype", "q8_0"]);
+    if Packing::Q8_0.is_available() {
+        succeeds(rounded);
+    } else {
+        refused(rounded, &["--dtype q8_0", "AVX512-VNNI"]);
     }
     refused(mailsort(labels).args([&model("tiny-reranker"), "--threshold", "1.5"]), &["--threshold 1.5"]);
     refused(mailsort(labels).args([&model("tiny-reranker-old-q8_0.gguf")]), &["cls.output.weight"]);

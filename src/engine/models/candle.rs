@@ -38,7 +38,7 @@ pub(super) struct Parts {
 pub(super) fn open(checkpoint: &Checkpoint, request: Request, parts: &Parts) -> Result<Loaded> {
     let widened = matches!(request.options.dtype, Dtype::Auto | Dtype::F32);
     ensure!(widened, "--dtype: models of this architecture compute in f32 only");
-    memory::check(bytes(checkpoint), "f32")?;
+    memory::check(bytes(checkpoint), "f32", "a smaller model")?;
     let (weights, config) = (&checkpoint.weights, checkpoint.config()?);
     let classifies = encoder::has_classes(checkpoint)?;
     let loaded = if classifies {

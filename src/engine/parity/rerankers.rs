@@ -58,6 +58,8 @@ fn weights_that_are_rounded_to_8_bits() {
     // The files of 8 bits were rounded from these.
     for name in ["tiny-reranker", "tiny-reranker-untied"] {
         logits_are_those_of_transformers(name, &format!("{name}-q8_0.gguf"), Dtype::Q8_0, Q8_0);
+        let (worst, _) = differences(&*reranker(name, options(Dtype::Q8_0)), name);
+        assert!(worst > 100.0 * F32, "{name}: nothing was rounded");
     }
     let cpu = open_device(DeviceChoice::Cpu).unwrap();
     for name in ["tiny-reranker", "tiny-reranker-q8_0.gguf"] {

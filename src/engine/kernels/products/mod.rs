@@ -1,7 +1,7 @@
 //! Products of rows with a weight, in 32 bits, 16 or 8.
 //!
-//! A weight is packed once into panels for the registers of the CPU at hand; a product packs its rows likewise
-//! and goes through tiles of both. One element of the output is one lane of one register, to which the products are
+//! A weight is packed once into panels for the registers of the CPU at hand; a product packs its rows likewise, but for
+//! rows of f32, which it reads where they lie, and goes through tiles of both. One element of the output is one lane of one register, to which the products are
 //! added in the order of the inputs, so that its bits depend neither on how many rows there are, nor on where among
 //! them its own stands, nor on the number of threads.
 //!
@@ -16,8 +16,7 @@
 //! ```
 //!
 //! With 8 bits, every 32 inputs are a block, followed by the scales of its outputs. Rows are packed the same way, with
-//! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register. Rows of f32
-//! are multiplied where they lie.
+//! six rows in the place of `width` outputs, and a word of theirs is multiplied with all lanes of a register.
 //!
 //! Where the CPU has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
 //! side, and sixteen rows are packed at once: a block of theirs is a tile, row by row.
@@ -36,7 +35,7 @@ pub use pack::{Builder, WeightRows};
 use bytemuck::{Pod, Zeroable};
 use half::bf16;
 
-/// Inputs that share a scale with 8 bits; the inputs of all kinds are padded to a multiple of it with zeros.
+/// Inputs that share a scale with 8 bits; the inputs of all weights are padded to a multiple of it with zeros.
 const BLOCK: usize = 32;
 
 /// Rows that are multiplied at once by registers of lanes: six times four registers of sums, or twelve and twelve,

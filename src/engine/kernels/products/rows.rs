@@ -35,8 +35,9 @@ impl NullaryFnOnce for PackTile<'_> {
                 let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
                 match way.kind {
-                    // Rows of f32 are multiplied where they lie.
-                    Packing::F32 | Packing::Mixed => {}
+                    Packing::F32 | Packing::Mixed => {
+                        words.zip(values).for_each(|(word, value)| *word = value.to_bits())
+                    }
                     Packing::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
                     Packing::Q8_0 => words.zip(q8_0_words(values)).for_each(|(to, word)| *to = word),
                 }

@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use super::rows::PackTile;
 use super::{Line, Packed, Packing, TILE, Unit, Way, amx, avx512, generic};
 
-/// Rows that are packed at once. More would not fit the caches when each panel goes through all of them.
+/// Rows that are multiplied at once. More would not fit the caches when each panel goes through all of them.
 const ROWS: usize = 85 * TILE;
 
-/// Bytes of rows that are packed at once for tiles, which ask more of the second cache; and how many rows at least, as
+/// Bytes of rows that are multiplied at once by tiles, which ask more of the second cache; and how many rows at least, as
 /// each time all of the weights come from memory.
 const TILES_BYTES: usize = 3 << 18;
 const TILES_ROWS: usize = 96;
@@ -95,7 +95,7 @@ pub(super) fn product(weight: &Packed, input: &[f32], output: &mut [f32]) {
     SCRATCH.set(scratch);
 }
 
-/// How many of so many rows are packed at once; at least one.
+/// How many of so many rows are multiplied at once; at least one.
 fn at_once(way: Way, inputs: usize, count: usize) -> usize {
     let row = way.row(inputs) * size_of::<u32>();
     let (most, whole) = match way.unit {

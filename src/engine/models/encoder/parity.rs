@@ -122,8 +122,13 @@ fn products_of_weights_that_are_rounded_to_8_bits() {
         return lacks("instructions", "this CPU has no AVX512-VNNI");
     }
     for name in ["tiny-bert", "tiny-xlmr"] {
-        let model = bert::embedding(&checkpoint(&folder(name)).unwrap(), "tiny", Cpu::new(Dtype::Q8_0)).unwrap();
-        vectors_are_those_of_transformers(name, &model, Q8_0);
+        let checkpoint = checkpoint(&folder(name)).unwrap();
+        let model = |dtype| bert::embedding(&checkpoint, "tiny", Cpu::new(dtype)).unwrap();
+        let rounded = model(Dtype::Q8_0);
+        vectors_are_those_of_transformers(name, &rounded, Q8_0);
+        let vector =
+            |model: &SentenceEmbedding| model.embed(&["some text".into()], None, 64).unwrap().remove(0).unwrap();
+        assert_ne!(vector(&rounded).vector, vector(&model(Dtype::F32)).vector, "{name}: nothing was rounded");
     }
 }
 
