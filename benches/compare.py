@@ -189,11 +189,11 @@ def compare(work, binary, before, words, size, runs):
     mbox, output = work / f"{size}.mbox", work / "output"
     tools = {"mailsort --threads 1": mailsort(binary, mbox, 1), "mailsort --threads 2": mailsort(binary, mbox, 2)}
     if before:
-        first = "before --threads 1"
-        tools |= {first: mailsort(before, mbox, 1), "before --threads 2": mailsort(before, mbox, 2)}
+        rivals = {f"{who} --threads {n}": f"before --threads {n}" for n in (1, 2) for who in ("mailsort", "before")}
+        tools |= {f"before --threads {n}": mailsort(before, mbox, n) for n in (1, 2)}
     else:
-        first = "bogofilter -M -T"
-        tools[first] = bogofilter(words, "-M", "-T", "-I", mbox)
+        tools["bogofilter -M -T"] = bogofilter(words, "-M", "-T", "-I", mbox)
+        rivals = dict.fromkeys(tools, "bogofilter -M -T")
 
     def counted(name):
         with open(output, "rb") as out:
@@ -203,10 +203,10 @@ def compare(work, binary, before, words, size, runs):
 
     warm(mbox)
     costs = in_turn(tools, runs, output, check=counted)
-    rival = costs[first]
     best = lambda costs, field: min(getattr(cost, field) for cost in costs)
     middle = lambda costs, field: statistics.median(getattr(cost, field) for cost in costs)
     for name, own in costs.items():
+        rival = costs[rivals[name]]
         print(
             f"{size:>7} {name:<21}{size / best(own, 'wall'):>9.0f}{size / middle(own, 'wall'):>9.0f}"
             f"{size / best(own, 'cpu'):>11.0f}{size / middle(own, 'cpu'):>9.0f}{max(c.memory for c in own):>9.1f}"
@@ -250,8 +250,12 @@ def main():
             "bogofilter is not installed; on Debian and Ubuntu: apt-get install bogofilter. "
             "--before BINARY compares with an earlier version instead"
         )
-    binary = mailsort_binary(arguments.mailsort)
     before = arguments.before and arguments.before.resolve()
+    if before and not before.is_file():
+        sys.exit(f"there is no file {before}; build an earlier version and name its binary")
+    binary = mailsort_binary(arguments.mailsort)
+    if before == binary:
+        sys.exit(f"{binary} is the version to compare; name the binary of an earlier one with --before")
     with tempfile.TemporaryDirectory(prefix="mailsort-compare-") as folder:
         work = Path(folder)
         count = build_apart(arguments.folder, work, arguments.sizes)

@@ -21,6 +21,8 @@ const OF_OTHERS: &[&str] = &[
     "--release",
     "--test",
     "--version",
+    // benches/compare.py
+    "--before",
 ];
 
 /// The long flags of each verb, by its help; of verbs with verbs below, by both words.
