@@ -75,8 +75,24 @@ struct HeaderBlock {
     ours: Vec<Range<usize>>,
 }
 
+/// What a message is compressed with, by its first bytes: mail servers keep messages so. `None` for plain bytes.
+pub fn compression(mail: &[u8]) -> Option<&'static str> {
+    match mail {
+        [0x1f, 0x8b, 8, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+        [b'B', b'Z', b'h', _, b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Some("bzip2"),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
+        _ => mail.starts_with(b"Dovecot-LZ4\r\x2a\x9b\xc5").then_some("lz4"),
+    }
+}
+
 /// The message with `fields` inserted and all other fields of our name removed, in pieces to write one after the other.
+/// One that is compressed comes back as it is, as text before its bytes would destroy it.
 pub fn marked<'m>(mail: &'m [u8], fields: &[Field]) -> Vec<Cow<'m, [u8]>> {
+    if compression(mail).is_some() {
+        return vec![mail.into()];
+    }
     let HeaderBlock { end, ending, ours } = HeaderBlock::of(mail);
     let mut pieces: Vec<Cow<'m, [u8]>> = Vec::with_capacity(2 * ours.len() + fields.len() + 2);
     let mut at = 0;

@@ -41,8 +41,11 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         report.warn(format_args!("cannot read the message: {error}"));
         return Ok(ExitCode::from(TRY_AGAIN));
     }
+    let is_written = flags.is.is_none() && !flags.print_label;
     let answer = if mail.len() > flags.max_size {
         Err(anyhow!("the message is longer than --max-size {}", flags.max_size))
+    } else if let Some(kind) = header::compression(&mail).filter(|_| is_written) {
+        Err(anyhow!("the message is compressed ({kind}), so it gets no header"))
     } else {
         answer_in_time(arguments, &mail)
     };
@@ -53,7 +56,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         }
     }
     let answer = answer.ok();
-    if flags.is.is_some() || flags.print_label {
+    if !is_written {
         // The writer may block, or report a failure, until all of the message is read.
         drop(io::copy(&mut input, &mut io::sink()));
     }

@@ -2,8 +2,11 @@
 //! header.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use mailsort::header::{Field, marked};
 
 use crate::mailsort::{Run, mailsort, shared};
@@ -72,6 +75,21 @@ fn a_mail_that_cannot_be_scored_passes_or_waits() {
         assert!(status == Some(0) && stderr.contains(why), "{flags:?} {stderr}");
         let (status, out, stderr) = passed(filter(flags).args(["--fail-closed"]), mail.as_bytes());
         assert_eq!((status, out, stderr.as_str()), (Some(75), Vec::new(), ""), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_compressed_message_comes_out_as_it_came_in() {
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
+    zipped.write_all(INVOICE.as_bytes()).unwrap();
+    let zipped = zipped.finish().unwrap();
+    let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00\x99\xe9\xd8\x51".to_vec();
+    for (message, kind) in [(zipped, "gzip"), (zstd, "zstd")] {
+        let (status, out, said) = passed(filter(&LABELS).args(["--verbose"]), &message);
+        assert_eq!((status, &out), (Some(0), &message));
+        assert!(said.contains(&format!("compressed ({kind})")), "{said}");
+        let (status, out, _) = passed(filter(&LABELS).args(["--fail-closed"]), &message);
+        assert_eq!((status, &out), (Some(75), &Vec::new()));
     }
 }
 

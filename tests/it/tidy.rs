@@ -34,7 +34,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("listenfd", &["src/commands/unix/daemon/listener.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
     ("notify::", &["src/watcher/"]),
-    ("flate2", &["src/intake/open.rs"]),
+    ("flate2", &["src/intake/open.rs", "src/delivery/executor/commands.rs"]),
     ("safetensors", &["src/engine/"]),
     // main.rs sets the environment of its thread pool.
     ("candle", &["src/engine/", "src/main.rs"]),

@@ -1,17 +1,21 @@
 //! Operations that others carry out: commands, and notmuch with its tags.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
+use flate2::read::MultiGzDecoder;
 
-use super::{Executor, open};
+use super::{Executor, LONGEST_REWRITTEN, open};
 use crate::delivery::exec::Exec;
 use crate::delivery::journal::{EntryState, JournalEntry};
 use crate::delivery::message::Location;
 use crate::delivery::rules::TopLabel;
+use crate::header;
 use crate::record::Verdict;
 
+/// Bytes that tell how a message is compressed.
+const HEAD: u64 = 16;
 /// After so many failures in a row a command is no longer retried.
 const FAILURES_IN_A_ROW: u32 = 3;
 
@@ -32,7 +36,9 @@ impl Executor {
         stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let opened = match location {
-            Location::Maildir { listed, .. } => open(&mut self.finder, entry, listed),
+            Location::Maildir { listed, .. } => {
+                open(&mut self.finder, entry, listed).and_then(|file| file.map(plain).transpose())
+            }
             Location::Mailbox { bytes, .. } => in_file(bytes).map(Some),
         };
         match (opened, exec) {
@@ -66,6 +72,31 @@ pub(in crate::delivery) fn tag(
     entry.state = if tagged.is_ok() { EntryState::Done } else { EntryState::Failed };
     entry.detail = tagged.err();
     Ok(())
+}
+
+/// A message as it was before a mail server compressed it with gzip.
+///
+/// # Errors
+/// When it is compressed otherwise, damaged, or longer than any message.
+fn plain(mut file: File) -> io::Result<File> {
+    let mut head = Vec::new();
+    (&file).take(HEAD).read_to_end(&mut head)?;
+    file.seek(SeekFrom::Start(0))?;
+    match header::compression(&head) {
+        None => Ok(file),
+        Some("gzip") => {
+            let mut message = tempfile::tempfile()?;
+            let mut inflated = MultiGzDecoder::new(file).take(LONGEST_REWRITTEN + 1);
+            if io::copy(&mut inflated, &mut message)? > LONGEST_REWRITTEN {
+                return Err(io::Error::other(format!(
+                    "it is longer than {} MiB when inflated",
+                    LONGEST_REWRITTEN >> 20
+                )));
+            }
+            Ok(message)
+        }
+        Some(kind) => Err(io::Error::other(format!("it is compressed with {kind}, which no command is given"))),
+    }
 }
 
 /// An unnamed file that holds a message.

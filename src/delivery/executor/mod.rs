@@ -310,7 +310,10 @@ fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
             LONGEST_REWRITTEN >> 20
         )));
     }
-    Ok(bytes)
+    match header::compression(&bytes) {
+        Some(kind) => Err(io::Error::other(format!("it is compressed ({kind}), so it gets no header"))),
+        None => Ok(bytes),
+    }
 }
 
 /// Rewrites a message with X-Mailsort fields or, when undoing, without them. Returns the hash of what was written.

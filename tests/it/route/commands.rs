@@ -37,6 +37,15 @@ fn a_command_gets_the_mail_and_what_is_known_of_it() {
 }
 
 #[test]
+fn a_command_gets_a_compressed_mail_as_it_was() {
+    let home = home("cat > mail");
+    let mail = home.zip("new/1.a.h");
+    home.routed(&[], 0);
+    assert_eq!(fs::read(home.path("mail")).unwrap(), mail);
+    assert_eq!(home.mails(), [".Done/new/1.a.h"]);
+}
+
+#[test]
 fn a_mail_whose_command_fails_stays_and_is_tried_again() {
     let home = home("echo x >> tries; echo 'no queue' >&2; exit 3");
     let said = home.routed(&["--exec-retries", "2", "--exec-wait", "0.01"], 1);

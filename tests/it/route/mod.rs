@@ -13,10 +13,13 @@ mod sorting;
 mod undo;
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +78,17 @@ impl Home {
         let path = self.path("Maildir").join(place);
         fs::write(&path, format!("Message-ID: <{}@x>\nSubject: {mail}", id(place))).unwrap();
         age(&path);
+    }
+
+    /// Compresses a mail in the maildir with gzip, as Dovecot does. Returns what it was.
+    fn zip(&self, place: &str) -> Vec<u8> {
+        let path = self.path("Maildir").join(place);
+        let mail = fs::read(&path).unwrap();
+        let mut zipped = GzEncoder::new(Vec::new(), Compression::best());
+        zipped.write_all(&mail).unwrap();
+        fs::write(&path, zipped.finish().unwrap()).unwrap();
+        age(&path);
+        mail
     }
 
     /// Routes the maildir.

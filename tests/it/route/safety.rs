@@ -36,6 +36,24 @@ fn a_copied_tree_leaves_the_other_alone() {
     assert_eq!(mails(&home.path("Moved")), ["new/1.a.h"]);
 }
 
+#[test]
+fn a_compressed_mail_gets_no_header_and_keeps_its_bytes() {
+    let home = Home::new(&format!("action = \"header\"\n{BOTH}"));
+    home.put("new/1.a.h", INVOICE);
+    home.put("new/2.b.h", MEETING);
+    home.zip("new/1.a.h");
+    let zipped = fs::read(home.path("Maildir/new/1.a.h")).unwrap();
+    for _ in 0..2 {
+        let said = home.routed(&[], 1);
+        assert!(said.contains("1.a.h") && said.contains("it is compressed (gzip), so it gets no header"), "{said}");
+        assert_eq!(home.mails(), [".Meetings/new/2.b.h", "new/1.a.h"]);
+        assert_eq!(fs::read(home.path("Maildir/new/1.a.h")).unwrap(), zipped);
+    }
+    home.rules(BOTH);
+    home.routed(&[], 0);
+    assert_eq!(fs::read(home.path("Maildir/.Invoices/new/1.a.h")).unwrap(), zipped);
+}
+
 fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
