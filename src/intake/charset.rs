@@ -1,31 +1,59 @@
-//! Decodes bytes to text if the charset is missing or wrong.
+//! Decodes bytes to text, whatever charset they declare or do not declare.
+//!
+//! What the bytes are decides before what they are called: UTF-8 is hardly ever anything else, and escapes are what
+//! 7-bit charsets are made of. A declared charset is believed while the bytes fit it, and a stray byte damages one
+//! character, not the text.
 
 use std::sync::LazyLock;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::Encoding;
+use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, WINDOWS_1252};
 use regex::bytes::Regex;
 
 use super::byte_pattern;
 
-/// Decodes text without a declared charset: by a byte order mark, else as UTF-8 if valid, else by a guess.
+/// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
+const STRAY: usize = 20;
+
+/// Decodes text without a declared charset: by a byte order mark, else by what the bytes are, else by a guess.
 pub fn decode(bytes: &[u8]) -> String {
+    decode_declared(None, bytes)
+}
+
+/// Decodes text of which a header says the charset, if it does. No name is believed that the bytes do not fit.
+pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned();
     }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => guess(bytes),
+    let name = declared.map(|name| name.trim().to_ascii_lowercase());
+    let name = name.as_deref().filter(|name| !name.ends_with("ascii"));
+    if let Some(text) = seven_bit(name, bytes) {
+        return text;
     }
+    let encoding = name.and_then(encoding);
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && (text.is_ascii() || encoding.is_none_or(|encoding| is_utf8(text, encoding)))
+    {
+        return text.to_owned();
+    }
+    // A charset of single bytes fits whatever there is.
+    let doubt = encoding.filter(|encoding| encoding.is_single_byte() && *encoding != WINDOWS_1252).map_or(1, |_| 4);
+    if encoding.is_none_or(|encoding| encoding == UTF_8 || encoding.is_single_byte())
+        && let Some(text) = mostly_utf8(bytes, doubt)
+    {
+        return text;
+    }
+    let exact = encoding.and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(bytes));
+    if let Some(text) = exact {
+        return text.into_owned();
+    }
+    let lossy = encoding.filter(|encoding| *encoding != UTF_8).and_then(|encoding| mostly(encoding, bytes));
+    lossy.unwrap_or_else(|| guess(bytes))
 }
 
 /// Decodes with the named charset; `None` if the name is unknown or the bytes are not valid in it.
-///
-/// gb2312 is read as its superset gb18030, because mail programs that declare gb2312 send gb18030.
 pub fn decode_as(charset: &str, bytes: &[u8]) -> Option<String> {
-    let encoding = Encoding::for_label(charset.trim().as_bytes())?;
-    let encoding = if encoding == encoding_rs::GBK { encoding_rs::GB18030 } else { encoding };
-    encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
+    encoding(charset)?.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
 }
 
 /// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as [`decode`].
@@ -33,13 +61,131 @@ pub fn decode_html(bytes: &[u8]) -> String {
     static META: LazyLock<Regex> =
         LazyLock::new(|| byte_pattern(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
     let declared = META.captures(&bytes[..bytes.len().min(2048)]).and_then(|found| found.get(1));
-    let by_name = declared
-        .filter(|_| Encoding::for_bom(bytes).is_none())
+    let name = declared
         .and_then(|name| std::str::from_utf8(name.as_bytes()).ok())
         // A declaration that is readable byte by byte is not in UTF-16.
-        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"))
-        .and_then(|name| decode_as(name, bytes));
-    by_name.unwrap_or_else(|| decode(bytes))
+        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"));
+    decode_declared(name, bytes)
+}
+
+/// The charset of a name. gb2312 is read as its superset gb18030, because mail programs that declare gb2312 send
+/// gb18030; the Japanese of Microsoft adds characters that every decoder knows.
+fn encoding(name: &str) -> Option<&'static Encoding> {
+    let name = name.trim();
+    let encoding = match Encoding::for_label_no_replacement(name.as_bytes()) {
+        None if name.to_ascii_lowercase().starts_with("iso-2022-jp") => ISO_2022_JP,
+        found => found?,
+    };
+    Some(if encoding == GBK { GB18030 } else { encoding })
+}
+
+/// Text whose characters are made of ASCII: Japanese by its escapes, declared or not, Korean and HZ by their names.
+fn seven_bit(name: Option<&str>, bytes: &[u8]) -> Option<String> {
+    static JAPANESE: LazyLock<Regex> = LazyLock::new(|| byte_pattern(r"\x1b(\$[@B]|\$\([DO]|\([IJ])"));
+    if !bytes.is_ascii() {
+        return None;
+    }
+    match name {
+        Some("hz-gb-2312" | "hz") => Some(hz(bytes)),
+        Some("iso-2022-kr" | "csiso2022kr") => Some(korean(bytes)),
+        _ if memchr::memchr(0x1b, bytes).is_some() && JAPANESE.is_match(bytes) => {
+            Some(ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// GB 2312 between `~{` and `~}` (RFC 1843).
+fn hz(bytes: &[u8]) -> String {
+    let mut eight_bit = Vec::with_capacity(bytes.len());
+    let (mut rest, mut is_chinese) = (bytes, false);
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match (first, behind) {
+            (b'~', [b'{', behind @ ..]) => (is_chinese, rest) = (true, behind),
+            (b'~', [b'}', behind @ ..]) => (is_chinese, rest) = (false, behind),
+            (b'~', [b'~', behind @ ..]) if !is_chinese => {
+                eight_bit.push(b'~');
+                rest = behind;
+            }
+            (b'~', [b'\n', behind @ ..]) => rest = behind,
+            // A line ends what was not ended.
+            (b'\n', _) => {
+                is_chinese = false;
+                eight_bit.push(b'\n');
+            }
+            (byte, _) => eight_bit.push(if is_chinese && *byte > b' ' { byte | 0x80 } else { *byte }),
+        }
+    }
+    GB18030.decode_without_bom_handling(&eight_bit).0.into_owned()
+}
+
+/// KS X 1001 between the controls that shift out and in (RFC 1557).
+fn korean(bytes: &[u8]) -> String {
+    const DESIGNATION: &[u8] = b"\x1b$)C";
+    let mut eight_bit = Vec::with_capacity(bytes.len());
+    let (mut rest, mut is_korean) = (bytes, false);
+    while let [first, behind @ ..] = rest {
+        rest = rest.strip_prefix(DESIGNATION).unwrap_or(behind);
+        match first {
+            0x0e => is_korean = true,
+            0x0f => is_korean = false,
+            0x1b if rest.len() + DESIGNATION.len() == behind.len() + 1 => {}
+            byte => eight_bit.push(if is_korean && *byte > b' ' { byte | 0x80 } else { *byte }),
+        }
+    }
+    EUC_KR.decode_without_bom_handling(&eight_bit).0.into_owned()
+}
+
+/// Whether text that is valid UTF-8 is no accident of the charset that it declares. Two bytes may be one character of
+/// UTF-8 and one of GBK, or two letters of Thai; they are hardly ever two signs of Windows-1252.
+fn is_utf8(text: &str, declared: &'static Encoding) -> bool {
+    let mut characters = text.chars().map(char::len_utf8).filter(|bytes| *bytes > 1);
+    if declared == UTF_8 || declared == WINDOWS_1252 {
+        true
+    } else if declared.is_single_byte() {
+        characters.nth(2).is_some()
+    } else {
+        characters.filter(|bytes| *bytes > 2).nth(1).is_some()
+    }
+}
+
+/// UTF-8 with some bytes that are not: one by itself beside ASCII is of Windows-1252, others are replaced. `None` where
+/// the characters of UTF-8 are not more than `doubt` times as many.
+fn mostly_utf8(bytes: &[u8], doubt: usize) -> Option<String> {
+    let (mut good, mut stray) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        stray += usize::from(!chunk.invalid().is_empty());
+    }
+    if stray == 0 || good <= doubt * stray {
+        return None;
+    }
+    let mut text = String::with_capacity(bytes.len());
+    let mut end = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        end += chunk.valid().len() + chunk.invalid().len();
+        let is_alone = || {
+            text.chars().next_back().is_none_or(|c| c.is_ascii()) && bytes.get(end).is_none_or(|byte| byte.is_ascii())
+        };
+        match chunk.invalid() {
+            [] => {}
+            [0xa0..=0xff] if is_alone() => text.push_str(&WINDOWS_1252.decode(chunk.invalid()).0),
+            _ => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    Some(text)
+}
+
+/// Text in the charset with few bytes that are not of it, which are replaced.
+fn mostly(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
+    let text = encoding.decode_without_bom_handling(bytes).0;
+    let (mut good, mut stray) = (0, 0);
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        *(if c == char::REPLACEMENT_CHARACTER { &mut stray } else { &mut good }) += 1;
+    }
+    (stray <= 1 + good / STRAY && good > stray).then(|| text.into_owned())
 }
 
 /// The most likely legacy encoding of bytes that are not UTF-8.
@@ -76,6 +222,65 @@ mod tests {
         assert_eq!(decode_html(page.as_bytes()), page);
         let wrong = "<meta charset=\"ascii-of-sorts\"><p>grün</p>";
         assert_eq!(decode_html(wrong.as_bytes()), wrong);
+    }
+
+    #[test]
+    fn what_the_bytes_are_decides_before_what_they_are_called() {
+        let check = |name: &str, bytes: &[u8], expected: &str| {
+            assert_eq!(decode_declared(Some(name), bytes), expected, "{name}: {expected}");
+        };
+        let chinese = "您好，附件是六月份的发票";
+        for name in ["gb2312", "big5", "iso-8859-1", "us-ascii", "shift_jis", "no-such"] {
+            check(name, chinese.as_bytes(), chinese);
+        }
+        for name in ["iso-8859-1", "windows-1252", "us-ascii"] {
+            check(name, "Rechnung für".as_bytes(), "Rechnung für");
+        }
+        check("iso-8859-1", b"Pr\xfcfung f\xfcr S\xfcd", "Prüfung für Süd");
+        check("gb2312", &GBK.encode(chinese).0, chinese);
+        // Valid UTF-8 by accident, as two bytes often are.
+        let (accident, _, _) = GBK.encode("椤");
+        check("gbk", &accident, "椤");
+        let thai = "รก";
+        check("tis-620", &encoding_rs::WINDOWS_874.encode(thai).0, thai);
+        let russian = "Добрый день, счёт";
+        check("koi8-r", &encoding_rs::KOI8_R.encode(russian).0, russian);
+        check("windows-1251", russian.as_bytes(), russian);
+    }
+
+    #[test]
+    fn a_stray_byte_damages_one_character() {
+        let check = |name: Option<&str>, bytes: &[u8], expected: &str| {
+            assert_eq!(decode_declared(name, bytes), expected, "{name:?}");
+        };
+        let (head, tail) = ("您好，附件是六月份的发票，请在本月三十", "之前付款到我们的银行账户");
+        for name in [None, Some("utf-8"), Some("iso-8859-1")] {
+            check(name, &[head.as_bytes(), b"\xe6\x97", tail.as_bytes()].concat(), &format!("{head}\u{fffd}{tail}"));
+        }
+        let footer = "wir müssen Jörg früh für Käthe\n-- \n";
+        check(
+            Some("utf-8"),
+            &[footer.as_bytes(), b"Universit\xe4t S\xfcd"].concat(),
+            &format!("{footer}Universität Süd"),
+        );
+        let gbk = [&GBK.encode(head).0[..], b"\xff", &GBK.encode(tail).0].concat();
+        check(Some("gb2312"), &gbk, &format!("{head}\u{fffd}{tail}"));
+        // A whole text in another charset is not UTF-8 with strays.
+        check(Some("utf-8"), b"caf\xe9 cr\xe8me br\xfbl\xe9e", "café crème brûlée");
+    }
+
+    #[test]
+    fn characters_made_of_ascii() {
+        let check = |name: Option<&str>, bytes: &[u8], expected: &str| {
+            assert_eq!(decode_declared(name, bytes), expected, "{name:?}");
+        };
+        let japanese = b"\x1b$B@A5a=q\x1b(B (1)";
+        for name in [None, Some("us-ascii"), Some("iso-2022-jp"), Some("iso-2022-jp-ms"), Some("utf-8")] {
+            check(name, japanese, "請求書 (1)");
+        }
+        check(Some("hz-gb-2312"), b"Price: ~{<:Ky2;S{~} ~~5", "Price: 己所不欲 ~5");
+        check(Some("iso-2022-kr"), b"\x1b$)C\x0e>H3g\x0f: 5", "안녕: 5");
+        check(None, b"~{ is a brace and \x1b[31m red", "~{ is a brace and \x1b[31m red");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Decodes a part whose charset mail-parser could not tell or whose encoding is broken.
+//! The text of a part from its bytes.
 
 use std::borrow::Cow;
 
@@ -8,29 +8,32 @@ use mail_parser::{Encoding, Message, MessagePart, MimeHeaders};
 
 use crate::intake::charset;
 
-/// The text by mail-parser, unless it shows that the charset is missing or wrong or the encoding is broken; then the
-/// bytes are decoded again.
+/// Charsets whose ASCII is not what it seems, which mail-parser does not know.
+const SEVEN_BIT: [&str; 4] = ["hz-gb-2312", "hz", "iso-2022-kr", "csiso2022kr"];
+
+/// The text of a part. mail-parser believes every charset that a part declares, so that its text is taken only where
+/// all charsets agree; else the bytes are decoded again.
 pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> Cow<'t, str> {
     let declared = part.content_type().and_then(|t| t.attribute("charset"));
-    // Mail that declares ASCII but has other bytes is nearly always UTF-8 or a local charset, not Windows-1252.
-    let says_ascii = declared.is_some_and(|c| c.to_ascii_lowercase().ends_with("ascii")) && !text.is_ascii();
-    if !says_ascii && !text.contains('\u{fffd}') && !part.is_encoding_problem {
+    let is_named =
+        |names: &[&str]| declared.is_some_and(|name| names.iter().any(|n| name.trim().eq_ignore_ascii_case(n)));
+    let is_plain = text.is_ascii() && !text.contains('\x1b') && !is_named(&SEVEN_BIT);
+    if is_plain && !part.is_encoding_problem || is_named(&["utf-7", "unicode-1-1-utf-7"]) {
         return Cow::Borrowed(text);
     }
     let Some(raw) = message.raw_message.get(part.offset_body as usize..part.offset_end as usize) else {
         return Cow::Borrowed(text);
     };
     let bytes = match part.encoding {
-        Encoding::None if part.is_encoding_problem => mended(part, raw),
-        Encoding::None => Some(raw.to_vec()),
-        Encoding::Base64 => base64_decode(raw),
-        Encoding::QuotedPrintable => quoted_printable_decode(raw),
+        Encoding::None if part.is_encoding_problem => mended(part, raw).map(Cow::Owned),
+        Encoding::None => Some(Cow::Borrowed(raw)),
+        Encoding::Base64 => base64_decode(raw).map(Cow::Owned),
+        Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Cow::Owned),
     };
-    let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
-        return Cow::Borrowed(text);
-    };
-    let by_name = declared.filter(|_| !says_ascii).and_then(|charset| charset::decode_as(charset, &bytes));
-    Cow::Owned(by_name.unwrap_or_else(|| charset::decode(&bytes)))
+    match bytes.filter(|bytes| !bytes.is_empty()) {
+        Some(bytes) => Cow::Owned(charset::decode_declared(declared, &bytes)),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// The content of a part whose encoding breaks off or whose end is missing; `None` if there is none.

@@ -2,7 +2,8 @@
 
 use mail_parser::{HeaderName, HeaderValue, Message};
 
-use crate::intake::{charset, one_line};
+use super::words;
+use crate::intake::one_line;
 use crate::record::Envelope;
 
 /// Reads the envelope of `message`.
@@ -18,28 +19,27 @@ pub(super) fn envelope(message: &Message<'_>) -> Envelope {
 
 fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {
     let text = message.header(name.clone())?.as_text()?;
-    let decoded = match raw_eight_bit(message, name) {
-        Some(bytes) if text.contains('\u{fffd}') => one_line(&charset::decode(bytes)),
-        _ => one_line(text),
+    let decoded = match raw(message, name).and_then(words::decode) {
+        Some(whole) => one_line(&whole),
+        None => one_line(text),
     };
     (!decoded.is_empty()).then_some(decoded)
 }
 
-/// The bytes of the header if they have unencoded 8-bit text, which no standard allows but many mail programs send.
-fn raw_eight_bit<'m>(message: &'m Message<'_>, name: HeaderName<'static>) -> Option<&'m [u8]> {
+/// The bytes of the header.
+fn raw<'m>(message: &'m Message<'_>, name: HeaderName<'static>) -> Option<&'m [u8]> {
     let header = message.headers().iter().rev().find(|header| header.name == name)?;
-    let bytes = message.raw_message.get(header.offset_start as usize..header.offset_end as usize)?;
-    (!bytes.is_ascii()).then_some(bytes)
+    message.raw_message.get(header.offset_start as usize..header.offset_end as usize)
 }
 
 fn from(message: &Message<'_>) -> Option<String> {
     let sender = message.from().or_else(|| message.sender())?.first()?;
     let mut name = sender.name().map(one_line);
-    if name.as_deref().is_some_and(|name| name.contains('\u{fffd}'))
-        && let Some(bytes) = raw_eight_bit(message, HeaderName::From)
+    if name.is_some()
+        && let Some(header) = raw(message, HeaderName::From).and_then(words::decode)
+        && let Some((whole, _)) = header.split_once('<')
     {
-        let header = charset::decode(bytes);
-        name = header.split('<').next().map(|name| one_line(name.trim_matches([' ', '"'])));
+        name = Some(one_line(whole.trim_matches([' ', '"'])));
     }
     match (name.filter(|name| !name.is_empty()), sender.address().map(one_line)) {
         (Some(name), Some(address)) => Some(format!("{name} <{address}>")),

@@ -6,6 +6,7 @@ mod calendar;
 mod decoded;
 mod headers;
 mod sealed;
+mod words;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -22,6 +23,9 @@ use super::pattern;
 use super::visible::{self, Visible};
 use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
+
+/// What editors put before UTF-8. A parser takes it for a part of the first header field's name.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A message before cleaning.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +51,7 @@ pub struct Mail {
 /// # Errors
 /// If the bytes are not text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
-    let whole = mbox::without_from_line(bytes);
+    let whole = mbox::without_from_line(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes));
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
     let bytes = terminated(bytes);
@@ -131,7 +135,7 @@ fn unparsed(bytes: &[u8]) -> Mail {
 
 /// The first line that is not blank, because some messages start with an empty line.
 fn first_line(bytes: &[u8]) -> &[u8] {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let bytes = bytes.trim_ascii_start();
     bytes.split(|&b| b == b'\n').next().unwrap_or(bytes)
 }
 

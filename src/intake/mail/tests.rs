@@ -1,5 +1,8 @@
 //! Mails from their bytes.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 fn check(raw: &[u8]) -> Mail {
@@ -259,4 +262,58 @@ fn a_subject_tells_what_was_forwarded() {
 fn no_header_is_a_document() {
     assert_eq!(check(b"just text\nmore").body, "just text\nmore");
     assert_eq!(parse(b"\x89PNG\0\0", &Switches::default()), Err(Reason::Binary));
+}
+
+/// Subject, sender and text of a message whose header and body are these bytes.
+fn told(header: &[u8], body: &[u8]) -> (Option<String>, Option<String>, String) {
+    let mail = parse(&[header, b"\r\n\r\n", body].concat(), &Switches::default()).unwrap();
+    (mail.envelope.subject, mail.envelope.from, mail.body.trim().to_string())
+}
+
+#[test]
+fn what_the_bytes_say_counts_more_than_what_they_are_called() {
+    let chinese = "您好，附件是六月份的发票";
+    for charset in ["gb2312", "iso-8859-1", "us-ascii", "windows-1252"] {
+        for (encoding, body) in [
+            ("8bit", chinese.as_bytes().to_vec()),
+            ("base64", STANDARD.encode(chinese).into_bytes()),
+            ("quoted-printable", chinese.bytes().map(|byte| format!("={byte:02X}")).collect::<String>().into_bytes()),
+        ] {
+            let header = format!(
+                "Subject: x\r\nContent-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}"
+            );
+            assert_eq!(told(header.as_bytes(), &body).2, chinese, "{charset} {encoding}");
+        }
+    }
+    let japanese = b"\x1b$B@A5a=q\x1b(B";
+    for kind in
+        ["", "\r\nContent-Type: text/plain; charset=us-ascii", "\r\nContent-Type: text/plain; charset=iso-2022-jp-ms"]
+    {
+        let header = [b"Subject: \x1b$B@A5a=q\x1b(B", kind.as_bytes()].concat();
+        let (subject, _, body) = told(&header, japanese);
+        assert_eq!((subject.as_deref(), body.as_str()), (Some("請求書"), "請求書"), "{kind}");
+    }
+    let korean = "Subject: x\r\nContent-Type: text/plain; charset=iso-2022-kr";
+    assert_eq!(told(korean.as_bytes(), b"\x1b$)C\x0e>H3g\x0f").2, "안녕");
+    let seven = "Subject: x\r\nContent-Type: text/plain; charset=utf-7";
+    assert_eq!(told(seven.as_bytes(), b"Gr+APwA3w-e").2, "Grüße");
+}
+
+#[test]
+fn characters_that_are_cut_apart_are_whole() {
+    let (subject, from, _) = told(
+        b"From: =?utf-8?B?546L6Iqz6Yc=?= =?utf-8?B?h+i0remDqA==?= <lin@example.com>\r\n\
+          Subject: =?gb2312?B?udjT2sH51MK3?=\r\n =?gb2312?B?3beixrE=?=",
+        b"body",
+    );
+    assert_eq!(subject.as_deref(), Some("关于六月份发票"));
+    assert_eq!(from.as_deref(), Some("王芳采购部 <lin@example.com>"));
+}
+
+#[test]
+fn a_byte_order_mark_hides_no_header() {
+    let (_, from, body) = told(b"\xef\xbb\xbfFrom: Lin <lin@example.com>\r\nSubject: x", b"body");
+    assert_eq!((from.as_deref(), body.as_str()), (Some("Lin <lin@example.com>"), "body"));
+    let header = b"\xef\xbb\xbfContent-Type: multipart/mixed; boundary=b\r\nSubject: x";
+    assert_eq!(told(header, b"--b\r\nContent-Type: text/plain\r\n\r\nPlease pay.\r\n--b--\r\n").2, "Please pay.");
 }
