@@ -18,6 +18,9 @@ const LONGEST_LABEL: usize = 400;
 /// Longest name of a model, and of a label set.
 const LONGEST_NAME: usize = 150;
 
+/// What editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Bytes of text in an encoded word, which has at most 75 characters (RFC 2047, 2).
 const WORD_BYTES: usize = 45;
 
@@ -137,20 +140,22 @@ impl HeaderBlock {
             }
             let is_envelope = line.starts_with(b"From ") && range.start == 0;
             let continues = line.starts_with(b" ") || line.starts_with(b"\t");
+            // Some readers skip a byte order mark; before it a field would take all headers from them.
+            let mark = if range.start == 0 && line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
             if !continues {
-                goes = is_ours(line);
-                if !goes && !is_envelope && !is_field(line) && malformed.is_none() {
+                goes = is_ours(&line[mark..]);
+                if !goes && !is_envelope && !is_field(&line[mark..]) && malformed.is_none() {
                     malformed = Some(range.start);
                 }
             } else if range.start == 0 {
                 malformed = Some(0);
             }
             if goes {
-                ours.push(range);
+                ours.push(range.start + mark..range.end);
             } else {
                 ours.extend(behind_returns(line, range.start));
                 if !continues {
-                    last = range.start;
+                    last = range.start + mark;
                 }
                 kept = range;
             }

@@ -31,6 +31,7 @@ fn a_line_stands_at_the_end_of_the_block() {
     check("Subject: x\r\nTo: y\r\n\r\nbody", "Subject: x\r\nTo: y\r\n%\r\n\r\nbody");
     check("From a@b Mon\nSubject: x\n\n", "From a@b Mon\nSubject: x\n%\n\n");
     check("From a@b Mon\n>From c remote\nTo: y\n\nz", "From a@b Mon\n>From c remote\nTo: y\n%\n\nz");
+    check("\u{feff}To: y\nSubject: x\n\nbody", "\u{feff}To: y\nSubject: x\n%\n\nbody");
     // Without a body, and without a line break at the end.
     check("Subject: x\n", "Subject: x\n%\n");
     check("Subject: x", "%\nSubject: x");
@@ -47,6 +48,23 @@ fn a_line_stands_at_the_end_of_the_block() {
 }
 
 #[test]
+fn what_is_compressed_stays() {
+    let check = |bytes: &[u8], expected: Option<&str>| {
+        assert_eq!(compression(bytes), expected, "{bytes:?}");
+        assert_eq!(mark(bytes) == bytes, expected.is_some());
+    };
+    check(b"\x1f\x8b\x08\0 a: b\n\n", Some("gzip"));
+    check(b"\x28\xb5\x2f\xfd a: b\n\n", Some("zstd"));
+    check(b"\xfd7zXZ\0 a: b\n\n", Some("xz"));
+    check(b"BZh91AY&SY a: b\n\n", Some("bzip2"));
+    check(b"\x04\x22\x4d\x18 a: b\n\n", Some("lz4"));
+    check(b"Dovecot-LZ4\r\x2a\x9b\xc5 a: b\n\n", Some("lz4"));
+    check(b"BZh: a\n\nSubject: 1AY&SY\n", None);
+    check(b"Dovecot-LZ4: a\n\n", None);
+    check(b"\x1f\x8b", None);
+}
+
+#[test]
 fn what_bears_our_name_goes() {
     let check = |mail: &str, expected: &str| {
         assert_eq!(String::from_utf8(marked(mail.as_bytes(), &[]).concat()).unwrap(), expected, "{mail:?}");
@@ -54,6 +72,7 @@ fn what_bears_our_name_goes() {
     check("X-Mailsort: forged\nTo: y\n\nX-Mailsort: text\n", "To: y\n\nX-Mailsort: text\n");
     check("To: y\r\nx-MAILSORT-Unsure : forged\r\n folded\r\n\tonce more\r\n\r\nz", "To: y\r\n\r\nz");
     check("To: y\nX-Mailsort: forged", "To: y\n");
+    check("\u{feff}X-Mailsort: forged\nTo: y\n\n", "\u{feff}To: y\n\n");
     check("To: y\nno header\nX-Mailsort: forged\nCc: z\n\n", "To: y\nno header\nCc: z\n\n");
     check("To: y\rX-Mailsort: forged\rCc: z\n\n", "To: y\r\rCc: z\n\n");
     check("X-Other: X-Mailsort: no\n\n", "X-Other: X-Mailsort: no\n\n");
