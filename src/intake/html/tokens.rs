@@ -36,11 +36,13 @@ pub(super) struct Tokens<'a> {
     at: usize,
     /// Set behind `<style>`: what follows is its contents
     style: bool,
+    /// Names of elements that no end tag follows, so that it is looked for once
+    open: Vec<&'static str>,
 }
 
 /// Tokenize
 pub(super) fn tokens(html: &str) -> Tokens<'_> {
-    Tokens { html, at: 0, style: false }
+    Tokens { html, at: 0, style: false, open: Vec::new() }
 }
 
 /// Is the tag one of these, whatever its case?
@@ -79,14 +81,33 @@ impl<'a> Iterator for Tokens<'a> {
             if is_close {
                 return Some(Token::Close(name));
             }
-            if is_any(name, UNREAD) && !inside.ends_with('/') {
-                self.at = end_of_raw(html, self.at, name);
+            if let Some(unread) = UNREAD.iter().find(|unread| name.eq_ignore_ascii_case(unread))
+                && !inside.ends_with('/')
+            {
+                self.skip(unread);
                 continue;
             }
             self.style = name.eq_ignore_ascii_case("style");
             return Some(Token::Open(name, inside));
         }
         None
+    }
+}
+
+impl Tokens<'_> {
+    /// Skips what an element holds that is not read. Markup that never ends is read: the rest of a mail is not worth
+    /// losing
+    fn skip(&mut self, name: &'static str) {
+        const MARKUP: &[&str] = &["object", "svg", "math", "template", "xml"];
+        if self.open.contains(&name) {
+            return;
+        }
+        let end = end_of_raw(self.html, self.at, name);
+        if end == self.html.len() && MARKUP.contains(&name) {
+            self.open.push(name);
+        } else {
+            self.at = end;
+        }
     }
 }
 
@@ -218,6 +239,7 @@ mod tests {
             ("<object><object></object>a", vec![Close("object"), Text("a")]),
             ("<object><!-- </object>a", vec![Close("object"), Text("a")]),
             ("<object><style/></object>a", vec![Close("object"), Text("a")]),
+            ("<object>a<svg>b<OBJECT>c", vec![Text("a"), Text("b"), Text("c")]),
             ("<iframe src=x/>a<title/>b", vec![Open("iframe", " src=x/"), Text("a"), Open("title", "/"), Text("b")]),
             ("x<!-- never closed <p>y", vec![Text("x")]),
             ("x<a href=\"never closed", vec![Text("x")]),
