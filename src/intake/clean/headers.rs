@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use regex::Regex;
+
 use super::lexicon;
 use super::lines::{self, is_blank, trim};
+use crate::intake::pattern;
 
 /// The role of a header field, as a bit of a set
 pub(super) const FROM: u8 = 1;
@@ -111,6 +114,46 @@ pub(super) fn role(line: &str) -> Option<u8> {
     ROLES.get(name.as_str()).copied()
 }
 
+/// True for `word: Name <address>`, with which a block of any language begins
+pub(super) fn may_be_sender(line: &str) -> bool {
+    line.contains('@') && value(line).is_some_and(has_address)
+}
+
+/// The block that starts on this line, by its shape alone: a sender with an address, a date with a time, and at least
+/// two more fields, one a line. Words are not known in every language, and this is nobody's own text.
+pub(super) fn shaped_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
+    /// Sender, date, recipient, copy, subject, attachments, importance
+    const MOST_FIELDS: usize = 7;
+    static YEAR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{4}(\P{Nd}|$)"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{1,2} ?[:.h：] ?\p{Nd}{2}(\P{Nd}|$)"));
+    let fields: Vec<&str> = lines[start..].iter().take(MOST_FIELDS).map_while(|line| value(line)).collect();
+    let [sender, date, _, _, ..] = fields.as_slice() else { return None };
+    let is_block = has_address(sender) && YEAR.is_match(date) && TIME.is_match(date);
+    is_block.then(|| HeaderBlock { lines: start..start + fields.len(), roles: FROM | DATE | TO | SUBJECT, first: FROM })
+}
+
+/// The value of a line `word: value`, of at most three words before the colon
+fn value(line: &str) -> Option<&str> {
+    let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
+    let (at, colon) =
+        line.char_indices().take_while(|&(at, _)| at <= LONGEST_NAME).find(|&(_, c)| c == ':' || c == '：')?;
+    let (name, value) = (line[..at].trim_end_matches(['*', '_', ' ', '\u{a0}']), &line[at + colon.len_utf8()..]);
+    let is_name = !name.is_empty()
+        && name.split_whitespace().count() <= 3
+        && name.chars().all(|c| match c {
+            '\'' | '.' | '-' | ' ' => true,
+            _ if c.is_ascii() => c.is_ascii_alphabetic(),
+            _ => !c.is_numeric(),
+        });
+    (is_name && !value.trim().is_empty()).then_some(value)
+}
+
+/// True for `<name@host>` and Outlook's `[mailto:name@host]`
+fn has_address(value: &str) -> bool {
+    let behind = value.split_once('<').or_else(|| value.split_once("[mailto:")).map(|(_, behind)| behind);
+    behind.is_some_and(|behind| behind.contains('@') && behind.contains(['>', ']']))
+}
+
 /// The block that starts on this line. Values may be wrapped onto further lines, and conversion from HTML may leave one
 /// blank line between fields.
 pub(super) fn block_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
@@ -184,6 +227,21 @@ mod tests {
         let block = block_at(&lines::split(text), 0).unwrap();
         assert_eq!(block.lines, 0..5);
         assert!(block.is_certain());
+    }
+
+    #[test]
+    fn blocks_of_any_language_have_a_shape() {
+        let check = |text: &str, expected: Option<usize>| {
+            let lines = lines::split(text);
+            assert_eq!(shaped_at(&lines, 0).map(|block| block.lines.end), expected, "{text}");
+            assert!(expected.is_none() || may_be_sender(lines[0]), "{text}");
+        };
+        check("چێک: Dana <a@b>\nرۆژ: 11 2024 09:12\nبۆ: Ali\nبابەت: x\n\nbody", Some(4));
+        check("*Lähettäjä:* D <a@b>\n*Päivä:* 11.6.2024 klo 9.12\n*X:* y\n*Z:* w\n*V:* u\nbody", Some(5));
+        check("De la: D <a@b>\nTrimis: 11 iunie 2024 09:12\nSubiect: x\n\nbody", None);
+        check("Name: D <a@b>\nTelephone: 0123 456 789\nTopic: x\nText: y", None);
+        check("I wrote to them: D <a@b> says\nwhat: 11 June 2024 09:12\na: b\nc: d", None);
+        check("Name: D\nDate: 11 June 2024 09:12\nTopic: x\nText: y", None);
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::ops::Range;
 
 use super::attribution::{self, Strength};
 use super::headers::{self, HeaderBlock};
-use super::lexicon::{lower, separators::ORIGINAL};
+use super::lexicon::{
+    lower,
+    separators::{ORIGINAL, REPLY_ABOVE},
+};
 use super::lines::{self, is_quoted, trim};
 
 /// Lines tried as the start of a header block, which bounds the cost of a text that consists of such lines
@@ -22,6 +25,25 @@ pub(super) fn start(lines: &[&str]) -> Option<usize> {
 /// True for a separator between a reply and the history below
 pub(super) fn is_original_separator(line: &str) -> bool {
     titled(line).is_some_and(|title| ORIGINAL.contains(&title.as_str()))
+}
+
+/// True for the line above which a ticket system wants the reply: `##- Please type your reply above this line -##`,
+/// whose rules are the same in every language, and others by their words
+pub(super) fn is_reply_marker(line: &str) -> bool {
+    /// Longer lines are prose that speaks of one
+    const MOST_WORDS: usize = 14;
+    let line = trim(line);
+    // Words are looked for only where they may be: this is asked of every line.
+    let may_be = line.starts_with(['#', '-', '_', '=', '*', '—', '–'])
+        || ["bove this line", "BOVE THIS LINE"].iter().any(|words| line.contains(words));
+    if !may_be || line.len() > lines::LONGEST || lines::words(line) > MOST_WORDS {
+        return false;
+    }
+    let line = line.trim_matches(['*', '_', ' ']);
+    line.starts_with("##-") && line.ends_with("-##") || {
+        let line = lower(line);
+        REPLY_ABOVE.iter().any(|words| line.contains(words))
+    }
 }
 
 /// The title between two rules (`----- Original Message -----`) or after one, in lower case
@@ -43,17 +65,23 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
         let line = lines[i];
         line.len() <= lines::LONGEST
             && !is_quoted(line)
-            && (is_original_separator(line) || headers::role(line).is_some())
+            && (is_original_separator(line)
+                || headers::role(line).is_some()
+                || headers::may_be_sender(line)
+                || is_reply_marker(line))
     };
     (from..lines.len()).filter(may_begin).take(MOST_HEADERS).find_map(|i| {
         if is_original_separator(lines[i]) {
             return Some(i..header_below(lines, i).map_or(i + 1, |b| b.lines.end));
         }
-        let block = headers::block_at(lines, i)?;
+        if is_reply_marker(lines[i]) {
+            return Some(i..i + 1);
+        }
         let start = lines::rule_above(lines, i);
         // With Outlook's rule of underscores one field may be missing.
-        let ruled = trim(lines[start]).starts_with("____") && block.is_complete();
-        (block.is_certain() || ruled).then_some(start..block.lines.end)
+        let ruled = |block: &HeaderBlock| trim(lines[start]).starts_with("____") && block.is_complete();
+        let named = headers::block_at(lines, i).filter(|block| block.is_certain() || ruled(block));
+        named.or_else(|| headers::shaped_at(lines, i)).map(|block| start..block.lines.end)
     })
 }
 

@@ -106,6 +106,10 @@ impl<'a> Annotated<'a> {
         let mut from = 0;
         while let Some(header) = history::first_header(self.lines, from) {
             from = header.end;
+            if history::is_reply_marker(self.lines[header.start]) {
+                // It goes even where the text below is all there is.
+                self.kinds[header.start] = LineKind::Attribution;
+            }
             let next = lines::next_nonblank(self.lines, header.end);
             if next.is_some_and(|i| self.kinds[i] == LineKind::Quoted) {
                 self.kinds[header].fill(LineKind::Attribution);
@@ -249,11 +253,28 @@ mod tests {
             "发件人: Bob <b@example.com>\n发送时间: 2016年5月2日\n收件人: Ann\n主题: x\n\n你好",
             "От: Bob <b@example.com>\nОтправлено: 2 мая 2016\nКому: Ann\nТема: x\n\nпривет",
             "差出人: Bob <b@example.com>\n送信日時: 2016年5月2日\n宛先: Ann\n件名: x\n\nこんにちは",
+            "Aldığı kişi: Bob <b@example.com>\nNeyse: 2 Mayıs 2016 10:10\nKime ki: Ann\nKonusu: x\n\nmerhaba",
+            "พนักงาน: บ๊อบ <b@example.com>\nเวลานี้: 2 พฤษภาคม 2016 10:10\nปลายทาง: Ann\nหัวข้อ: x\n\nสวัสดี",
+            "##- Please type your reply above this line -##\n\nYour request (4711) has been updated.",
+            "##- Vastaa tämän viivan yläpuolelle, ole hyvä -##\n\nPyyntösi on päivitetty.",
+            "--- Reply above this line ---\n\nDana, Jun 11, 09:12:\n\nHas invoice 77 been paid?",
+            "Write ABOVE THIS LINE to post a reply\n\nDana commented on this.",
+            "-- Bitte antworten Sie nur oberhalb: Antwort über dieser Zeile --\n\nDana schrieb etwas.",
             "> quoted without a word\n> of who wrote it",
             "> On 3 May 2016, at 10:10, Bob <b@example.com> wrote:\n> \n> hi",
         ] {
             check(&format!("My answer.\n\n{history}"), "My answer.");
         }
+    }
+
+    #[test]
+    fn a_ticket_without_an_answer_loses_its_marker_only() {
+        check("##- Please type your reply above this line -##\n\nYour request is closed.", "Your request is closed.");
+        let prose =
+            "We tell people to reply above this line of the form, but hardly anybody does so in practice, it seems.";
+        check(prose, prose);
+        let form = "A message from the site:\n\nName: Bob <b@example.com>\nPhone: 2016 555 1010\nTopic: x\nText: y";
+        check(form, form);
     }
 
     #[test]

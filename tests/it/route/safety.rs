@@ -46,7 +46,9 @@ fn a_compressed_mail_gets_no_header_and_keeps_its_bytes() {
     for _ in 0..2 {
         let said = home.routed(&[], 1);
         assert!(said.contains("1.a.h") && said.contains("it is compressed (gzip), so it gets no header"), "{said}");
-        assert_eq!(home.mails(), [".Meetings/new/2.b.h", "new/1.a.h"]);
+        // What gets a header gets a new name.
+        let mails = home.mails();
+        assert!(mails.len() == 2 && mails[0].starts_with(".Meetings/new/") && mails[1] == "new/1.a.h", "{mails:?}");
         assert_eq!(fs::read(home.path("Maildir/new/1.a.h")).unwrap(), zipped);
     }
     home.rules(BOTH);
