@@ -7,13 +7,21 @@
 use std::sync::LazyLock;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, WINDOWS_1252};
+use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
 use regex::bytes::Regex;
 
 use super::byte_pattern;
 
 /// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
 const STRAY: usize = 20;
+
+/// What editors put before UTF-8. Readers take it for a part of what follows.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The bytes behind a byte order mark of UTF-8, if there is one.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
 
 /// Decodes text without a declared charset: by a byte order mark, else by what the bytes are, else by a guess.
 pub fn decode(bytes: &[u8]) -> String {
@@ -31,13 +39,16 @@ pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
         return text;
     }
     let encoding = name.and_then(encoding);
+    if let Some(text) = encoding.filter(|encoding| is_utf16(encoding)).and_then(|encoding| utf16(encoding, bytes)) {
+        return text;
+    }
     if let Ok(text) = std::str::from_utf8(bytes)
         && (text.is_ascii() || encoding.is_none_or(|encoding| is_utf8(text, encoding)))
     {
         return text.to_owned();
     }
     // A charset of single bytes fits whatever there is.
-    let doubt = encoding.filter(|encoding| encoding.is_single_byte() && *encoding != WINDOWS_1252).map_or(1, |_| 4);
+    let doubt = if encoding == Some(WINDOWS_874) { 4 } else { 1 };
     if encoding.is_none_or(|encoding| encoding == UTF_8 || encoding.is_single_byte())
         && let Some(text) = mostly_utf8(bytes, doubt)
     {
@@ -49,11 +60,6 @@ pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
     }
     let lossy = encoding.filter(|encoding| *encoding != UTF_8).and_then(|encoding| mostly(encoding, bytes));
     lossy.unwrap_or_else(|| guess(bytes))
-}
-
-/// Decodes with the named charset; `None` if the name is unknown or the bytes are not valid in it.
-pub fn decode_as(charset: &str, bytes: &[u8]) -> Option<String> {
-    encoding(charset)?.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
 }
 
 /// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as [`decode`].
@@ -126,25 +132,39 @@ fn korean(bytes: &[u8]) -> String {
     let mut eight_bit = Vec::with_capacity(bytes.len());
     let (mut rest, mut is_korean) = (bytes, false);
     while let [first, behind @ ..] = rest {
-        rest = rest.strip_prefix(DESIGNATION).unwrap_or(behind);
+        if let Some(behind) = rest.strip_prefix(DESIGNATION) {
+            rest = behind;
+            continue;
+        }
+        rest = behind;
         match first {
             0x0e => is_korean = true,
             0x0f => is_korean = false,
-            0x1b if rest.len() + DESIGNATION.len() == behind.len() + 1 => {}
             byte => eight_bit.push(if is_korean && *byte > b' ' { byte | 0x80 } else { *byte }),
         }
     }
     EUC_KR.decode_without_bom_handling(&eight_bit).0.into_owned()
 }
 
+fn is_utf16(encoding: &Encoding) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE
+}
+
+/// Text in UTF-16. `None` where it is not: words of ASCII are what is often called so, and have no NUL.
+fn utf16(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
+    let is_it = bytes.contains(&0) || !bytes.iter().any(u8::is_ascii_whitespace);
+    let text = is_it.then(|| encoding.decode_without_bom_handling_and_without_replacement(bytes)).flatten();
+    text.map(|text| text.into_owned())
+}
+
 /// Whether text that is valid UTF-8 is no accident of the charset that it declares. Two bytes may be one character of
-/// UTF-8 and one of GBK, or two letters of Thai; they are hardly ever two signs of Windows-1252.
+/// UTF-8 and one of GBK, or two letters of Thai; elsewhere they are a capital and a sign, which no word has.
 fn is_utf8(text: &str, declared: &'static Encoding) -> bool {
     let mut characters = text.chars().map(char::len_utf8).filter(|bytes| *bytes > 1);
-    if declared == UTF_8 || declared == WINDOWS_1252 {
-        true
-    } else if declared.is_single_byte() {
+    if declared == WINDOWS_874 {
         characters.nth(2).is_some()
+    } else if declared == UTF_8 || declared.is_single_byte() {
+        true
     } else {
         characters.filter(|bytes| *bytes > 2).nth(1).is_some()
     }
@@ -233,7 +253,7 @@ mod tests {
         for name in ["gb2312", "big5", "iso-8859-1", "us-ascii", "shift_jis", "no-such"] {
             check(name, chinese.as_bytes(), chinese);
         }
-        for name in ["iso-8859-1", "windows-1252", "us-ascii"] {
+        for name in ["iso-8859-1", "windows-1252", "us-ascii", "iso-8859-15", "windows-1250"] {
             check(name, "Rechnung für".as_bytes(), "Rechnung für");
         }
         check("iso-8859-1", b"Pr\xfcfung f\xfcr S\xfcd", "Prüfung für Süd");
@@ -242,7 +262,7 @@ mod tests {
         let (accident, _, _) = GBK.encode("椤");
         check("gbk", &accident, "椤");
         let thai = "รก";
-        check("tis-620", &encoding_rs::WINDOWS_874.encode(thai).0, thai);
+        check("tis-620", &WINDOWS_874.encode(thai).0, thai);
         let russian = "Добрый день, счёт";
         check("koi8-r", &encoding_rs::KOI8_R.encode(russian).0, russian);
         check("windows-1251", russian.as_bytes(), russian);
@@ -285,8 +305,13 @@ mod tests {
 
     #[test]
     fn declared() {
-        assert_eq!(decode_as("gb2312", &encoding_rs::GB18030.encode("镕基").0).as_deref(), Some("镕基"));
-        assert_eq!(decode_as("utf-8", b"\xff"), None);
-        assert_eq!(decode_as("no-such", b"x"), None);
+        assert_eq!(decode_declared(Some("gb2312"), &GB18030.encode("镕基").0), "镕基");
+        assert_eq!(decode_declared(Some("utf-8"), b"\xff"), "ÿ");
+        assert_eq!(decode_declared(Some("no-such"), b"x"), "x");
+        // Its bytes may all be of ASCII, as those of these two characters; ASCII with words is no UTF-16.
+        assert_eq!(decode_declared(Some("utf-16le"), b"\x60\x4f\x7d\x59"), "你好");
+        assert_eq!(decode_declared(Some("utf-16"), b"h\0i\0 \0t\0h\0e\0r\0e\0"), "hi there");
+        assert_eq!(decode_declared(Some("utf-16be"), b"\0G\0r\0\xfc\0\xdf\0e"), "Grüße");
+        assert_eq!(decode_declared(Some("utf-16"), b"please pay it"), "please pay it");
     }
 }

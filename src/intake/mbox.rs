@@ -15,14 +15,13 @@
 
 use std::io::{self, Read};
 
+use super::charset::{BYTE_ORDER_MARK, without_mark};
 use super::length::{LOOK_AHEAD, Length, is_end};
 use super::lines::Lines;
 use super::separator::{Before, begins_mail, envelope_length};
 
 /// The line before and after each message of an MMDF mailbox.
 const MMDF: &[u8] = b"\x01\x01\x01\x01";
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One message of an mbox, without the `From ` line and with `>From ` unquoted.
 #[derive(Debug, PartialEq, Eq)]
@@ -222,7 +221,7 @@ impl Message {
 
 /// True if the bytes start like an mbox or an MMDF mailbox.
 pub(super) fn begins(head: &[u8]) -> bool {
-    let mut start = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
+    let mut start = without_mark(head);
     while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = start {
         start = rest;
     }

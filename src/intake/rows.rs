@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::charset::without_mark;
 use super::one_line;
 use crate::record::{Envelope, Reason};
 
@@ -21,7 +22,7 @@ struct JsonRow {
 /// If the line is not a JSON object or has no `text` string.
 pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
     let bad = |why: String| Reason::BadRow(why);
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let line = without_mark(line);
     let row: JsonRow = serde_json::from_slice(line).map_err(|error| bad(message(&error)))?;
     let text = row.text.ok_or_else(|| bad("no `text` field".into()))?;
     // Exports of other programs often have numbers as ids.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::charset::without_mark;
 use super::mbox;
 
 /// The input formats.
@@ -100,7 +101,7 @@ pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
     if head.starts_with(ZIP) {
         return Some(SourceFormat::Docx);
     }
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = without_mark(head).trim_ascii_start();
     // Before the check for NULs, because a NUL in a later row makes only that row invalid.
     if is_json_row(start) {
         return Some(SourceFormat::Jsonl);
@@ -117,7 +118,7 @@ pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
 /// True if more bytes would not change the answer of [`sniff`], so that the format does not depend on the speed of a
 /// stream: a header block or a row is complete, or the start of a page is there.
 pub fn is_enough(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = without_mark(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
     match start.first() {
         _ if start.starts_with(ZIP) || start.starts_with(PDF) && start.len() > PDF.len() => true,
@@ -164,7 +165,7 @@ pub fn is_noise(text: &str) -> bool {
 
 /// True for a PDF by its first bytes, which end with a version.
 fn starts_pdf(head: &[u8]) -> bool {
-    let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let start = without_mark(head).trim_ascii_start();
     start.strip_prefix(PDF).is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_digit))
 }
 
@@ -193,7 +194,7 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// True if the bytes start with a header block that has at least one known header of mail. Prose whose first line
 /// looks like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
-    known_headers(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head)) > 0
+    known_headers(without_mark(head)) > 0
 }
 
 /// The number of known headers of mail in the header block at the start of the bytes.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use glob::Pattern;
 
+use super::charset::without_mark;
 use super::lines::Lines;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
@@ -229,7 +230,7 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
 }
 
 fn starts_array(head: &[u8]) -> bool {
-    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().starts_with(b"[")
+    without_mark(head).trim_ascii_start().starts_with(b"[")
 }
 
 /// A reader of rows: yields each row with its offset, or its error.

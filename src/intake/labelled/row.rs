@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Identity, LabelledOptions, Why};
+use crate::intake::charset::without_mark;
 use crate::intake::rows;
 
 /// The column of a table of `classify` that keeps the model's best label when `label` is corrected.
@@ -47,7 +48,7 @@ struct Said {
 impl SampleRow {
     /// Parses a line of JSON.
     pub(super) fn from_json(line: &[u8]) -> Result<Self, String> {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let line = without_mark(line);
         serde_json::from_slice(line).map(Self).map_err(|error| rows::message(&error))
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::row::{BEST_LABEL, SampleRow};
 use super::{LabelledOptions, TableRows};
-use crate::intake::charset;
+use crate::intake::charset::{self, without_mark};
 use crate::intake::open::InputStream;
 use crate::intake::source::MAX_DOCUMENT;
 
@@ -69,7 +69,7 @@ impl Read for RowLimited {
 
 /// Reads a table whose first bytes are `head`. Its first row must name a column of labels and one of texts.
 pub(super) fn open(stream: InputStream, head: &[u8], options: &LabelledOptions) -> Result<Cells> {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let head = without_mark(head);
     let names = |separator: u8| header(head, separator);
     let is_named = |names: &[String], name: &str| names.iter().any(|column| column.eq_ignore_ascii_case(name));
     let LabelledOptions { text_field, label_field, .. } = options;

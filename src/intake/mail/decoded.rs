@@ -12,13 +12,14 @@ use crate::intake::charset;
 const SEVEN_BIT: [&str; 4] = ["hz-gb-2312", "hz", "iso-2022-kr", "csiso2022kr"];
 
 /// The text of a part. mail-parser believes every charset that a part declares, so that its text is taken only where
-/// all charsets agree; else the bytes are decoded again.
+/// all charsets agree and where it is UTF-8 without a fault; else the bytes are decoded again.
 pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> Cow<'t, str> {
     let declared = part.content_type().and_then(|t| t.attribute("charset"));
     let is_named =
         |names: &[&str]| declared.is_some_and(|name| names.iter().any(|n| name.trim().eq_ignore_ascii_case(n)));
-    let is_plain = text.is_ascii() && !text.contains('\x1b') && !is_named(&SEVEN_BIT);
-    if is_plain && !part.is_encoding_problem || is_named(&["utf-7", "unicode-1-1-utf-7"]) {
+    let is_utf8 = || is_named(&["utf-8", "utf8"]) && !text.contains(char::REPLACEMENT_CHARACTER);
+    let is_right = !text.contains('\x1b') && (text.is_ascii() && !is_named(&SEVEN_BIT) || is_utf8());
+    if is_right && !part.is_encoding_problem || is_named(&["utf-7", "unicode-1-1-utf-7"]) {
         return Cow::Borrowed(text);
     }
     let Some(raw) = message.raw_message.get(part.offset_body as usize..part.offset_end as usize) else {
@@ -46,8 +47,13 @@ fn mended(part: &MessagePart<'_>, raw: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let lines = raw.split(|&b| b == b'\n').take_while(|line| !line.starts_with(b"--"));
+    base64(lines.flatten())
+}
+
+/// Base64 with other bytes between, and with or without its padding.
+pub(super) fn base64<'b>(text: impl IntoIterator<Item = &'b u8>) -> Option<Vec<u8>> {
     let is_digit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/');
-    let mut digits: Vec<u8> = lines.flatten().copied().filter(is_digit).collect();
+    let mut digits: Vec<u8> = text.into_iter().copied().filter(is_digit).collect();
     // A single digit is less than a byte.
     digits.truncate(digits.len() - usize::from(digits.len() % 4 == 1));
     digits.resize(digits.len().next_multiple_of(4), b'=');

@@ -24,9 +24,6 @@ use super::visible::{self, Visible};
 use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
 
-/// What editors put before UTF-8. A parser takes it for a part of the first header field's name.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// A message before cleaning.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mail {
@@ -51,7 +48,7 @@ pub struct Mail {
 /// # Errors
 /// If the bytes are not text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
-    let whole = mbox::without_from_line(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes));
+    let whole = mbox::without_from_line(charset::without_mark(bytes));
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
     let bytes = terminated(bytes);
