@@ -95,15 +95,18 @@ impl HeaderBlock {
     }
 }
 
-/// The role of a header line like `Subject: x`, `*Von:* x`, `发件人：x`
-pub(super) fn role(line: &str) -> Option<u8> {
+/// Name and value of a header line like `Subject: x`, `*Von:* x`, `发件人：x`
+fn field(line: &str) -> Option<(&str, &str)> {
     let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
-    let (at, _) =
+    let (at, colon) =
         line.char_indices().take_while(|&(at, _)| at <= LONGEST_NAME).find(|&(_, c)| c == ':' || c == '：')?;
     let name = line[..at].trim_end_matches(['*', '_', ' ', '\u{a0}']);
-    if name.is_empty() {
-        return None;
-    }
+    (!name.is_empty()).then(|| (name, &line[at + colon.len_utf8()..]))
+}
+
+/// The role of a header line
+pub(super) fn role(line: &str) -> Option<u8> {
+    let (name, _) = field(line)?;
     // CJK mail programs put spaces into names of two characters: "主 题".
     let name: String = if name.chars().any(lines::is_cjk) && !name.chars().any(|c| c.is_ascii_alphanumeric()) {
         let tight: String = name.chars().filter(|c| !c.is_whitespace()).collect();
@@ -134,12 +137,8 @@ pub(super) fn shaped_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
 
 /// The value of a line `word: value`, of at most three words before the colon
 fn value(line: &str) -> Option<&str> {
-    let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
-    let (at, colon) =
-        line.char_indices().take_while(|&(at, _)| at <= LONGEST_NAME).find(|&(_, c)| c == ':' || c == '：')?;
-    let (name, value) = (line[..at].trim_end_matches(['*', '_', ' ', '\u{a0}']), &line[at + colon.len_utf8()..]);
-    let is_name = !name.is_empty()
-        && name.split_whitespace().count() <= 3
+    let (name, value) = field(line)?;
+    let is_name = name.split_whitespace().count() <= 3
         && name.chars().all(|c| match c {
             '\'' | '.' | '-' | ' ' => true,
             _ if c.is_ascii() => c.is_ascii_alphabetic(),

@@ -34,7 +34,8 @@ pub(super) fn is_reply_marker(line: &str) -> bool {
     const MOST_WORDS: usize = 14;
     let line = trim(line);
     // Words are looked for only where they may be: this is asked of every line.
-    let may_be = line.starts_with(['#', '-', '_', '=', '*', '—', '–'])
+    let may_be = is_ruled(line)
+        || line.starts_with("##")
         || ["bove this line", "BOVE THIS LINE"].iter().any(|words| line.contains(words));
     if !may_be || line.len() > lines::LONGEST || lines::words(line) > MOST_WORDS {
         return false;
@@ -54,9 +55,13 @@ pub(super) fn titled(line: &str) -> Option<String> {
     }
     let line = line.trim_matches(lines::is_direction_mark);
     let title = line.trim_matches(is_edge);
+    (is_ruled(line) && !title.is_empty()).then(|| lower(title))
+}
+
+/// True for a line that starts with a rule
+fn is_ruled(line: &str) -> bool {
     let start = line.trim_start_matches(['*', ' ', '|', '\u{a0}', '<']);
-    let ruled = ["--", "__", "=="].iter().any(|rule| start.starts_with(rule));
-    (ruled && !title.is_empty()).then(|| lower(title))
+    ["--", "__", "=="].iter().any(|rule| start.starts_with(rule))
 }
 
 /// The first separator or certain header block at or after `from`, with the rule above it
