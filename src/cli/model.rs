@@ -63,7 +63,7 @@ pub struct ModelFlags {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// The number type of weights in products; those of GGUF files stay as they are
+    /// The number type of weights in products; those that a GGUF file has quantised stay as they are
     #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "TYPE")]
     pub dtype: Dtype,
 

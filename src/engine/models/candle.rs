@@ -37,7 +37,7 @@ pub(super) struct Parts {
 /// Opens a cross-encoder where config.json names classes, else an embedding.
 pub(super) fn open(checkpoint: &Checkpoint, request: Request, parts: &Parts) -> Result<Loaded> {
     let widened = matches!(request.options.dtype, Dtype::Auto | Dtype::F32);
-    ensure!(widened, "--dtype: models of this architecture compute in f32 only");
+    ensure!(widened, "--dtype: models of this architecture compute in f32 only; leave the flag out");
     memory::check(bytes(checkpoint), "f32", "a smaller model")?;
     let (weights, config) = (&checkpoint.weights, checkpoint.config()?);
     let classifies = encoder::has_classes(checkpoint)?;
