@@ -55,6 +55,8 @@
 //! - [`labels`]: label sets, from text or TOML
 //! - [`maildir`]: names and listings of maildirs, renamed messages, and folder names in modified UTF-7; here because
 //!   `intake` reads maildirs, `watcher` watches them and `delivery` files into them
+//! - [`charset`]: bytes to text, whatever charset they declare or do not declare; here because files of labels and
+//!   tables are decoded as messages are
 //! - [`header`]: X-Mailsort header fields, inserted and removed; for `filter` on every system, and for `delivery`
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`platform`]: what systems do differently with files and their names
@@ -122,6 +124,8 @@ pub mod record;
 pub mod labels;
 
 pub mod maildir;
+
+pub mod charset;
 
 pub mod header;
 

@@ -15,10 +15,10 @@
 
 use std::io::{self, Read};
 
-use super::charset::{BYTE_ORDER_MARK, without_mark};
 use super::length::{LOOK_AHEAD, Length, is_end};
 use super::lines::Lines;
 use super::separator::{Before, begins_mail, envelope_length};
+use crate::charset::{BYTE_ORDER_MARK, without_mark};
 
 /// The line before and after each message of an MMDF mailbox.
 const MMDF: &[u8] = b"\x01\x01\x01\x01";

@@ -3,7 +3,6 @@
 //! [`Source`] walks the inputs and yields raw documents in order; [`read`] turns one of them into text. `Source` does
 //! all I/O; `read` is pure and runs on every core.
 
-pub mod charset;
 pub mod clean;
 mod data;
 mod enough;
@@ -26,6 +25,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::charset;
 use crate::guard;
 use crate::maildir;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
@@ -35,6 +35,7 @@ use sniff::SourceFormat;
 pub use enough::MIN_TEXT;
 pub use files::{FileEntry, Files};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
+pub use visible::decode_html;
 
 /// How raw documents become text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -65,7 +66,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let parsed = match format {
         SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&charset::decode_html(&bytes)).into()),
+        SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&decode_html(&bytes)).into()),
         SourceFormat::Text => Ok(visible::text(charset::decode(&bytes)).into()),
         SourceFormat::Pdf | SourceFormat::Docx => office::read(format, bytes, truncated).map(|text| {
             truncated = text.truncated;

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::charset::without_mark;
 use super::one_line;
+use crate::charset::without_mark;
 use crate::record::{Envelope, Reason};
 
 /// The fields that are read; others are ignored.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::charset::without_mark;
 use super::mbox;
+use crate::charset::without_mark;
 
 /// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

@@ -1,7 +1,12 @@
 //! The text of a decoded text or page as its reader sees it, before cleaning.
 
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
 use super::clean::{Step, Switches};
-use super::{data, html, one_line, sniff};
+use super::{byte_pattern, data, html, one_line, sniff};
+use crate::charset;
 use crate::record::Removed;
 
 /// A text as its reader sees it.
@@ -43,6 +48,18 @@ impl Visible {
     pub(super) fn is_empty(&self) -> bool {
         self.text.trim().is_empty()
     }
+}
+
+/// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as any text.
+pub fn decode_html(bytes: &[u8]) -> String {
+    static META: LazyLock<Regex> =
+        LazyLock::new(|| byte_pattern(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
+    let declared = META.captures(&bytes[..bytes.len().min(2048)]).and_then(|found| found.get(1));
+    let name = declared
+        .and_then(|name| std::str::from_utf8(name.as_bytes()).ok())
+        // A declaration that is readable byte by byte is not in UTF-16.
+        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"));
+    charset::decode_declared(name, bytes)
 }
 
 /// Renders the pages of one document, which share a layout budget.
@@ -114,5 +131,15 @@ mod tests {
         let noise: String = (0..2000u32).map(|at| char::from((at.wrapping_mul(2_654_435_761) >> 24) as u8)).collect();
         assert!(text(noise).is_empty());
         assert!(!text("\u{1b}$B%F%9%H\u{1b}(B ok\r\n\x0cnext page".into()).is_empty());
+    }
+
+    #[test]
+    fn pages_are_decoded_as_they_declare() {
+        let page = "<html><head><meta charset=\"koi8-r\"></head><p>Привет</p>";
+        assert_eq!(decode_html(&encoding_rs::KOI8_R.encode(page).0), page);
+        let page = "<meta charset=utf-16><p>meeting tomorrow</p>";
+        assert_eq!(decode_html(page.as_bytes()), page);
+        let wrong = "<meta charset=\"ascii-of-sorts\"><p>grün</p>";
+        assert_eq!(decode_html(wrong.as_bytes()), wrong);
     }
 }

@@ -74,7 +74,7 @@ const STOREYS: &[&[&str]] = &[
     &["stream"],
     &["classifier"],
     &["delivery", "engine", "evaluation", "intake", "labels", "output", "report", "watcher"],
-    &["guard", "header", "maildir"],
+    &["charset", "guard", "header", "maildir"],
     &["platform", "record", "terminal"],
 ];
 

@@ -1,8 +1,9 @@
 //! Whole documents through `intake::read`, whatever their kind.
 
+use mailsort::charset;
 use mailsort::intake::clean::Switches;
 use mailsort::intake::sniff::{self, SourceFormat};
-use mailsort::intake::{self, Raw, Reading, charset, rows};
+use mailsort::intake::{self, Raw, Reading, rows};
 use mailsort::record::{Document, Envelope, Intake, Origin, Reason};
 
 /// A document gets longer only by decoding, list numbers and the like. Anything beyond this many bytes a byte fills
@@ -117,7 +118,7 @@ fn decoding(bytes: &[u8]) {
     {
         assert_eq!(decoded, utf8.strip_prefix('\u{feff}').unwrap_or(utf8), "UTF-8 is taken for something else");
     }
-    assert!(charset::decode_html(bytes).len() <= 3 * bytes.len(), "a page grows while it is decoded");
+    assert!(intake::decode_html(bytes).len() <= 3 * bytes.len(), "a page grows while it is decoded");
 }
 
 /// A row that was read, written and read again says the same.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use mailsort::intake::{charset, html as page};
+use mailsort::intake::{self, html as page};
 
 /// Bytes of text a byte of HTML may become: list numbers are the worst.
 const MOST_GROWTH: usize = 16;
 
 /// A page, rendered with and without its quotes.
 pub fn html(bytes: &[u8]) {
-    let source = charset::decode_html(bytes);
+    let source = intake::decode_html(bytes);
     let whole = page::to_text(&source, false);
     let cut = page::to_text(&source, true);
     assert!(whole.quoted.is_empty(), "quotes cut that were to stay");

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use glob::Pattern;
 
-use super::charset::without_mark;
 use super::lines::Lines;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
 use super::source::{self, MAX_DOCUMENT};
 use super::{Raw, Reading};
+use crate::charset::without_mark;
 use crate::record::{Envelope, Intake, Origin, Skip};
 use found_again::Wanted;
 use row::{SampleRow, What};

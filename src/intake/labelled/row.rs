@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Identity, LabelledOptions, Why};
-use crate::intake::charset::without_mark;
+use crate::charset::without_mark;
 use crate::intake::rows;
 
 /// The column of a table of `classify` that keeps the model's best label when `label` is corrected.

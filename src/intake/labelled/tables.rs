@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::row::{BEST_LABEL, SampleRow};
 use super::{LabelledOptions, TableRows};
-use crate::intake::charset::{self, without_mark};
+use crate::charset::{self, without_mark};
 use crate::intake::open::InputStream;
 use crate::intake::source::MAX_DOCUMENT;
 

@@ -6,7 +6,7 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders};
 
-use crate::intake::charset;
+use crate::charset;
 
 /// Charsets whose ASCII is not what it seems, which mail-parser does not know.
 const SEVEN_BIT: [&str; 4] = ["hz-gb-2312", "hz", "iso-2022-kr", "csiso2022kr"];

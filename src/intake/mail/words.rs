@@ -2,7 +2,7 @@
 //! are joined before they are decoded.
 
 use super::decoded::base64;
-use crate::intake::charset;
+use crate::charset;
 
 /// Bytes in which the end of an encoded word is looked for. The standard allows 75; the bound keeps a header field of
 /// nothing but beginnings cheap.

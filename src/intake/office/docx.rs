@@ -7,7 +7,7 @@ use zip::ZipArchive;
 
 use super::Text;
 use super::word::{self, Story};
-use crate::intake::charset;
+use crate::charset;
 use crate::record::Reason;
 
 /// The main part, which every DOCX has.

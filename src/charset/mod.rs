@@ -4,22 +4,20 @@
 //! 7-bit charsets are made of. A declared charset is believed while the bytes fit it, and a stray byte damages one
 //! character, not the text.
 
-use std::sync::LazyLock;
+mod whole;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
-use regex::bytes::Regex;
-
-use super::byte_pattern;
+pub use whole::{Doubt, Transcoded, decode_file, named};
 
 /// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
 const STRAY: usize = 20;
 
 /// What editors put before UTF-8. Readers take it for a part of what follows.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The bytes behind a byte order mark of UTF-8, if there is one.
-pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
@@ -62,18 +60,6 @@ pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
     lossy.unwrap_or_else(|| guess(bytes))
 }
 
-/// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as [`decode`].
-pub fn decode_html(bytes: &[u8]) -> String {
-    static META: LazyLock<Regex> =
-        LazyLock::new(|| byte_pattern(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
-    let declared = META.captures(&bytes[..bytes.len().min(2048)]).and_then(|found| found.get(1));
-    let name = declared
-        .and_then(|name| std::str::from_utf8(name.as_bytes()).ok())
-        // A declaration that is readable byte by byte is not in UTF-16.
-        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"));
-    decode_declared(name, bytes)
-}
-
 /// The charset of a name. gb2312 is read as its superset gb18030, because mail programs that declare gb2312 send
 /// gb18030; the Japanese of Microsoft adds characters that every decoder knows.
 fn encoding(name: &str) -> Option<&'static Encoding> {
@@ -87,18 +73,21 @@ fn encoding(name: &str) -> Option<&'static Encoding> {
 
 /// Text whose characters are made of ASCII: Japanese by its escapes, declared or not, Korean and HZ by their names.
 fn seven_bit(name: Option<&str>, bytes: &[u8]) -> Option<String> {
-    static JAPANESE: LazyLock<Regex> = LazyLock::new(|| byte_pattern(r"\x1b(\$[@B]|\$\([DO]|\([IJ])"));
     if !bytes.is_ascii() {
         return None;
     }
     match name {
         Some("hz-gb-2312" | "hz") => Some(hz(bytes)),
         Some("iso-2022-kr" | "csiso2022kr") => Some(korean(bytes)),
-        _ if memchr::memchr(0x1b, bytes).is_some() && JAPANESE.is_match(bytes) => {
-            Some(ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned())
-        }
+        _ if is_japanese(bytes) => Some(ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned()),
         _ => None,
     }
+}
+
+/// Whether escapes of ISO-2022-JP are in the text.
+fn is_japanese(bytes: &[u8]) -> bool {
+    const ESCAPES: [&[u8]; 6] = [b"$@", b"$B", b"$(D", b"$(O", b"(I", b"(J"];
+    memchr::memchr_iter(0x1b, bytes).any(|at| ESCAPES.iter().any(|escape| bytes[at + 1..].starts_with(escape)))
 }
 
 /// GB 2312 between `~{` and `~}` (RFC 1843).
@@ -232,16 +221,6 @@ mod tests {
         let chinese = "尊敬的客户，您的订单已经发货，请注意查收。";
         check(&encoding_rs::GBK.encode(chinese).0, chinese);
         check(b"caf\xe9 cr\xe8me", "café crème");
-    }
-
-    #[test]
-    fn pages() {
-        let page = "<html><head><meta charset=\"koi8-r\"></head><p>Привет</p>";
-        assert_eq!(decode_html(&encoding_rs::KOI8_R.encode(page).0), page);
-        let page = "<meta charset=utf-16><p>meeting tomorrow</p>";
-        assert_eq!(decode_html(page.as_bytes()), page);
-        let wrong = "<meta charset=\"ascii-of-sorts\"><p>grün</p>";
-        assert_eq!(decode_html(wrong.as_bytes()), wrong);
     }
 
     #[test]
