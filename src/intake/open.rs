@@ -1,12 +1,12 @@
 //! Opens a file or standard input, decompresses gzip, and tells the format.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Cursor, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::sniff::{self, SourceFormat};
 use crate::platform;
@@ -22,50 +22,65 @@ pub(super) struct Opened {
     pub head: Vec<u8>,
 }
 
-/// Counts bytes as they are read, for the progress display.
+/// Counts bytes as they are read, for the progress display, and fails where a file ends before the length that it had
+/// when it was opened: whoever cut it may have cut a message in two.
 struct Counted<R> {
     inner: R,
-    counts: [Arc<AtomicU64>; 2],
+    count: Arc<AtomicU64>,
+    /// Bytes that a regular file must still hold.
+    left: u64,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        for count in &self.counts {
-            count.fetch_add(read as u64, Ordering::Relaxed);
+        if read == 0 && self.left > 0 && !buffer.is_empty() {
+            let why = format!("the file became shorter while it was read: {} bytes are missing", self.left);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
         }
+        self.left = self.left.saturating_sub(read as u64);
+        self.count.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
     }
 }
 
-/// Decompresses gzip. Like gzip(1), ignores bytes after the last member, because archives padded with zeros are
-/// common. Fails on a decompression bomb.
+/// Decompresses gzip, one member after the other. Zeros after a member are the padding of tapes and blocks; anything
+/// else there is an error, because a damaged archive goes on so.
+///
+/// Nothing bounds how far a stream inflates: its readers keep a bounded part of each message and skip the rest.
 struct Unzipped<R> {
-    inner: MultiGzDecoder<R>,
-    started: bool,
-    /// Bytes read, before and after decompression.
-    compressed: Arc<AtomicU64>,
-    inflated: u64,
+    /// `None` after the last member.
+    member: Option<GzDecoder<R>>,
 }
-
-/// Any input may expand to this many bytes.
-const FREE: u64 = 64 << 20;
-/// Beyond that, the allowed ratio of decompressed to compressed bytes: mail reaches 10, a bomb 1,000.
-const MOST_INFLATED: u64 = 200;
 
 impl<R: io::BufRead> Read for Unzipped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.inner.read(buffer) {
-            Err(error) if self.started && error.kind() == io::ErrorKind::InvalidInput => Ok(0),
-            Err(error) => Err(error),
-            Ok(read) => {
-                self.started |= read > 0;
-                self.inflated += read as u64;
-                if self.inflated > FREE + MOST_INFLATED * self.compressed.load(Ordering::Relaxed) {
-                    return Err(io::Error::other("it is a gzip bomb: it inflates more than any text does"));
-                }
-                Ok(read)
+        while let Some(member) = self.member.as_mut().filter(|_| !buffer.is_empty()) {
+            let read = member.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
             }
+            self.member = self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The next member of gzip behind one that ended; `None` at the end of the stream.
+fn next_member<R: io::BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
+    loop {
+        let bytes = rest.fill_buf()?;
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        match bytes.get(zeros) {
+            Some(0x1f) => {
+                rest.consume(zeros);
+                return Ok(Some(GzDecoder::new(rest)));
+            }
+            Some(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes that are not gzip follow the gzip data"));
+            }
+            None if zeros == 0 => return Ok(None),
+            None => rest.consume(zeros),
         }
     }
 }
@@ -75,21 +90,19 @@ impl<R: io::BufRead> Read for Unzipped<R> {
 /// # Errors
 /// If it cannot be opened, or its first bytes cannot be read or decompressed.
 pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
-    let reader: Box<dyn Read + Send> = if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    // Counts the bytes of this input by themselves, beside those of all inputs.
-    let own: Arc<AtomicU64> = Arc::default();
-    let counted = Counted { inner: reader, counts: [count.clone(), own.clone()] };
-    let (head, stream) = peek(Box::new(counted))?;
+    let (reader, left): (Box<dyn Read + Send>, u64) = if is_stdin(path) {
+        (Box::new(io::stdin()), 0)
+    } else {
+        let file = File::open(path)?;
+        let length = file.metadata().ok().filter(Metadata::is_file).map_or(0, |metadata| metadata.len());
+        (Box::new(file), length)
+    };
+    let (head, stream) = peek(Box::new(Counted { inner: reader, count: count.clone(), left }))?;
     if !head.starts_with(&[0x1f, 0x8b, 8]) {
         return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head });
     }
-    let unzipped: Box<dyn Read + Send> = Box::new(Unzipped {
-        inner: MultiGzDecoder::new(BufReader::new(stream)),
-        started: false,
-        compressed: own,
-        inflated: 0,
-    });
-    let (head, stream) = peek(unzipped)?;
+    let first = GzDecoder::new(BufReader::with_capacity(64 * 1024, stream));
+    let (head, stream) = peek(Box::new(Unzipped { member: Some(first) }))?;
     Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
 }
 
@@ -168,16 +181,25 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_not_inflated_to_its_end() {
+    fn what_inflates_a_thousand_times_is_read_to_its_end() {
         let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
         let block = vec![b'\n'; 1 << 20];
-        (0..400).for_each(|_| bomb.write_all(&block).unwrap());
-        let failure = unzip(&bomb.finish().unwrap()).unwrap_err();
-        assert!(failure.to_string().contains("gzip bomb"), "{failure}");
-        let text: String = (0..2_000_000).map(|line| format!("line {line}\n")).collect();
-        let mut whole = GzEncoder::new(Vec::new(), Compression::best());
-        whole.write_all(text.as_bytes()).unwrap();
-        assert_eq!(unzip(&whole.finish().unwrap()).unwrap(), text);
+        (0..100).for_each(|_| bomb.write_all(&block).unwrap());
+        bomb.write_all(b"end").unwrap();
+        let text = unzip(&bomb.finish().unwrap()).unwrap();
+        assert_eq!((text.len(), text.ends_with("\nend")), ((100 << 20) + 3, true));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_while_it_is_read_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.mbox");
+        std::fs::write(&path, "line of text\n".repeat(40_000)).unwrap();
+        let mut opened = open(&path, &Arc::default()).unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(200_000).unwrap();
+        let mut text = String::new();
+        let failure = opened.stream.read_to_string(&mut text).unwrap_err();
+        assert_eq!(failure.to_string(), "the file became shorter while it was read: 320000 bytes are missing");
     }
 
     #[test]
@@ -187,6 +209,19 @@ mod tests {
         let member = member.finish().unwrap();
         assert_eq!(unzip(&member.repeat(2)).unwrap(), "one one ");
         assert_eq!(unzip(&[member.as_slice(), &[0; 512]].concat()).unwrap(), "one ");
-        assert!(unzip(&member[..member.len() - 6]).is_err(), "a cut file is not whole");
+        let fails = |bytes: &[u8], why: &str| {
+            let failure = unzip(bytes).unwrap_err().to_string();
+            assert!(failure.contains(why), "{failure:?} lacks {why:?}");
+        };
+        (1..=8).for_each(|end| fails(&member[..member.len() - end], "unexpected end of file"));
+        fails(&member[..member.len() - 9], "incomplete deflate stream");
+        let mut damaged = member.clone();
+        let checksum = member.len() - 8;
+        damaged[checksum] ^= 1;
+        fails(&damaged, "checksum");
+        fails(&[&damaged[..], &member].concat(), "checksum");
+        fails(&[&member[..], b"one more"].concat(), "not gzip");
+        fails(&[&member[..], &[0; 512], &member[1..]].concat(), "not gzip");
+        assert_eq!(unzip(&[&member[..], &[0; 512], &member].concat()).unwrap(), "one one ");
     }
 }

@@ -63,13 +63,14 @@ fn gzip_bombs() {
     let record = one("the same in words", Some("eml"), gzip(&start, b"word word word\n", 1024));
     assert!(record["label"].is_string());
     assert_eq!(record["truncated"], true);
+    // What stands behind it in an archive is read all the same.
+    let behind = gzip(&format!("\n\n{ENVELOPE}{HEAD}\nhello\n"), b"", 16);
     for (part, megabytes) in [(b"\0".as_slice(), 512), (b"word word word\n", 128)] {
-        let bomb = gzip(&format!("{ENVELOPE}{start}"), part, megabytes);
+        let bomb = [gzip(&format!("{ENVELOPE}{start}"), part, megabytes), behind.clone()].concat();
         assert!(bomb.len() < 1 << 20);
-        let found = records("an archive that inflates", Some("mbox"), 2 * A_MAIL, move |out| out.write_all(&bomb));
-        assert_eq!(found.len(), 1);
-        let error = found[0]["error"].as_str().unwrap();
-        assert!(error.contains("gzip bomb"), "{error}");
+        let found = records("an archive that inflates", Some("mbox"), 3 * A_MAIL, move |out| out.write_all(&bomb));
+        assert_eq!(found.len(), 2);
+        assert_eq!((&found[0]["truncated"], &found[1]["label"]), (&true.into(), &"invoice".into()), "{found:?}");
     }
     let blank = gzip("", b"\n", 32);
     let found = records("blank rows that inflate", Some("jsonl"), 2 * A_MAIL, move |out| out.write_all(&blank));
@@ -86,4 +87,36 @@ fn gzip_bombs() {
     members.extend(zipped(HEAD.as_bytes()));
     assert_eq!(one("100,000 empty members", None, members)["label"], "invoice");
     one("a name of 50 MB", None, [b"\x1f\x8b\x08\x08\0\0\0\0\0\xff".as_slice(), &b"n".repeat(50 << 20)].concat());
+}
+
+/// A hundred messages of a megabyte that a job wrote, each the same line over and over, and forty of people.
+#[test]
+fn an_archive_of_what_a_job_writes() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    for n in 0..100 {
+        write!(encoder, "{ENVELOPE}{HEAD}Message-ID: <{n}@example.org>\n\n").unwrap();
+        repeat(&mut encoder, b"the invoice was sent to the printer without a fault\n", 1 << 20).unwrap();
+        encoder.write_all(b"\n").unwrap();
+    }
+    for n in 100..140 {
+        write!(encoder, "{ENVELOPE}{HEAD}Message-ID: <{n}@example.org>\n\nhello\n\n").unwrap();
+    }
+    let archive = encoder.finish().unwrap();
+    assert!(archive.len() < 1 << 20);
+    let cut = archive[..archive.len() - 20].to_vec();
+    let mut damaged = archive.clone();
+    let checksum = archive.len() - 8;
+    damaged[checksum] ^= 1;
+    let read = |case: &str, bytes: Vec<u8>| records(case, Some("mbox"), 60, move |out| out.write_all(&bytes));
+    let found = read("100 MB of repeated lines", archive);
+    assert_eq!(found.len(), 140);
+    assert!(found.iter().all(|record| record["label"] == "invoice" && record["truncated"] == false), "{found:?}");
+    for (case, bytes, error) in
+        [("an archive without its end", cut, "incomplete deflate stream"), ("a wrong checksum", damaged, "checksum")]
+    {
+        let found = read(case, bytes);
+        let last = found.last().unwrap()["error"].as_str().unwrap();
+        assert!(last.starts_with("unreadable: ") && last.contains(error), "{case}: {last}");
+        assert!(found.len() > 100, "{case}: {}", found.len());
+    }
 }
