@@ -9,10 +9,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use mailsort::cli::Cli;
 use mailsort::intake::office;
-use mailsort::{commands, guard, report};
+use mailsort::{commands, guard, output, report, terminal};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refused(error));
+    #[cfg(unix)]
+    if started_with::no_standard_output() {
+        output::without_standard_output();
+    }
     settle_candle(cli.threads());
     guard::install_hook();
     office::serve_with(own_program());
@@ -25,6 +29,40 @@ fn main() -> ExitCode {
             report::fatal(&error);
             ExitCode::from(2)
         }
+    }
+}
+
+/// Prints what is wrong with the command line and ends, or prints the help that was asked for. The names of files that a
+/// shell has put in place of `*` are foreign: with a line break they would forge a line of ours.
+fn refused(error: clap::Error) -> ! {
+    let escaped = env::args_os().map(|argument| terminal::escape(&argument.to_string_lossy()));
+    Cli::try_parse_from(escaped).err().unwrap_or(error).exit()
+}
+
+/// What only shows before Rust's runtime starts: it opens the null device in place of a standard output that is closed,
+/// and other programs hand us that device where nobody wants the output.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod started_with {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn look() {
+        // SAFETY: this asks for flags of a number and changes nothing. Neither needs the runtime.
+        if unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1 {
+            CLOSED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    // SAFETY: the C library calls the functions of this list once, before `main`, and the type is one that it calls.
+    #[used]
+    #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    static BEFORE_MAIN: extern "C" fn() = look;
+
+    pub(super) fn no_standard_output() -> bool {
+        CLOSED.load(Ordering::Relaxed)
     }
 }
 

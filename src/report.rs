@@ -1,9 +1,10 @@
 //! All output to stderr: progress, warnings and the summary; and the exit status.
 
 mod downloads;
+mod fitting;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::record::{Origin, Reason};
-use crate::terminal::escape_lines;
+use crate::terminal::{escape, escape_lines};
 
 pub use downloads::Downloads;
+pub use fitting::Fitting;
 
 /// When to show progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,14 +136,14 @@ impl Report {
     /// Prints a warning.
     pub fn warn(&self, message: impl fmt::Display) {
         if self.level >= Level::Normal {
-            self.line(&format!("mailsort: warning: {}", escape_lines(&message.to_string())));
+            self.line(&format!("mailsort: warning: {}", escape(&message.to_string())));
         }
     }
 
     /// Prints a message at the level `Verbose`.
     pub fn note(&self, message: impl fmt::Display) {
         if self.level >= Level::Verbose {
-            self.line(&format!("mailsort: {}", escape_lines(&message.to_string())));
+            self.line(&format!("mailsort: {}", escape(&message.to_string())));
         }
     }
 
@@ -176,7 +178,7 @@ impl Report {
     pub fn missed(&mut self, bar: impl fmt::Display) {
         self.missed += 1;
         if self.level >= Level::Normal {
-            self.line(&format!("mailsort: missed: {}", escape_lines(&bar.to_string())));
+            self.line(&format!("mailsort: missed: {}", escape(&bar.to_string())));
         }
     }
 
@@ -191,7 +193,7 @@ impl Report {
     /// Prints a message, such as where a resumed run continues.
     pub fn say(&self, message: impl fmt::Display) {
         if self.level >= Level::Normal {
-            self.line(&format!("mailsort: {}", escape_lines(&message.to_string())));
+            self.line(&format!("mailsort: {}", escape(&message.to_string())));
         }
     }
 
@@ -205,6 +207,7 @@ impl Report {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let how_to_go_on = escape(&how_to_go_on.to_string());
         say(&format!("mailsort: stopped after {}; {how_to_go_on}", documents(self.counts.documents)));
     }
 
@@ -290,7 +293,7 @@ impl Voice {
     /// Prints a message.
     pub fn say(&self, message: &str) {
         if self.level >= Level::Normal {
-            say_above(self.bar.as_ref(), &format!("mailsort: {}", escape_lines(message)));
+            say_above(self.bar.as_ref(), &format!("mailsort: {}", escape(message)));
         }
     }
 }
@@ -337,14 +340,18 @@ fn without_number(message: &str) -> String {
 
 /// Prints a fatal error and its causes.
 pub fn fatal(error: &anyhow::Error) {
-    let mut text = String::from("mailsort: ");
-    for (at, cause) in error.chain().enumerate() {
+    say(&format!("mailsort: {}", explained(error)));
+}
+
+/// An error and its causes as one line. Only the reader of TOML has lines of its own, which show where in the file the
+/// fault is. Paths, labels and names of models come from elsewhere: with a line break they would forge a line of ours.
+fn explained(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(|cause| {
         // The number of a system error says no more than its text.
-        let cause = cause.to_string();
-        let cause = without_number(&cause);
-        let _ = write!(text, "{}{}", if at == 0 { "" } else { ": " }, escape_lines(&cause));
-    }
-    say(&text);
+        let text = without_number(&cause.to_string());
+        if cause.is::<toml::de::Error>() { escape_lines(&text) } else { escape(&text) }
+    });
+    causes.collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -362,6 +369,17 @@ mod tests {
         let began = report.started;
         report.begin();
         assert!(began.is_some() && report.started == began, "it begins once");
+    }
+
+    #[test]
+    fn what_is_foreign_forges_no_line() {
+        let error = anyhow::anyhow!("no such file\r\n\u{1b}[2K").context("cannot read nl/x\nmailsort: fine\u{202e}");
+        let expected = "cannot read nl/x\\nmailsort: fine\\u{202e}: no such file\\r\\n\\u{1b}[2K";
+        assert_eq!(explained(&error), expected);
+        let of_toml = toml::from_str::<toml::Table>("a = 1\nb = \u{7}x\n").unwrap_err();
+        let shown = explained(&anyhow::Error::new(of_toml).context("rules\n.toml"));
+        assert!(shown.starts_with("rules\\n.toml: TOML parse error at line 2") && shown.lines().count() > 3, "{shown}");
+        assert!(!shown.contains('\u{7}') && shown.contains("\\u{7}"), "{shown}");
     }
 
     fn is_bar(report: &Report) -> bool {

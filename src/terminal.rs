@@ -16,7 +16,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Like [`escape`], but keeps line breaks: for our own messages.
+/// Like [`escape`], but keeps line breaks: for messages that are made of lines, in which what is foreign has none.
 pub fn escape_lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }

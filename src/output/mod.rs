@@ -31,7 +31,7 @@ pub use notmuch::{FORMAT as NOTMUCH, NotmuchRecords};
 pub use plans::{PlannedMessage, Plans};
 pub use record_key::{RecordKey, Shown};
 pub use resume_reader::ResumeReader;
-pub use sink::Sink;
+pub use sink::{Sink, without_standard_output};
 pub use texts::Texts;
 
 /// What the records of one run have in common.

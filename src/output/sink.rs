@@ -9,11 +9,26 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::partial_file;
 use super::resume_reader::ResumeReader;
+
+/// True when the program was started without standard output.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Makes every write to standard output fail, because the program was started with `>&-`. Rust's runtime has opened the
+/// null device there, in which a whole output would vanish.
+pub fn without_standard_output() {
+    CLOSED.store(true, Ordering::Relaxed);
+}
+
+fn closed() -> io::Result<()> {
+    const WHY: &str = "it is closed, as by `>&-`; redirect it to a file, or to /dev/null if it is not wanted";
+    if CLOSED.load(Ordering::Relaxed) { Err(io::Error::other(WHY)) } else { Ok(()) }
+}
 
 /// An output being written; its clones write to the same place.
 #[derive(Clone)]
@@ -92,7 +107,7 @@ impl Sink {
     /// As [`Sink::open`].
     pub fn check(path: Option<&Path>, resume: bool) -> Result<()> {
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
-            return Ok(());
+            return closed().context("cannot write to standard output");
         };
         let checked = existing(path, resume).and_then(|existing| {
             // What is gone on with needs no new file beside it, nor does a device.
@@ -101,6 +116,7 @@ impl Sink {
             }
             let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            ensure!(folder.is_dir(), "there is no folder {}; create it first", folder.display());
             Ok(tempfile::tempfile_in(folder).map(drop)?)
         });
         checked.with_context(|| format!("cannot write the output {}", path.display()))
@@ -231,7 +247,7 @@ impl Write for Sink {
         let inner = &mut *self.inner.borrow_mut();
         match (&mut inner.captured, &mut inner.sink) {
             (Some(captured), _) => captured.write(bytes),
-            (None, Destination::Stdout(out)) => out.write(bytes),
+            (None, Destination::Stdout(out)) => closed().and_then(|()| out.write(bytes)),
             (None, Destination::Direct(out) | Destination::Partial(PartialFile { out, .. })) => out.write(bytes),
         }
     }

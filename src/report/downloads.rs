@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget};
 
 use super::{LINE_EVERY, Level, Progress, say, say_above, set_template};
-use crate::terminal::{escape, escape_lines};
+use crate::terminal::escape;
 
 /// Shows downloads: a bar for each file, or plain lines where stderr is not a terminal.
 pub struct Downloads {
@@ -91,7 +91,7 @@ impl Downloads {
         if self.level >= Level::Normal {
             let current = self.current.borrow();
             let bar = current.as_ref().and_then(|download| download.bar.as_ref());
-            say_above(bar, &format!("mailsort: {}", escape_lines(message)));
+            say_above(bar, &format!("mailsort: {}", escape(message)));
         }
     }
 }

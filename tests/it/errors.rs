@@ -122,3 +122,33 @@ fn labels_that_are_no_tags() {
 fn one_label_is_worth_a_warning() {
     insta::assert_snapshot!(said(&[MAIL], "classify a.eml --label only -k 1"));
 }
+
+/// What is foreign has no lines of its own in our messages, whatever its name says.
+#[cfg(unix)]
+#[test]
+fn a_name_forges_no_line() {
+    let forged = "nl/x\nmailsort: everything is fine\u{202e}";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.eml"), MAIL.1).unwrap();
+    let label = format!("--label={forged}");
+    let flag = format!("--{forged}");
+    for arguments in [
+        &["classify", forged, "--label=a", "--label=b"][..],
+        &["classify", "a.eml", "-l", forged],
+        &["classify", "a.eml", &label, "--label=b"],
+        &["classify", "a.eml", "--label=a", "--label=b", "--model", forged],
+        &["classify", "a.eml", "--label=a", "--label=b", "--output", forged],
+        &["classify", "a.eml", "--classifier", forged],
+        &["eval", forged],
+        &["train", "a.eml", "--output", forged],
+        &["classify", &flag],
+        &["classify", "a.eml", "--threshold", forged],
+    ] {
+        let output = mailsort(arguments).in_folder(folder.path()).output();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("\\n"), "{arguments:?}: {stderr}");
+        let is_forged = |line: &str| line.starts_with("mailsort: everything") || line.contains('\u{202e}');
+        assert!(!stderr.lines().any(is_forged), "{arguments:?}: {stderr}");
+    }
+}

@@ -51,6 +51,30 @@ fn bash_completes() {
     assert_eq!(said, expected);
 }
 
+/// Rust's runtime opens the null device in place of a closed standard output; other programs hand it over on purpose.
+#[cfg(unix)]
+#[test]
+fn a_closed_output_is_an_error_and_the_null_device_is_none() {
+    let check = |script: &str, code: i32, said: &str| {
+        let program = env!("CARGO_BIN_EXE_mailsort");
+        let mut shell = command("sh");
+        let output = shell.args(["-c", script, "sh", program]).current_dir(crate::mailsort::root()).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{script}: {stderr}");
+        assert!(stderr.contains(said) && stderr.is_empty() == said.is_empty(), "{script}: {stderr}");
+    };
+    let classify = "\"$1\" classify samples/inbox.mbox --label invoice --label meeting --threshold 0";
+    let closed = "standard output: it is closed";
+    check(&format!("{classify} >&-"), 2, closed);
+    check(&format!("{classify} --output - >&-"), 2, closed);
+    check(&format!("{classify} >&- <&- 2>/dev/null"), 2, "");
+    check("\"$1\" models list >&-", 2, "it is closed");
+    check("echo x | \"$1\" filter --verbose --label invoice --label meeting >&-", 75, "it is closed");
+    for open in [">/dev/null", "1<>/dev/null", "--output /dev/null >&-", "| cat >/dev/null"] {
+        check(&format!("{classify} --quiet {open}"), 0, "");
+    }
+}
+
 #[test]
 fn every_shell_can_read_its_script() {
     for shell in ["bash", "zsh", "fish"] {

@@ -21,6 +21,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     (
         "rustix",
         &[
+            "src/platform.rs",
             "src/intake/office/limits.rs",
             "src/classifier/cache/file.rs",
             "src/commands/unix/daemon/listener.rs",
@@ -30,7 +31,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
             "src/delivery/unique.rs",
         ],
     ),
-    ("(unix)", &["src/lib.rs", "src/platform.rs", "src/commands/mod.rs", "src/intake/office/limits.rs"]),
+    ("(unix)", &["src/main.rs", "src/lib.rs", "src/platform.rs", "src/commands/mod.rs", "src/intake/office/limits.rs"]),
     ("listenfd", &["src/commands/unix/daemon/listener.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
     ("notify::", &["src/watcher/"]),
@@ -39,7 +40,8 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     // main.rs sets the environment of its thread pool.
     ("candle", &["src/engine/", "src/main.rs"]),
     ("memmap2", &["src/engine/checkpoint/mod.rs"]),
-    ("libc::", &["src/engine/kernels/memory.rs", "src/engine/kernels/products/amx.rs"]),
+    // main.rs looks at standard output before there is a runtime.
+    ("libc::", &["src/main.rs", "src/engine/kernels/memory.rs", "src/engine/kernels/products/amx.rs"]),
     ("tokenizers", &["src/engine/"]),
     ("hf_hub", &["src/engine/hub/"]),
     ("ureq", &["src/engine/hub/"]),
