@@ -4,14 +4,14 @@
 //! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+
+use crate::platform;
 
 /// Maximum size of a label file. A longer one is a mailbox given by mistake, or a device that never ends.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -112,12 +112,6 @@ impl Label {
     }
 }
 
-fn read_some(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Recognizes a file that is not a label file but was given as one. Any text would pass as a list of labels.
 fn no_labels(text: &str) -> Option<&'static str> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty())?;
@@ -159,10 +153,9 @@ impl LabelSet {
     /// the file and the line.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let bytes = read_some(path, MAX_FILE + 1).with_context(|| {
+        let bytes = platform::read_file_or_pipe(path, MAX_FILE).with_context(|| {
             format!("cannot read the label file {shown} (a file with one label a line, `name: description`)")
         })?;
-        ensure!(bytes.len() as u64 <= MAX_FILE, "{shown} is longer than {} MiB; is it a label file?", MAX_FILE >> 20);
         ensure!(!bytes.contains(&0), "{shown} is no text in UTF-8; a label file has one label a line");
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),

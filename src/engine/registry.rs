@@ -131,10 +131,10 @@ impl Sketch {
         let Some(dims) = dims else {
             return Ok(());
         };
-        ensure!(self.embeds, "--dims is for embeddings; {id} is a reranker");
-        let most = self
-            .most_dims
-            .with_context(|| format!("--dims is for embeddings that were trained for it; {id} was not"))?;
+        ensure!(self.embeds, "--dims is for embeddings, and {id} is a reranker; leave it out");
+        let most = self.most_dims.with_context(|| {
+            format!("--dims is for embeddings that were trained for it, and {id} was not; leave it out")
+        })?;
         ensure!((FEWEST_DIMS..=most).contains(&dims), "--dims {dims}: {id} gives {FEWEST_DIMS} to {most} dims");
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! Reads the rules file (TOML).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +10,10 @@ use toml::Spanned;
 use super::{Action, Filing, OnUnsure, Rule, Rules, Steps};
 use crate::delivery::exec::{CommandLine, Exec, RetryPolicy};
 use crate::delivery::folder::{FolderName, TreeLayout};
+use crate::platform;
+
+/// Most bytes of a rules file.
+const MAX_FILE: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -89,7 +92,9 @@ impl Rules {
     /// names file and line.
     pub fn read(path: &Path, retry: RetryPolicy) -> Result<Self> {
         let shown = path.display().to_string();
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read the rules {shown}"))?;
+        let bytes =
+            platform::read_file_or_pipe(path, MAX_FILE).with_context(|| format!("cannot read the rules {shown}"))?;
+        let text = String::from_utf8(bytes).with_context(|| format!("the rules {shown} are not UTF-8"))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut rules = Self::parse(&text, retry).with_context(|| shown.clone())?;
         rules.labels = rules.labels.iter().map(|file| folder.join(file)).collect();

@@ -1,6 +1,5 @@
 //! What tells one local model from another when a file is replaced: all that its files hold.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::names::{CONFIG, INDEX, MODULES, OPTIONAL, TOKENIZER};
-use super::weights;
+use super::{read_described, weights};
+use crate::platform;
 
 /// Bytes that one thread hashes at a time: a file's fingerprint is the hash of their hashes.
 const CHUNK: u64 = 8 << 20;
@@ -43,7 +43,7 @@ fn in_chunks(path: &Path, chunk: u64) -> Result<String> {
 
 /// The hash of so many bytes of a file, or of those that are left.
 fn hash(file: &Path, start: u64, length: u64) -> Result<[u8; 32]> {
-    let mut open = File::open(file)?;
+    let mut open = platform::open_file(file)?;
     open.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     open.take(length).read_to_end(&mut bytes)?;
@@ -67,7 +67,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 
 /// The folders of the steps that an encoder was published with, of which one may describe the pooling.
 fn steps(path: &Path) -> impl Iterator<Item = String> + use<> {
-    let modules = std::fs::read(path.join(MODULES)).unwrap_or_default();
+    let modules = read_described(&path.join(MODULES)).unwrap_or_default();
     // A list that does not read is refused where it is followed.
     let modules: Vec<Value> = serde_json::from_slice(&modules).unwrap_or_default();
     let inside = |step: &String| !step.is_empty() && !step.contains(['/', '\\']) && step != "..";
@@ -76,6 +76,8 @@ fn steps(path: &Path) -> impl Iterator<Item = String> + use<> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::super::names::{POOLING, WEIGHTS};
     use super::*;
 

@@ -3,9 +3,10 @@
 
 mod fingerprint;
 pub mod gguf;
+mod tokenizer;
 mod weights;
 
-use std::fs::File;
+use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +15,12 @@ use anyhow::{Context, Result, bail, ensure};
 use memmap2::Mmap;
 use serde_json::Value;
 
-use names::CONFIG;
+use names::{CONFIG, TOKENIZER};
+
+use crate::platform;
 
 pub use fingerprint::fingerprint;
+pub(super) use tokenizer::TokenizerFile;
 pub use weights::{Kind, View, Weights, shards};
 
 /// A checkpoint, opened but not loaded: weights stay in their files until they are taken.
@@ -75,10 +79,29 @@ impl Checkpoint {
 fn config(folder: &Path) -> Result<Value> {
     let path = folder.join(CONFIG);
     let shown = path.display();
-    let text = std::fs::read_to_string(&path).with_context(|| {
+    let text = read_described(&path).with_context(|| {
         format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and .safetensors files")
     })?;
-    serde_json::from_str(&text).with_context(|| format!("{shown} is not JSON"))
+    serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))
+}
+
+/// Most bytes of a file that describes a model; `None` for its weights. The longest that are known are tokenizers of
+/// 35 MB, and indices of 2 MB. Parsed, they take several times as much memory.
+pub(super) fn longest(name: &str) -> Option<u64> {
+    match name.rsplit('.').next() {
+        Some("safetensors" | "gguf") => None,
+        _ if name.ends_with(TOKENIZER) => Some(64 << 20),
+        _ => Some(16 << 20),
+    }
+}
+
+/// Reads a file that describes a model.
+///
+/// # Errors
+/// When it cannot be read, is no regular file, or is longer than any.
+pub(super) fn read_described(path: &Path) -> io::Result<Vec<u8>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    platform::read_file(path, longest(&name).unwrap_or(0))
 }
 
 /// A file whose pages are read when they are looked at.
@@ -92,7 +115,7 @@ impl Mapped {
     /// When it cannot be opened or mapped; the message names it.
     #[allow(unsafe_code)]
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = platform::open_file(path).with_context(|| format!("cannot open {}", path.display()))?;
         // SAFETY: nobody may change the file while it is mapped, which no program can enforce; docs/models.md says so.
         // The header is checked once, when the file is opened. After that the bytes are read as plain numbers, which
         // any bits are, at places that were checked against the length of the map.

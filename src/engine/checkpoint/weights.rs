@@ -12,8 +12,8 @@ use candle_core::{DType, Device, Tensor};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use super::Mapped;
 use super::names::{INDEX, WEIGHTS};
+use super::{Mapped, read_described};
 
 /// How the numbers of a tensor are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -255,18 +255,13 @@ pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![single])
 }
 
-/// No index of weights is longer.
-const LONGEST_INDEX: u64 = 64 << 20;
-
 /// The files that an index names, each once. They need not be there.
 ///
 /// # Errors
 /// When it is no index, names nothing, or names what is not a safetensors file beside it.
 pub fn shards(index: &Path) -> Result<Vec<String>> {
     let shown = index.display();
-    let length = std::fs::metadata(index).with_context(|| format!("cannot read {shown}"))?.len();
-    ensure!(length <= LONGEST_INDEX, "{shown} is longer than any index of weights");
-    let text = std::fs::read(index).with_context(|| format!("cannot read {shown}"))?;
+    let text = read_described(index).with_context(|| format!("cannot read {shown}"))?;
     let read: serde_json::Value = serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))?;
     let map = read["weight_map"].as_object().with_context(|| format!("{shown} has no `weight_map`"))?;
     let names: BTreeSet<&str> = map.values().filter_map(|name| name.as_str()).collect();
@@ -286,6 +281,7 @@ impl View<'_> {
     /// # Errors
     /// When the tensor is quantised and damaged.
     pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
+        ensure!(rows.end <= self.shape[0], "the weight {} has {} rows, not {}", self.name, self.shape[0], rows.end);
         let mut values = vec![0.0; rows.len() * self.shape[1..].iter().product::<usize>()];
         self.read_rows(rows, &mut values)?;
         Ok(values)
@@ -296,6 +292,7 @@ impl View<'_> {
     /// # Errors
     /// As [`View::rows`].
     pub fn read_rows(&self, rows: Range<usize>, values: &mut [f32]) -> Result<()> {
+        ensure!(rows.end <= self.shape[0], "the weight {} has {} rows, not {}", self.name, self.shape[0], rows.end);
         let columns: usize = self.shape[1..].iter().product();
         let (numbers, size) = self.kind.block();
         let row = columns / numbers * size;

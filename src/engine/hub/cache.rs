@@ -10,8 +10,11 @@ use serde_json::Value;
 
 use super::names::{is_commit, is_gguf};
 use crate::engine::checkpoint::names::{CONFIG, INDEX, MODULES, POOLING, TOKENIZER, WEIGHTS};
-use crate::engine::checkpoint::shards;
+use crate::engine::checkpoint::{read_described, shards};
 use crate::platform;
+
+/// Bytes of a file that names a commit, at most.
+const LONGEST_REF: u64 = 4096;
 
 /// The branch that is meant where none is named.
 pub(super) const MAIN: &str = "main";
@@ -55,7 +58,8 @@ impl Folder {
         let commit = if is_commit(&self.revision) {
             self.revision.clone()
         } else {
-            fs::read_to_string(self.root.join("refs").join(&self.revision)).ok()?.trim().to_string()
+            let named = platform::read_file(&self.root.join("refs").join(&self.revision), LONGEST_REF).ok()?;
+            String::from_utf8(named).ok()?.trim().to_string()
         };
         let snapshot = is_commit(&commit).then(|| self.snapshot(&commit))?;
         snapshot.path.is_dir().then_some(snapshot)
@@ -132,7 +136,7 @@ impl Folder {
 
 /// What a file says; null where it is missing or no JSON.
 fn json(path: &Path) -> Value {
-    let text = fs::read(path).ok();
+    let text = read_described(path).ok();
     text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 

@@ -233,7 +233,11 @@ impl Asked<'_> {
     }
 
     fn offline(&self, why: &str) -> anyhow::Error {
-        anyhow!("{} is not in the cache, and --offline or HF_HUB_OFFLINE forbids to get it: {why}", self.id(self.file))
+        let id = self.id(self.file);
+        anyhow!(
+            "{id} is not in the cache, and --offline or HF_HUB_OFFLINE forbids to get it: {why}; get it once with \
+             `mailsort models pull {id}`, online, or use the built-in model by leaving out --model"
+        )
     }
 
     fn get(&self, progress: &dyn DownloadProgress) -> Result<Located> {

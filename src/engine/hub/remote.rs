@@ -81,8 +81,16 @@ impl<'a> Remote<'a> {
         let url = format!("{}/api/models/{}/revision/{escaped}", self.settings.endpoint, self.repository);
         let mut answer = self.get(&url, None, false)?;
         self.check(&answer, revision, None)?;
-        let body =
-            answer.body_mut().with_config().limit(LONGEST_LIST).read_to_vec().map_err(|error| self.failed(error))?;
+        let mut body = Vec::new();
+        // The limit of the client counts the bytes before they are unpacked.
+        let packed = answer.body_mut().with_config().limit(LONGEST_LIST).reader();
+        packed.take(LONGEST_LIST + 1).read_to_end(&mut body).map_err(|error| self.broke_off(error))?;
+        if body.len() as u64 > LONGEST_LIST {
+            let most = LONGEST_LIST >> 20;
+            return Err(Fault::lasting(anyhow!(
+                "{url} answers with a list of more than {most} MiB; no repository has one"
+            )));
+        }
         let said = || format!("what {url} answers is not what the hub answers; is HF_ENDPOINT right?");
         let list: RepoInfo = serde_json::from_slice(&body).with_context(said).map_err(Fault::Lasting)?;
         if !is_commit(&list.sha) {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use hf_hub::Cache;
 
+use crate::platform;
+
 /// Where models are kept and where they come from.
 pub(super) struct HubSettings {
     /// The folder that holds `models--OWNER--NAME`.
@@ -28,6 +30,9 @@ pub(super) struct Token {
     /// The variable or file that it comes from.
     pub(super) origin: String,
 }
+
+/// Bytes of a file that holds a token, at most.
+const LONGEST_TOKEN: u64 = 64 << 10;
 
 const HUB: &str = "https://huggingface.co";
 
@@ -98,7 +103,10 @@ fn token(home: Option<&std::path::Path>) -> Option<Token> {
     }
     // hf-hub looks for the file `token` beside the folder `hub`; HF_HUB_CACHE does not move it.
     let (secret, path) = match path_of("HF_TOKEN_PATH") {
-        Some(path) => (std::fs::read_to_string(&path).ok().map(|text| text.trim().to_string()), path),
+        Some(path) => {
+            let bytes = platform::read_file_or_pipe(&path, LONGEST_TOKEN).ok();
+            (bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_string()), path)
+        }
         None => {
             let cache = Cache::new(home?.join("hub"));
             (cache.token(), cache.token_path())

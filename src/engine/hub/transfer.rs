@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use super::DownloadProgress;
 use super::cache::{Folder, Snapshot};
 use super::checksum::{Expected, Sum};
 use super::remote::{Described, Fault, Incoming, Remote};
+use crate::engine::checkpoint::longest;
+use crate::platform;
 
 /// How often the hub is asked in vain before it is given up.
 const ATTEMPTS: u32 = 5;
@@ -79,6 +81,9 @@ impl Transfer<'_> {
         let _lock = self.lock(&blob, name)?;
         // Another process may have got it while this one waited; and two names may have one content.
         if !is_whole(&blob, described.size) {
+            if let Some((most, size)) = longest(name).zip(described.size) {
+                ensure!(size <= most, "the hub says that it has {size} bytes; {} MiB are the most", most >> 20);
+            }
             self.download(name, &described, &expected, &blob)?;
         }
         self.snapshot.show(&blob, name)
@@ -102,7 +107,7 @@ impl Transfer<'_> {
     }
 
     fn download(&self, name: &str, described: &Described, expected: &Expected, blob: &Path) -> Result<()> {
-        let mut part = Part::open(blob.with_extension("part"), described.size)?;
+        let mut part = Part::open(blob.with_extension("part"), described.size, longest(name))?;
         loop {
             let resumed = part.length > 0;
             self.receive(name, described, &mut part)?;
@@ -176,6 +181,13 @@ impl Transfer<'_> {
                 part.cut().map_err(Fault::Lasting)?;
                 return Err(Fault::Lasting(anyhow!("the hub sends more bytes than it said it would")));
             }
+            if part.length + read as u64 > part.most {
+                part.cut().map_err(Fault::Lasting)?;
+                let most = part.most;
+                return Err(Fault::Lasting(anyhow!(
+                    "the hub sends more than the {most} bytes that there may be of it"
+                )));
+            }
             part.write(&block[..read]).map_err(Fault::Lasting)?;
             self.progress.place(part.length);
         }
@@ -218,19 +230,29 @@ struct Part {
     length: u64,
     /// Bytes that there will be, where that is known.
     expected: Option<u64>,
+    /// Bytes that there may be: of a file of this name, or that the disk has room for.
+    most: u64,
 }
 
 impl Part {
     /// Opens what an earlier attempt has left, or a new file.
-    fn open(path: PathBuf, expected: Option<u64>) -> Result<Self> {
+    fn open(path: PathBuf, expected: Option<u64>, longest: Option<u64>) -> Result<Self> {
         let shown = || format!("cannot write {}", path.display());
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).with_context(shown)?;
         let length = file.seek(SeekFrom::End(0)).with_context(shown)?;
-        let mut part = Self { file, path, length, expected };
+        let mut part = Self { file, path, length, expected, most: u64::MAX };
         // More than there should be is no beginning of it; and without a known end nobody could tell when it is whole.
         if expected.is_none_or(|expected| length > expected) {
             part.cut()?;
+        }
+        let room = platform::free_space(part.path.parent().unwrap_or(Path::new("."))).unwrap_or(u64::MAX);
+        part.most = longest.unwrap_or(u64::MAX).min(part.length.saturating_add(room));
+        if let Some(more) = expected.map(|expected| expected.saturating_sub(part.length)).filter(|&more| more > room) {
+            bail!(
+                "it needs {more} more bytes, and {room} are free where {} lies; make room, or name another place with HF_HOME",
+                part.path.display()
+            );
         }
         Ok(part)
     }

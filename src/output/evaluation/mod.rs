@@ -9,13 +9,14 @@ mod pictures;
 mod prediction;
 mod text;
 
-use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::ser::Formatter;
+
+use crate::platform;
 
 pub use compared::{Changed, Compared, Side};
 pub use prediction::{Mistake, Prediction};
@@ -24,6 +25,8 @@ pub use prediction::{Mistake, Prediction};
 const FORMAT: &str = "mailsort-evaluation";
 /// Version of the JSON format. Changes when readers would misunderstand a report.
 const VERSION: u32 = 1;
+/// Most bytes of a JSON report that is read.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Formats of reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,17 +234,17 @@ impl Evaluated {
         }
         let shown = path.display();
         let wanted = "a report that `mailsort eval --format json` has written";
-        let open = || File::open(path).with_context(|| format!("cannot read {shown} ({wanted})"));
+        let bytes =
+            platform::read_file_or_pipe(path, MAX_FILE).with_context(|| format!("cannot read {shown} ({wanted})"))?;
         // First the head alone, so that another version is reported as such.
-        let head: Head =
-            serde_json::from_reader(BufReader::new(open()?)).with_context(|| format!("{shown} is not {wanted}"))?;
+        let head: Head = serde_json::from_slice(&bytes).with_context(|| format!("{shown} is not {wanted}"))?;
         ensure!(head.format.as_deref() == Some(FORMAT), "{shown} is not {wanted}");
         ensure!(
             head.version == Some(VERSION),
             "{shown} is a report of version {}, and this mailsort reads version {VERSION}; write it anew",
             head.version.map_or("?".into(), |version| version.to_string())
         );
-        serde_json::from_reader(BufReader::new(open()?)).with_context(|| format!("{shown} is a damaged report"))
+        serde_json::from_slice(&bytes).with_context(|| format!("{shown} is a damaged report"))
     }
 
     /// Writes the report.

@@ -12,6 +12,7 @@ mod files;
 mod headers;
 mod html;
 mod mime;
+mod models;
 mod texts;
 
 use std::io::{self, BufWriter, Write};

@@ -116,3 +116,39 @@ fn what_a_hub_says_cannot_drive_a_terminal() {
     let said = bad(place.run("models pull owner/tiny"), &["GGUF"]);
     assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
 }
+
+#[test]
+fn what_is_too_long_is_not_taken() {
+    let endless = "200 OK\r\nETag: \"x\"\r\nTransfer-Encoding: chunked\r\n\r\n1100000\r\n";
+    let endless: &'static str = Box::leak(format!("{endless}{}\r\n0", " ".repeat(17 << 20)).into_boxed_str());
+    let huge = "302 Found\r\nX-Linked-Etag: \"x\"\r\nX-Linked-Size: 1000000000000000000\r\nContent-Length: 0";
+    let cases: [(&str, &str, &[&str]); 3] = [
+        (
+            "config.json",
+            "200 OK\r\nETag: \"x\"\r\nContent-Length: 1000000000000000",
+            &["config.json", "1000000000000000 bytes", "16 MiB"],
+        ),
+        ("config.json", endless, &["config.json", "more than the 16777216 bytes"]),
+        ("model.safetensors", huge, &["model.safetensors", "needs 1000000000000000000 more bytes", "free", "HF_HOME"]),
+    ];
+    for (path, answer, expected) in cases {
+        let place = Place::with_a_model(Manners { answers: vec![(path, answer, 99)], ..Default::default() });
+        bad(place.run("models pull owner/tiny"), expected);
+        let kept: u64 = below(&place.repository()).iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+        assert!(kept < 1 << 20, "{kept} bytes are left of {path}");
+    }
+}
+
+#[test]
+fn a_list_that_unpacks_to_gigabytes_is_not_unpacked() {
+    use std::io::Write;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(b"{\"sha\": \"").unwrap();
+    let block = vec![b'0'; 1 << 20];
+    (0..40).for_each(|_| packed.write_all(&block).unwrap());
+    let list = packed.finish().unwrap();
+    assert!(list.len() < 1 << 20);
+    let place = Place::with_a_model(Manners { packed_list: Some(list), ..Default::default() });
+    bad(place.run("models pull owner/tiny"), &["owner/tiny", "list of more than 32 MiB"]);
+    assert!(below(place.home.path()).is_empty());
+}

@@ -29,6 +29,8 @@ pub struct Manners {
     pub slow: Option<Duration>,
     /// Who does not show this token is refused.
     pub token: Option<&'static str>,
+    /// A list of files as it is sent, packed with gzip.
+    pub packed_list: Option<Vec<u8>>,
     /// The commit in its lists.
     pub commit: Option<&'static str>,
 }
@@ -180,6 +182,9 @@ fn find(request: &Request, state: &mut State) -> Reply {
     if let Some(revision) = escaped.strip_prefix(&format!("/api/models/{repository}/revision/")) {
         if !["main", "refs/pr/1", COMMIT].contains(&revision) {
             return reply("404 Not Found", &[("X-Error-Code", "RevisionNotFound")], b"no");
+        }
+        if let Some(list) = &state.manners.packed_list {
+            return reply("200 OK", &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")], list);
         }
         let commit = state.manners.commit.unwrap_or(COMMIT);
         let files: Vec<_> = state.files.keys().map(|name| serde_json::json!({"rfilename": name})).collect();

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::engine::checkpoint::names::{MODULES, POOLING};
+use crate::engine::checkpoint::read_described;
 
 /// Which of the last hidden states become the vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,8 +189,8 @@ fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
 
 fn read(folder: &Path, name: &str) -> Result<Value> {
     let path = folder.join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not JSON", path.display()))
+    let text = read_described(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use crate::engine::TokenizedText;
+use crate::engine::checkpoint::TokenizerFile;
 use crate::engine::checkpoint::names::TOKENIZER;
 
 /// Stands before the names of special tokens, so that no text spells them. Unicode promises never to make it a
@@ -17,6 +18,9 @@ const UNSPELLABLE: char = '\u{FFFF}';
 const BYTES_A_TOKEN: usize = 16;
 /// So many tokens more than wanted, and those wanted do not depend on where a long word was cut.
 const SLACK: usize = 16;
+
+/// Tokens that may stand around texts, and that may stand for a letter.
+const MOST_AROUND: usize = 64;
 
 /// One token of the pattern around texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub(crate) struct Tokens {
     tokenizer: Tokenizer,
     lower_case: bool,
     unknown: Option<u32>,
+    /// Bytes of a text that are looked at, at most.
+    room: usize,
     highest: u64,
     single: Vec<Piece>,
     pair: Vec<Piece>,
@@ -53,15 +59,11 @@ impl Tokens {
     /// When it is missing, damaged, or puts nothing around texts.
     pub(crate) fn open(folder: &Path, lower_case: bool) -> Result<Self> {
         let path = folder.join(TOKENIZER);
-        let shown = path.display();
-        let text = std::fs::read(&path).with_context(|| {
-            format!("cannot read {shown}; a model folder holds config.json, tokenizer.json and weights")
-        })?;
-        let json: Value = serde_json::from_slice(&text).with_context(|| format!("{shown} is not JSON"))?;
-        Self::of(json, lower_case).with_context(|| format!("cannot use {shown}"))
+        Self::of(TokenizerFile::read(&path)?, lower_case).with_context(|| format!("cannot use {}", path.display()))
     }
 
-    fn of(mut json: Value, lower_case: bool) -> Result<Self> {
+    fn of(file: TokenizerFile, lower_case: bool) -> Result<Self> {
+        let (room, mut json) = (file.room(), file.json);
         let highest = highest(&json)?;
         let kept = hide_specials(&mut json);
         let unknown = unknown(&json["model"]);
@@ -78,7 +80,10 @@ impl Tokens {
                 "it puts no special tokens around a text, but these models were trained with them"
             );
         }
-        Ok(Self { tokenizer, lower_case, unknown, highest, single, pair })
+        // A template may name a number that no vocabulary has.
+        let special = |piece: &Piece| if let Piece::Special(id, _) = piece { u64::from(*id) } else { 0 };
+        let highest = single.iter().chain(&pair).map(special).fold(highest, u64::max);
+        Ok(Self { tokenizer, lower_case, unknown, room, highest, single, pair })
     }
 
     /// The highest token number.
@@ -114,14 +119,15 @@ impl Tokens {
     /// # Errors
     /// When the tokenizer fails.
     pub(crate) fn words(&self, text: &str, most: usize) -> Result<TokenizedText> {
-        let text = text.trim();
+        let all = text.trim();
+        let text = start(all, self.room);
         let mut bytes = most.saturating_add(SLACK).saturating_mul(BYTES_A_TOKEN);
         loop {
             let part = start(text, bytes);
             let whole = part.len() == text.len();
             let mut ids = self.encode(part)?;
             if whole || ids.len() > most.saturating_add(SLACK) {
-                let truncated = ids.len() > most;
+                let truncated = ids.len() > most || text.len() < all.len();
                 ids.truncate(most);
                 return Ok(TokenizedText { tokens: ids.len(), ids, truncated });
             }
@@ -187,11 +193,8 @@ fn highest(json: &Value) -> Result<u64> {
     vocabulary.max(added).context("it has no vocabulary")
 }
 
-/// Takes away what cuts and fills texts and what would read special tokens out of them; returns the added tokens that
-/// are none.
+/// Takes away what would read special tokens out of texts; returns the added tokens that are none.
 fn hide_specials(json: &mut Value) -> Vec<(String, Option<u64>)> {
-    json["truncation"] = Value::Null;
-    json["padding"] = Value::Null;
     let added = json["added_tokens"].as_array_mut().map(std::mem::take).unwrap_or_default();
     let (special, kept): (Vec<Value>, Vec<Value>) = added.into_iter().partition(|token| token["special"] == true);
     let word = |token: &Value| token["content"].as_str().unwrap_or("").to_string();
@@ -231,8 +234,9 @@ fn unknown(model: &Value) -> Option<u32> {
 fn pattern(tokenizer: &Tokenizer, pair: bool) -> Result<Vec<Piece>> {
     let failed = |error| anyhow!("the tokenizer failed: {error}");
     let one = tokenizer.encode("a", false).map_err(failed)?.len();
-    ensure!(one > 0, "it makes no token of a letter");
+    ensure!((1..=MOST_AROUND).contains(&one), "it makes {one} tokens of a letter");
     let whole = if pair { tokenizer.encode(("a", "a"), true) } else { tokenizer.encode("a", true) }.map_err(failed)?;
+    ensure!(whole.len() <= 2 * one + MOST_AROUND, "it puts more than {MOST_AROUND} tokens around a text");
     let mut pattern = Vec::new();
     let mut seen = 0;
     for (at, (&id, &kind)) in whole.get_ids().iter().zip(whole.get_type_ids()).enumerate() {

@@ -14,7 +14,7 @@ use crate::engine::backend::candle::Candle;
 use crate::engine::backend::cpu::Cpu;
 use crate::engine::card::{self, Card};
 use crate::engine::checkpoint::names::MODULES;
-use crate::engine::checkpoint::{Checkpoint, Description};
+use crate::engine::checkpoint::{Checkpoint, Description, read_described};
 use crate::engine::registry::{Loaded, Model, Request, Sketch, class, dtype};
 
 /// See [`crate::engine::registry::Architecture`].
@@ -54,12 +54,13 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
 pub(crate) fn describe(checkpoint: &Checkpoint, card: &mut Card) -> Result<()> {
     let config = Qwen3Config::of(checkpoint)?;
     let embeds = sketch(checkpoint)?.embeds;
-    let Qwen3Config { hidden_size, num_hidden_layers, max_position_embeddings, .. } = config;
+    let &Qwen3Config { hidden_size, num_hidden_layers, max_position_embeddings, .. } = &config;
     card.layers = Some(num_hidden_layers as u64);
     card.hidden = Some(hidden_size as u64);
     card.context = Some(max_position_embeddings as u64);
     card.dims = embeds.then_some(hidden_size as u64);
     let vocabulary = Vocabulary::open(checkpoint)?;
+    check_vocabulary(vocabulary.highest(), &config)?;
     if embeds {
         EmbeddingPrompt::new(vocabulary)?;
         card.instruct = Some(EMBEDDING_TASK);
@@ -105,8 +106,8 @@ fn is_embedding(checkpoint: &Checkpoint) -> Result<bool> {
 
 /// True where `modules.json` asks for pooling; that of a reranker asks for a score.
 fn pools(folder: &Path) -> bool {
-    let modules = std::fs::read_to_string(folder.join(MODULES)).unwrap_or_default();
-    let modules: serde_json::Value = serde_json::from_str(&modules).unwrap_or_default();
+    let modules = read_described(&folder.join(MODULES)).unwrap_or_default();
+    let modules: serde_json::Value = serde_json::from_slice(&modules).unwrap_or_default();
     let pools = |module: &serde_json::Value| module["type"].as_str().is_some_and(|kind| kind.ends_with("Pooling"));
     modules.as_array().is_some_and(|modules| modules.iter().any(pools))
 }

@@ -14,11 +14,13 @@ use tokenizers::tokenizer::SplitDelimiterBehavior;
 
 use crate::engine::checkpoint::gguf::Metadata;
 use crate::engine::checkpoint::names::TOKENIZER;
-use crate::engine::checkpoint::{Checkpoint, Description};
+use crate::engine::checkpoint::{Checkpoint, Description, TokenizerFile};
 
 /// How Qwen2 and Qwen3 cut text into words, as their tokenizer.json has it; GGUF files only say `qwen2`.
 const WORDS: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Bytes that a form of Unicode makes of one, at most.
+const MOST_GROWTH: usize = 12;
 /// Kinds of tokens in GGUF metadata that text must not be read as: control, and user-defined.
 const ADDED: [i32; 2] = [3, 4];
 
@@ -56,7 +58,9 @@ impl Vocabulary {
     pub(crate) fn from_json(path: &Path) -> Result<Self> {
         let shown = path.display();
         ensure!(path.exists(), "{shown} is missing; a model folder holds config.json, tokenizer.json and weights");
-        let whole = Tokenizer::from_file(path).map_err(|error| anyhow!("cannot use {shown}: {error}"))?;
+        let TokenizerFile { json, growth } = TokenizerFile::read(path)?;
+        ensure!(growth <= MOST_GROWTH, "cannot use {shown}: its normalizer is not NFC, as that of Qwen3 is");
+        let whole: Tokenizer = serde_json::from_value(json).map_err(|error| anyhow!("cannot use {shown}: {error}"))?;
         let appended = whole.encode("x", true).map_err(|error| anyhow!("cannot use {shown}: {error}"))?;
         let added = whole.get_added_tokens_decoder().into_iter().map(|(id, token)| (token.content, id)).collect();
         let mut plain = Tokenizer::new(whole.get_model().clone());
