@@ -29,6 +29,11 @@ pub struct SampleFlags {
     #[arg(long)]
     pub inbox: bool,
 
+    /// Read files that rows name wherever they lie; without it only those below the folder of the samples and, for
+    /// records of `mailsort classify`, below the current folder
+    #[arg(long)]
+    pub paths_anywhere: bool,
+
     /// The field or column that holds the text
     #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: String,
@@ -56,6 +61,7 @@ impl SampleFlags {
             min_score: self.min_score,
             exclude: self.exclude.clone(),
             inbox: self.inbox,
+            paths_anywhere: self.paths_anywhere,
         };
         SampleSpec { samples: self.samples.clone(), maildirs: self.maildirs.clone(), options }
     }

@@ -176,11 +176,14 @@ impl Source<Empty<PathBuf>> {
 
     /// Reads the file at `path`, a message that may be renamed if it is in a maildir.
     pub(super) fn at(path: &Path) -> Self {
-        let found = if is_message(path) { FileEntry::Message } else { FileEntry::File };
-        Self {
-            files: Some(Files::only(std::iter::once(found(path.to_path_buf())))),
-            ..Source::new(std::iter::empty(), Options::default())
-        }
+        let path = path.to_path_buf();
+        // A row of somebody else names it, so a pipe or a device is not meant.
+        let found = match (is_special(&path), is_message(&path)) {
+            (true, _) => FileEntry::Failed(path, NOT_REGULAR.into()),
+            (false, true) => FileEntry::Message(path),
+            (false, false) => FileEntry::File(path),
+        };
+        Self { files: Some(Files::only(std::iter::once(found))), ..Source::new(std::iter::empty(), Options::default()) }
     }
 }
 

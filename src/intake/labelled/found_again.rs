@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
-use super::{Candidate, Identity, Labelled, Left, Samples, Why};
+use super::{ANYWHERE, Candidate, Identity, Labelled, Left, Samples, Why, is_below};
 use crate::intake::source::{self, Source};
 use crate::record::Origin;
 
 /// The documents to find. Each source is read once, whatever the order of the records.
 pub(super) struct Wanted {
     folder: PathBuf,
+    /// True where sources may lie outside of that folder and the current one.
+    anywhere: bool,
     at: HashMap<Arc<str>, usize>,
     sources: vec::IntoIter<(Arc<str>, Vec<Sought>)>,
     collected: Vec<(Arc<str>, Vec<Sought>)>,
@@ -27,8 +29,8 @@ struct Sought {
 
 impl Wanted {
     /// Starts empty. A source that is not where its record says is searched for in `folder`.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, at: HashMap::new(), sources: Vec::new().into_iter(), collected: Vec::new() }
+    pub(super) fn new(folder: PathBuf, anywhere: bool) -> Self {
+        Self { folder, anywhere, at: HashMap::new(), sources: Vec::new().into_iter(), collected: Vec::new() }
     }
 
     /// Adds a document to find.
@@ -51,10 +53,12 @@ impl Wanted {
         }
         let (source, mut sought) = self.sources.next()?;
         sought.sort_by_key(|sought| sought.index);
-        let Some(path) = self.path(&source) else {
-            let why = if &*source == "-" { "it came from standard input" } else { "the file is not there" };
-            let gone = move |sought: Sought| gone(source.clone(), sought.index, why);
-            return Some(Box::new(sought.into_iter().map(gone)));
+        let path = match self.path(&source) {
+            Ok(path) => path,
+            Err(why) => {
+                let gone = move |sought: Sought| gone(source.clone(), sought.index, &why);
+                return Some(Box::new(sought.into_iter().map(gone)));
+            }
         };
         Some(Box::new(Reader {
             source,
@@ -64,11 +68,24 @@ impl Wanted {
         }))
     }
 
-    /// The path of a source: as the record says, relative to the current folder or to the folder of the records.
-    fn path(&self, source: &str) -> Option<PathBuf> {
+    /// The path of a source: as the record says, relative to the current folder or to the folder of the records. It
+    /// lies below one of these, where `classify` was run and its records were corrected.
+    ///
+    /// # Errors
+    /// When it is not there, or lies elsewhere; the text says so.
+    fn path(&self, source: &str) -> Result<PathBuf, String> {
+        if source == "-" {
+            return Err("it came from standard input".into());
+        }
         let path = source::unshown(source);
-        let renamed = |path: &Path| path.exists() || source::is_message(path);
-        [path.clone(), self.folder.join(path)].into_iter().find(|path| renamed(path) && source != "-")
+        let is_there = |path: &PathBuf| path.exists() || source::is_message(path);
+        let found: Vec<PathBuf> = [path.clone(), self.folder.join(path)].into_iter().filter(is_there).collect();
+        let folders = [Path::new(""), &self.folder];
+        match found.iter().find(|path| self.anywhere || is_below(path, &folders)) {
+            Some(path) => Ok(path.clone()),
+            None if found.is_empty() => Err("the file is not there".into()),
+            None => Err(format!("the file is below neither the current folder nor that of the samples; {ANYWHERE}")),
+        }
     }
 }
 

@@ -44,6 +44,8 @@ pub struct LabelledOptions {
     pub exclude: Vec<Pattern>,
     /// The inbox of a maildir tree is a label too.
     pub inbox: bool,
+    /// Rows may name any file of this machine, not only those of their own folder.
+    pub paths_anywhere: bool,
 }
 
 impl Default for LabelledOptions {
@@ -55,6 +57,7 @@ impl Default for LabelledOptions {
             min_score: None,
             exclude: Vec::new(),
             inbox: false,
+            paths_anywhere: false,
         }
     }
 }
@@ -229,6 +232,19 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     }
 }
 
+/// What to do where rows name files outside of the folders that they may read.
+const ANYWHERE: &str = "--paths-anywhere reads it all the same, if you trust who wrote the samples";
+
+/// True where `path` lies below one of `folders` when links and `..` are followed; where it does not exist, what there is
+/// of it. Whoever sends samples would otherwise choose which files of this machine end up in a report.
+fn is_below(path: &Path, folders: &[&Path]) -> bool {
+    let resolved = |path: &Path| if path.as_os_str().is_empty() { Path::new(".") } else { path }.canonicalize();
+    let found = path.ancestors().find_map(|path| resolved(path).ok());
+    found.is_some_and(|found| {
+        folders.iter().any(|folder| resolved(folder).is_ok_and(|folder| found.starts_with(folder)))
+    })
+}
+
 fn starts_array(head: &[u8]) -> bool {
     without_mark(head).trim_ascii_start().starts_with(b"[")
 }
@@ -266,7 +282,7 @@ struct RowSamples<T> {
 impl<T: TableRows> RowSamples<T> {
     fn new(path: &Path, options: &Arc<LabelledOptions>, table: T) -> Self {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let wanted = Wanted::new(folder.clone());
+        let wanted = Wanted::new(folder.clone(), options.paths_anywhere);
         let source = source::shown(path);
         Self { table, options: options.clone(), source, folder, index: 0, wanted, pending: None, ended: false }
     }
@@ -295,7 +311,12 @@ impl<T: TableRows> RowSamples<T> {
                 Some(Some(Candidate::Sample(Labelled::new(Ok(raw), labels, weight))))
             }
             What::Path(path) => {
-                let found = source::Source::at(&self.folder.join(path));
+                let named = self.folder.join(&path);
+                if !self.options.paths_anywhere && !is_below(&named, &[&self.folder]) {
+                    let why = format!("its `path` {path:?} is not below the folder of the samples; {ANYWHERE}");
+                    return left(origin, Why::BadRow(why));
+                }
+                let found = source::Source::at(&named);
                 let sample = move |raw| Candidate::Sample(Labelled::new(raw, labels.clone(), weight));
                 self.pending = Some(Box::new(found.map(sample)));
                 Some(None)

@@ -1,5 +1,6 @@
 //! One row of a file of samples: its text or path, and its labels.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -205,11 +206,6 @@ pub(super) fn clean(label: &str) -> Result<Arc<str>, Why> {
 }
 
 fn distinct(labels: Vec<Arc<str>>) -> Vec<Arc<str>> {
-    let mut kept: Vec<Arc<str>> = Vec::with_capacity(labels.len());
-    for label in labels {
-        if !kept.contains(&label) {
-            kept.push(label);
-        }
-    }
-    kept
+    let mut seen = HashSet::with_capacity(labels.len());
+    labels.into_iter().filter(|label| seen.insert(label.clone())).collect()
 }

@@ -316,3 +316,55 @@ fn labels_may_be_one_or_several() {
     assert_eq!(plain(&[("s.jsonl", rows)], "s.jsonl"), expected);
     assert_eq!(plain(&[("s.csv", "text,labels\npay,invoice\n")], "s.csv"), ["s.csv[0] invoice 1 pay"]);
 }
+
+#[test]
+fn rows_name_files_below_their_own_folder_only() {
+    let paths =
+        ["in/a.txt", "in/../in/a.txt", "gone/b.txt", "../secret.txt", "/etc/hostname", "link.txt", "inside.txt"];
+    let rows: String = paths.map(|path| format!("{{\"path\":\"{path}\",\"label\":\"a\"}}\n")).concat();
+    let records = ["box", "../out", "/etc/hostname"]
+        .map(|source| format!("{{\"source\":\"{source}\",\"index\":0,\"id\":null,\"label\":\"a\"}}\n"));
+    let files = [
+        ("s/rows.jsonl", rows.as_str()),
+        ("s/in/a.txt", "one"),
+        ("secret.txt", "secret"),
+        ("s/records.jsonl", &records.concat()),
+        ("s/box", "From a Sat Jan  3 01:05:34 1996\nSubject: one\n\nx\n"),
+        ("out", "secret"),
+    ];
+    let folder = folder(&files);
+    #[cfg(unix)]
+    for (target, link) in [("../secret.txt", "s/link.txt"), ("in/a.txt", "s/inside.txt")] {
+        std::os::unix::fs::symlink(target, folder.path().join(link)).unwrap();
+    }
+    let outside = "bad row: its `path`";
+    let expected = ["a 1 one", "a 1 one", "a unreadable", outside, outside, outside, "a 1 one"];
+    let samples = folder.path().join("s");
+    let check = |name: &str, anywhere: bool, expected: &[&str]| {
+        let options = LabelledOptions { paths_anywhere: anywhere, ..LabelledOptions::default() };
+        let seen = found(&samples, name, options);
+        assert_eq!(seen.len(), expected.len(), "{seen:#?}");
+        for (seen, expected) in seen.iter().zip(expected).filter(|_| cfg!(unix)) {
+            assert!(seen.split_once("] ").unwrap().1.starts_with(expected), "{seen} is not {expected}");
+            assert_eq!(seen.contains("--paths-anywhere"), seen.contains("below"), "{seen}");
+        }
+    };
+    check("rows.jsonl", false, &expected);
+    let elsewhere = "not found again: the file is below neither";
+    check("records.jsonl", false, &["a 1 one", elsewhere, elsewhere]);
+    check("records.jsonl", true, &["a 1 one", "a 1 secret", "a 1 "]);
+    let anywhere = found(&samples, "rows.jsonl", LabelledOptions { paths_anywhere: true, ..Default::default() });
+    assert!(anywhere[3].ends_with("a 1 secret") && anywhere[5].ends_with("a 1 secret"), "{anywhere:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn rows_name_no_pipes_and_no_devices() {
+    let row = |path: &str| format!("{{\"path\":\"{path}\",\"label\":\"a\"}}\n");
+    let folder = folder(&[("s.jsonl", &[row("pipe"), row("/dev/zero")].concat())]);
+    assert!(std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    let options = LabelledOptions { paths_anywhere: true, ..LabelledOptions::default() };
+    let refused = "a unreadable: not a regular file";
+    let expected = [format!("pipe[0] {refused}"), format!("dev/zero[0] {refused}")];
+    assert_eq!(found(folder.path(), "s.jsonl", options), expected);
+}
