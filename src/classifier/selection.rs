@@ -1,5 +1,6 @@
 //! What a spec selects: label sets or a trained classifier, and what these ask of the model and of reading.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
@@ -71,6 +72,11 @@ impl Selection {
     /// True where the labels are those of a trained classifier.
     pub fn is_trained(&self) -> bool {
         self.trained.is_some()
+    }
+
+    /// Hashes of the texts that the trained classifier has learned from; none without one.
+    pub fn learned_texts(&self) -> HashSet<u64> {
+        self.trained.as_ref().map(TrainedFile::texts).unwrap_or_default()
     }
 
     /// True where each label of a set has a probability of its own, so that they do not sum to 1.

@@ -1,7 +1,7 @@
 //! The file of a trained classifier: it says which model and reading the classifier needs, and a spec that says
 //! otherwise is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,10 @@ use crate::engine::{BUILTIN, hub};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
 use crate::labels::LabelSet;
+use crate::platform;
+
+/// Most bytes of the file of a classifier: one of 10,000 labels has 15 MB.
+const MAX_FILE: u64 = 1 << 30;
 
 /// A trained classifier and where it was read.
 pub(super) struct TrainedFile {
@@ -33,7 +37,7 @@ impl TrainedFile {
     /// When it is not readable, or no classifier.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let bytes = std::fs::read(path).with_context(|| {
+        let bytes = platform::read_file_or_pipe(path, MAX_FILE).with_context(|| {
             format!("cannot read the classifier {shown} (a file that `mailsort train --output` has written)")
         })?;
         let classifier =
@@ -68,6 +72,11 @@ impl TrainedFile {
             "{file}: with --classifier only thresholds are read from a label file, and there is none in it"
         );
         Ok(set)
+    }
+
+    /// Hashes of the texts that it was trained on.
+    pub(super) fn texts(&self) -> HashSet<u64> {
+        self.classifier.about.training.texts()
     }
 
     /// True when each label has a probability of its own.

@@ -15,12 +15,22 @@ pub struct MultiLabelRow {
 impl MultiLabelRow {
     /// A row of which only the predicted labels are known, or that has no verdict.
     pub fn of_given(truth: Vec<usize>, given: Option<Vec<usize>>, labels: usize) -> Self {
-        let score = |given: &[usize], label: usize| if given.contains(&label) { 1.0 } else { 0.0 };
-        let scores = given.map(|given| (0..labels).map(|label| score(&given, label)).collect());
+        let scores = given.map(|given| {
+            let mut scores = vec![0.0; labels];
+            given.into_iter().filter(|&label| label < labels).for_each(|label| scores[label] = 1.0);
+            scores
+        });
         Self { truth, scores }
     }
 
-    /// The predicted labels: those whose score reaches their threshold.
+    /// The true labels in ascending order, in which one of thousands is found at once.
+    fn ascending_truth(&self) -> Vec<usize> {
+        let mut truth = self.truth.clone();
+        truth.sort_unstable();
+        truth
+    }
+
+    /// The predicted labels, ascending: those whose score reaches their threshold.
     pub fn given(&self, thresholds: &[f32]) -> Vec<usize> {
         let scores = self.scores.iter().flatten().zip(thresholds).enumerate();
         scores.filter(|(_, (score, threshold))| score >= threshold).map(|(label, _)| label).collect()
@@ -37,11 +47,12 @@ impl Evaluation {
         for row in rows {
             let given = row.given(thresholds);
             row.truth.iter().for_each(|&label| labels[label].support += 1);
+            let truth = row.ascending_truth();
             for &label in &given {
                 labels[label].predicted += 1;
-                labels[label].right += u64::from(row.truth.contains(&label));
+                labels[label].right += u64::from(truth.binary_search(&label).is_ok());
             }
-            let found = row.truth.iter().filter(|label| given.contains(label)).count();
+            let found = row.truth.iter().filter(|label| given.binary_search(label).is_ok()).count();
             right += u64::from(row.scores.is_some() && found == row.truth.len() && found == given.len());
             answered += u64::from(!given.is_empty());
         }
@@ -59,8 +70,9 @@ impl Evaluation {
 
 /// Label, score and truth of each label of a row.
 fn answers(row: &MultiLabelRow) -> impl Iterator<Item = (usize, f32, bool)> {
+    let truth = row.ascending_truth();
     let scores = row.scores.iter().flatten().enumerate();
-    scores.map(|(label, &score)| (label, score, row.truth.contains(&label)))
+    scores.map(move |(label, &score)| (label, score, truth.binary_search(&label).is_ok()))
 }
 
 /// For each label the lowest threshold at which its precision over all rows is at least `precision`.

@@ -147,7 +147,7 @@ fn a_damaged_file_is_refused() {
     };
     check(&whole[..whole.len() / 2], "breaks off");
     check(&whole.replace("\"weights\": \"", "\"weights\": \"AAAA"), "damaged");
-    check(&whole.replace("\"mailsort_classifier\": 2", "\"mailsort_classifier\": 3"), "number 3");
+    check(&whole.replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 4"), "number 4");
     check("billing: invoices\n", "no classifier");
     check("", "no classifier");
     refused(classify(Path::new("nowhere.json")).stdin(""), &["nowhere.json", "mailsort train"]);
@@ -358,4 +358,44 @@ fn examples_of_a_label_file_make_labels_clearer() {
     let (with, said) = score(&examples, &reranker);
     assert!(said.contains("does not read the `examples`"), "{said}");
     assert_eq!(with, score(bare, &reranker).0);
+}
+
+#[test]
+fn what_was_learned_from_is_no_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let row = |text: &str, label: &str| json!({"text": text, "label": label}).to_string() + "\n";
+    let bills = ["pay the bill", "the invoice is due", "a refund of the bill"].map(|text| row(text, "billing"));
+    let meetings = ["meet on monday", "the meeting is at ten", "a call at noon"].map(|text| row(text, "meeting"));
+    fs::write(at("rows.jsonl"), [bills.concat(), meetings.concat()].concat()).unwrap();
+    fs::write(at("others.jsonl"), row("pay the bill", "billing") + &row("see you at the meeting", "meeting")).unwrap();
+    trained(train(at("rows.jsonl"), &at("c.json")));
+    let eval = |samples: &str| {
+        let arguments = ["eval", samples, "--classifier", "c.json", "--format", "json"];
+        let (status, _, stderr) = said(mailsort(arguments).in_folder(folder.path()));
+        assert_eq!(status, Some(0), "{stderr}");
+        stderr
+    };
+    assert!(eval("rows.jsonl").contains("6 of 6 samples were used to train the classifier"));
+    assert!(eval("others.jsonl").contains("1 of 2 samples were used to train the classifier"));
+}
+
+/// A row may hold thousands of labels, and a set too.
+#[test]
+fn thousands_of_labels_are_learned_in_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let many: Vec<String> = (0..20_000).map(|label| format!("label {label}")).collect();
+    let row = |text: &str, labels: &[String]| json!({"text": text, "labels": labels}).to_string() + "\n";
+    let rows = [row("pay the bill", &many), row("meet on monday", &many[..1]), row("a call at noon", &many[1..2])];
+    fs::write(at("row.jsonl"), rows.concat()).unwrap();
+    let started = std::time::Instant::now();
+    trained(train(at("row.jsonl"), &at("c.json")));
+    let words = |label: usize| format!("order {} of the {} department {}", label * 7919 % 9973, label % 83, label % 97);
+    let row = |n: usize| json!({"text": format!("{} {}", words(n / 3), ["today", "now", "soon"][n % 3]), "label": format!("l{}", n / 3)});
+    fs::write(at("rows.jsonl"), (0..3 * 2000).map(|n| row(n).to_string() + "\n").collect::<String>()).unwrap();
+    let (_, stderr) = trained(train(at("rows.jsonl"), &at("c.json")).args(["--progress", "always"]));
+    assert!(stderr.contains("2000 labels are learned by a linear discriminant"), "{stderr}");
+    eprintln!("{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 120, "{:?}", started.elapsed());
 }

@@ -3,7 +3,7 @@
 //! It contains numbers, hashes of words and label names: no training text, no time, no code. The same training gives
 //! the same bytes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 use super::{LinearModel, Link, NGrams, ngrams};
 
 /// Version of the format. Changes when older versions could not read it.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// An earlier version that is read: it has no hashes of texts.
+const EARLIER: u32 = 2;
 
 /// A classifier and its metadata.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +79,28 @@ pub struct Training {
     pub c: f64,
     /// `balanced` or `none`.
     pub label_weights: String,
+    /// Hashes of the texts, ascending, in base64.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub texts: String,
+}
+
+impl Training {
+    /// The form in which hashes of texts are stored.
+    pub fn stored(texts: &BTreeSet<u64>) -> String {
+        STANDARD.encode(texts.iter().flat_map(|hash| hash.to_le_bytes()).collect::<Vec<_>>())
+    }
+
+    /// The hashes of the texts that it was trained on; none where the file does not say.
+    pub fn texts(&self) -> HashSet<u64> {
+        let bytes = STANDARD.decode(&self.texts).unwrap_or_default();
+        bytes.as_chunks::<8>().0.iter().map(|hash| u64::from_le_bytes(*hash)).collect()
+    }
+}
+
+/// The hash of a text, by which it is known to be one that was learned from.
+pub fn text_hash(text: &str) -> u64 {
+    let hash: [u8; 32] = Sha256::digest(text.trim()).into();
+    u64::from_le_bytes(*hash.first_chunk().unwrap_or(&[0; 8]))
 }
 
 /// Metrics of cross-validation.
@@ -185,7 +209,7 @@ impl TrainedClassifier {
             Err(_) => bail!("{foreign}"),
         };
         match any.mailsort_classifier {
-            Some(FORMAT) => {}
+            Some(EARLIER | FORMAT) => {}
             Some(other) => bail!("its form is number {other}, and this version reads {FORMAT}; train it again"),
             None => bail!("{foreign}"),
         }
@@ -299,7 +323,13 @@ mod tests {
                 },
                 cleaning: BTreeMap::from([("quotes".into(), true)]),
                 min_text: 8,
-                training: Training { samples: 4, seed: 0, c: 3.0, label_weights: "balanced".into() },
+                training: Training {
+                    samples: 4,
+                    seed: 0,
+                    c: 3.0,
+                    label_weights: "balanced".into(),
+                    texts: Training::stored(&[7, 1 << 60].into()),
+                },
                 validation: None,
                 labels: vec![learned("bill"), learned("会议")],
             },
@@ -326,6 +356,13 @@ mod tests {
         let text = classifier.to_json().unwrap();
         assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), classifier);
         assert_eq!(classifier.to_json().unwrap(), text);
+        assert_eq!(classifier.about.training.texts(), [7, 1 << 60].into());
+        // The version before had no hashes of texts.
+        let mut earlier = classifier.clone();
+        earlier.about.training.texts = String::new();
+        let text = earlier.to_json().unwrap().replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 2");
+        assert!(!text.contains("texts"));
+        assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), earlier);
         // Not every number of so many digits is read as it was written, if one is not careful.
         for c in [0.1 + 0.2, 1.0 / 3.0, 2.345_678_901_234_567_3, 999_999.999_999_999_9, 1e-6 / 0.7] {
             let mut fine = classifier.clone();
@@ -341,7 +378,7 @@ mod tests {
         fails("label: a bill\n", "no classifier");
         fails("{}", "no classifier");
         fails(&text[..text.len() / 2], "breaks off");
-        fails(&text.replace("\"mailsort_classifier\": 2", "\"mailsort_classifier\": 7"), "number 7");
+        fails(&text.replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 7"), "number 7");
         fails(&text.replace("\"bill\"", "\"pill\""), "checksum");
         fails(&text.replace("\"temperature\": 0.9", "\"temperature\": 0.5"), "checksum");
         fails(&text.replace("\"quotes\": true", "\"quotes\": false"), "checksum");

@@ -1,5 +1,7 @@
 //! Cross-validation: the samples of each fold are scored by a classifier that is trained on the other folds.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -63,16 +65,22 @@ impl Dealt {
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
         let rarest =
             |sample: &TrainingSample| sample.labels.iter().copied().min_by_key(|&label| (counts[label], label));
-        // Unlike random number generators, a hash gives the same order on every machine and in every version.
-        let shuffled = |at: usize| -> [u8; 32] {
-            Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
-        };
-        let mut order: Vec<_> = samples.iter().enumerate().map(|(at, one)| (rarest(one), shuffled(at), at)).collect();
+        let place = |(at, one)| (rarest(one), shuffled(seed, at), at);
+        let mut order: Vec<_> = samples.iter().enumerate().map(place).collect();
         order.sort_unstable();
         let mut part = vec![0; samples.len()];
         order.iter().enumerate().for_each(|(turn, &(_, _, at))| part[at] = turn % folds);
         let tested = tested(samples, &counts, &part, folds, link);
         Self { folds, part, tested }
+    }
+
+    /// Tests no more than `most` samples, a random part of those that can be; true if that leaves some out.
+    pub(super) fn test_at_most(&mut self, most: usize, seed: u64) -> bool {
+        let mut tested: Vec<usize> = (0..self.tested.len()).filter(|&at| self.tested[at]).collect();
+        tested.sort_by_cached_key(|&at| shuffled(seed, at));
+        let left = tested.split_off(most.min(tested.len()));
+        left.iter().for_each(|&at| self.tested[at] = false);
+        !left.is_empty()
     }
 
     /// True if any sample can be tested.
@@ -102,6 +110,12 @@ impl Dealt {
     }
 }
 
+/// The place of a sample in a random order. Unlike random number generators, a hash gives the same order on every machine
+/// and in every version.
+fn shuffled(seed: u64, at: usize) -> [u8; 32] {
+    Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
+}
+
 /// Which samples can be tested. If no sample outside a fold has a label, the intercept of that label has no penalty and
 /// no minimum, so the loss of a sample with the label is unbounded and says nothing about C. The same holds for an
 /// independent label that all samples outside have.
@@ -119,8 +133,8 @@ fn tested(samples: &[TrainingSample], counts: &[usize], part: &[usize], folds: u
     };
     let always: Vec<Vec<usize>> = (0..folds).map(always).collect();
     let is_tested = |(sample, &part): (&TrainingSample, &usize)| {
-        sample.labels.iter().all(|&label| outside(part, label) > 0)
-            && always[part].iter().all(|label| sample.labels.contains(label))
+        let own: HashSet<usize> = sample.labels.iter().copied().collect();
+        own.iter().all(|&label| outside(part, label) > 0) && always[part].iter().all(|label| own.contains(label))
     };
     samples.iter().zip(part).map(is_tested).collect()
 }
@@ -169,7 +183,7 @@ impl<'a> TrainingRun<'a> {
         let unseen: Vec<&TrainingSample> = held.iter().map(|&at| &self.samples[at]).collect();
         let design = Design::new(&samples, ngrams.as_ref());
         Rest {
-            reduced: Reduced::new(&design),
+            reduced: self.reduced(&design),
             design,
             label_weights: self.label_weights(&samples),
             samples,

@@ -39,8 +39,11 @@ impl Link {
             Self::Sigmoid => {
                 // ln(1 + e^z) without overflow.
                 let softplus = |z: f32| f64::from(z.max(0.0)) + f64::from((-z.abs()).exp()).ln_1p();
+                // Truths are few or ascending; either way none is searched for among thousands.
+                let ascending = truth.is_sorted();
                 let question = |(label, logit): (usize, &mut f32)| {
-                    let (z, is_true) = (*logit, truth.contains(&label));
+                    let is_true = if ascending { truth.binary_search(&label).is_ok() } else { truth.contains(&label) };
+                    let z = *logit;
                     let weight = balance.get(label).map_or(1.0, |weights| weights[usize::from(is_true)]);
                     let truth = if is_true { 1.0 } else { 0.0 };
                     *logit = weight * (sigmoid(z) - truth);

@@ -35,7 +35,7 @@ fn logits_are_those_of_scikit_learn() {
             label_weights: if balanced { LabelWeights::Balanced } else { LabelWeights::None },
         };
         let labels = case["labels"].as_u64().unwrap() as usize;
-        let model = train(&samples, labels, settings, &|| false).unwrap().model;
+        let model = train(&samples, labels, settings, &|_| false).unwrap().model;
         for (vector, expected) in case["unseen"].as_array().unwrap().iter().zip(case["logits"].as_array().unwrap()) {
             let mut found = model.logits(&list(vector), &Counts::new());
             if !several {

@@ -33,7 +33,7 @@ impl Reduced {
         let mut lower = gram(design);
         let jitter = JITTER * lower.iter().step_by(samples + 1).sum::<f64>() / samples as f64;
         lower.iter_mut().step_by(samples + 1).for_each(|value| *value += jitter);
-        if !Arch::new().dispatch(Decompose { matrix: &mut lower, size: samples }) {
+        if !decompose(&mut lower, samples) {
             return None;
         }
         let narrow = lower.iter().map(|&value| value as f32).collect();
@@ -85,6 +85,10 @@ fn gram(design: &Design) -> Vec<f64> {
 }
 
 /// Cholesky decomposition in place; false when the matrix is not positive definite.
+pub(super) fn decompose(matrix: &mut [f64], size: usize) -> bool {
+    Arch::new().dispatch(Decompose { matrix, size })
+}
+
 struct Decompose<'a> {
     matrix: &'a mut [f64],
     size: usize,

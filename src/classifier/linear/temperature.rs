@@ -1,6 +1,7 @@
 //! Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
 use anyhow::{Result, ensure};
+use rayon::prelude::*;
 
 use super::Link;
 use super::design::TrainingSample;
@@ -16,14 +17,16 @@ const TOLERANCE: f64 = 1e-6;
 /// # Errors
 /// When the logits are not finite.
 pub(super) fn fit(logits: &[Vec<f32>], samples: &[TrainingSample], link: Link) -> Result<(f64, f64)> {
+    let tested = logits.iter().zip(samples).filter(|(logits, _)| !logits.is_empty());
+    let total: f64 = tested.map(|(_, sample)| f64::from(sample.weight)).sum();
     let mean_loss = |factor: f64| {
-        let (mut loss, mut total) = (0.0, 0.0);
-        for (logits, sample) in logits.iter().zip(samples).filter(|(logits, _)| !logits.is_empty()) {
-            let weight = f64::from(sample.weight);
-            loss += weight * link.loss(logits, factor.exp(), &sample.labels);
-            total += weight;
-        }
-        loss / total
+        let loss = |(logits, sample): (&Vec<f32>, &TrainingSample)| match logits.is_empty() {
+            true => 0.0,
+            false => f64::from(sample.weight) * link.loss(logits, factor.exp(), &sample.labels),
+        };
+        // Summed in one order, whatever the number of threads.
+        let losses: Vec<f64> = logits.par_iter().zip(samples).map(loss).collect();
+        losses.iter().sum::<f64>() / total
     };
     let (factor, loss) = brent(mean_loss, -MOST.ln(), MOST.ln());
     ensure!(loss.is_finite(), "cannot calibrate the classifier: its scores are not numbers");

@@ -3,10 +3,11 @@
 use anyhow::{Result, ensure};
 
 use super::design::{Design, TrainingSample};
-use super::fit::{FINE, Problem};
+pub use super::fit::FitProgress;
+use super::fit::{FINE, FitCount, Problem};
 use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
-use super::{Counts, LinearModel, Link, NGrams};
+use super::{Counts, LinearModel, Link, NGrams, discriminant};
 
 /// The path of C. Each fit starts from the solution of the one before.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
@@ -16,6 +17,8 @@ const WORTHWHILE: f64 = 0.005;
 const SCALE: f32 = 1.0;
 const MORE: [f32; 2] = [2.0, 3.0];
 const LESS: f32 = 0.5;
+/// How many of them are tried at most.
+const SCALES: usize = 3;
 /// C without cross-validation: about what the path finds for few samples.
 const UNTRIED: f64 = 10.0;
 /// Maximum numbers of n-gram weights and of n-grams.
@@ -72,6 +75,13 @@ pub struct HeldOut {
     pub loss: f64,
     /// C and its loss, for each C that was tried.
     pub path: Vec<(f64, f64)>,
+    /// True where there are so many labels that only a part of the samples was tested.
+    pub is_part: bool,
+}
+
+/// True where so many labels are learned by a linear discriminant instead of logistic regression.
+pub fn is_closed_form(labels: usize, samples: usize) -> bool {
+    discriminant::is_used(labels, samples)
 }
 
 /// Hyperparameters chosen by cross-validation.
@@ -81,7 +91,7 @@ struct Chosen {
     temperature: f64,
 }
 
-/// Trains a classifier for `labels` labels.
+/// Trains a classifier for `labels` labels. `stop` is told from all threads how far it is.
 ///
 /// # Errors
 /// When there are no samples, the numbers overflow, or `stop` returns true.
@@ -89,15 +99,17 @@ pub fn train(
     samples: &[TrainingSample],
     labels: usize,
     settings: Settings,
-    stop: &(dyn Fn() -> bool + Sync),
+    stop: &(dyn Fn(FitProgress) -> bool + Sync),
 ) -> Result<TrainingResult> {
     ensure!(!samples.is_empty() && labels > 0, "there are no samples");
-    let run = TrainingRun { samples, labels, settings, stop };
-    let dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
+    let closed_form = is_closed_form(labels, samples.len());
+    let run = TrainingRun { samples, labels, settings, closed_form, fits: FitCount::default(), stop };
+    let mut dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
+    let is_part = closed_form && dealt.test_at_most(discriminant::most_tested(labels), settings.seed);
     let can_hold_out = run.can_hold_out() && dealt.tests_something();
     let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
     let (chosen, held_out) = match held_out {
-        Some((chosen, held_out)) => (chosen, Some(held_out)),
+        Some((chosen, held_out)) => (chosen, Some(HeldOut { is_part, ..held_out })),
         None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
     };
     let Chosen { c, scale, temperature } = chosen;
@@ -105,7 +117,8 @@ pub fn train(
     let ngrams = run.ngrams(&all, scale);
     let design = Design::new(&all, ngrams.as_ref());
     let label_weights = run.label_weights(&all);
-    let reduced = Reduced::new(&design);
+    let reduced = run.reduced(&design);
+    run.fits.plan(1);
     let problem = run.problem(&all, reduced.as_ref().map_or(&design, |reduced| &reduced.design), &label_weights);
     let found = problem.fit(c, None, FINE)?;
     let parameters = reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
@@ -128,7 +141,9 @@ pub(super) struct TrainingRun<'a> {
     pub(super) samples: &'a [TrainingSample],
     pub(super) labels: usize,
     pub(super) settings: Settings,
-    stop: &'a (dyn Fn() -> bool + Sync),
+    closed_form: bool,
+    fits: FitCount,
+    stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
 }
 
 impl TrainingRun<'_> {
@@ -146,12 +161,16 @@ impl TrainingRun<'_> {
     /// Chooses hyperparameters by cross-validation.
     fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
         let first = self.settings.c.unwrap_or(UNTRIED);
+        let compared = dealt.compared();
+        // The scales, the path, all folds where fewer were compared, and all samples.
+        let rest = |path: usize| path * compared + if compared < dealt.folds { dealt.folds } else { 0 } + 1;
+        self.fits.plan(SCALES * compared * usize::from(self.settings.ngrams) + rest(PATH.len()));
         let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
         let mut folds = dealt.parts();
         let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
         let mut tried = Vec::new();
         let mut best: Option<(f64, Held)> = None;
-        let compared = dealt.compared();
+        self.fits.plan(rest(path.len()));
         for c in path {
             let held = self.held(dealt, &mut folds[..compared], scale, c)?;
             tried.push((c, held.loss));
@@ -161,6 +180,7 @@ impl TrainingRun<'_> {
             }
         }
         let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
+        self.fits.plan(rest(0));
         if compared < folds.len() {
             held = self.held(dealt, &mut folds, scale, c)?;
         }
@@ -170,7 +190,10 @@ impl TrainingRun<'_> {
             self.settings.link.probabilities(&logits)
         };
         let probabilities = logits.into_iter().map(calibrated).collect();
-        Ok((Chosen { c, scale, temperature }, HeldOut { folds: folds.len(), probabilities, loss, path: tried }))
+        Ok((
+            Chosen { c, scale, temperature },
+            HeldOut { folds: folds.len(), probabilities, loss, path: tried, is_part: false },
+        ))
     }
 
     /// Chooses the length of the n-gram vector relative to the embedding.
@@ -198,7 +221,13 @@ impl TrainingRun<'_> {
         design: &'p Design,
         label_weights: &'p [[f64; 2]],
     ) -> Problem<'p> {
-        Problem { samples, design, labels: self.labels, link: self.settings.link, label_weights, stop: self.stop }
+        let Self { labels, settings: Settings { link, .. }, closed_form, ref fits, stop, .. } = *self;
+        Problem { samples, design, labels, link, label_weights, closed_form, fits, stop }
+    }
+
+    /// Fewer parameters, where there are fewer samples than features.
+    pub(super) fn reduced(&self, design: &Design) -> Option<Reduced> {
+        if self.closed_form { None } else { Reduced::new(design) }
     }
 
     pub(super) fn ngrams(&self, samples: &[&TrainingSample], scale: f32) -> Option<NGrams> {

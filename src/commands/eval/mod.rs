@@ -9,10 +9,12 @@ mod timed;
 mod truth;
 mod tuned;
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
+use crate::classifier::linear::text_hash;
 use crate::classifier::ranking::LIKELIER_THAN_NOT;
 use crate::classifier::{Classifier, LabelSource, RankingSpec, Selection, Spec};
 use crate::cli::{Eval, Judging};
@@ -22,6 +24,7 @@ use crate::output::evaluation::Evaluated;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard};
 use rows::Rows;
+use truth::LabelledDocument;
 
 /// Runs the command.
 ///
@@ -41,6 +44,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let gathered = stream::gather(&samples.spec(), &selection.reading, &pool, &report)?;
     let (set, judged) = truth::resolve(selection.sets.pop(), gathered.samples, judging.skip_unknown, &report)?;
     bars::check(bars, &set)?;
+    warn_of_learned(&selection.learned_texts(), &judged, &report);
     let unscored = figures::unscored(&judged);
     if let Some(baseline) = &baseline {
         bars::check_baseline(baseline, &unscored, questions, &report)?;
@@ -66,6 +70,22 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     }
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
     end(arguments, &set, &evaluated, report)
+}
+
+/// Warns where a classifier is judged by what it has learned from, which it knows by heart.
+fn warn_of_learned(texts: &HashSet<u64>, judged: &[LabelledDocument], report: &Report) {
+    let is_learned = |judged: &&LabelledDocument| match &*judged.document {
+        Ok(document) => texts.contains(&text_hash(&document.text())),
+        Err(_) => false,
+    };
+    let learned = if texts.is_empty() { 0 } else { judged.iter().filter(is_learned).count() };
+    if learned > 0 {
+        report.warn(format_args!(
+            "{learned} of {} samples were used to train the classifier, so the figures are too good; judge it by others, or \
+             by the table of `mailsort train`",
+            judged.len()
+        ));
+    }
 }
 
 /// Checks before the work that outputs can be written and replace no input.

@@ -21,6 +21,8 @@ pub(super) struct CrossValidated {
     /// True label, given label, how often.
     confused: Vec<(Arc<str>, Arc<str>, u64)>,
     samples: usize,
+    /// True where only a part of the samples was tested.
+    is_part: bool,
     /// True where each label is a question of its own.
     questions: bool,
     c: f64,
@@ -56,6 +58,7 @@ pub(super) fn judge(
         learned: labels.iter().enumerate().map(learned).collect(),
         confused,
         samples: samples.len(),
+        is_part: trained.held_out.as_ref().is_some_and(|held_out| held_out.is_part),
         questions: link == Link::Sigmoid,
         c: trained.c,
         temperature: trained.model.temperature,
@@ -123,10 +126,12 @@ impl CrossValidated {
                 head.push(format!("{folds}-fold cross-validation:"));
                 let left = self.samples - samples;
                 if left > 0 {
-                    head.push(format!(
-                        "  {:<10} {left:>6}  samples with a label that the other parts lack",
-                        "not tested"
-                    ));
+                    let why = if self.is_part {
+                        "samples: with so many labels a part tells"
+                    } else {
+                        "samples with a label that the other parts lack"
+                    };
+                    head.push(format!("  {:<10} {left:>6}  {why}", "not tested"));
                 }
                 let what = if self.questions { "all labels of a sample right" } else { "accuracy" };
                 head.push(format!("  {what:<10} {accuracy:.4}"));

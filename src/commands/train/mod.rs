@@ -4,6 +4,7 @@ mod embed;
 mod judge;
 mod screen;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 
 use crate::classifier::linear::{
-    self, About, LabelWeights, Needs, Settings, TrainedClassifier, Training, TrainingSample,
+    self, About, LabelWeights, Needs, Settings, TrainedClassifier, Training, TrainingResult, TrainingSample,
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
@@ -31,14 +32,13 @@ const FAST: Budget = Budget { documents: 512, tokens: usize::MAX };
 pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let Train { samples, learning, model, cleaning, output, run } = arguments;
     let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
-    ensure!(model.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
-    ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
     let spec = Spec { model: model.spec(), reading: cleaning.reading(), ..Spec::default() };
-    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(spec.model.files());
-    OutputGuard::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
-    Sink::check(Some(&output.output), false)?;
+    check(arguments, &spec)?;
     let pool = stream::pool(run.threads)?;
-    let kept = screen::screened(stream::gather(&samples.spec(), &spec.reading, &pool, &report)?.samples, &report)?;
+    let gathered = stream::gather(&samples.spec(), &spec.reading, &pool, &report)?;
+    let given = gathered.samples.len() + gathered.left_out;
+    let kept = screen::screened(gathered.samples, &report)?;
+    let texts = kept.iter().map(|kept| linear::text_hash(&kept.text)).collect();
     let selection = Selection::read(&spec)?;
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(&report))?;
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let labels = screen::labels(&embedded, &report)?;
     let samples = numbered(embedded, &labels);
     let settings = settings(learning, &samples, reads_words);
-    let trained = pool.install(|| linear::train(&samples, labels.len(), settings, &|| stop.is_asked()));
+    let trained = pool.install(|| fitted(&samples, labels.len(), settings, &stop, &report));
     if stop.is_asked() {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
@@ -70,13 +70,19 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         model: needs(&opened, arguments, &trained.model),
         cleaning: cleaning_steps(spec.reading.switches),
         min_text: spec.reading.min_text,
-        training: training(&trained, &samples, learning),
+        training: training(&trained, &samples, learning, &texts),
         validation: judged.validation.clone(),
         labels: judged.learned.clone(),
     };
     let file = TrainedClassifier { about, model: trained.model }.to_json()?;
     Sink::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
     judge::warn(&judged, &report);
+    if samples.len() < given {
+        report.say(format_args!(
+            "learned from {} of {given} samples; why not from the others stands above",
+            samples.len()
+        ));
+    }
     let ended = report.finish();
     if !output.verbosity.quiet {
         let mut out = Sink::standard_output();
@@ -84,6 +90,39 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         out.finish().context("cannot write the output")?;
     }
     Ok(ended)
+}
+
+/// Checks flags and outputs before anything is read.
+///
+/// # Errors
+/// When flags contradict each other, or an output cannot be written or would replace an input.
+fn check(Train { samples, model, output, .. }: &Train, spec: &Spec) -> Result<()> {
+    ensure!(model.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
+    ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
+    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(spec.model.files());
+    OutputGuard::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
+    Sink::check(Some(&output.output), false)?;
+    if output.verbosity.quiet { Ok(()) } else { Sink::check(None, false) }
+}
+
+/// Trains, and says how far it is.
+fn fitted(
+    samples: &[TrainingSample],
+    labels: usize,
+    settings: Settings,
+    stop: &Stop,
+    report: &Report,
+) -> Result<TrainingResult> {
+    if linear::is_closed_form(labels, samples.len()) {
+        report.say(format_args!(
+            "{labels} labels are learned by a linear discriminant; logistic regression would take hours"
+        ));
+    }
+    let fitting = report.fitting();
+    linear::train(samples, labels, settings, &|fits| {
+        fitting.show(fits.done, fits.most);
+        stop.is_asked()
+    })
 }
 
 /// The samples with label indices. `labels` is sorted.
@@ -127,10 +166,21 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::LinearMode
     }
 }
 
-fn training(trained: &linear::TrainingResult, samples: &[TrainingSample], learning: &Learning) -> Training {
+fn training(
+    trained: &linear::TrainingResult,
+    samples: &[TrainingSample],
+    learning: &Learning,
+    texts: &BTreeSet<u64>,
+) -> Training {
     let label_weights = match learning.label_weights {
         LabelWeights::Balanced => "balanced",
         LabelWeights::None => "none",
     };
-    Training { samples: samples.len(), seed: learning.seed, c: trained.c, label_weights: label_weights.into() }
+    Training {
+        samples: samples.len(),
+        seed: learning.seed,
+        c: trained.c,
+        label_weights: label_weights.into(),
+        texts: Training::stored(texts),
+    }
 }

@@ -37,7 +37,7 @@ fn every_fold_has_its_share_of_every_label() {
 #[test]
 fn learns_and_is_as_sure_as_it_is_right() {
     let samples = samples(400, 4);
-    let trained = train(&samples, 4, settings(Link::Softmax), &|| false).unwrap();
+    let trained = train(&samples, 4, settings(Link::Softmax), &|_| false).unwrap();
     let held_out = trained.held_out.unwrap();
     let best = |scores: &[f32]| (0..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
     let right = held_out.probabilities.iter().zip(&samples).filter(|(made, one)| [best(made)] == one.labels[..]);
@@ -52,7 +52,7 @@ fn threads_change_no_bit() {
     let samples = samples(700, 5);
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| train(&samples, 5, settings(Link::Softmax), &|| false)).unwrap().model
+        pool.install(|| train(&samples, 5, settings(Link::Softmax), &|_| false)).unwrap().model
     };
     assert_eq!(with(1), with(3));
 }
@@ -60,7 +60,7 @@ fn threads_change_no_bit() {
 #[test]
 fn two_samples_are_learned_without_holding_out() {
     let two = &samples(2, 2);
-    let trained = train(two, 2, settings(Link::Softmax), &|| false).unwrap();
+    let trained = train(two, 2, settings(Link::Softmax), &|_| false).unwrap();
     assert!(trained.held_out.is_none());
     let scores = trained.model.scores(&two[1].vector, &Vec::new());
     assert!(scores.probabilities[1] > 0.5);
@@ -71,7 +71,7 @@ fn labels_that_are_questions_of_their_own_do_not_share() {
     let mut samples = samples(200, 3);
     // Every sample around the first corner has the last label too.
     samples.iter_mut().filter(|one| one.labels == [0]).for_each(|one| one.labels.push(2));
-    let trained = train(&samples, 3, settings(Link::Sigmoid), &|| false).unwrap();
+    let trained = train(&samples, 3, settings(Link::Sigmoid), &|_| false).unwrap();
     let scores = trained.model.scores(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &Vec::new());
     assert!(scores.probabilities[0] > 0.6 && scores.probabilities[2] > 0.6, "{scores:?}");
     assert!(scores.probabilities[1] < 0.4, "{scores:?}");
@@ -79,19 +79,19 @@ fn labels_that_are_questions_of_their_own_do_not_share() {
 
 #[test]
 fn a_stop_ends_it() {
-    assert!(train(&samples(50, 2), 2, settings(Link::Softmax), &|| true).is_err());
+    assert!(train(&samples(50, 2), 2, settings(Link::Softmax), &|_| true).is_err());
 }
 
 #[test]
 fn labels_with_one_sample_do_not_spoil_the_others() {
     let many = samples(200, 4);
-    let before = train(&many, 4, settings(Link::Softmax), &|| false).unwrap();
+    let before = train(&many, 4, settings(Link::Softmax), &|_| false).unwrap();
     let mut odd = many.clone();
     // Each in a place of its own, away from the others.
     let place = |label: usize| (0..8).map(|dim| if dim < 4 { 0.0 } else { (label * dim % 5) as f32 - 2.0 }).collect();
     let single = |label: usize| TrainingSample { vector: place(label), labels: vec![label], ..many[0].clone() };
     odd.extend((4..24).map(single));
-    let with = train(&odd, 24, settings(Link::Softmax), &|| false).unwrap();
+    let with = train(&odd, 24, settings(Link::Softmax), &|_| false).unwrap();
     assert!(with.c <= 30.0 && with.model.temperature < 2.0, "{} {}", with.c, with.model.temperature);
     let held_out = with.held_out.unwrap();
     let tested: Vec<bool> = held_out.probabilities.iter().map(|made| !made.is_empty()).collect();
@@ -105,14 +105,14 @@ fn a_question_with_one_answer_is_not_tested() {
     // All but one have the third label, and only one has the fourth.
     samples.iter_mut().skip(1).for_each(|one| one.labels.push(2));
     samples[5].labels.push(3);
-    let trained = train(&samples, 4, settings(Link::Sigmoid), &|| false).unwrap();
+    let trained = train(&samples, 4, settings(Link::Sigmoid), &|_| false).unwrap();
     let probabilities = trained.held_out.unwrap().probabilities;
     let left: Vec<usize> = (0..40).filter(|&at| probabilities[at].is_empty()).collect();
     assert_eq!(left, [0, 5]);
     // Nothing can be tested where every label has one sample.
     let single: Vec<TrainingSample> =
         (0..4).map(|label| TrainingSample { labels: vec![label], ..samples[label].clone() }).collect();
-    assert!(train(&single, 4, settings(Link::Sigmoid), &|| false).unwrap().held_out.is_none());
+    assert!(train(&single, 4, settings(Link::Sigmoid), &|_| false).unwrap().held_out.is_none());
 }
 
 #[test]
@@ -127,7 +127,8 @@ fn many_folds_are_not_in_memory_together_and_say_the_same() {
     let samples = samples(120, 3);
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let trained = pool.install(|| train(&samples, 3, Settings { folds: 30, ..settings(Link::Softmax) }, &|| false));
+        let trained =
+            pool.install(|| train(&samples, 3, Settings { folds: 30, ..settings(Link::Softmax) }, &|_| false));
         let trained = trained.unwrap();
         (trained.model, trained.held_out.unwrap().probabilities)
     };
@@ -141,13 +142,13 @@ fn weights_far_apart_are_no_endless_search() {
     for (many, few) in [(1.0, 1e-45), (3e38, 1e-38)] {
         let mut samples = samples(20, 2);
         samples.iter_mut().for_each(|one| one.weight = if one.labels == [0] { many } else { few });
-        let scores = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap().model;
+        let scores = train(&samples, 2, settings(Link::Softmax), &|_| false).unwrap().model;
         assert!(scores.scores(&samples[1].vector, &Vec::new()).probabilities[1] > 0.5);
     }
     let mut samples = samples(20, 2);
     samples[3].vector[0] = f32::MAX;
     samples[4].vector[0] = f32::INFINITY;
-    let error = train(&samples, 2, settings(Link::Softmax), &|| false).unwrap_err();
+    let error = train(&samples, 2, settings(Link::Softmax), &|_| false).unwrap_err();
     assert!(format!("{error:#}").contains("overflow"), "{error:#}");
 }
 
@@ -158,7 +159,7 @@ fn a_rare_label_counts_as_much_as_its_absence() {
     samples.iter_mut().step_by(10).for_each(|one| one.labels.push(2));
     let probability = |label_weights: LabelWeights| {
         let settings = Settings { label_weights, c: Some(1e-6), ..settings(Link::Sigmoid) };
-        let model = train(&samples, 3, settings, &|| false).unwrap().model;
+        let model = train(&samples, 3, settings, &|_| false).unwrap().model;
         let logit = model.logits(&samples[1].vector, &Vec::new())[2];
         1.0 / (1.0 + (-logit).exp())
     };
