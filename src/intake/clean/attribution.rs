@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::lexicon::attribution::WITHOUT_COLON;
 use super::lines::{self, is_blank, is_quoted, trim, words};
-use super::wording::{EXCERPTS, Fit, judge};
+use super::wording::{EXCERPTS, Fit, is_framed, judge};
 
 /// An attribution is wrapped over at most this many lines: Outlook for iOS puts the name, `<`, the address and `>
 /// wrote:` on separate lines
@@ -61,7 +61,12 @@ fn may_end(lines: &[&str], end: usize) -> bool {
         || WITHOUT_COLON.iter().any(|verb| bare.ends_with(verb))
         || line.starts_with("20")
         || line.starts_with(EXCERPTS);
-    ends && (!is_quoted(line) || closes_bracket(lines, end))
+    // In some languages it ends in a name or a verb; then it counts only directly above quoted lines.
+    let above_quote = || {
+        let next = lines::next_nonblank(lines, end + 1);
+        next.is_some_and(|next| next <= end + 2 && is_quoted(lines[next])) && !line.ends_with(['.', '!', '?', ','])
+    };
+    (ends || above_quote()) && (!is_quoted(line) || closes_bracket(lines, end)) || is_framed(line)
 }
 
 /// True for a line like `> wrote:` or `>:` that closes the address of a wrapped attribution and is not quoted
@@ -156,6 +161,23 @@ mod tests {
             "2016-03-03 17:21 GMT+01:00 Some One",
             "At 6/16/2016 08:32 PM, you wrote:",
             "On Nov 26, 2013 you wrote:",
+            ">>> Bob Smith <bob@example.com> 5/3/2016 10:10 AM >>>",
+            ">>> \"Bob Smith\" 03.05.16 10.10 Uhr >>>",
+            "-----Bob Smith/ACME wrote: -----",
+            "-----\"Bob Smith\" <bob@example.com> schrieb: -----",
+            "Bob Smith/HOU/ACME wrote on 01/05/2012 09:00:00 AM:",
+            "Am 3. März schrieb Anna ‹a@example.com›:",
+            // Whatever the language.
+            "كتب Dana Fox <dana@example.com> في 11 يونيو 2024:",
+            "في الثلاثاء، 11 يونيو 2024 في 9:12 ص تمت كتابة ما يلي بواسطة \u{202a}Dana Fox\u{202c}\u{200f} <\u{202a}dana@example.com\u{202c}\u{200f}>:\u{202c}",
+            "در تاریخ سه‌شنبه ۱۱ ژوئن ۲۰۲۴ ساعت ۹:۱۲ Dana Fox <dana@example.com> نوشت:",
+            "V tor., 11. jun. 2024 ob 09:12 je oseba Dana Fox <dana@example.com> napisala:",
+            "Otrd., 2024. g. 11. jūn., plkst. 09:12 — lietotājs Dana Fox (<dana@example.com>) rakstīja:",
+            "Kuupäev 11. juuni 2024 kell 9:12 kirjutas Dana Fox <dana@example.com>:",
+            "Dana Fox <dana@example.com> ने 11 जून 2024 को लिखा:",
+            "เมื่อ อ. 11 มิ.ย. 2567 เวลา 09:12 Dana Fox <dana@example.com> เขียนว่า:",
+            "Dana Fox (dana@example.com) 2024-06-11 09:12:",
+            "2010/10/3 Dana Fox <dana at example.com>:",
         ] {
             check(text, Some((0..1, Strength::Strong)));
         }
@@ -179,6 +201,10 @@ mod tests {
     #[test]
     fn a_name_and_a_verb_are_weak() {
         check("John Doe wrote:", Some((0..1, Strength::Weak)));
+        check("Dana Fox <dana@example.com>, 11 June 2024:", Some((0..1, Strength::Weak)));
+        check("W dniu 28 stycznia 2015 01:53 Zofia <z@example.com> napisał\n\n> x", Some((0..1, Strength::Weak)));
+        check("Quoting Dana Fox <dana@example.com>:", Some((0..1, Strength::Weak)));
+        check("Дана Фокс, 11 июня 2024, 09:12:", Some((0..1, Strength::Weak)));
     }
 
     #[test]
@@ -190,6 +216,16 @@ mod tests {
             "The meeting is on 3 May at 10:00, please bring:",
             "See https://example.com/on-date-someone-wrote: it is good",
             "2024-01-15 14:30:25",
+            "Please write to Bob <b@example.com> before 11 June 2024 with the following:",
+            "Meeting with Bob <b@example.com> on 11 June 2024 at 9:30 about the following:",
+            "I had a mail from Bob <b@example.com> on 11 June 2024 at 9:30:",
+            "----- Notes: -----",
+            ">>> print(1) >>>",
+            "Running version 1.2.0 patched (2001-01-07) on my own system 6.4 gives:",
+            "On R 3.5.3:",
+            "<p><b>bob</b> 2007-10-22 23:45:23 (Mon)</p><font color='gray'>Modified:",
+            "From dana@example.com Mon Jan 15 15:30:00 2018\n>From here",
+            "From dana@example.com Mon Jan 15 15:30:00 2018\nMessage 4\n> here",
         ] {
             check(text, None);
         }

@@ -141,6 +141,8 @@ mod tests {
             check(&format!("Look:\n\n{marker}\n{fields}\n\nThe news."), "Look:", "The news.");
         }
         check("---------------------- Forwarded by Ann/HOU on 01/05/2000 09:00 AM ---------------------------\n\n\nFrom: Bob\nTo: Ann\nSubject: x\n\nThe news.", "", "The news.");
+        check("---- 转发的邮件 ----\n| 发件人 | 李四<li@example.com> |\n| 日期 | 2024年06月11日 09:12 |\n| 主题 | x |\n\nThe news.", "", "The news.");
+        check("Look:\n\n---- Forwarded Message ----\nFrom\nBob<b@example.com>\nDate\n06/11/2024 09:12\nSubject\nx\nThe news.", "Look:", "The news.");
         check("FYI\n\nFrom: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nThe news.", "FYI", "The news.");
         check("From: Bob\nSent: Monday\nTo: Ann\nSubject: x\n\nThe news.", "", "The news.");
         check("Look.\n\nBegin forwarded message:\n\n> From: Bob\n> Subject: x\n>\n> The news.", "Look.", "The news.");

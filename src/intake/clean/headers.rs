@@ -84,6 +84,16 @@ impl HeaderBlock {
         self.roles & (FROM | DATE) == FROM | DATE && self.roles & (TO | SUBJECT) != 0
     }
 
+    /// True with sender and date: enough below the rule that Outlook writes
+    pub(super) fn is_dated(&self) -> bool {
+        self.roles & (FROM | DATE) == FROM | DATE
+    }
+
+    /// True with recipient and subject, as below a sender and a date without names
+    pub(super) fn is_addressed(&self) -> bool {
+        self.roles & (TO | SUBJECT) == TO | SUBJECT && self.roles & (FROM | RAW) == 0 && self.first == TO
+    }
+
     /// True with a sender: enough below "Original Message"
     pub(super) fn names_sender(&self) -> bool {
         self.roles & FROM != 0
@@ -95,8 +105,13 @@ impl HeaderBlock {
     }
 }
 
-/// Name and value of a header line like `Subject: x`, `*Von:* x`, `发件人：x`
+/// Name and value of a header line like `Subject: x`, `*Von:* x`, `发件人：x`, and of a row like `| From | x |`
 fn field(line: &str) -> Option<(&str, &str)> {
+    if let Some((name, value)) = trim(line).strip_prefix('|').and_then(|row| row.split_once('|')) {
+        let (name, value) = (trim(name), trim(value).trim_end_matches('|'));
+        return (!name.is_empty() && name.len() <= LONGEST_NAME && !value.is_empty())
+            .then(|| (name.trim_end_matches([':', '：']), value));
+    }
     let line = trim(line).trim_start_matches(['*', '_', '|', ' ']);
     let (at, colon) =
         line.char_indices().take_while(|&(at, _)| at <= LONGEST_NAME).find(|&(_, c)| c == ':' || c == '：')?;
@@ -106,7 +121,10 @@ fn field(line: &str) -> Option<(&str, &str)> {
 
 /// The role of a header line
 pub(super) fn role(line: &str) -> Option<u8> {
-    let (name, _) = field(line)?;
+    role_of(field(line)?.0)
+}
+
+fn role_of(name: &str) -> Option<u8> {
     // CJK mail programs put spaces into names of two characters: "主 题".
     let name: String = if name.chars().any(lines::is_cjk) && !name.chars().any(|c| c.is_ascii_alphanumeric()) {
         let tight: String = name.chars().filter(|c| !c.is_whitespace()).collect();
@@ -123,16 +141,81 @@ pub(super) fn may_be_sender(line: &str) -> bool {
 }
 
 /// The block that starts on this line, by its shape alone: a sender with an address, a date with a time, and at least
-/// two more fields, one a line. Words are not known in every language, and this is nobody's own text.
-pub(super) fn shaped_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
+/// two more fields, one a line. Words are not known in every language, and this is nobody's own text. The date stands
+/// second, or behind a recipient with an address, or anywhere if there is a title between rules above.
+pub(super) fn shaped_at(lines: &[&str], start: usize, titled: bool) -> Option<HeaderBlock> {
     /// Sender, date, recipient, copy, subject, attachments, importance
     const MOST_FIELDS: usize = 7;
-    static YEAR: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{4}(\P{Nd}|$)"));
-    static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{1,2} ?[:.h：] ?\p{Nd}{2}(\P{Nd}|$)"));
     let fields: Vec<&str> = lines[start..].iter().take(MOST_FIELDS).map_while(|line| value(line)).collect();
-    let [sender, date, _, _, ..] = fields.as_slice() else { return None };
-    let is_block = has_address(sender) && YEAR.is_match(date) && TIME.is_match(date);
+    if fields.len() < 4 || !(has_address(fields[0]) || titled && fields.iter().any(|field| has_address(field))) {
+        return None;
+    }
+    let date = fields.iter().position(|field| has_date(field))?;
+    let is_block = titled || date == 1 || date < 5 && fields[1..date].iter().any(|field| field.contains('@'));
     is_block.then(|| HeaderBlock { lines: start..start + fields.len(), roles: FROM | DATE | TO | SUBJECT, first: FROM })
+}
+
+/// True for a date with a year and a time
+fn has_date(value: &str) -> bool {
+    static YEAR: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{4}(\P{Nd}|$)|\p{Nd}[/.]\p{Nd}{1,2}[/.]\p{Nd}{2}"));
+    static TIME: LazyLock<Regex> = LazyLock::new(|| pattern(r"(^|\P{Nd})\p{Nd}{1,2} ?[:.h：] ?\p{Nd}{2}(\P{Nd}|$)"));
+    value.len() <= 120 && YEAR.is_match(value) && TIME.is_match(value)
+}
+
+/// True for a line that is only a date with a time
+pub(super) fn is_date(line: &str) -> bool {
+    let line = trim(line);
+    (8..=40).contains(&line.len()) && !line.contains('@') && lines::words(line) <= 6 && has_date(line)
+}
+
+/// True for the name of a sender's or recipient's field that stands alone, as cells of a table do
+pub(super) fn is_cell(line: &str) -> bool {
+    let name = trim(line);
+    name.len() <= LONGEST_NAME && !name.contains(' ') && matches!(cell_role(name), Some(FROM | TO))
+}
+
+fn cell_role(line: &str) -> Option<u8> {
+    let name = trim(line).trim_end_matches([':', '：']);
+    if name.len() <= LONGEST_NAME { role_of(name) } else { None }
+}
+
+/// The block that starts on this line with names and values in turns, as the cells of a table are written: a sender with
+/// an address and two more fields, or recipient and subject
+fn cells_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
+    let filled = |from: usize| lines::next_nonblank(lines, from).filter(|&i| i <= from + 1);
+    let first = cell_role(lines[start])?;
+    let mut roles = 0;
+    let mut at = start;
+    let mut end = start;
+    while let Some(name) = filled(at) {
+        let Some(role) = cell_role(lines[name]).filter(|role| roles & role == 0) else { break };
+        let value = filled(name + 1);
+        if role == FROM && !value.is_some_and(|value| lines[value].contains('@')) {
+            return None;
+        }
+        roles |= role;
+        // The value may be empty.
+        end = value.filter(|&value| cell_role(lines[value]).is_none()).map_or(name, |value| value) + 1;
+        at = end;
+    }
+    let is_block = if roles & FROM != 0 { roles.count_ones() >= 3 } else { roles & (TO | SUBJECT) == TO | SUBJECT };
+    is_block.then_some(HeaderBlock { lines: start..end, roles, first })
+}
+
+/// The header that old Lotus Notes writes in columns, with the names at the right edge: where it starts and ends
+pub(super) fn columns_at(lines: &[&str], at: usize) -> Option<Range<usize>> {
+    const MOST: usize = 8;
+    let column = |i: usize| lines[i].len() - lines[i].trim_start_matches(' ').len();
+    let named = |i: usize, role: u8| column(i) >= 40 && role_of(trim(lines[i])) == Some(role);
+    if !named(at, TO) {
+        return None;
+    }
+    let subject = (at + 1..lines.len().min(at + MOST)).find(|&i| named(i, SUBJECT))?;
+    let indented = |&i: &usize| is_blank(lines[i]) || column(i) >= MOST;
+    let above = (at.saturating_sub(MOST)..at).rev().take_while(indented).last().unwrap_or(at);
+    let below = (subject + 1..lines.len().min(subject + 4)).take_while(|i| !is_blank(lines[*i]) && indented(i)).last();
+    Some(above..below.unwrap_or(subject) + 1)
 }
 
 /// The value of a line `word: value`, of at most three words before the colon
@@ -156,8 +239,16 @@ fn has_address(value: &str) -> bool {
 /// The block that starts on this line. Values may be wrapped onto further lines, and conversion from HTML may leave one
 /// blank line between fields.
 pub(super) fn block_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
-    let first = role(lines[start])?;
-    let mut roles = first;
+    let cells = || cells_at(lines, start);
+    let Some(first) = role(lines[start]) else { return cells() };
+    if field(lines[start]).is_some_and(|(_, value)| is_blank(value))
+        && let Some(block) = cells()
+    {
+        return Some(block);
+    }
+    // Lotus Notes writes the date behind the sender.
+    let dated = |i: usize, role: u8| if role == FROM && has_date(lines[i]) { role | DATE } else { role };
+    let mut roles = dated(start, first);
     let mut end = start + 1;
     let mut i = start + 1;
     while i < lines.len() && i - start < MOST_LINES {
@@ -173,7 +264,7 @@ pub(super) fn block_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
         }
         match role(lines[i]) {
             Some(role) => {
-                roles |= role;
+                roles |= dated(i, role);
                 end = i + 1;
             }
             // A wrapped address list or subject: only if a field follows within two lines, or if the line is indented.
@@ -192,6 +283,12 @@ pub(super) fn block_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
             }
         }
         i += 1;
+    }
+    // The last cell of a table may be wrapped.
+    let is_open = |i: usize| trim(lines[i]).starts_with('|') && !trim(lines[i]).ends_with('|');
+    if is_open(end - 1) {
+        let closing = (end..lines.len().min(end + 3)).find(|&i| trim(lines[i]).ends_with('|'));
+        end = closing.map_or(end, |i| i + 1);
     }
     Some(HeaderBlock { lines: start..end, roles, first })
 }
@@ -212,10 +309,12 @@ mod tests {
             ("Betreff: AW: x", SUBJECT),
             ("Copie à : ", OTHER),
             ("보낸 날짜: x", DATE),
+            ("| From | Bob <b@example.com> |", FROM),
+            ("| 日期 | 2024年06月11日 09:12 |", DATE),
         ] {
             assert_eq!(role(line), Some(expected), "{line}");
         }
-        for line in ["", "Note: this", "12:30", "http://x", "no colon", "::"] {
+        for line in ["", "| |", "| xy | b |", "| From |", "Note: this", "12:30", "http://x", "no colon", "::"] {
             assert_eq!(role(line), None, "{line}");
         }
     }
@@ -232,15 +331,48 @@ mod tests {
     fn blocks_of_any_language_have_a_shape() {
         let check = |text: &str, expected: Option<usize>| {
             let lines = lines::split(text);
-            assert_eq!(shaped_at(&lines, 0).map(|block| block.lines.end), expected, "{text}");
+            assert_eq!(shaped_at(&lines, 0, false).map(|block| block.lines.end), expected, "{text}");
             assert!(expected.is_none() || may_be_sender(lines[0]), "{text}");
         };
         check("چێک: Dana <a@b>\nرۆژ: 11 2024 09:12\nبۆ: Ali\nبابەت: x\n\nbody", Some(4));
         check("*Lähettäjä:* D <a@b>\n*Päivä:* 11.6.2024 klo 9.12\n*X:* y\n*Z:* w\n*V:* u\nbody", Some(5));
+        check("| چێک | Dana <a@b> |\n| ڕۆژ | 11 2024 09:12 |\n| بۆ | Ali |\n| بابەت | x |\nbody", Some(4));
+        check("Xy: D <a@b>\nXz: A <c@d>\nXa: 11 2024 09:12\nXb: x\nbody", Some(4));
+        check("Name: D <a@b>\nTable: 7\nArrival: 11 June 2024 09:12\nWish: x", None);
         check("De la: D <a@b>\nTrimis: 11 iunie 2024 09:12\nSubiect: x\n\nbody", None);
         check("Name: D <a@b>\nTelephone: 0123 456 789\nTopic: x\nText: y", None);
         check("I wrote to them: D <a@b> says\nwhat: 11 June 2024 09:12\na: b\nc: d", None);
         check("Name: D\nDate: 11 June 2024 09:12\nTopic: x\nText: y", None);
+    }
+
+    #[test]
+    fn tables_are_blocks() {
+        let check = |text: &str, expected: usize| {
+            let block = block_at(&lines::split(text), 0).unwrap();
+            assert!(block.lines.end == expected && block.roles & (FROM | SUBJECT) == FROM | SUBJECT, "{text}");
+        };
+        check(
+            "| From | Bob <b@example.com> |\n| Date | 06/11/2024 09:12 |\n| Cc | Ann<a@example.com>,\nAl<c@example.com> |\n| Subject | x |\n\nbody",
+            5,
+        );
+        check("| From | Bob<b@example.com> |\n| Subject | a long\nsubject |\nbody", 3);
+        check("From\nBob<b@example.com>\nDate\n06/11/2024 09:12\nTo\nAnn\n\nSubject\nx\nbody", 9);
+        check("From\nb@example.com\nCc\n\nSubject\nx\n\nbody", 6);
+        check("Subject:\nx\nFrom:\nb@example.com\nTo:\nAnn\n\nbody", 6);
+        assert!(block_at(&lines::split("From\nParis\nTo\nLondon\nDate\n3 May"), 0).is_none());
+    }
+
+    #[test]
+    fn columns_of_lotus_notes() {
+        let right = |name: &str| format!("{name:>74} ");
+        let text = format!(
+            "Yes.\n\n             Bob Smith\n             <b@example.com>\n{}\n             03/28/2006 05:35          Ann\n             PM\n\n{}\n{:>45}\n\nbody",
+            right("To"),
+            right("Subject"),
+            "RE: x"
+        );
+        let lines = lines::split(&text);
+        assert_eq!((0..lines.len()).find_map(|i| columns_at(&lines, i)), Some(1..10));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::lines::{self, is_quoted, trim};
 /// Lines tried as the start of a header block, which bounds the cost of a text that consists of such lines
 const MOST_HEADERS: usize = 1_000;
 
+/// Outlook's rule above a header has 32 underscores
+const OUTLOOK_RULE: usize = 30;
+
 /// The first line outside of marked quotations with an attribution, a separator or a header block. Forward markers
 /// below it belong to the history.
 pub(super) fn start(lines: &[&str]) -> Option<usize> {
@@ -64,7 +67,7 @@ fn is_ruled(line: &str) -> bool {
     ["--", "__", "=="].iter().any(|rule| start.starts_with(rule))
 }
 
-/// The first separator or certain header block at or after `from`, with the rule above it
+/// The first separator or certain header block at or after `from`, with the rule or the title between rules above it
 pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> {
     let may_begin = |&i: &usize| {
         let line = lines[i];
@@ -73,7 +76,10 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
             && (is_original_separator(line)
                 || headers::role(line).is_some()
                 || headers::may_be_sender(line)
-                || is_reply_marker(line))
+                || headers::is_cell(line)
+                || is_reply_marker(line)
+                || headers::columns_at(lines, i).is_some()
+                || i > from && is_titled_rule(lines[i - 1]))
     };
     (from..lines.len()).filter(may_begin).take(MOST_HEADERS).find_map(|i| {
         if is_original_separator(lines[i]) {
@@ -82,12 +88,44 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
         if is_reply_marker(lines[i]) {
             return Some(i..i + 1);
         }
-        let start = lines::rule_above(lines, i);
-        // With Outlook's rule of underscores one field may be missing.
-        let ruled = |block: &HeaderBlock| trim(lines[start]).starts_with("____") && block.is_complete();
-        let named = headers::block_at(lines, i).filter(|block| block.is_certain() || ruled(block));
-        named.or_else(|| headers::shaped_at(lines, i)).map(|block| start..block.lines.end)
+        if let Some(columns) = headers::columns_at(lines, i) {
+            return Some(columns.start.max(from)..columns.end);
+        }
+        header_at(lines, i)
     })
+}
+/// The header block that starts on this line, with what stands above it
+fn header_at(lines: &[&str], at: usize) -> Option<Range<usize>> {
+    let title = lines::last_nonblank(&lines[..at]).filter(|&i| at - i <= 2 && is_titled_rule(lines[i]));
+    let start = title.unwrap_or_else(|| lines::rule_above(lines, at));
+    let titled = title.is_some();
+    // With a rule of underscores or a title one field may be missing, with Outlook's own two.
+    let underscores = trim(lines[start]).bytes().take_while(|&b| b == b'_').count();
+    let ruled = |block: &HeaderBlock| {
+        (titled || underscores >= 3) && block.is_complete() || underscores >= OUTLOOK_RULE && block.is_dated()
+    };
+    let block = headers::block_at(lines, at);
+    if let Some(block) = block.as_ref().filter(|block| block.is_certain() || ruled(block)) {
+        return Some(start..block.lines.end);
+    }
+    // Lotus Notes writes sender and date without names, each on a line above the recipient.
+    let unnamed = || {
+        let block = block.filter(HeaderBlock::is_addressed)?;
+        let date = lines::last_nonblank(&lines[..at]).filter(|&i| at - i <= 2 && headers::is_date(lines[i]))?;
+        let sender =
+            date.checked_sub(1).filter(|&i| !is_quoted(lines[i]) && (1..=6).contains(&lines::words(lines[i])))?;
+        Some(lines::rule_above(lines, sender)..block.lines.end)
+    };
+    unnamed().or_else(|| headers::shaped_at(lines, at, titled).map(|block| start..block.lines.end))
+}
+
+/// True for a few words between two rules: `---- Replied Message ----`
+fn is_titled_rule(line: &str) -> bool {
+    const MOST_WORDS: usize = 6;
+    let ends = |line: &str| ["--", "__", "=="].iter().any(|rule| line.ends_with(rule));
+    is_ruled(line)
+        && ends(line.trim_end_matches(['*', ' ', '|', '\u{a0}', '>', '\r']))
+        && titled(line).is_some_and(|title| lines::words(&title) <= MOST_WORDS)
 }
 
 fn header_below(lines: &[&str], separator: usize) -> Option<HeaderBlock> {

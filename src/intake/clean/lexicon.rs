@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/lexicon.rs"));
 /// quotes in Hebrew abbreviations
 pub(in crate::intake) fn lower(text: &str) -> String {
     let lower = text.to_lowercase();
-    let is_variant = |c| matches!(c, '\u{300}'..='\u{36f}' | '׳' | '״') || is_direction_mark(c);
+    let is_variant = |c| matches!(c, '\u{300}'..='\u{36f}' | '\u{64b}'..='\u{655}' | '׳' | '״') || is_direction_mark(c);
     if lower.is_ascii() || !lower.contains(is_variant) {
         return lower;
     }
@@ -57,8 +57,14 @@ mod tests {
         &["disclaimers.notices", "footers.phrases", "footers.web_version", "footers.tops"],
     ];
 
-    const PHRASES: &[&str] =
-        &["prose.cover_notes", "disclaimers.notices", "footers.phrases", "footers.web_version", "footers.tops"];
+    const PHRASES: &[&str] = &[
+        "prose.cover_notes",
+        "prose.answers_inside",
+        "disclaimers.notices",
+        "footers.phrases",
+        "footers.web_version",
+        "footers.tops",
+    ];
 
     /// Compared with the text as it is written
     const AS_WRITTEN: &[&str] = &["disclaimers.openings", "footers.copyright"];

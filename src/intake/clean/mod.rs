@@ -6,6 +6,7 @@
 //! the end of the text. Losing what a person wrote is worse than keeping a signature, so every rule keeps text when in
 //! doubt.
 
+mod answers;
 mod armor;
 mod attribution;
 mod devices;
@@ -36,6 +37,11 @@ pub fn is_forward_marker(line: &str) -> bool {
 /// True if the text is only a note above a forward, such as "FYI"
 pub fn is_cover_note(text: &str) -> bool {
     forwards::is_cover_note(&lines::split(text))
+}
+
+/// True if a note above history says that the answers stand inside it
+pub fn announces_answers(note: &str) -> bool {
+    answers::are_announced(note.lines())
 }
 
 /// Longer texts, in bytes, pass through unchanged. No person writes a message of this length, and the model reads only
@@ -246,6 +252,8 @@ mod tests {
             "Thanks,\nBob\n", "Sent from my iPhone\n", "To unsubscribe click http://x.y/z\n",
             "this e-mail is confidential\n", "<\n>:", "-----Original Message-----", "Begin forwarded message:",
             "http://", "http:///", "http://-/", "\u{200b}", "713-555-1212", "此致",
+            "| From | b@example.com |", ">>> a 1/2/2024 10:10 >>>", "From\nb@example.com", "---- a ----", "a <b@c> 2024 10:10\n> q",
+            "                                                  To\n", "My answers are in red below.\n\nFrom: x@y\nDate: z\nTo: w\n",
         ] {
             let line = format!("{line}\n");
             let text = format!("I wrote this.\n\n{}And that.\n{}", line.repeat(200_000 / line.len()), line.trim().repeat(200_000 / line.len()));

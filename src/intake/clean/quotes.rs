@@ -1,16 +1,17 @@
 //! Quoted replies: what other people wrote earlier, below, above or between the sender's own lines
 //!
 //! History below an attribution or an Outlook header block without `>` is cut to the end of the text, because nothing
-//! marks where it stops. Marked quotations (`>`) are cut block by block, so that answers between them stay. Two kinds
-//! stay: a quotation without attribution at the very top, and a quotation in the middle of a text that continues around
-//! it.
+//! marks where it stops. It stays, without its headers, where the note above announces answers inside it. Marked
+//! quotations (`>`) are cut block by block, so that answers between them stay. Two kinds stay: a quotation without
+//! attribution at the very top, and a quotation in the middle of a text that continues around it.
 
 use std::ops::Range;
 
 use super::attribution::{self, Attribution, Strength};
 use super::lexicon::{self, lower, prose::GREETINGS};
 use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
-use super::{armor, disclaimers, footers, history, marks, signatures};
+use super::signoffs::sign_off;
+use super::{answers, armor, disclaimers, footers, history, marks, signatures};
 
 /// Cuts quoted history
 pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
@@ -39,6 +40,8 @@ struct Annotated<'a> {
     first_own: Vec<usize>,
     /// The sender's last line that is not part of a signature
     last_own: Option<usize>,
+    /// Whether the text above the first history without `>` announces answers inside it
+    announced: Option<bool>,
 }
 
 impl<'a> Annotated<'a> {
@@ -66,7 +69,8 @@ impl<'a> Annotated<'a> {
         for mark in &marks {
             kinds[mark.lines.clone()].fill(LineKind::Attribution);
         }
-        let mut reading = Annotated { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None };
+        let mut reading =
+            Annotated { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None, announced: None };
         reading.mark_headers();
         reading.find_first_own();
         reading.find_end();
@@ -111,7 +115,7 @@ impl<'a> Annotated<'a> {
                 self.kinds[header.start] = LineKind::Attribution;
             }
             let next = lines::next_nonblank(self.lines, header.end);
-            if next.is_some_and(|i| self.kinds[i] == LineKind::Quoted) {
+            if next.is_some_and(|i| self.kinds[i] == LineKind::Quoted) || self.are_answers_below(header.start) {
                 self.kinds[header].fill(LineKind::Attribution);
             } else {
                 // Everything that follows is history.
@@ -132,13 +136,25 @@ impl<'a> Annotated<'a> {
         starts.sort_unstable();
         // Without text of the sender above, the text below an attribution may be the answer.
         let end = starts.into_iter().find(|&start| self.has_answer(start));
-        self.end = end.unwrap_or(self.lines.len());
+        self.end = end.filter(|&end| !self.are_answers_below(end)).unwrap_or(self.lines.len());
+    }
+
+    /// True if the sender's text above this line announces answers below. Decided once, at the first history.
+    fn are_answers_below(&mut self, start: usize) -> bool {
+        let own = |&i: &usize| self.kinds[i] == LineKind::Own;
+        *self.announced.get_or_insert_with(|| answers::are_announced((0..start).filter(own).map(|i| self.lines[i])))
     }
 
     /// True if there is more than a salutation above this line
     fn has_answer(&self, start: usize) -> bool {
         let own: Vec<usize> = self.first_own.iter().copied().filter(|&i| i < start).collect();
-        own.len() > 1 || own.iter().any(|&i| !is_greeting(trim(self.lines[i])))
+        own.len() > 1 || own.iter().any(|&i| !is_greeting(trim(self.lines[i])) || sign_off(self.lines[i]).is_some())
+    }
+
+    /// True if there is more than a salutation and thanks above this line
+    fn has_text(&self, start: usize) -> bool {
+        let own = self.first_own.iter().filter(|&&i| i < start);
+        own.map(|&i| self.lines[i]).any(|line| !is_greeting(trim(line)) && sign_off(line).is_none())
     }
 
     /// Old mail programs wrap long quoted lines and leave the rest without a mark
@@ -167,7 +183,8 @@ impl<'a> Annotated<'a> {
             }
             let block = self.block(i);
             if self.cuts(&block) && (!keeps || self.is_last(&block)) {
-                ranges.push(block.clone());
+                let floor = ranges.last().map_or(0, |last: &Range<usize>| last.end);
+                ranges.push(self.with_rule(&block).max(floor)..block.end);
             } else {
                 ranges.extend(lines::runs(block.clone(), |j| self.kinds[j] == LineKind::Attribution));
             }
@@ -190,6 +207,13 @@ impl<'a> Annotated<'a> {
             }
         }
         start..end
+    }
+
+    /// Where a quotation starts: at the end of a text with the rule above it, which stands apart
+    fn with_rule(&self, block: &Range<usize>) -> usize {
+        let rule = lines::rule_above(self.lines, block.start);
+        let apart = rule > 0 && is_blank(self.lines[rule - 1]);
+        if apart && self.is_last(block) { rule } else { block.start }
     }
 
     fn is_attributed(&self, block: &Range<usize>) -> bool {
@@ -217,7 +241,7 @@ impl<'a> Annotated<'a> {
             .find(|&i| self.kinds[i] == LineKind::Attribution);
         match start {
             None => self.first_own.first().is_none_or(|&own| own > quoted),
-            Some(_) => self.has_answer(quoted) && !self.is_last(&self.block(quoted)),
+            Some(_) => self.has_text(quoted) && !self.is_last(&self.block(quoted)),
         }
     }
 }
@@ -260,7 +284,20 @@ mod tests {
             "--- Reply above this line ---\n\nDana, Jun 11, 09:12:\n\nHas invoice 77 been paid?",
             "Write ABOVE THIS LINE to post a reply\n\nDana commented on this.",
             "-- Bitte antworten Sie nur oberhalb: Antwort über dieser Zeile --\n\nDana schrieb etwas.",
+            "---- Replied Message ----\n| From | Bob<b@example.com> |\n| Date | 06/11/2024 09:12 |\n| Cc | Ann<a@example.com>,\nAl<c@example.com> |\n| Subject | x |\n\nhi",
+            "---- 回复的原邮件 ----\n| 发件人 | 李四<li@example.com> |\n| 日期 | 2024年06月11日 09:12 |\n| 主题 | x |\n你好",
+            "------------------ Original ------------------\nFrom: \"Bob\"<b@example.com>;\nDate: Tue, Jun 11, 2024 09:12 AM\nTo: \"Ann\"<a@example.com>;\nSubject: x\n\nhi",
+            "---- Replied Message ----\nFrom\nBob<b@example.com>\nDate\n06/11/2024 09:12\nTo\nAnn\nSubject\nx\nhi",
+            "---- Algupärane kiri ----\nTeema: x\nKuupäev: 11.06.2024 09:12\nXyzt: Bob <b@example.com>\nSaaja: Ann\n\ntere",
+            ">>> Bob Smith <bob@example.com> 5/3/2016 10:10 AM >>>\nWhen?\n\nBob",
+            "-----Bob Smith/ACME wrote: -----\nTo: Ann\nFrom: Bob Smith/ACME\nDate: 01/05/2012 09:00AM\nSubject: x\n\nhi",
+            "Bob Smith@ACME\n01/05/2000 09:00 AM\nTo: Ann Jones/HOU/ACME@ACME\ncc: \nSubject: Re: x\n\nhi",
+            "Bob Smith <b@example.com>\n04/19/2011 07:10 PM\n\nTo\nAnn <a@example.com>\ncc\n\nSubject\nRe: x\n\nhi",
+            "________________________________\nFrom: Bob\nSent: Monday\nhi",
+            "From:  Bob Smith                           01/05/2000 09:00 AM\n\t\nTo:\tAnn Jones\ncc:\nSubject:\tx\n\nhi",
+            "كتب Dana Fox <dana@example.com> في 11 يونيو 2024:\n\nمرحبا",
             "> quoted without a word\n> of who wrote it",
+            "----------------------------------------\n> quoted without a word\n> of who wrote it",
             "> On 3 May 2016, at 10:10, Bob <b@example.com> wrote:\n> \n> hi",
         ] {
             check(&format!("My answer.\n\n{history}"), "My answer.");
@@ -281,10 +318,32 @@ mod tests {
     fn answers_between_quotations_stay() {
         check("Bob writes:\n> one\nYes.\n> two\nNo.", "Yes.\nNo.");
         check("Hi Bob,\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> one\n\nYes.", "Hi Bob,\n\n\nYes.");
+        check(
+            "Hallo,\n\nvielen Dank.\n\nAm 3. März schrieb Anna ‹a@example.com›:\n> eins\n\nJa.",
+            "Hallo,\n\nvielen Dank.\n\n\nJa.",
+        );
+        check("Danke,\n\nAm 3. März schrieb Anna ‹a@example.com›:\n\nWann kommst du?", "Danke,");
         check("In article <1@example.edu>, b@example.edu (Bob) writes:\n: one\n: two\nYes.\n: three\nNo.", "Yes.\nNo.");
         check("In article <1@example.edu> b@example.edu writes:\n|> one\n|> two\nYes.", "Yes.");
         check("Aaron Smith <a@example.edu> writes:\nAaron> one\nYes.\nAaron> two\nNo.", "Yes.\nNo.");
         check("-----Original Message-----\nFrom: Bob\nSubject: x\n\n> one\nYes.", "Yes.");
+    }
+
+    #[test]
+    fn answers_inside_history_stay() {
+        let history = "1. Is it paid?\nYes, on Monday.\n2. Who comes?\nAli.";
+        for header in [
+            "From: Bob <b@example.com>\nSent: Monday, May 2, 2016\nTo: Ann\nSubject: x",
+            "-----Original Message-----\nFrom: Bob\nSubject: x",
+            "On Tue, 3 May 2016 at 10:10, Bob <b@example.com> wrote:",
+        ] {
+            let below = format!("{header}\n\n{history}");
+            check(
+                &format!("My answers are in red below.\n\n{below}"),
+                &format!("My answers are in red below.\n\n\n{history}"),
+            );
+            check(&format!("Thanks for your answer.\n\n{below}"), "Thanks for your answer.");
+        }
     }
 
     #[test]

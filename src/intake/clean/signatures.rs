@@ -18,11 +18,14 @@ const MOST_LINES_DELIMITED: usize = 24;
 /// This many lines of prose are not a motto, unless the delimiter is `-- `
 const MOST_PROSE: usize = 3;
 
+/// Above history, a sign-off without contact details has at most this many lines below
+const MOST_REPLIED: usize = 3;
+
 /// A signature has at most this many parts, which bounds the cost of a text that consists of closing words
 const MOST_PARTS: usize = 40;
 
-/// Cuts the signature at the end of a text. With `replied`, quoted history was cut below it; then a sign-off with only
-/// a name stays, because it was typed and ends the message itself.
+/// Cuts the signature at the end of a text. With `replied`, quoted history was cut below it; then less is taken for a
+/// sign-off, because the end of the text is known.
 pub(super) fn cut<'a>(lines: &[&'a str], replied: bool) -> LineCut<'a> {
     let mut bare = LineCut::ranges(lines, &armor::ranges(lines));
     let cut = cut_end(&bare.kept, replied);
@@ -86,16 +89,37 @@ fn delimiter(lines: &[&str]) -> Option<usize> {
         // SQL comments and diffs have such lines too, but several of them.
         let comments = lines[first..].iter().filter(|line| line.starts_with("-- ") && line.len() > 3).count();
         let quotes = lines[at..].iter().any(|line| is_quoted(line));
-        // Without the space, `--` may also separate parts of a text; then there is prose below it.
-        let mut below = lines[at + 1..].iter().filter(|line| !is_blank(line)).map(|line| tail::kind(line)).peekable();
-        let begins = below.peek() == Some(&LineClass::Prose);
-        let prose = below.filter(|kind| *kind == LineClass::Prose).count();
-        let is_text = !lines[at].starts_with("-- ") && begins && prose >= MOST_PROSE;
+        let is_text = !lines[at].starts_with("-- ") && separates(lines, at);
         if comments <= 1 && !quotes && !is_text {
             return Some(at);
         }
     }
     rule(lines)
+}
+
+/// True if a delimiter without its space stands between parts of a text, or is a dash in one
+fn separates(lines: &[&str], at: usize) -> bool {
+    let below = &lines[at + 1..];
+    let kinds: Vec<LineClass> =
+        below.iter().map(|line| tail::kind(line)).filter(|kind| *kind != LineClass::Blank).collect();
+    let prose = kinds.iter().filter(|kind| **kind == LineClass::Prose).count();
+    match kinds.first() {
+        Some(LineClass::Name | LineClass::Title) => false,
+        Some(LineClass::Contact)
+            if !below.iter().find(|line| !is_blank(line)).is_some_and(|line| tail::is_link(line)) =>
+        {
+            false
+        }
+        // A motto stands directly below, and above is no sentence that the delimiter breaks off.
+        Some(LineClass::Prose) => {
+            let signed = below.iter().any(|line| line.contains(['@', '|']))
+                || kinds.iter().any(|kind| matches!(kind, LineClass::Name | LineClass::Title | LineClass::Contact));
+            let apart = below.first().is_some_and(|line| is_blank(line));
+            let goes_on = at > 0 && tail::kind(lines[at - 1]) == LineClass::Prose;
+            prose >= MOST_PROSE || !signed && (apart || goes_on)
+        }
+        _ => prose > MOST_PROSE,
+    }
 }
 
 /// A rule with a name, contact details or a single short line below, or a rule at the end
@@ -152,8 +176,10 @@ fn closing(lines: &[&str], replied: bool) -> Option<usize> {
 fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
     let below: Vec<&str> = lines[at + 1..].iter().copied().filter(|line| !is_blank(line)).collect();
     let named = sign_off(lines[at]) == Some(SignOff::Named);
+    // Above history, thanks may be the whole answer.
+    let is_all = || !lines[..at].iter().any(|line| line.chars().any(char::is_alphanumeric));
     if below.is_empty() {
-        return named && !replied;
+        return named && !(replied && is_all());
     }
     let kinds: Vec<LineClass> =
         below.iter().map(|line| if sign_off(line).is_some() { LineClass::Name } else { tail::kind(line) }).collect();
@@ -171,7 +197,18 @@ fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
         || kinds[0] == LineClass::Name
         || details > 0
         || (kinds[0] == LineClass::Short && words(first) <= 3 && below.len() <= 3);
-    signed && (!replied || details > 0)
+    signed && (!replied || details > 0 || is_plain(lines, at, &kinds) && !is_all())
+}
+
+/// True for a few names in one paragraph: above history, more may be the answer, and a mark before a name was typed
+fn is_plain(lines: &[&str], at: usize, kinds: &[LineClass]) -> bool {
+    let Some(first) = lines::next_nonblank(lines, at + 1) else { return false };
+    let name = kinds[0] == LineClass::Name || lines[first].chars().any(lines::is_caseless) && words(lines[first]) <= 3;
+    let marked = !trim(lines[first]).starts_with(char::is_alphabetic);
+    // Closing words over two lines, as in Chinese, may have a blank line below.
+    let last = (first..lines.len()).rfind(|&i| sign_off(lines[i]).is_some()).map_or(first, |i| i + 1);
+    let from = lines::next_nonblank(lines, last).unwrap_or(last);
+    name && !marked && kinds.len() <= MOST_REPLIED && !lines[from..].iter().any(|line| is_blank(line))
 }
 
 fn is_postscript(line: &str) -> bool {
@@ -254,6 +291,11 @@ mod tests {
         for signature in [
             "-- \nBob",
             "--\nBob Smith\nhttp://example.com\n\"A motto.\"",
+            "--\nLife is what happens to you while you plan.",
+            "--\nThis is what I think of it all.\nBob Smith\nhttp://example.com",
+            "--\nbob@example.com\n*** when you outlaw the words ***\n*** only the outlaws will have words ***\n*** and so on it goes with them ***\n*** for ever and a day ***",
+            "--\nBob Smith\t\tbob@example.com\n--\nLet it be, let it pass, the world goes by itself.",
+            "--\nBob Smith          |\"Seems like every day we find out all sorts of stuff.\nbob@example.com    |Like how the old ones had a radio.\"",
             "Sent from my iPhone",
             "Best regards,\nBob Smith\nSales Manager\nTel. +1 713 853 5620",
             "Mit freundlichen Grüßen\n\nHans Müller\nLeiter Vertrieb\nBeispiel GmbH",
@@ -288,15 +330,36 @@ mod tests {
             "[stuff deleted]\n\n--\nEven better than that, how does your machine perform in the tasks of\nevery day compared to mine? \
              It took me a whole week to find out\nthat the slower one of the two boots before I have made my coffee.",
             "--\n-- Table users\n--\nCREATE TABLE users;\n-- the end",
+            "I thought about it --\nand I do not like it.\n--\nSo please let us wait until Friday. Then we can talk.",
+            "The first part has a few words.\n\n--\n\nAnd the second part has a few more words.",
+            "The plan.\n\n--\n\nMonday: we paint the hall and move the chairs.\n\nTuesday: we lay the carpet.\n\nWednesday: we clean.",
         ] {
             check(text, false, text);
         }
     }
 
     #[test]
-    fn a_bare_name_over_history_stays() {
-        check("Yes.\n\nThanks,\nBob", true, "Yes.\n\nThanks,\nBob");
-        check("Yes.\n\nRegards,\nBob\nSales Manager", true, "Yes.");
+    fn above_history_a_plain_sign_off_goes() {
+        for signature in [
+            "Regards,\nFay Jones",
+            "Viele Grüße\nAnna",
+            "此致\n敬礼\n王芳",
+            "Cordialement,\n\nJean Dupont",
+            "Thanks, Bob",
+            "Regards,\nBob\nSales Manager",
+            "Med vänlig hälsning\nKarin Berg\nStockholm",
+        ] {
+            check(&format!("Yes.\n\n{signature}"), true, "Yes.");
+        }
+        // Typed by hand, or more than a name.
+        for text in [
+            "Yes.\n\nThanks",
+            "Yes.\n\n-Bob",
+            "Yes.\n\nBest regards,\n\n//Jef",
+            "Yes.\n\nThanks\nSee you on Monday then.",
+        ] {
+            check(text, true, text);
+        }
     }
 
     #[test]
