@@ -93,6 +93,21 @@ mod tests {
             "나의 iPhone에서 보냄", "Sent from my BlackBerry",
             "Sent from my Verizon Wireless BlackBerry", "Sent from Mail for Windows",
             "Sent wirelessly from my BlackBerry.", "Skickat från min iPhone",
+            "Στάλθηκε από το iPhone μου", "Trimis de pe iPhone-ul meu", "Odoslané z môjho iPhonu", "Poslano s mog iPhonea",
+            "Dikirim dari iPhone saya", "Изпратено от моя iPhone", "Poslano iz mojega iPhona", "Saadetud minu iPhone'ist",
+            "Išsiųsta iš mano iPhone", "Nosūtīts no mana iPhone", "Послато са мог iPhone-а", "أُرسلت من الـ iPhone",
+            "ارسال شده از iPhone من", "ส่งจาก iPhone ของฉัน", "Elküldve az iPhone-omról", "Enviat des del meu iPhone",
+            "Wysłane z iPhone'a", "Odesláno z iPhonu", "Lähetetty iPhonesta", "iPhone'umdan gönderildi", "Надіслано з мого iPhone",
+            "נשלח מה-iPhone שלי", "Được gửi từ iPhone của tôi", "Sendt fra min iPhone", "Verstuurd vanaf mijn iPhone",
+            "Hent Outlook til iOS", "Skaff Outlook for iOS", "Hanki Outlook for iOS", "Obtenir Outlook pour iOS",
+            "Obtener Outlook para iOS", "Descargar Outlook para Android", "Scarica Outlook per iOS", "Obter o Outlook para iOS",
+            "Baixar o Outlook para iOS", "Outlook voor Android downloaden", "Download Outlook voor iOS", "Skaffa Outlook för iOS",
+            "Pobierz program Outlook dla systemu iOS", "Získat Outlook pro iOS", "Получить Outlook для iOS",
+            "Отримати Outlook для iOS", "获取 Outlook for iOS", "下載 Outlook for Android", "Outlook for iOS を入手",
+            "Outlook for Android 다운로드", "Outlook für iOS beziehen", "Holen Sie sich Outlook für Mac", "Az Outlook beszerzése iOS-hez",
+            "Descărcați Outlook pentru iOS", "Λήψη του Outlook για iOS", "Изтеглете Outlook за iOS", "Získať Outlook pre iOS",
+            "Preuzmite Outlook za iOS", "احصل على Outlook for iOS", "Tải Outlook cho iOS", "Dapatkan Outlook untuk iOS",
+            "ดาวน์โหลด Outlook สำหรับ iOS", "Get Outlook for Mac", "Sent from Outlook for Mac",
         ] {
             assert!(is_device_line(line), "{line}");
         }
