@@ -11,18 +11,17 @@ mod quote;
 mod strip;
 mod tokens;
 
+use css::Hiding;
 use html2text::config;
 use plain::Plain;
 use quote::Nesting;
 use tokens::{Token, attribute, is_any, tokens};
 
+use super::clean;
 use crate::guard;
 
 /// Longer HTML is stripped instead of rendered, in bytes
 const LARGEST: usize = 2 << 20;
-
-/// Style sheets are read up to this many bytes
-const MOST_CSS: usize = 512 << 10;
 
 /// Wider than any paragraph a person writes, so that nothing is wrapped
 const WIDTH: usize = 1 << 20;
@@ -34,7 +33,7 @@ pub struct Rendered {
     pub text: String,
     /// The text of the quote containers that were cut
     pub quoted: Vec<String>,
-    /// The text of elements that are hidden where they stand, as preheaders are
+    /// The text of elements that are hidden, as preheaders are
     pub hidden: Vec<String>,
 }
 
@@ -98,14 +97,21 @@ const MOST_JUDGED: usize = 16;
 
 fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> VisibleTokens<'a> {
     let nesting = Nesting::of(tokens);
+    let mut hiding = Hiding::of(tokens.iter().filter_map(|token| match token {
+        Token::Style(sheet) => Some(*sheet),
+        _ => None,
+    }));
     let mut kept: Vec<Token<'a>> = Vec::with_capacity(tokens.len());
     let (mut quoted, mut hidden) = (Vec::new(), Vec::new());
     let mut judged = 0;
+    // Set at the first quotation.
+    let mut announced = None;
     let mut at = 0;
     while at < tokens.len() {
         if let Token::Open(name, inside) = tokens[at] {
-            if is_hidden(name, inside) {
-                let end = if is_any(name, tokens::VOID) { at + 1 } else { hidden_end(tokens, &nesting, at) };
+            let by_sheet = hiding.hides(name, inside, at, nesting.closed_end(at)) && !is_shown(inside);
+            if by_sheet || is_hidden(name, inside) {
+                let end = hidden_end(tokens, &nesting, at);
                 hidden.extend(text_of(&tokens[at..end]));
                 at = end;
                 continue;
@@ -115,7 +121,14 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> VisibleTokens<'a> {
                 (judged <= MOST_JUDGED).then(|| strip::strip_tokens(&kept))
             };
             let end = if cut_quotes { quote::container(tokens, &nesting, at, own) } else { None };
-            if let Some(end) = end {
+            // Answers that stand inside the history are lost with it.
+            let mut answered = |end: usize| {
+                !quote::is_attribution(inside)
+                    && *announced.get_or_insert_with(|| {
+                        clean::announces_answers(&strip::strip_tokens(&kept)) && text_of(&tokens[end..]).is_none()
+                    })
+            };
+            if let Some(end) = end.filter(|&end| !answered(end)) {
                 quoted.extend(text_of(&tokens[at..end]));
                 at = end;
                 continue;
@@ -136,16 +149,41 @@ fn text_of(tokens: &[Token<'_>]) -> Option<String> {
     text.chars().any(char::is_alphanumeric).then(|| text.trim().to_string())
 }
 
-/// A hidden element that is never closed hides itself only: the rest is not worth losing
+/// Where a hidden element ends. One that is never closed hides itself only, or up to the next of its kind where end tags
+/// are left out: the rest is not worth losing
 fn hidden_end(tokens: &[Token<'_>], nesting: &Nesting, at: usize) -> usize {
-    if nesting.end(at) == tokens.len() && !matches!(tokens.last(), Some(Token::Close(_))) {
-        at + 1
-    } else {
-        nesting.end(at)
+    let Token::Open(name, _) = tokens[at] else { return at + 1 };
+    if is_any(name, tokens::VOID) {
+        return at + 1;
     }
+    let end = nesting.closed_end(at);
+    let ends: &[&str] = match name {
+        // A paragraph ends where a block begins, whatever is closed later.
+        _ if is_any(name, &["p"]) => strip::BLOCKS,
+        _ if end.is_some() => &[],
+        _ if is_any(name, &["td", "th"]) => &["td", "th", "tr", "table"],
+        _ if is_any(name, &["tr"]) => &["tr", "table"],
+        _ if is_any(name, &["li", "option"]) => &["li", "option", "ul", "ol", "select"],
+        _ => return at + 1,
+    };
+    let inside = at + 1..end.unwrap_or(tokens.len());
+    let next = inside.clone().find(|&i| match tokens[i] {
+        Token::Open(next, _) => is_any(next, ends) && !next.eq_ignore_ascii_case("br"),
+        Token::Close(next) => end.is_none() && is_any(next, strip::BLOCKS),
+        _ => false,
+    });
+    next.or(end).unwrap_or(at + 1)
 }
 
-/// Hidden by attribute or inline style, as preheaders are; style sheets are html2text's to read
+/// True if an inline style shows what a style sheet may hide
+fn is_shown(inside: &str) -> bool {
+    let Some(style) = attribute(inside, "style") else { return false };
+    style.split(';').filter_map(|part| part.split_once(':')).any(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("display") && !value.trim().to_ascii_lowercase().starts_with("none")
+    })
+}
+
+/// Hidden by attribute or inline style, as preheaders are
 fn is_hidden(name: &str, inside: &str) -> bool {
     if inside.is_empty() || is_any(name, &["body", "html"]) {
         return false;
@@ -191,24 +229,19 @@ fn layout(tokens: &[Token<'_>], budget: &mut LayoutBudget) -> String {
 /// Elements behind which a browser takes tags for text, so that it would be text what is written here for a tag
 const RAW: &[&str] = &["plaintext", "xmp", "noscript"];
 
-/// HTML again, with only the attributes that tell what is seen
+/// Elements whose texts are choices, which stand apart
+const CHOICES: &[&str] = &["select", "optgroup", "option"];
+
+/// HTML again, with only the attributes that layout needs
 fn rewrite(tokens: &[Token<'_>]) -> String {
     let mut html = String::new();
-    let mut read = 0;
-    let elements = tokens.iter().filter(|token| matches!(token, Token::Open(..))).count();
-    let mut matches = css::MOST_MATCHES;
     for token in tokens {
         match token {
             // A `<` in a text was none of a tag, and shall not become one beside what followed a comment.
             Token::Text(text) => html.push_str(&text.replace('<', "&lt;")),
-            Token::Style(sheet) => {
-                read += sheet.len();
-                for selector in css::hiding(sheet, elements, &mut matches).iter().take_while(|_| read <= MOST_CSS) {
-                    html.push_str(&format!("<style>{selector}{{display:none}}</style>"));
-                }
-            }
+            Token::Style(_) => {}
             Token::Open(name, inside) => open(&mut html, name, inside),
-            Token::Close(name) if is_any(name, &["style", "a"]) || is_any(name, RAW) => {}
+            Token::Close(name) if is_any(name, &["style", "a"]) || is_any(name, RAW) || is_any(name, CHOICES) => {}
             Token::Close(name) => {
                 html.push_str("</");
                 html.push_str(name);
@@ -238,13 +271,12 @@ fn open(html: &mut String, name: &str, inside: &str) {
         html.push_str("<div></div>");
         return;
     }
+    if is_any(name, CHOICES) {
+        html.push(' ');
+        return;
+    }
     html.push('<');
     html.push_str(name);
-    for name in ["class", "id"] {
-        if let Some(value) = attribute(inside, name).filter(|value| !value.is_empty()) {
-            html.push_str(&format!(" {name}=\"{}\"", value.replace('"', "'")));
-        }
-    }
     if attribute(inside, "style").is_some_and(|style| style.contains("white-space") && style.contains("pre")) {
         html.push_str(" style=\"white-space:pre-wrap\"");
     }
@@ -307,6 +339,9 @@ mod tests {
         check("a<plaintext>b<i>c</i>", "abc");
         check("<xmp>a<i>b</i></xmp><noscript>c<b>d</b></noscript>", "abcd");
         check("a <<!-- c -->script>b</script>c", "a <script>bc");
+        check("<p>a</p><!-- never closed <p>b</p>", "a\n\nb");
+        check("<p>a</p><script>x=1; <p>b</p>", "a\n\nb");
+        check("<p>a <a href=\"http://x>b</a></p><p>c</p>", "a b\n\nc");
     }
 
     #[test]
@@ -316,6 +351,19 @@ mod tests {
         check("<style>@media (max-width:9px){.a{display:none}}</style><p class=a>text</p>", "text");
         check("<div style='max-height:0;overflow:hidden'>preheader</div><p>text</p>", "text");
         check("<span hidden>x</span>text", "text");
+        check("<p style='display:none'>preheader<p>text</p></p></body>", "text");
+        check("<table><tr><td style='display:none'>a<td>text</table>", "text");
+        check("<style>.x{display:none} .x{display:block}</style><p class=x>seen</p><p>text</p>", "seen\n\ntext");
+        check("<style>.x{display:none}</style><p class=x style='display:block'>seen</p><p>text</p>", "seen\n\ntext");
+        let sheets = "<style>.k{display:none /* } */ }</style><div class=k>first</div><div style='display:none'>second</div>text";
+        let expected =
+            Rendered { text: "text".into(), quoted: Vec::new(), hidden: vec!["first".into(), "second".into()] };
+        assert_eq!(to_text(sheets, true), expected);
+    }
+
+    #[test]
+    fn choices_stand_apart() {
+        check("<p>Pick: <select><option>Red<option>Green</select> now</p>", "Pick: Red Green now");
     }
 
     #[test]
@@ -328,6 +376,15 @@ mod tests {
             "<div class=\"yahoo_quoted\">hi</div>",
             "<div class=\"moz-cite-prefix\">Bob wrote:</div><blockquote type=cite>hi</blockquote>",
             "<blockquote style='border-left:1px solid;padding-left:1ex'>hi</blockquote>",
+            "<blockquote style='BORDER-LEFT:1px solid #0857A6; margin:10px; padding:0 0 0 10px'>hi</blockquote>",
+            "<div class='J-reply ntes-mailmaster-quote'><p>---- Replied Message ----</p><table><tr><td>From</td><td>Bob</td></tr></table>hi</div>",
+            "<blockquote name=replyContent class=ReferenceQuote>hi</blockquote>",
+            "<div id=mail-editor-reference-message-container><div>From: Bob</div>hi</div>",
+            "<div class=ydp0a1b2c3dyahoo_quoted>hi</div>",
+            "<div class=yiv1234567890gmail_quote>hi</div>",
+            "<div id=x_x_divRplyFwdMsg>From: Bob</div><div>hi</div>",
+            "<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'><p><b>&#1578;:</b> Bob</p></div><p>hi</p>",
+            "<div name=quote style='padding:10px'>hi</div>",
         ] {
             let rendered = to_text(&format!("<p>Yes.</p>{quote}"), true);
             assert_eq!(rendered.text, "Yes.", "{quote}");
@@ -350,6 +407,11 @@ mod tests {
             Rendered { text: "hi".into(), quoted: Vec::new(), hidden: Vec::new() }
         );
         check("<p>Yes.</p><div class=gmail_signature>Bob</div>", "Yes.\n\n--\nBob");
+        let answered =
+            "<p>My answers are in blue below.</p><div id=divRplyFwdMsg>From: Bob</div><p>When? <b>At nine.</b></p>";
+        check(answered, "My answers are in blue below.\n\nFrom: Bob\n\nWhen? At nine.");
+        let between = "<p>See my answers inline.</p><blockquote type=cite>When?</blockquote><p>At nine.</p>";
+        check(between, "See my answers inline.\n\nAt nine.");
     }
 
     #[test]
@@ -359,7 +421,7 @@ mod tests {
         let mut cases: Vec<String> = [
             "<div>x", "<li>x", "<font>x", "<table>x", "<blockquote>x", "<table><tr><td>x", "<ul><li>x",
             "<b><p></b>x", "<a><div><a><p></a>", "<p>x</p>", "</div>", "<", "<a ", "<a b=\"", "&#x&am;",
-            "<!--", "--", "<object>", "<script><!--", "</", "<a/b=", "<svg a/", "<style>", "<div class=gmail_quote>x", "<div style='display:none'>x",
+            "<!--", "<!--<a>", "<a b=\">\" ", "<a b='>\" ", "<style>x<b>", "--", "<object>", "<script><!--", "</", "<a/b=", "<svg a/", "<style>", "<div class=gmail_quote>x", "<div style='display:none'>x",
         ]
             .iter()
             .map(|part| many(part))
@@ -370,6 +432,12 @@ mod tests {
         cases.push(format!("<style>{}", many("a{display:none}")));
         cases.push(format!("<style>{}</style>{}", ".a b{display:none}".repeat(5_000), many("<p>x</p>")));
         cases.push(format!("<style>@media (#{}</style>x", many("{")));
+        cases.push(format!("<style>{}</style>x", many("@media screen{")));
+        cases.push(format!("<style>{}</style>x", many(".a{display:block}.a{display:none}/*")));
+        let many_above: String = (0..10_000).map(|i| format!(".x{i} .a{{display:none}}")).collect();
+        cases.push(format!("<style>{many_above}</style>{}", many("<p class=a>x</p>")));
+        cases.push(format!("<style>p{{display:none}}</style>{}", many("<p>x<b>")));
+        cases.push(format!("<style>.a{{display:none}}</style>{}", many("<td class=a>x")));
         cases.push(format!("<p style=\"a:{}\">x", many("((((")));
         cases.push(many("<div id=appendonsend></div>"));
         cases.push(format!("<p>FYI</p>{}", many("<div id=divRplyFwdMsg></div>")));

@@ -6,32 +6,91 @@ use super::super::clean;
 use super::strip::strip_tokens;
 use super::tokens::{Token, attribute, is_any};
 
-/// Classes of elements that hold nothing but a quotation or the line above it
+/// Classes and ids of elements that hold nothing but the line above a quotation
+const ATTRIBUTIONS: &[&str] =
+    &["gmail_attr", "moz-cite-prefix", "gmail_quote_attribution", "reply-intro", "airmail_on", "airmail_ext_on"];
+
+/// Classes, ids and names of elements that hold nothing but a quotation. Prefixes that webmail adds are left out.
 #[rustfmt::skip]
-const CLASSES: &[&str] = &[
-    "gmail_attr", "moz-cite-prefix", "yahoo_quoted", "yahoo-quoted-begin", "protonmail_quote",
-    "tutanota_quote", "zmail_extra", "quoted-text", "gmail_quote_attribution",
-    "ydp-quoted", "hm_quoted", "mail-quote-collapse", "freebirdformviewerviewitemsitemitem-quote",
-    "zimbra-quote", "airmail_quote", "spark_quote", "x_gmail_attr",
+const QUOTES: &[&str] = &[
+    // Yahoo, Proton, Tuta, Skiff, Zoho, Zimbra, Hotmail
+    "yahoo_quoted", "yahoo-quoted-begin", "ydp-quoted", "iosymail", "protonmail_quote", "tutanota_quote", "skiff_quote",
+    "zmail_extra", "zimbra-quote", "zwchr", "hm_quoted",
+    // Outlook on phones and on the Mac
+    "mail-editor-reference-message-container", "ms-outlook-mobile-reference-message", "olk_src_body_section",
+    "mac_outlook_attribution_blockquote",
+    // NetEase, Coremail, Foxmail, 139, Aliyun, Feishu
+    "isreplycontent", "ntes-mailmaster-quote", "origbody", "referencequote", "fmoriginalcontent", "reply139content",
+    "orimsghtmlseperator", "__aliyun_previous_body_wrap", "history-quote-wrapper",
+    // Spark, Airmail, Mailspring, Front, Freshdesk, HubSpot, Crisp and others
+    "spark_quote", "messagereplysection", "airmail_quote", "nylas-quote", "front-blockquote", "freshdesk_quote", "hs_reply",
+    "crisp-quote", "quoted-text", "mail-quote-collapse", "freebirdformviewerviewitemsitemitem-quote", "replyblock",
 ];
 
-/// Ids of such elements
-const IDS: &[&str] = &[
-    "isreplycontent",
-    "olk_src_body_section",
-    "mail-editor-reference-message-container",
-    "replyblock",
-    "zwchr",
-    "x_yahoo_quoted",
+/// Classes and ids of elements below which everything to the end of the document is history
+const MARKS: &[&str] = &[
+    "divrplyfwdmsg",
+    "appendonsend",
+    "outlookmessageheader",
+    "replysplit",
+    "stopspelling",
+    "xm_mail_oringinal_describe",
 ];
 
-/// Ids and classes of elements below which everything to the end of the document is history
-const MARKS: &[&str] =
-    &["divrplyfwdmsg", "appendonsend", "x_divrplyfwdmsg", "outlookmessageheader", "replysplit", "stopspelling"];
+/// A class or an id as the mail program that set it wrote it: Outlook, Hotmail and Yahoo put prefixes before those of
+/// mail that they show or quote
+fn bare(name: &str) -> &str {
+    let mut name = name;
+    loop {
+        let prefix = name
+            .get(..2)
+            .filter(|start| start.eq_ignore_ascii_case("x_"))
+            .or_else(|| name.get(..3).filter(|start| *start == "ecx"));
+        if let Some(prefix) = prefix {
+            name = &name[prefix.len()..];
+            continue;
+        }
+        // yiv1234567890gmail_quote, ydpdb28840fyahoo_quoted
+        let behind = name.strip_prefix("yiv").map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let behind = behind.or_else(|| name.strip_prefix("ydp").and_then(|rest| rest.get(8..)));
+        match behind {
+            Some(rest) if !rest.is_empty() && !rest.starts_with('-') => name = rest,
+            _ => return name,
+        }
+    }
+}
+
+/// The classes, the id and the name of a start tag
+fn names(inside: &str) -> impl Iterator<Item = &str> {
+    let class = attribute(inside, "class").unwrap_or("");
+    let others = ["id", "name"].into_iter().filter_map(|name| attribute(inside, name)).map(str::trim);
+    class.split_ascii_whitespace().take(MOST_CLASSES).chain(others).map(bare)
+}
+
+/// Classes of one element that are looked at
+const MOST_CLASSES: usize = 32;
+
+/// True for the line above which Outlook puts the header of what is answered, in every language the same
+fn is_outlook_rule(inside: &str) -> bool {
+    let Some(style) = attribute(inside, "style").filter(|style| style.len() < 300) else { return false };
+    let tight: String = style.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect();
+    let solid = [
+        "border-top:solid#e1e1e1",
+        "border-top:solid#b5c4df",
+        "border-top:#e1e1e11ptsolid",
+        "border-top:#b5c4df1ptsolid",
+    ];
+    solid.iter().any(|border| tight.contains(border)) && tight.contains("padding:3")
+}
+
+/// True for an element that holds only the line above a quotation
+pub(super) fn is_attribution(inside: &str) -> bool {
+    names(inside).any(|name| is_any(name, ATTRIBUTIONS))
+}
 
 /// How the elements of a document nest: for each start tag, where its element ends
 pub(super) struct Nesting {
-    ends: Vec<usize>,
+    ends: Vec<Option<usize>>,
     /// Quotes of Gmail's that begin before each token
     quotes: Vec<u32>,
 }
@@ -39,7 +98,7 @@ pub(super) struct Nesting {
 impl Nesting {
     /// One pass over the tokens, with one stack a tag name
     pub(super) fn of(tokens: &[Token<'_>]) -> Self {
-        let mut ends = vec![tokens.len(); tokens.len()];
+        let mut ends = vec![None; tokens.len()];
         let mut quotes = Vec::with_capacity(tokens.len() + 1);
         let mut open: HashMap<String, Vec<usize>> = HashMap::new();
         let mut count = 0;
@@ -52,7 +111,7 @@ impl Nesting {
                 }
                 Token::Close(name) => {
                     if let Some(start) = open.get_mut(&name.to_ascii_lowercase()).and_then(Vec::pop) {
-                        ends[start] = i + 1;
+                        ends[start] = Some(i + 1);
                     }
                 }
                 _ => {}
@@ -64,11 +123,16 @@ impl Nesting {
 
     /// Where the element that starts at this token ends
     pub(super) fn end(&self, start: usize) -> usize {
+        self.ends[start].unwrap_or(self.ends.len())
+    }
+
+    /// The same, if it has an end tag
+    pub(super) fn closed_end(&self, start: usize) -> Option<usize> {
         self.ends[start]
     }
 
     fn holds_quotes(&self, start: usize) -> bool {
-        self.quotes[self.ends[start]] > self.quotes[start + 1]
+        self.quotes[self.end(start)] > self.quotes[start + 1]
     }
 }
 
@@ -87,13 +151,11 @@ pub(super) fn container(
     if is_cite(name, inside) {
         return (!is_forward(&tokens[at..end])).then_some(end);
     }
-    let class = attribute(inside, "class").unwrap_or("");
-    let id = attribute(inside, "id").unwrap_or("");
-    if class.is_empty() && id.is_empty() {
+    if inside.is_empty() {
         return None;
     }
-    let named = |names: &[&str]| is_any(id, names) || class.split_ascii_whitespace().any(|class| is_any(class, names));
-    if named(MARKS) && !name.eq_ignore_ascii_case("body") {
+    let named = |known: &[&str]| names(inside).any(|name| is_any(name, known));
+    if (named(MARKS) || is_any(name, &["div"]) && is_outlook_rule(inside)) && !is_any(name, &["body"]) {
         let own = own()?;
         let note = !own.chars().any(char::is_alphanumeric) || clean::is_cover_note(&own);
         return (!note).then_some(tokens.len());
@@ -104,7 +166,10 @@ pub(super) fn container(
     if gmail && (is_any(name, &["span"]) || nesting.holds_quotes(at) || named(&["gmail_extra"])) {
         return None;
     }
-    ((gmail || named(CLASSES) || is_any(id, IDS)) && !is_forward(&tokens[at..end])).then_some(end)
+    // GMX and Web.de: `<div name="quote">`.
+    let quote = named(QUOTES) || named(ATTRIBUTIONS) || attribute(inside, "name").is_some_and(|name| name == "quote");
+    let holds = !is_any(name, &["body", "html", "a", "meta", "input"]);
+    ((gmail || quote && holds) && !is_forward(&tokens[at..end])).then_some(end)
 }
 
 /// `<blockquote type="cite">` and the like
@@ -112,21 +177,23 @@ fn is_cite(name: &str, inside: &str) -> bool {
     if !name.eq_ignore_ascii_case("blockquote") || inside.is_empty() {
         return false;
     }
-    let class = attribute(inside, "class").unwrap_or("");
     attribute(inside, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("cite"))
         || attribute(inside, "cite").is_some_and(|cite| cite.starts_with("mid:"))
-        || class.split_ascii_whitespace().any(|class| {
-            is_any(
-                class,
-                &["gmail_quote", "protonmail_quote", "tutanota_quote", "yahoo_quoted", "quote", "crisp-quote"],
-            )
-        })
-        || attribute(inside, "id").is_some_and(|id| id.eq_ignore_ascii_case("replyBlockquote"))
+        || names(inside).any(|name| is_any(name, CITES))
         || attribute(inside, "style").is_some_and(|style| {
-            style.contains("border-left") && (style.contains("padding-left") || style.contains("PADDING-LEFT"))
+            // The last is Mail.ru's.
+            let style = style.to_ascii_lowercase();
+            style.contains("border-left") && (style.contains("padding-left") || style.contains("#0857a6"))
         })
         || attribute(inside, "style").is_some_and(|style| style.contains("BORDER-LEFT"))
 }
+
+/// Classes and ids of quotations
+#[rustfmt::skip]
+const CITES: &[&str] = &[
+    "gmail_quote", "protonmail_quote", "tutanota_quote", "yahoo_quoted", "quote", "crisp-quote", "replyblockquote",
+    "iosymail", "referencequote", "isreplycontent",
+];
 
 /// How far into a container its marker of a forward is looked for
 const MOST_FORWARD_TOKENS: usize = 200;
@@ -147,9 +214,14 @@ fn is_forward(tokens: &[Token<'_>]) -> bool {
 /// Elements in which clients put the signature; a delimiter is written above it, so that it is cut where
 /// all signatures are
 pub(super) fn is_signature(inside: &str) -> bool {
-    let class = attribute(inside, "class").unwrap_or("");
-    class.split_ascii_whitespace().any(|class| {
-        is_any(class, &["gmail_signature", "moz-signature", "protonmail_signature_block", "signature_block"])
-    }) || attribute(inside, "id")
-        .is_some_and(|id| is_any(id, &["signature", "x_signature", "ms-outlook-mobile-signature"]))
+    names(inside).any(|name| is_any(name, SIGNATURES))
+        || attribute(inside, "id").is_some_and(|id| bare(id).eq_ignore_ascii_case("signature"))
 }
+
+/// Classes, ids and names of such elements
+#[rustfmt::skip]
+const SIGNATURES: &[&str] = &[
+    "gmail_signature", "moz-signature", "protonmail_signature_block", "signature_block", "ms-outlook-mobile-signature",
+    "applemailsignature", "composer_signature", "ymail_android_signature", "imail_signature", "ntes-signature",
+    "bloop_sign", "messagesignaturesection",
+];

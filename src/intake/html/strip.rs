@@ -4,11 +4,11 @@ use super::tokens::{Token, is_any, tokens};
 
 /// Elements that stand on lines of their own
 #[rustfmt::skip]
-const BLOCKS: &[&str] = &[
+pub(super) const BLOCKS: &[&str] = &[
     "p", "div", "br", "tr", "td", "th", "li", "ul", "ol", "dl", "dt", "dd", "table", "h1", "h2", "h3", "h4",
     "h5", "h6", "hr", "pre", "blockquote", "center",
     "form", "section", "article", "header", "footer", "address", "body", "caption", "fieldset", "main", "nav",
-    "option",
+    "option", "optgroup", "select",
 ];
 
 /// The named character references that mail uses

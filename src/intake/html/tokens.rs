@@ -3,8 +3,9 @@
 //! It finds the tags, attributes and comments that the standard finds
 //! (<https://html.spec.whatwg.org/multipage/parsing.html#tokenization>); a test holds it to html5ever's. Where the
 //! standard would lose text of a mail it does not: an element that is not read ends at the first end tag of its name,
-//! whatever is inside, and its start tag is an empty element where it ends in a slash. Character references and NUL are
-//! left as they stand, and `<xmp>` and `<plaintext>` hold markup like other elements.
+//! whatever is inside, and its start tag is an empty element where it ends in a slash. A comment, a tag or an element
+//! that is not read and never ends hides itself, not the text behind it. Character references and NUL are left as they
+//! stand, and `<xmp>` and `<plaintext>` hold markup like other elements.
 
 /// A piece of HTML. What nobody reads (comments, doctypes, scripts) never becomes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +37,19 @@ pub(super) struct Tokens<'a> {
     at: usize,
     /// Set behind `<style>`: what follows is its contents
     style: bool,
-    /// Names of elements that no end tag follows, so that it is looked for once
+    /// What is known to have no end from here on, so that the end is looked for once: names of elements, and the three
+    /// below
     open: Vec<&'static str>,
 }
+
+/// In `Tokens::open`: a comment
+const COMMENT: &str = "!--";
+
+/// In `Tokens::open`: a tag whose quotes count, because one is never closed
+const QUOTED: &str = "\"";
+
+/// In `Tokens::open`: anything that `>` would end
+const MARKUP: &str = "<";
 
 /// Tokenize
 pub(super) fn tokens(html: &str) -> Tokens<'_> {
@@ -57,7 +68,7 @@ impl<'a> Iterator for Tokens<'a> {
         let html = self.html;
         if std::mem::take(&mut self.style) {
             let start = self.at;
-            self.at = end_of_raw(html, start, "style");
+            self.skip("style");
             return Some(Token::Style(&html[start..self.at]));
         }
         while self.at < html.len() {
@@ -71,12 +82,12 @@ impl<'a> Iterator for Tokens<'a> {
             let is_close = bytes[start + 1] == b'/';
             let name_start = start + 1 + usize::from(is_close);
             if !bytes[name_start].is_ascii_alphabetic() {
-                self.at = end_of_comment(html, start);
+                self.at = self.end_of_comment(start);
                 continue;
             }
             let name_end = find(bytes, name_start, ends_name);
             // What is cut off before its end is no tag.
-            self.at = end_of_tag(html, name_end)?;
+            self.at = self.end_of_tag(name_end)?;
             let (name, inside) = (&html[name_start..name_end], &html[name_end..self.at - 1]);
             if is_close {
                 return Some(Token::Close(name));
@@ -95,18 +106,63 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// Skips what an element holds that is not read. Markup that never ends is read: the rest of a mail is not worth
-    /// losing
+    /// Skips what an element holds that is not read. If it never ends, its contents are read, and of a script or a style
+    /// sheet what follows the first tag.
     fn skip(&mut self, name: &'static str) {
-        const MARKUP: &[&str] = &["object", "svg", "math", "template", "xml"];
-        if self.open.contains(&name) {
+        let end = if self.open.contains(&name) { None } else { end_of_raw(self.html, self.at, name) };
+        if let Some(end) = end {
+            self.at = end;
             return;
         }
-        let end = end_of_raw(self.html, self.at, name);
-        if end == self.html.len() && MARKUP.contains(&name) {
-            self.open.push(name);
-        } else {
-            self.at = end;
+        self.set_open(name);
+        if matches!(name, "script" | "style") {
+            let bytes = self.html.as_bytes();
+            self.at = (self.at..bytes.len()).find(|&at| begins_markup(bytes, at)).unwrap_or(bytes.len());
+        }
+    }
+
+    /// Behind a comment, a doctype, a processing instruction or an end tag without a name. A comment that never ends
+    /// ends where a tag would.
+    fn end_of_comment(&mut self, start: usize) -> usize {
+        if !self.html[start..].starts_with("<!--") {
+            return self.next_end(start).unwrap_or(self.html.len());
+        }
+        let end = if self.open.contains(&COMMENT) { None } else { end_of_comment(self.html, start) };
+        end.unwrap_or_else(|| {
+            self.set_open(COMMENT);
+            self.next_end(start).unwrap_or(start + "<!--".len())
+        })
+    }
+
+    /// Behind the `>` that ends the tag, which is not one inside a quoted value unless a quote is never closed. `None`
+    /// where there is none
+    fn end_of_tag(&mut self, from: usize) -> Option<usize> {
+        if !self.open.contains(&QUOTED) {
+            let mut attributes = Attributes { html: self.html, at: from };
+            attributes.by_ref().for_each(drop);
+            if attributes.at < self.html.len() {
+                return Some(attributes.at + 1);
+            }
+            self.set_open(QUOTED);
+        }
+        self.next_end(from)
+    }
+
+    /// Behind the next `>`
+    fn next_end(&mut self, from: usize) -> Option<usize> {
+        if self.open.contains(&MARKUP) {
+            return None;
+        }
+        let end = self.html[from..].find('>').map(|n| from + n + 1);
+        if end.is_none() {
+            self.set_open(MARKUP);
+        }
+        end
+    }
+
+    fn set_open(&mut self, what: &'static str) {
+        if !self.open.contains(&what) {
+            self.open.push(what);
         }
     }
 }
@@ -130,41 +186,31 @@ fn find(bytes: &[u8], from: usize, is_it: impl Fn(u8) -> bool) -> usize {
     bytes[from..].iter().position(|&byte| is_it(byte)).map_or(bytes.len(), |n| from + n)
 }
 
-/// Behind the `>` that ends the tag, which is not one inside a quoted value. `None` where there is none
-fn end_of_tag(html: &str, from: usize) -> Option<usize> {
-    let mut attributes = Attributes { html, at: from };
-    attributes.by_ref().for_each(drop);
-    (attributes.at < html.len()).then_some(attributes.at + 1)
-}
-
-/// Behind a comment, a doctype, a processing instruction or an end tag without a name
-fn end_of_comment(html: &str, start: usize) -> usize {
+/// Behind a comment, if it ends
+fn end_of_comment(html: &str, start: usize) -> Option<usize> {
     let bytes = html.as_bytes();
-    if !html[start..].starts_with("<!--") {
-        return html[start..].find('>').map_or(html.len(), |n| start + n + 1);
-    }
     // The dashes that begin a comment may end it.
     let mut at = start + 2;
     while let Some(n) = html[at..].find("--") {
         at += n;
         match &bytes[at + 2..] {
-            [b'>', ..] => return at + 3,
-            [b'!', b'>', ..] if at >= start + 4 => return at + 4,
+            [b'>', ..] => return Some(at + 3),
+            [b'!', b'>', ..] if at >= start + 4 => return Some(at + 4),
             _ => at += 1,
         }
     }
-    html.len()
+    None
 }
 
 /// Where the end tag of an element begins whose contents are not tokenized
-fn end_of_raw(html: &str, from: usize, name: &str) -> usize {
+fn end_of_raw(html: &str, from: usize, name: &str) -> Option<usize> {
     let bytes = html.as_bytes();
     let is_end = |&at: &usize| {
         let Some(tag) = bytes[at..].strip_prefix(b"</") else { return false };
         tag.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(name.as_bytes()))
             && tag.get(name.len()).is_some_and(|&byte| ends_name(byte))
     };
-    (from..bytes.len()).find(is_end).unwrap_or(bytes.len())
+    (from..bytes.len()).find(is_end)
 }
 
 /// The attributes of a tag, from where its name ends up to its `>` or the end of the text: names, and values as they
@@ -241,9 +287,16 @@ mod tests {
             ("<object><style/></object>a", vec![Close("object"), Text("a")]),
             ("<object>a<svg>b<OBJECT>c", vec![Text("a"), Text("b"), Text("c")]),
             ("<iframe src=x/>a<title/>b", vec![Open("iframe", " src=x/"), Text("a"), Open("title", "/"), Text("b")]),
-            ("x<!-- never closed <p>y", vec![Text("x")]),
+            ("x<!-- never closed <p>y", vec![Text("x"), Text("y")]),
+            ("x<!-- never closed", vec![Text("x"), Text(" never closed")]),
+            ("x<!--[if mso]>y<!--z", vec![Text("x"), Text("y"), Text("z")]),
             ("x<a href=\"never closed", vec![Text("x")]),
+            ("x<a href=\"y>z</a><b c=\"d>e\">f", vec![Text("x"), Open("a", " href=\"y>z</a><b c=\"d"), Text("e\">f")]),
+            ("x<a href='y>z</a>", vec![Text("x"), Open("a", " href='y"), Text("z"), Close("a")]),
             ("x<style>never closed", vec![Text("x"), Open("style", ""), Style("never closed")]),
+            ("x<style>p{}<p>y", vec![Text("x"), Open("style", ""), Style("p{}"), Open("p", ""), Text("y")]),
+            ("x<script>y()<p>z<script>1<p>", vec![Text("x"), Open("p", ""), Text("z"), Open("p", "")]),
+            ("x<title>y<p>z", vec![Text("x"), Text("y"), Open("p", ""), Text("z")]),
             ("<", vec![Text("<")]),
             ("é<é<pé>", vec![Text("é<é"), Open("pé", "")]),
         ] {

@@ -95,12 +95,15 @@ impl Reader {
     }
 }
 
-/// True where an element of markup that is not read never ends: its contents are read.
+/// Ends whatever is not read
+const ENDS: &str =
+    "--></script></title></textarea></iframe></noembed></noframes></object></svg></math></template></xml></style>";
+
+/// True where a comment, a tag or an element that is not read never ends: the standard hides the text behind it.
 fn is_never_closed(html: &str) -> bool {
-    UNREAD[6..].iter().any(|name| {
-        let is_open = |(at, _): (usize, &str)| !html[at..].to_ascii_lowercase().contains(&format!("</{name}"));
-        html.to_ascii_lowercase().match_indices(&format!("<{name}")).any(is_open)
-    })
+    let mut all = tokens(html);
+    all.by_ref().for_each(drop);
+    !all.open.is_empty()
 }
 
 /// True where a slash ends the tag of an element that is not read and is part of a value: by the standard such an
@@ -145,8 +148,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 200_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn tokens_are_those_of_the_standard(pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..24)) {
-        let html = pieces.concat();
+    fn tokens_are_those_of_the_standard(
+        pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..24),
+        is_ended in any::<bool>(),
+    ) {
+        let html = pieces.concat() + if is_ended { ENDS } else { "" };
         prop_assume!(!has_slash_in_value(&html) && !is_never_closed(&html));
         prop_assert_eq!(ours(&html), theirs(&html), "{}", html);
     }
@@ -160,6 +166,9 @@ fn tokens_of_pages_are_those_of_the_standard() {
         let path = page.unwrap().path();
         let Ok(html) = String::from_utf8(fs::read(&path).unwrap()) else { continue };
         let html: String = html.chars().filter(|c| !matches!(c, '&' | '\0' | '\r')).collect();
+        if is_never_closed(&html) {
+            continue;
+        }
         assert_eq!(ours(&html), theirs(&html), "{}", path.display());
         compared += 1;
     }
