@@ -57,7 +57,8 @@
 //!   `intake` reads maildirs, `watcher` watches them and `delivery` files into them
 //! - [`charset`]: bytes to text, whatever charset they declare or do not declare; here because files of labels and
 //!   tables are decoded as messages are
-//! - [`header`]: X-Mailsort header fields, inserted and removed; for `filter` on every system, and for `delivery`
+//! - [`header`]: X-Mailsort header fields, inserted and removed, also in messages that a mail server has compressed; for
+//!   `filter` on every system, and for `delivery`
 //! - [`terminal`]: makes foreign text harmless to a terminal
 //! - [`platform`]: what systems do differently with files and their names
 //! - [`guard`]: turns a panic into an error

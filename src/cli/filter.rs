@@ -23,13 +23,14 @@ Headers:
       is added at the end of the header block. With several label sets there is one header per
       set, ending with `; set=NAME`. Below the threshold the header is X-Mailsort-Unsure instead.
       Incoming headers whose names begin with X-Mailsort are removed; no other byte of the message
-      changes. A label with non-ASCII characters, `;` or \" is encoded as in RFC 2047
+      changes. A message that is compressed with gzip is compressed again. A label with non-ASCII characters, `;` or \" is encoded as in RFC 2047
       (=?UTF-8?B?...?=): use ASCII names for mail rules that match the header, or --print-label.
 
 Failure:
-  A message that cannot be scored is passed on without a header, with status 0; -v says why on
-  stderr. With --fail-closed nothing is written and the status is 75, which mail systems take as
-  \"try again later\".
+  A message that cannot be scored is passed on without a header, with status 0. With --fail-closed
+  nothing is written and the status is 75, which mail systems take as \"try again later\". A wrong
+  set-up, such as a missing label file, is said on stderr in one line; -v also says what is wrong
+  with a message.
 
 Exit status:
   0   the message was written; with --is, it has the label

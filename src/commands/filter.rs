@@ -15,15 +15,21 @@ use super::unix;
 use crate::classifier::Classifier;
 use crate::cli::{ClassifierFlags, Filter, FilterFlags, OrElse};
 use crate::guard;
-use crate::header::{self, Field};
+use crate::header::{self, Field, Stored};
 use crate::output::Sink;
 use crate::report::{Level, Progress, Report};
 
 /// EX_TEMPFAIL of sysexits.h: mail systems keep the message and try again.
 const TRY_AGAIN: u8 = 75;
 
-/// X-Mailsort headers that come in are removed from messages of any size, so at least this much of each is read.
-const HEADER_ROOM: usize = 1 << 20;
+/// Why a message has no labels.
+#[derive(Debug)]
+enum Unscored {
+    /// The flags, the label file, the model or the daemon: it is so for every message, so it is always said.
+    SetUp(anyhow::Error),
+    /// The message.
+    Message(anyhow::Error),
+}
 
 /// Runs the command. Once the message is read, an error never stops it from coming out.
 ///
@@ -32,25 +38,33 @@ const HEADER_ROOM: usize = 1 << 20;
 pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     let flags = &arguments.flags;
     check(arguments)?;
-    let report = Report::new(if flags.verbose { Level::Normal } else { Level::Quiet }, Progress::Never);
+    let report = Report::new(Level::Normal, Progress::Never);
     let (mut input, mut out) = (io::stdin().lock(), Sink::standard_output());
     let mut mail = Vec::new();
     // One byte more shows that a message is too long.
-    let most = flags.max_size.max(HEADER_ROOM) as u64 + 1;
-    if let Err(error) = input.by_ref().take(most).read_to_end(&mut mail) {
-        report.warn(format_args!("cannot read the message: {error}"));
+    if let Err(error) = input.by_ref().take(flags.max_size as u64 + 1).read_to_end(&mut mail) {
+        if flags.verbose {
+            report.warn(format_args!("cannot read the message: {error}"));
+        }
         return Ok(ExitCode::from(TRY_AGAIN));
     }
     let is_written = flags.is.is_none() && !flags.print_label;
-    let answer = if mail.len() > flags.max_size {
-        Err(anyhow!("the message is longer than --max-size {}", flags.max_size))
-    } else if let Some(kind) = header::compression(&mail).filter(|_| is_written) {
-        Err(anyhow!("the message is compressed ({kind}), so it gets no header"))
-    } else {
-        answer_in_time(arguments, &mail)
+    let stored = match mail.len() > flags.max_size {
+        true => Err(anyhow!("the message is longer than --max-size {}", flags.max_size)),
+        false => Stored::new(&mail, flags.max_size as u64).context("the message"),
     };
-    if let Err(why) = &answer {
-        report.warn(format_args!("not scored: {why:#}"));
+    let answer = match &stored {
+        Ok(stored) => answer_in_time(arguments, stored.mail()),
+        Err(why) => Err(Unscored::Message(anyhow!("{why:#}"))),
+    };
+    if let Err(unscored) = &answer {
+        let (why, is_said) = match unscored {
+            Unscored::SetUp(why) => (why, true),
+            Unscored::Message(why) => (why, flags.verbose),
+        };
+        if is_said {
+            report.warn(format_args!("not scored: {why:#}"));
+        }
         if flags.fail_closed {
             return Ok(ExitCode::from(TRY_AGAIN));
         }
@@ -69,13 +83,18 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     let written = if flags.print_label {
         print_labels(&mut out, answer.as_ref(), arguments.classifier.labels.files.len().max(1))
     } else {
-        pass_on(&mut out, &mail, &mut input, answer.as_ref())
+        match &stored {
+            Ok(stored) => pass_on(&mut out, stored, answer.as_ref()),
+            Err(_) => pass_on_unread(&mut out, &mail, &mut input),
+        }
     };
     match written.and_then(|()| out.finish()) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         // A partly written message must not pass for the whole.
         Err(error) => {
-            report.warn(format_args!("cannot write the message: {error}"));
+            if flags.verbose {
+                report.warn(format_args!("cannot write the message: {error}"));
+            }
             Ok(ExitCode::from(TRY_AGAIN))
         }
     }
@@ -101,26 +120,27 @@ fn check(arguments: &Filter) -> Result<()> {
 }
 
 /// Scores the message within --timeout, and survives a panic.
-fn answer_in_time(arguments: &Filter, mail: &[u8]) -> Result<Answer> {
+fn answer_in_time(arguments: &Filter, mail: &[u8]) -> Result<Answer, Unscored> {
     let FilterFlags { timeout, .. } = arguments.flags;
     let (sender, receiver) = mpsc::channel();
     let (own, mail) = (arguments.clone(), mail.to_vec());
     // Not joined: after the timeout the process ends without it.
-    thread::Builder::new()
-        .spawn(move || {
-            let answer = guard::catch(|| answer(&own, mail));
-            drop(sender.send(answer.unwrap_or_else(|said| Err(anyhow!("mailsort has a bug: {said}")))));
-        })
-        .context("cannot start a thread")?;
-    match receiver.recv_timeout(timeout) {
-        Ok(answer) => answer,
-        Err(mpsc::RecvTimeoutError::Timeout) => bail!("it took longer than --timeout {}", timeout.as_secs_f64()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("scoring ended without an answer"),
-    }
+    let started = thread::Builder::new().spawn(move || {
+        let answer = guard::catch(|| answer(&own, mail));
+        let bug = |said: String| Err(Unscored::SetUp(anyhow!("mailsort has a bug: {said}")));
+        drop(sender.send(answer.unwrap_or_else(bug)));
+    });
+    started.context("cannot start a thread").map_err(Unscored::SetUp)?;
+    receiver.recv_timeout(timeout).unwrap_or_else(|error| {
+        Err(Unscored::Message(match error {
+            mpsc::RecvTimeoutError::Timeout => anyhow!("it took longer than --timeout {}", timeout.as_secs_f64()),
+            mpsc::RecvTimeoutError::Disconnected => anyhow!("scoring ended without an answer"),
+        }))
+    })
 }
 
 /// Scores the message, by a daemon or in this process.
-fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
+fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer, Unscored> {
     let Filter { flags, classifier } = arguments;
     if let Some(socket) = &flags.socket {
         let is_last = flags.or_else == OrElse::Fail;
@@ -128,17 +148,18 @@ fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer> {
         let timeout = if is_last { flags.timeout } else { flags.timeout / 2 };
         match unix::ask(socket, &message, timeout) {
             Ok(Response::Answer(answer)) => return Ok(answer),
-            Ok(Response::Unscored(why)) => bail!("{why}"),
-            Ok(Response::Refused(why)) if is_last => bail!("{why}"),
-            Err(error) if is_last => return Err(error),
+            Ok(Response::Unscored(why)) => return Err(Unscored::Message(anyhow!(why))),
+            Ok(Response::Refused(why)) if is_last => return Err(Unscored::Message(anyhow!(why))),
+            Err(error) if is_last => return Err(Unscored::SetUp(error)),
             Ok(Response::Refused(_)) | Err(_) => {}
         }
     }
     // One message is not worth starting threads for.
-    let classifier = Classifier::open(&classifier.spec())?;
+    let classifier = Classifier::open(&classifier.spec()).map_err(Unscored::SetUp)?;
     let document = classifier.prepare(classifier.read(Ok(answer::raw(message))));
-    let verdict = classifier.verdicts(vec![document])?.pop().context("there is no verdict")?;
-    Answer::new(&classifier, verdict)
+    let verdict = classifier.verdicts(vec![document]).map_err(Unscored::SetUp)?.pop();
+    let answer = verdict.context("there is no verdict").and_then(|verdict| Answer::new(&classifier, verdict));
+    answer.map_err(Unscored::Message)
 }
 
 /// Prints one line per label set; `sets` is their number.
@@ -149,13 +170,19 @@ fn print_labels(out: &mut Sink, answer: Option<&Answer>, sets: usize) -> io::Res
     best.iter().try_for_each(|best| writeln!(out, "{}", best.label().map_or("", String::as_str)))
 }
 
-/// Writes the message with its headers, and the rest of it that was not read yet.
-fn pass_on(out: &mut Sink, mail: &[u8], rest: &mut impl Read, answer: Option<&Answer>) -> io::Result<()> {
+/// Writes the message with its headers, compressed if it came so.
+fn pass_on(out: &mut Sink, stored: &Stored<'_>, answer: Option<&Answer>) -> io::Result<()> {
     let fields: Vec<Field> = answer.map(Answer::fields).unwrap_or_default();
-    for piece in header::marked(mail, &fields) {
-        out.write_all(&piece)?;
+    let pieces = stored.with(header::marked(stored.mail(), &fields))?;
+    pieces.iter().try_for_each(|piece| out.write_all(piece))
+}
+
+/// Writes a message that is too long or compressed, and the rest of it that was not read yet.
+fn pass_on_unread(out: &mut Sink, begin: &[u8], rest: &mut impl Read) -> io::Result<()> {
+    match header::compression(begin) {
+        Some(_) => io::copy(&mut begin.chain(rest), out).map(drop),
+        None => header::copy_without_ours(&mut begin.chain(rest), out),
     }
-    io::copy(rest, out).map(drop)
 }
 
 impl Answer {

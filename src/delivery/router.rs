@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::executor::{self, Executor, Payload, Recovery, Tagger};
-use super::files;
 use super::finder::Reservations;
 use super::folder::FolderName;
 use super::journal::{Counters, EntryState, Journal, JournalEntry, Operation};
@@ -215,12 +214,16 @@ impl Router {
         let Ok(Some(file)) = executor::open(&mut self.executor.finder, first, listed) else { return };
         let id = file.metadata().map(|found| (found.dev(), found.ino())).ok();
         let is_rewritten = entries.iter().any(|entry| entry.operation == Operation::Header);
-        let sha = if is_rewritten { files::sha_of(&file).ok() } else { None };
+        // A message that cannot be read fails when it is rewritten.
+        let foreseen = if is_rewritten { executor::foresee(&file, &fields).ok() } else { None };
         for entry in entries.iter_mut() {
             entry.file = id;
-            entry.sha_before = sha.filter(|_| entry.operation == Operation::Header);
+            if let Some(foreseen) = foreseen.as_ref().filter(|_| entry.operation == Operation::Header) {
+                entry.sha_before = Some(foreseen.sha_before);
+                entry.base.extend_from_slice(&foreseen.size);
+            }
         }
-        let is_same = is_rewritten && executor::is_marked(&file, &fields).unwrap_or_default();
+        let is_same = foreseen.is_some_and(|foreseen| foreseen.is_same);
         let count = entries.len();
         entries.retain(|entry| !(is_same && entry.operation == Operation::Header && entry.folder == entry.source));
         disposition.before |= entries.is_empty() && count > 0;

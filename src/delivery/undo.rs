@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::executor::{Executor, Payload};
+use super::executor::{Executor, Payload, foresee};
 use super::files::{self, Sha};
 use super::finder::Reservations;
 use super::journal::{EntryState, JournalEntry, Operation};
@@ -148,12 +148,18 @@ impl Undoing<'_> {
     }
 
     fn back(&mut self, operation: Operation, done: &JournalEntry) -> Result<JournalEntry> {
-        let fields = Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere();
+        // If it cannot be found now, the executor will look for it by name.
+        let found = self.executor.finder.find(&done.folder, &done.base).ok().flatten();
+        let fields = match (operation, &found) {
+            // A rewritten message has another size.
+            (Operation::Header, Some(path)) => {
+                File::open(path).and_then(|file| foresee(&file, &[])).map_or_else(|_| Vec::new(), |mail| mail.size)
+            }
+            _ => Name::new(OsStr::from_bytes(&done.base)).fields_elsewhere(),
+        };
         let has_room = done.name.len() + fields.len() <= LONGEST_NAME;
         let is_free = has_room && self.reservations.reserve(&done.source, &done.name);
         let base = [if is_free { done.name.clone() } else { unique::name() }, fields].concat();
-        // If it cannot be found now, the executor will look for it by name.
-        let found = self.executor.finder.find(&done.folder, &done.base).ok().flatten();
         let file = found.and_then(|path| files::id(&path).ok());
         Ok(JournalEntry { folder: done.source.clone(), base, file, ..self.undoing(operation, done) })
     }

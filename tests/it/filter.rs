@@ -2,10 +2,11 @@
 //! header.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use mailsort::header::{Field, marked};
 
@@ -58,37 +59,89 @@ fn one_line_is_put_in_and_no_byte_changed() {
 #[test]
 fn a_mail_that_cannot_be_scored_passes_or_waits() {
     let long = format!("Subject: pay\nX-Mailsort: forged\n\n{}", "the invoice\n".repeat(200_000));
-    let cases: [(&[&str], &str, &str); 7] = [
-        (&["--labels", "gone.txt"], INVOICE, "gone.txt"),
-        (&["--label", "a", "--model", "./gone"], INVOICE, "./gone"),
-        (&[&LABELS[..], &["--max-size", "1M"]].concat(), &long, "longer than --max-size"),
-        (&[&LABELS[..], &["--timeout", "0.001"]].concat(), &long[..900_000], "--timeout"),
-        (&LABELS, "Subject: \n\n", "no text"),
-        (&[&LABELS[..], &["--threshold", "2"]].concat(), INVOICE, "no probability"),
-        (&[], INVOICE, "nothing says what to sort into"),
+    // A wrong set-up is so for every mail, and is always said.
+    let cases: [(&[&str], &str, &str, bool); 8] = [
+        (&["--labels", "gone.txt"], INVOICE, "gone.txt", true),
+        (&["--label", "a", "--model", "./gone"], INVOICE, "./gone", true),
+        (&[&LABELS[..], &["--max-size", "1M"]].concat(), &long, "longer than --max-size", false),
+        (&[&LABELS[..], &["--timeout", "0.001"]].concat(), &long[..900_000], "--timeout", false),
+        (&LABELS, "Subject: \n\n", "no text", false),
+        (&[&LABELS[..], &["--threshold", "2"]].concat(), INVOICE, "no probability", true),
+        (&[], INVOICE, "nothing says what to sort into", true),
+        (&["--socket", "gone.sock"], INVOICE, "gone.sock", true),
     ];
-    for (flags, mail, why) in cases {
+    for (flags, mail, why, is_said) in cases {
+        if flags.contains(&"--socket") && cfg!(not(unix)) {
+            continue;
+        }
         let (status, out, stderr) = passed(filter(flags), mail.as_bytes());
-        assert_eq!((status, stderr.as_str()), (Some(0), ""), "{flags:?}");
+        assert_eq!((status, stderr.contains(why)), (Some(0), is_said), "{flags:?} {stderr}");
+        assert_eq!(stderr.lines().count(), usize::from(is_said), "{stderr}");
         assert!(out == mail.replace("X-Mailsort: forged\n", "").as_bytes(), "{flags:?}");
         let (status, _, stderr) = passed(filter(flags).args(["-v"]), mail.as_bytes());
         assert!(status == Some(0) && stderr.contains(why), "{flags:?} {stderr}");
         let (status, out, stderr) = passed(filter(flags).args(["--fail-closed"]), mail.as_bytes());
-        assert_eq!((status, out, stderr.as_str()), (Some(75), Vec::new(), ""), "{flags:?}");
+        assert_eq!((status, out, stderr.is_empty()), (Some(75), Vec::new(), !is_said), "{flags:?}");
     }
 }
 
 #[test]
-fn a_compressed_message_comes_out_as_it_came_in() {
+fn a_forged_header_goes_from_a_mail_of_any_size() {
+    let head = format!("X-Filler: {}\n", "x".repeat(70)).repeat(30_000);
+    let forged = "x-mailsort : forged\n folded\n";
+    let tail = format!("\nX-Mailsort: text\n{}", "the body\n".repeat(300_000));
+    // A limit inside the name, the value and the body.
+    for limit in [head.len() + 5, head.len() + 18, head.len() + forged.len() + 1000] {
+        let mail = format!("{head}{forged}{tail}");
+        let run = filter(&LABELS).args(["--max-size".to_string(), limit.to_string()]);
+        let (status, out, stderr) = passed(run, mail.as_bytes());
+        assert_eq!((status, stderr.as_str()), (Some(0), ""));
+        assert!(out == format!("{head}{tail}").as_bytes(), "{limit}");
+    }
+    let (_, out, _) = passed(filter(&LABELS), b"\n\nX-Mailsort: forged\nSubject: \n\n");
+    assert_eq!(out, b"\n\nSubject: \n\n", "not scored");
+    let (_, out, _) = passed(filter(&LABELS), b" X-Mailsort: contract\nSubject: x\n\nplease pay the invoice\n");
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.starts_with(" X-Mailsort: contract\nSubject: x\nX-Mailsort: invoice; score="), "{out}");
+}
+
+fn gzip(mail: &[u8]) -> Vec<u8> {
     let mut zipped = GzEncoder::new(Vec::new(), Compression::fast());
-    zipped.write_all(INVOICE.as_bytes()).unwrap();
-    let zipped = zipped.finish().unwrap();
-    let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00\x99\xe9\xd8\x51".to_vec();
-    for (message, kind) in [(zipped, "gzip"), (zstd, "zstd")] {
-        let (status, out, said) = passed(filter(&LABELS).args(["--verbose"]), &message);
-        assert_eq!((status, &out), (Some(0), &message));
-        assert!(said.contains(&format!("compressed ({kind})")), "{said}");
-        let (status, out, _) = passed(filter(&LABELS).args(["--fail-closed"]), &message);
+    zipped.write_all(mail).unwrap();
+    zipped.finish().unwrap()
+}
+
+fn inflated(zipped: &[u8]) -> Vec<u8> {
+    let mut mail = Vec::new();
+    GzDecoder::new(zipped).read_to_end(&mut mail).unwrap();
+    mail
+}
+
+#[test]
+fn a_compressed_message_is_scored_and_compressed_again() {
+    let zipped = gzip(INVOICE.as_bytes());
+    let (status, out, said) = passed(filter(&LABELS).args(["--verbose"]), &zipped);
+    assert_eq!((status, said.as_str()), (Some(0), ""));
+    assert_eq!(unmarked(&inflated(&out)), (INVOICE.as_bytes().to_vec(), 1));
+    assert_eq!(passed(filter(&LABELS).args(["--print-label"]), &zipped).1, b"invoice\n");
+    // One without text comes out as it came in, but for a forged header.
+    let (_, out, _) = passed(filter(&LABELS), &gzip(b"Subject: \n\n"));
+    assert_eq!(out, gzip(b"Subject: \n\n"));
+    let (_, out, _) = passed(filter(&LABELS), &gzip(b"X-Mailsort: forged\nSubject: \n\n"));
+    assert_eq!(inflated(&out), b"Subject: \n\n");
+}
+
+#[test]
+fn a_compressed_message_that_is_not_read_comes_out_as_it_came_in() {
+    let zipped = gzip(INVOICE.as_bytes());
+    let long = gzip(&INVOICE.as_bytes().repeat(9000));
+    let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00\x99\xe9\xd8\x51";
+    let damaged = &zipped[..zipped.len() - 9];
+    for (message, why) in [(&zstd[..], "zstd"), (damaged, "damaged gzip"), (&long, "longer than 100000 bytes")] {
+        let (status, out, said) = passed(filter(&LABELS).args(["--verbose", "--max-size", "100000"]), message);
+        assert_eq!((status, &out[..]), (Some(0), message));
+        assert!(said.contains(why), "{said}");
+        let (status, out, _) = passed(filter(&LABELS).args(["--fail-closed", "--max-size", "100000"]), message);
         assert_eq!((status, &out), (Some(75), &Vec::new()));
     }
 }

@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use anyhow::{Context, Result};
-use flate2::read::MultiGzDecoder;
 
 use super::{Executor, LONGEST_REWRITTEN, open};
 use crate::delivery::exec::Exec;
 use crate::delivery::journal::{EntryState, JournalEntry};
 use crate::delivery::message::Location;
 use crate::delivery::rules::TopLabel;
-use crate::header;
+use crate::header::{self, Stored};
 use crate::record::Verdict;
 
 /// Bytes that tell how a message is compressed.
@@ -82,21 +81,12 @@ fn plain(mut file: File) -> io::Result<File> {
     let mut head = Vec::new();
     (&file).take(HEAD).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
-    match header::compression(&head) {
-        None => Ok(file),
-        Some("gzip") => {
-            let mut message = tempfile::tempfile()?;
-            let mut inflated = MultiGzDecoder::new(file).take(LONGEST_REWRITTEN + 1);
-            if io::copy(&mut inflated, &mut message)? > LONGEST_REWRITTEN {
-                return Err(io::Error::other(format!(
-                    "it is longer than {} MiB when inflated",
-                    LONGEST_REWRITTEN >> 20
-                )));
-            }
-            Ok(message)
-        }
-        Some(kind) => Err(io::Error::other(format!("it is compressed with {kind}, which no command is given"))),
+    if header::compression(&head).is_none() {
+        return Ok(file);
     }
+    let mut bytes = Vec::new();
+    file.take(LONGEST_REWRITTEN + 1).read_to_end(&mut bytes)?;
+    in_file(Stored::new(bytes, LONGEST_REWRITTEN)?.mail())
 }
 
 /// An unnamed file that holds a message.

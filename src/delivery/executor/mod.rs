@@ -23,7 +23,7 @@ use crate::delivery::finder::Finder;
 use crate::delivery::journal::{EntryState, Journal, JournalEntry, Operation};
 use crate::delivery::mailbox;
 use crate::delivery::tree::MaildirTree;
-use crate::header::{self, Field};
+use crate::header::{self, Field, Stored};
 use crate::maildir::{Name, unique_name};
 
 pub use commands::Tagger;
@@ -294,42 +294,51 @@ fn destination(from: &Path, base: &[u8], seen: bool) -> PathBuf {
     Path::new(folder).join(OsStr::from_bytes(&[base, &info].concat()))
 }
 
-/// True for a message that has exactly these X-Mailsort fields.
-pub(super) fn is_marked(file: &File, fields: &[Field]) -> io::Result<bool> {
-    let bytes = read_all(file)?;
-    Ok(header::marked(&bytes, fields).concat() == bytes)
+/// Hash of a message, inflated: to compress it again makes other bytes of it.
+pub(super) fn mail_sha(file: &File) -> io::Result<Sha> {
+    Ok(Sha256::digest(read_all(file)?.mail()).into())
 }
 
-fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
+/// What a rewrite will make of a message.
+pub(super) struct Foreseen {
+    /// Hash of the message before it.
+    pub(super) sha_before: Sha,
+    /// The field that the name needs: to Dovecot `,S=` is the size of a compressed message when inflated, which it
+    /// cannot tell otherwise. A plain message needs none.
+    pub(super) size: Vec<u8>,
+    /// True when the message has exactly these X-Mailsort fields.
+    pub(super) is_same: bool,
+}
+
+/// Reads a message that will be rewritten with X-Mailsort fields.
+pub(super) fn foresee(file: &File, fields: &[Field]) -> io::Result<Foreseen> {
+    let stored = read_all(file)?;
+    let mail = header::marked(stored.mail(), fields).concat();
+    let size = if stored.is_compressed() { format!(",S={}", mail.len()).into_bytes() } else { Vec::new() };
+    Ok(Foreseen { sha_before: Sha256::digest(stored.mail()).into(), size, is_same: mail == stored.mail() })
+}
+
+fn read_all(mut file: &File) -> io::Result<Stored<'static>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(LONGEST_REWRITTEN + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LONGEST_REWRITTEN {
-        return Err(io::Error::other(format!(
-            "it is longer than {} MiB, so it gets no header",
-            LONGEST_REWRITTEN >> 20
-        )));
-    }
-    match header::compression(&bytes) {
-        Some(kind) => Err(io::Error::other(format!("it is compressed ({kind}), so it gets no header"))),
-        None => Ok(bytes),
-    }
+    Stored::new(bytes, LONGEST_REWRITTEN).map_err(|error| io::Error::other(format!("{error}, so it gets no header")))
 }
 
-/// Rewrites a message with X-Mailsort fields or, when undoing, without them. Returns the hash of what was written.
+/// Rewrites a message with X-Mailsort fields or, when undoing, without them. Returns the hash of the message.
 fn rewrite(from: &Path, to: &Path, entry: &JournalEntry, fields: &[Field]) -> io::Result<Sha> {
     let file = File::open(from)?;
-    let bytes = read_all(&file)?;
-    let pieces = header::marked(&bytes, fields);
-    if entry.undoes.is_some() {
-        let mut sha = Sha256::new();
-        pieces.iter().for_each(|piece| sha.update(piece));
-        if entry.sha != Some(sha.finalize().into()) {
-            let why = "it was changed, or had X-Mailsort headers before, so it is kept";
-            return Err(io::Error::other(why));
-        }
+    let stored = read_all(&file)?;
+    let pieces = header::marked(stored.mail(), fields);
+    let mut sha = Sha256::new();
+    pieces.iter().for_each(|piece| sha.update(piece));
+    let sha: Sha = sha.finalize().into();
+    if entry.undoes.is_some() && entry.sha != Some(sha) {
+        let why = "it was changed, or had X-Mailsort headers before, so it is kept";
+        return Err(io::Error::other(why));
     }
-    files::copy(Content::Pieces(&pieces, &file), &tmp(entry), to)
+    files::copy(Content::Pieces(&stored.with(pieces)?, &file), &tmp(entry), to)?;
+    Ok(sha)
 }
 
 /// Temporary path of a copy in progress.

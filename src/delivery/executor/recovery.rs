@@ -2,14 +2,14 @@
 //! done.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{Executor, tmp};
+use super::{Executor, mail_sha, tmp};
 use crate::delivery::files;
 use crate::delivery::journal::{EntryState, JournalEntry, Operation};
 use crate::maildir::unique_name;
@@ -105,7 +105,7 @@ impl Executor {
         let Some(written) = self.written(entry)? else {
             return clear_tmp(entry).map(|state| if source.is_none() { EntryState::Gone } else { state });
         };
-        let sha = files::sha(&written)?;
+        let sha = mail_sha(&File::open(&written)?).or_else(|_| files::sha(&written))?;
         // An undo restores the message's old name, which another message may have by now.
         if entry.sha.is_some_and(|expected| expected != sha) {
             return clear_tmp(entry);

@@ -13,12 +13,13 @@ mod sorting;
 mod undo;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -105,6 +106,13 @@ impl Home {
     pub(crate) fn mails(&self) -> Vec<String> {
         mails(&self.path("Maildir"))
     }
+}
+
+/// A message that is compressed with gzip, as it was before.
+fn inflated(zipped: &[u8]) -> Vec<u8> {
+    let mut mail = Vec::new();
+    GzDecoder::new(zipped).read_to_end(&mut mail).unwrap();
+    mail
 }
 
 /// Makes a message an hour old: a new one might still be written to, and is waited for.

@@ -37,23 +37,53 @@ fn a_copied_tree_leaves_the_other_alone() {
 }
 
 #[test]
-fn a_compressed_mail_gets_no_header_and_keeps_its_bytes() {
+fn a_compressed_mail_gets_its_header_inside() {
+    let home = Home::new(&format!("action = \"header\"\n{BOTH}"));
+    home.put("cur/1.a.h,S=7,W=8:2,SZ", INVOICE);
+    let mail = home.zip("cur/1.a.h,S=7,W=8:2,SZ");
+    home.routed(&[], 0);
+    let mails = home.mails();
+    let marked = inflated(&fs::read(home.path("Maildir").join(&mails[0])).unwrap());
+    // The name says how long the message is when inflated.
+    assert!(mails.len() == 1 && mails[0].ends_with(&format!(",S={}:2,SZ", marked.len())), "{mails:?}");
+    let line = b"X-Mailsort: invoice; score=";
+    let (ours, others): (Vec<&[u8]>, Vec<&[u8]>) =
+        marked.split_inclusive(|&byte| byte == b'\n').partition(|one| one.starts_with(line));
+    assert_eq!((ours.len(), others.concat()), (1, mail.clone()));
+    home.routed(&[], 0);
+    assert_eq!(home.mails(), mails, "not twice");
+    ended(home.route(&["--undo", "last"]), 0);
+    let path = format!("cur/1.a.h,S={}:2,SZ", mail.len());
+    assert_eq!(home.mails(), [path.clone()]);
+    assert_eq!(inflated(&fs::read(home.path("Maildir").join(path)).unwrap()), mail);
+}
+
+#[test]
+fn a_compressed_mail_that_is_only_filed_keeps_its_bytes() {
+    let home = Home::new(BOTH);
+    home.put("new/1.a.h,S=7", INVOICE);
+    home.zip("new/1.a.h,S=7");
+    let zipped = fs::read(home.path("Maildir/new/1.a.h,S=7")).unwrap();
+    home.routed(&[], 0);
+    assert_eq!(fs::read(home.path("Maildir/.Invoices/new/1.a.h,S=7")).unwrap(), zipped);
+}
+
+#[test]
+fn a_mail_that_is_compressed_otherwise_or_damaged_is_left_alone() {
     let home = Home::new(&format!("action = \"header\"\n{BOTH}"));
     home.put("new/1.a.h", INVOICE);
-    home.put("new/2.b.h", MEETING);
     home.zip("new/1.a.h");
-    let zipped = fs::read(home.path("Maildir/new/1.a.h")).unwrap();
-    for _ in 0..2 {
+    let whole = fs::read(home.path("Maildir/new/1.a.h")).unwrap();
+    let zstd = b"\x28\xb5\x2f\xfd\x04\x00\x01\x00\x00\x99\xe9\xd8\x51";
+    for (bytes, why) in [(&zstd[..], "it is compressed with zstd, which is not read"), (&whole[..whole.len() - 9], "")]
+    {
+        let path = home.path("Maildir/new/1.a.h");
+        fs::write(&path, bytes).unwrap();
+        age(&path);
         let said = home.routed(&[], 1);
-        assert!(said.contains("1.a.h") && said.contains("it is compressed (gzip), so it gets no header"), "{said}");
-        // What gets a header gets a new name.
-        let mails = home.mails();
-        assert!(mails.len() == 2 && mails[0].starts_with(".Meetings/new/") && mails[1] == "new/1.a.h", "{mails:?}");
-        assert_eq!(fs::read(home.path("Maildir/new/1.a.h")).unwrap(), zipped);
+        assert!(said.contains("1.a.h") && said.contains(why), "{said}");
+        assert_eq!((home.mails(), fs::read(&path).unwrap()), (vec!["new/1.a.h".to_string()], bytes.to_vec()));
     }
-    home.rules(BOTH);
-    home.routed(&[], 0);
-    assert_eq!(fs::read(home.path("Maildir/.Invoices/new/1.a.h")).unwrap(), zipped);
 }
 
 fn copy_tree(from: &Path, to: &Path) {
