@@ -3,15 +3,20 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Length of the end of stderr in which the last line is looked for.
-const STDERR_TAIL: u64 = 4096;
+/// How much of the end of stderr is kept, and how much at most: the last line is looked for in it.
+const STDERR_TAIL: usize = 32 * 1024;
+const MOST_STDERR: usize = 2 * STDERR_TAIL;
+
+/// Longest wait for the rest of stderr, which programs that a command has started may hold open.
+const STDERR_WAIT: Duration = Duration::from_millis(200);
 
 /// Longest value of an environment variable; systems limit the sum of all.
 const LONGEST_VALUE: usize = 2000;
@@ -106,10 +111,13 @@ impl Exec {
     }
 
     fn once(&self, message: &File, environment: &[(&str, String)]) -> ExitResult {
-        let stderr = tempfile::tempfile().ok();
-        match self.start(message, environment, stderr.as_ref()).and_then(|child| self.wait(child)) {
-            Ok(Some(status)) if status.success() => ExitResult { status: Some(0), failure: None },
-            Ok(Some(status)) => {
+        let ended = self.start(message, environment).and_then(|mut child| {
+            let stderr = child.stderr.take().map(drain);
+            Ok((self.wait(child)?, stderr))
+        });
+        match ended {
+            Ok((Some(status), _)) if status.success() => ExitResult { status: Some(0), failure: None },
+            Ok((Some(status), stderr)) => {
                 let how = match status.signal() {
                     Some(signal) => format!("killed by signal {signal}"),
                     None => format!("exited with status {}", status.code().unwrap_or_default()),
@@ -117,7 +125,7 @@ impl Exec {
                 let status = status.code().or(status.signal().map(|signal| 128 + signal));
                 ExitResult { status, failure: Some(how + &last_line(stderr)) }
             }
-            Ok(None) => {
+            Ok((None, stderr)) => {
                 let failure = format!("timed out after {} s", self.retry.timeout.as_secs_f64());
                 ExitResult { status: None, failure: Some(failure + &last_line(stderr)) }
             }
@@ -125,7 +133,7 @@ impl Exec {
         }
     }
 
-    fn start(&self, mut message: &File, environment: &[(&str, String)], stderr: Option<&File>) -> io::Result<Child> {
+    fn start(&self, mut message: &File, environment: &[(&str, String)]) -> io::Result<Child> {
         let mut command = match &self.line {
             CommandLine::Program(words) => {
                 let mut command = Command::new(words.first().map_or("", String::as_str));
@@ -142,10 +150,7 @@ impl Exec {
         // The file itself and not a pipe: a command need not read all of it.
         command.stdin(message.try_clone()?);
         // Stdout of mailsort is for records.
-        command.stdout(Stdio::null()).stderr(match stderr {
-            Some(file) => file.try_clone()?.into(),
-            None => Stdio::null(),
-        });
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.envs(environment.iter().map(|(name, value)| (name, sanitised(value))));
         // A process group of its own, so that it can be killed with its children, and Ctrl-C in a terminal reaches only
         // mailsort.
@@ -188,19 +193,57 @@ fn slept(time: Duration, stop: &dyn Fn() -> bool) -> bool {
     false
 }
 
-/// The last line of stderr, after a colon.
-fn last_line(stderr: Option<File>) -> String {
-    let mut bytes = Vec::new();
-    let read = stderr.map(|mut file| {
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(STDERR_TAIL)))?;
-        file.take(STDERR_TAIL).read_to_end(&mut bytes)
+/// The end of a command's stderr, and whether nothing follows.
+type Stderr = Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>;
+
+/// Reads all of stderr and keeps its end: a command may write for ever. It is read as long as any program has it open,
+/// so that none is stopped by writing to it.
+fn drain(mut stderr: ChildStderr) -> Stderr {
+    let kept = Stderr::default();
+    let own = kept.clone();
+    let reading = thread::Builder::new().spawn(move || {
+        let (state, has_ended) = &*own;
+        let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunk = vec![0; STDERR_TAIL];
+        loop {
+            match stderr.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => keep_end(&mut lock().0, &chunk[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        lock().1 = true;
+        has_ended.notify_all();
     });
-    let text = String::from_utf8_lossy(&bytes);
-    match (read, text.lines().rfind(|line| !line.trim().is_empty())) {
-        (Some(Ok(_)), Some(line)) => format!(": {}", line.trim()),
-        _ => String::new(),
+    // Without a thread nothing is said of stderr.
+    drop(reading);
+    kept
+}
+
+fn keep_end(kept: &mut Vec<u8>, more: &[u8]) {
+    if kept.len() + more.len() > MOST_STDERR {
+        kept.drain(..kept.len().saturating_sub(STDERR_TAIL));
     }
+    kept.extend_from_slice(more);
+}
+
+/// The last line of stderr, after a colon.
+fn last_line(stderr: Option<Stderr>) -> String {
+    let Some(stderr) = stderr else { return String::new() };
+    let (state, has_ended) = &*stderr;
+    let kept = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let waited = has_ended.wait_timeout_while(kept, STDERR_WAIT, |(_, has_ended)| !*has_ended);
+    let (kept, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    let text = String::from_utf8_lossy(&kept.0);
+    text.lines()
+        .rfind(|line| !line.trim().is_empty())
+        .map_or(String::new(), |line| format!(": {}", shortened(line.trim())))
+}
+
+/// A line cut to the longest that is said.
+fn shortened(line: &str) -> &str {
+    &line[..line.floor_char_boundary(LONGEST_VALUE)]
 }
 
 /// A value without control characters, cut to the longest.
@@ -239,6 +282,29 @@ mod tests {
         );
         let ended = exec.unwrap().run(&tempfile::tempfile().unwrap(), &[], true, &|| false);
         assert!(ended.failure.unwrap().starts_with("cannot be run"));
+    }
+
+    #[test]
+    fn stderr_without_end_is_not_kept() {
+        let (mut kept, mut written) = (Vec::new(), Vec::new());
+        for at in 0..9000 {
+            let line = format!("line {at}\n");
+            keep_end(&mut kept, line.as_bytes());
+            written.extend(line.into_bytes());
+            assert!(
+                kept.len() <= MOST_STDERR && written.ends_with(&kept) && kept.len() >= STDERR_TAIL.min(written.len())
+            );
+        }
+        let said = run("yes a long line >&2", 0.5, 0).failure.unwrap();
+        assert!(said.starts_with("timed out after 0.5 s: "), "{said}");
+        let said = run("head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2; echo last >&2; exit 3", 9.0, 0);
+        assert_eq!(said.failure.unwrap(), "exited with status 3: last");
+        let said = run("head -c 300000 /dev/zero | tr '\\0' x >&2; exit 3", 9.0, 0).failure.unwrap();
+        assert!(said.len() < 3000 && said.ends_with("xxx"), "{}", said.len());
+        // A program that goes on holds it open.
+        let started = Instant::now();
+        assert_eq!(run("sleep 3 & echo said >&2; exit 3", 9.0, 0).failure.unwrap(), "exited with status 3: said");
+        assert!(started.elapsed() < Duration::from_secs(9));
     }
 
     #[test]
