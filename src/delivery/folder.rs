@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::maildir::utf7;
+use super::spelling::{self, Spelling};
 
 /// Longest name of one level, in bytes on the disk. File systems take 255, and mail servers append to names.
 const LONGEST_PART: usize = 200;
@@ -65,37 +65,39 @@ impl FolderName {
         self.parts.join("/")
     }
 
-    /// Path of the folder relative to the tree's root.
+    /// Path of the folder relative to the tree's root: the one that is there, in whichever spelling, or else that of a new
+    /// one.
     ///
     /// # Errors
-    /// When the layout cannot hold the name.
-    pub fn path(&self, layout: TreeLayout) -> Result<PathBuf> {
-        let shown = self.name();
-        match layout {
-            TreeLayout::Plain => {
-                for part in &self.parts {
-                    check_length(&shown, part)?;
-                }
-                Ok(self.parts.iter().collect())
-            }
-            TreeLayout::MaildirPlus if self.is_inbox() => Ok(PathBuf::new()),
-            TreeLayout::MaildirPlus => {
-                let mut path = String::new();
-                for part in &self.parts {
-                    ensure!(
-                        !part.contains('.'),
-                        "the folder {shown:?} contains a dot, which separates levels in Maildir++; separate levels with `/`"
-                    );
-                    let encoded = utf7::encode(part);
-                    check_length(&shown, &encoded)?;
-                    path.push('.');
-                    path.push_str(&encoded);
-                }
-                // All levels together are one file name.
-                check_length(&shown, &path)?;
-                Ok(path.into())
-            }
+    /// When the layout cannot hold the name, or two folders have it.
+    pub(super) fn path(&self, root: &Path, layout: TreeLayout) -> Result<PathBuf> {
+        if layout == TreeLayout::MaildirPlus && self.is_inbox() {
+            return Ok(PathBuf::new());
         }
+        let shown = self.name();
+        let spelling = Spelling::of(root, layout);
+        let levels: Vec<String> = self.parts.iter().map(|part| spelling.write(part)).collect();
+        for (part, level) in self.parts.iter().zip(&levels) {
+            ensure!(
+                layout == TreeLayout::Plain || !part.contains('.'),
+                "the folder {shown:?} contains a dot, which separates levels in Maildir++; separate levels with `/`"
+            );
+            check_length(&shown, level)?;
+        }
+        let (found, depth) = spelling::find(root, layout, &self.parts)?;
+        let path = match layout {
+            TreeLayout::Plain => levels[depth..].iter().fold(found, |path, level| path.join(level)),
+            TreeLayout::MaildirPlus => {
+                let mut path = found.into_os_string();
+                levels[depth..].iter().for_each(|level| path.push(format!(".{level}")));
+                path.into()
+            }
+        };
+        if layout == TreeLayout::MaildirPlus {
+            // All levels together are one file name.
+            check_length(&shown, &path.to_string_lossy())?;
+        }
+        Ok(path)
     }
 
     fn is_inbox(&self) -> bool {
@@ -134,7 +136,8 @@ mod tests {
     use super::*;
 
     fn path(name: &str, layout: TreeLayout) -> Result<String> {
-        Ok(FolderName::parse(name)?.path(layout)?.to_string_lossy().into_owned())
+        let root = tempfile::tempdir()?;
+        Ok(FolderName::parse(name)?.path(root.path(), layout)?.to_string_lossy().into_owned())
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! In reading order: `message` (what is delivered), `rules` (what is done by label), `planner` (which operations that
 //! makes), `executor` (carries them out, and recovers from a crash), `router` (planner, journal and executor together),
-//! `undo`, and the `journal`. Beneath them `tree` and `folder` (where maildirs lie), `files` (nothing is ever
+//! `undo`, and the `journal`. Beneath them `tree`, `folder` and `spelling` (where maildirs lie), `files` (nothing is ever
 //! replaced), `finder` and `unique` (names of messages), `mailbox` (mbox files as a source) and `exec` (commands).
 //!
 //! Every operation is in the journal, on the disk, before it is carried out. A run that is stopped anywhere is
@@ -19,6 +19,7 @@ mod message;
 mod planner;
 mod router;
 mod rules;
+mod spelling;
 mod tree;
 mod undo;
 mod unique;

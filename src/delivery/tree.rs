@@ -41,9 +41,9 @@ impl MaildirTree {
     /// Path of a folder, which need not exist yet, without links.
     ///
     /// # Errors
-    /// When the layout cannot hold the name, or a link leads out of the tree.
+    /// When the layout cannot hold the name, two folders have it, or a link leads out of the tree.
     pub fn path(&self, folder: &FolderName) -> Result<PathBuf> {
-        let path = self.root.join(folder.path(self.layout)?);
+        let path = self.root.join(folder.path(&self.root, self.layout)?);
         self.check_maildir(&path)?;
         // Resolved, so that two paths of one folder are equal.
         resolved(&path)
@@ -154,6 +154,7 @@ mod tests {
         plus.create(&path).unwrap();
         plus.create(&path).unwrap();
         assert!(maildir::is_maildir(&path) && fs::metadata(path.join(MARK)).unwrap().len() == 0);
+        let root = folder.path().join("plain");
         let plain = tree(&root, TreeLayout::Plain);
         let path = plain.path(&FolderName::parse("Work/für").unwrap()).unwrap();
         plain.create(&path).unwrap();

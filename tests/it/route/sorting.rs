@@ -46,6 +46,44 @@ fn plain_trees_have_plain_folders() {
 }
 
 #[test]
+fn a_folder_is_found_in_the_spelling_that_it_has() {
+    let rules = ONE.replace("Money/Invoices", "发票/für");
+    for (there, expected) in [
+        (".发票.für", ".发票.für"),
+        (".&U9F5aA-.f&APw-r", ".&U9F5aA-.f&APw-r"),
+        (".发票.fu\u{308}r", ".发票.fu\u{308}r"),
+        (".&U9F5aA-", ".&U9F5aA-.f&APw-r"),
+        (".发票", ".发票.für"),
+        (".Other", ".&U9F5aA-.f&APw-r"),
+        ("&U9F5aA-/für", "&U9F5aA-/für"),
+        ("&U9F5aA-", "&U9F5aA-/f&APw-r"),
+        ("Other", "发票/für"),
+    ] {
+        let home = Home::new(&rules);
+        ["cur", "new", "tmp"].iter().for_each(|own| {
+            fs::create_dir_all(home.path("Maildir").join(there).join(own)).unwrap();
+        });
+        home.put("new/1.a.h", INVOICE);
+        home.routed(&[], 0);
+        assert_eq!(home.mails(), [format!("{expected}/new/1.a.h")], "{there}");
+    }
+    // With two of a name, neither is guessed.
+    let home = Home::new(&rules);
+    for there in [".发票.für", ".&U9F5aA-.f&APw-r"] {
+        ["cur", "new", "tmp"].iter().for_each(|own| {
+            fs::create_dir_all(home.path("Maildir").join(there).join(own)).unwrap();
+        });
+    }
+    home.put("new/1.a.h", INVOICE);
+    let said = home.routed(&[], 2);
+    assert!(
+        said.contains(".发票.für") && said.contains(".&U9F5aA-.f&APw-r") && said.contains("two spellings"),
+        "{said}"
+    );
+    assert_eq!(home.mails(), ["new/1.a.h"]);
+}
+
+#[test]
 fn a_rule_may_mark_as_seen() {
     let home = Home::new(&format!("keep-unread = false\n{ONE}"));
     home.put("new/1.a.h", INVOICE);
@@ -118,6 +156,9 @@ fn a_mailbox_is_split_and_stays() {
     let home = Home::new(BOTH);
     let mail = |body: &str| format!("From a@b Sat Jan  3 01:05:34 1996\nSubject: {body}>From here\n\n");
     let mailbox = [mail(INVOICE), mail(INVOICE), mail(INVOICE), mail(MEETING)].concat();
+    fs::write(home.path("empty"), "").unwrap();
+    let empty = mailsort(["route", "empty", "--into", "Sorted", "--rules", "rules.toml"]).in_folder(home.folder.path());
+    assert!(ended(empty, 0).contains("0 messages: nothing to do"));
     fs::write(home.path("all.mbox"), &mailbox).unwrap();
     let run =
         || mailsort(["route", "all.mbox", "--into", "Sorted", "--rules", "rules.toml"]).in_folder(home.folder.path());
