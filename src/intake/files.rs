@@ -1,11 +1,37 @@
-//! Finds the files of an input path: the file itself, the messages of a maildir, or a whole folder tree.
+//! Finds the files of an input path: the file itself, the messages of a maildir, or a whole folder tree, without what mail
+//! programs keep beside their mailboxes.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::sniff;
 use crate::maildir;
+
+/// Files that mail programs keep beside mailboxes, by their whole names.
+const BESIDE_MAILBOXES: [&str; 8] = [
+    // Thunderbird
+    "msgFilterRules.dat",
+    "popstate.dat",
+    "virtualFolders.dat",
+    "filterlog.html",
+    "junklog.html",
+    // Apple Mail
+    "table_of_contents",
+    // Maildir++
+    "maildirfolder",
+    "maildirsize",
+];
+
+/// The same by the beginning of the name, unless its end says that it is a document.
+const SERVER_FILES: [&str; 3] = ["dovecot", "courierimap", "cyrus."];
+
+/// The same by the end of the name: indexes of Thunderbird and Evolution.
+const INDEX_ENDINGS: [&str; 5] = [".msf", ".cmeta", ".ev-summary", ".ibex.index", ".ibex.index.data"];
+
+/// Folders of a profile of Thunderbird that hold mail.
+const OF_PROFILE: [&str; 3] = ["ImapMail", "Mail", "News"];
 
 /// The error for pipes, sockets and devices.
 pub(super) const NOT_REGULAR: &str = "not a regular file";
@@ -25,12 +51,14 @@ pub enum FileEntry {
 pub struct Files {
     walker: Option<walkdir::IntoIter>,
     found: VecDeque<FileEntry>,
+    /// A profile of Thunderbird that the walk has met.
+    profile: Option<PathBuf>,
 }
 
 impl Files {
     /// Starts at `path`. For a maildir, only its own messages are listed unless `recursive`.
     pub fn new(path: &Path, recursive: bool) -> Self {
-        let mut files = Self { walker: None, found: VecDeque::new() };
+        let mut files = Self::only(std::iter::empty());
         if !path.is_dir() {
             files.found.push_back(FileEntry::File(path.to_path_buf()));
         } else if maildir::is_maildir(path) && !recursive {
@@ -43,7 +71,7 @@ impl Files {
 
     /// Iterates over files that are already known.
     pub(super) fn only(found: impl Iterator<Item = FileEntry>) -> Self {
-        Self { walker: None, found: found.collect() }
+        Self { walker: None, found: found.collect(), profile: None }
     }
 
     fn list_maildir(&mut self, path: &Path) {
@@ -76,15 +104,24 @@ impl Files {
             let is_maildir = maildir::is_maildir(entry.path());
             if is_maildir {
                 self.list_maildir(entry.path());
-            } else if hidden || is_part_of_maildir(entry) || is_kept_by_server(entry) {
+            } else if hidden || is_part_of_maildir(entry) || is_kept_by_server(entry) || self.is_other_part(entry) {
                 self.skip_folder();
+            } else if is_profile(entry.path()) {
+                self.profile = Some(entry.path().to_path_buf());
             }
-        } else if hidden || is_kept_by_server(entry) {
+        } else if hidden || is_kept_by_server(entry) || is_beside_mailbox(entry) || self.is_other_part(entry) {
         } else if kind.is_file() {
             self.found.push_back(FileEntry::File(entry.path().to_path_buf()));
         } else {
             self.found.push_back(FileEntry::Failed(entry.path().to_path_buf(), NOT_REGULAR.into()));
         }
+    }
+
+    /// True for what is not mail in a profile, and for Thunderbird's copies of messages for the search of the system.
+    fn is_other_part(&self, entry: &DirEntry) -> bool {
+        let name = entry.file_name().to_string_lossy();
+        let is_copies = name.ends_with(".mozmsgs") && entry.depth() > 0 && entry.file_type().is_dir();
+        is_copies || (self.profile.as_deref() == entry.path().parent() && !OF_PROFILE.contains(&&*name))
     }
 
     fn skip_folder(&mut self) {
@@ -105,6 +142,29 @@ fn is_kept_by_server(entry: &DirEntry) -> bool {
     entry.depth() > 0
         && maildir::is_not_mail(entry.file_name())
         && entry.path().parent().is_some_and(maildir::is_maildir)
+}
+
+/// True for a profile of Thunderbird.
+fn is_profile(folder: &Path) -> bool {
+    folder.join("prefs.js").is_file() && OF_PROFILE.iter().any(|own| folder.join(own).is_dir())
+}
+
+/// True for files that mail programs keep beside mailboxes. One that is itself an input is read.
+fn is_beside_mailbox(entry: &DirEntry) -> bool {
+    let (path, folder) = (entry.path(), entry.path().parent().filter(|_| entry.depth() > 0));
+    let (Some(folder), name) = (folder, entry.file_name().to_string_lossy()) else { return false };
+    let starts = |begin: &&str| name.starts_with(begin);
+    BESIDE_MAILBOXES.contains(&&*name)
+        || INDEX_ENDINGS.iter().any(|end| name.ends_with(end))
+        || (SERVER_FILES.iter().any(starts) && sniff::by_name(path).is_none())
+        || (name == "subscriptions" && holds_maildir(folder))
+        || name.strip_suffix(".lock").is_some_and(|mailbox| folder.join(mailbox).is_file())
+}
+
+/// True for the root of a tree of maildirs that is none itself.
+fn holds_maildir(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| maildir::is_maildir(&path))
 }
 
 impl Iterator for Files {
@@ -211,6 +271,44 @@ mod tests {
         ];
         assert_eq!(listed(folder.path(), false), all);
         assert_eq!(listed(folder.path(), true), all);
+    }
+
+    #[test]
+    fn what_lies_beside_mailboxes_is_no_mail() {
+        let folder = tree(&[
+            "fs/Work/cur/1",
+            "fs/Work/new/.keep",
+            "fs/dovecot.list.index.log",
+            "fs/subscriptions",
+            "notes/dovecot-setup.md",
+            "notes/flake.lock",
+            "notes/subscriptions",
+            "profile/ImapMail/a.example/INBOX",
+            "profile/ImapMail/a.example/INBOX.lock",
+            "profile/ImapMail/a.example/INBOX.mozmsgs/1.wdseml",
+            "profile/ImapMail/a.example/INBOX.msf",
+            "profile/Mail/b.example/Inbox.sbd/2024",
+            "profile/Mail/b.example/Inbox.sbd/2024.msf",
+            "profile/Mail/b.example/msgFilterRules.dat",
+            "profile/Mail/b.example/popstate.dat",
+            "profile/calendar/x",
+            "profile/key4.db",
+            "profile/prefs.js",
+        ]);
+        assert_eq!(
+            listed(folder.path(), false),
+            [
+                "message fs/Work/cur/1",
+                "file notes/dovecot-setup.md",
+                "file notes/flake.lock",
+                "file notes/subscriptions",
+                "file profile/ImapMail/a.example/INBOX",
+                "file profile/Mail/b.example/Inbox.sbd/2024",
+            ]
+        );
+        let own = folder.path().join("profile/ImapMail/a.example");
+        assert_eq!(listed(&own, false), ["file INBOX"]);
+        assert_eq!(Files::new(&own.join("INBOX.msf"), false).next(), Some(FileEntry::File(own.join("INBOX.msf"))));
     }
 
     #[cfg(unix)]

@@ -10,6 +10,10 @@
 //! One `>` of a quoted `>From ` is removed, as in mboxo, mboxrd and mboxcl. In mboxcl2 this removes one mark too
 //! many, but mboxcl2 cannot be told from mboxcl.
 //!
+//! A message that Thunderbird has deleted stays in the file until the folder is compacted, with a mark in
+//! `X-Mozilla-Status`. It is left out, as Thunderbird leaves it out. The mark counts only where Thunderbird writes it, above
+//! all other fields: a sender cannot put one there.
+//!
 //! The "folder internal data" message at the start of uw-imap mailboxes gets a record like any other message, because
 //! anybody can write that subject.
 
@@ -69,11 +73,20 @@ impl<R: Read> Mbox<R> {
         Self { lines: Lines::new(reader), cap, kind: Delimiter::Unknown, all_have_lengths: true }
     }
 
-    /// The next message, or `None` at the end.
+    /// The next message that is not deleted, or `None` at the end.
     ///
     /// # Errors
     /// When the stream cannot be read; what was read of the message so far is lost.
     pub fn next_message(&mut self) -> io::Result<Option<Message>> {
+        loop {
+            match self.any_message()? {
+                Some(message) if is_expunged(&message.bytes) => {}
+                found => return Ok(found),
+            }
+        }
+    }
+
+    fn any_message(&mut self) -> io::Result<Option<Message>> {
         if !self.find_start()? {
             return Ok(None);
         }
@@ -234,6 +247,25 @@ pub fn without_from_line(bytes: &[u8]) -> &[u8] {
     let envelope = envelope_length(bytes.strip_prefix(b">").unwrap_or(bytes));
     let is_line = envelope > 0 && memchr::memchr(b'\n', bytes).is_some();
     if is_line { &bytes[envelope + usize::from(bytes[0] == b'>')..] } else { bytes }
+}
+
+/// True for a message that Thunderbird has deleted.
+fn is_expunged(bytes: &[u8]) -> bool {
+    const EXPUNGED: u16 = 0x0008;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let mut parts = line.splitn(2, |&byte| byte == b':');
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        match &name[..] {
+            b"x-mozilla-status" => {
+                let flags = str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
+                return u16::from_str_radix(flags.trim(), 16).is_ok_and(|flags| flags & EXPUNGED != 0);
+            }
+            // Thunderbird writes these above it.
+            b"x-account-key" | b"x-uidl" => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 fn is_blank(line: &[u8]) -> bool {

@@ -1,5 +1,6 @@
 //! Opens a file or standard input, decompresses gzip, and tells the format.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Cursor, IsTerminal, Read};
 use std::path::Path;
@@ -151,8 +152,17 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
         // An error page is often saved under the name of the document.
         Some(named @ (SourceFormat::Pdf | SourceFormat::Docx)) => sniff::sniff(head).or(Some(named)),
         Some(named) => Some(named),
+        None if head.is_empty() && is_empty_mailbox(path) => Some(SourceFormat::Mbox),
         None => sniff::sniff(head),
     }
+}
+
+/// True for an empty file that is a mail folder by its name: one without an ending, as below /var/mail, or with an index of
+/// Thunderbird beside it. A number is a message of MH.
+fn is_empty_mailbox(path: &Path) -> bool {
+    let Some(name) = path.file_name().map(OsStr::to_string_lossy).filter(|_| path.is_file()) else { return false };
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    (!name.contains('.') && !is_number) || path.with_file_name(format!("{name}.msf")).is_file()
 }
 
 /// True for several header fields of mail, rather than one line such as `Subject: notes`.

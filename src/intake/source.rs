@@ -11,6 +11,7 @@ use super::lines::Lines;
 use super::mbox::Mbox;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
+use crate::header;
 use crate::maildir;
 use crate::platform;
 use crate::record::{Envelope, Origin, Reason, Skip};
@@ -234,6 +235,12 @@ fn read_one(path: &Path, format: SourceFormat, stream: InputStream) -> Result<Ra
     // One byte more than the cap tells whether the document is longer.
     match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {
         Ok(_) => {
+            if let Some(kind) = header::compression(&bytes).filter(|_| format == SourceFormat::Mail) {
+                return Err(skip(
+                    origin(path),
+                    Reason::Unreadable(format!("it is compressed with {kind}, which is not read")),
+                ));
+            }
             let truncated = bytes.len() > MAX_DOCUMENT;
             bytes.truncate(MAX_DOCUMENT);
             Ok(Raw { origin: origin(path), format, bytes, truncated })

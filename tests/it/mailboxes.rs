@@ -214,6 +214,40 @@ fn the_internal_data_of_an_imap_server_is_a_record_like_any_other() {
 }
 
 #[test]
+fn a_store_of_thunderbird_is_its_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| write(&folder.path().join("Mail/a.example").join(name), text);
+    let with = |fields: &str, id: &str| format!("From - Tue Jun 11 10:20:30 2024\n{fields}{}\n", mail(id));
+    let above = "X-Account-Key: account1\nX-UIDL: 7\n";
+    put(
+        "Inbox",
+        &[
+            with(&format!("{above}X-Mozilla-Status: 0001\nX-Mozilla-Status2: 00000000\n"), "kept"),
+            with(&format!("{above}X-Mozilla-Status: 0009\nX-Mozilla-Status2: 00000000\n"), "deleted"),
+            with("X-Mozilla-Status: 1008\n", "deleted-too"),
+            with("Received: by a\nX-Mozilla-Status: 0009\n", "forged"),
+        ]
+        .concat(),
+    );
+    put("Inbox.sbd/2024", &with("X-Mozilla-Status: 0000\n", "below"));
+    put("Drafts", "");
+    for name in
+        ["Inbox.msf", "Drafts.msf", "Inbox.sbd/2024.msf", "popstate.dat", "msgFilterRules.dat", "filterlog.html"]
+    {
+        put(name, "<html>// <!-- <mdb:mork:z v=\"1.4\"/> -->");
+    }
+    let records = classify(folder.path());
+    assert_eq!(
+        ids(&records).into_iter().collect::<Vec<_>>(),
+        ["below", "forged", "kept"].map(|id| (id.to_string(), 1))
+    );
+    assert_eq!(records.iter().map(|record| record["index"].as_u64().unwrap()).collect::<Vec<_>>(), [0, 1, 0]);
+    // An empty folder by itself is an empty mailbox, and an index is what its bytes are.
+    assert!(classify(&folder.path().join("Mail/a.example/Drafts")).is_empty());
+    assert_eq!(classify(&folder.path().join("Mail/a.example/Drafts.msf")).len(), 1);
+}
+
+#[test]
 fn an_empty_folder_of_a_list_is_an_error_record() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
