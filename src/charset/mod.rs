@@ -6,6 +6,8 @@
 
 mod whole;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
 pub use whole::{Doubt, Transcoded, decode_file, named};
@@ -33,6 +35,11 @@ pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
     }
     let name = declared.map(|name| name.trim().to_ascii_lowercase());
     let name = name.as_deref().filter(|name| !name.ends_with("ascii"));
+    if name.is_none()
+        && let Some(encoding) = utf16_of(bytes)
+    {
+        return encoding.decode_without_bom_handling(bytes).0.into_owned();
+    }
     if let Some(text) = seven_bit(name, bytes) {
         return text;
     }
@@ -60,6 +67,11 @@ pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
     lossy.unwrap_or_else(|| guess(bytes))
 }
 
+/// True for the name of a charset that is decoded.
+pub(crate) fn is_known(name: &str) -> bool {
+    encoding(name).is_some() || is_seven_bit(name)
+}
+
 /// The charset of a name. gb2312 is read as its superset gb18030, because mail programs that declare gb2312 send
 /// gb18030; the Japanese of Microsoft adds characters that every decoder knows.
 fn encoding(name: &str) -> Option<&'static Encoding> {
@@ -71,14 +83,27 @@ fn encoding(name: &str) -> Option<&'static Encoding> {
     Some(if encoding == GBK { GB18030 } else { encoding })
 }
 
-/// Text whose characters are made of ASCII: Japanese by its escapes, declared or not, Korean and HZ by their names.
+/// True for the name of a charset whose ASCII is not what it seems.
+pub(crate) fn is_seven_bit(name: &str) -> bool {
+    seven_bit_decoder(&name.trim().to_ascii_lowercase()).is_some()
+}
+
+fn seven_bit_decoder(name: &str) -> Option<fn(&[u8]) -> String> {
+    match name {
+        "hz-gb-2312" | "hz" => Some(hz),
+        "iso-2022-kr" | "csiso2022kr" => Some(korean),
+        "utf-7" | "utf7" | "unicode-1-1-utf-7" | "unicode-2-0-utf-7" | "csunicode11utf7" => Some(utf7),
+        _ => None,
+    }
+}
+
+/// Text whose characters are made of ASCII: Japanese by its escapes, declared or not, others by their names.
 fn seven_bit(name: Option<&str>, bytes: &[u8]) -> Option<String> {
     if !bytes.is_ascii() {
         return None;
     }
-    match name {
-        Some("hz-gb-2312" | "hz") => Some(hz(bytes)),
-        Some("iso-2022-kr" | "csiso2022kr") => Some(korean(bytes)),
+    match name.and_then(seven_bit_decoder) {
+        Some(decode) => Some(decode(bytes)),
         _ if is_japanese(bytes) => Some(ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned()),
         _ => None,
     }
@@ -133,6 +158,67 @@ fn korean(bytes: &[u8]) -> String {
         }
     }
     EUC_KR.decode_without_bom_handling(&eight_bit).0.into_owned()
+}
+
+/// UTF-16 in base64 between `+` and what is no base64; a `-` that ends it is not text (RFC 2152).
+fn utf7(bytes: &[u8]) -> String {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr(b'+', rest) {
+        text.push_str(&String::from_utf8_lossy(&rest[..at]));
+        let encoded = &rest[at + 1..];
+        let (digits, behind) = encoded.split_at(encoded.iter().position(|b| !is_digit(b)).unwrap_or(encoded.len()));
+        let units = STANDARD_NO_PAD.decode(digits).ok().filter(|units| !units.is_empty());
+        rest = match units {
+            Some(units) => {
+                text.push_str(&UTF_16BE.decode_without_bom_handling(&units).0);
+                behind.strip_prefix(b"-").unwrap_or(behind)
+            }
+            // A plus as it stands, as in `C++`.
+            None => {
+                text.push('+');
+                encoded.strip_prefix(b"-").unwrap_or(encoded)
+            }
+        };
+    }
+    text.push_str(&String::from_utf8_lossy(rest));
+    text
+}
+
+/// The encoding of UTF-16 by its byte order mark, or by its first characters: they are those of words, and some are
+/// ASCII. `None` for other text and for bytes that are no text.
+pub(crate) fn utf16_of(head: &[u8]) -> Option<&'static Encoding> {
+    const LOOKED_AT: usize = 1024;
+    if let Some((encoding, _)) = Encoding::for_bom(head) {
+        return Some(encoding).filter(|encoding| is_utf16(encoding));
+    }
+    let head = &head[..head.len().min(LOOKED_AT) & !1];
+    memchr::memchr(0, head)?;
+    // ASCII with a stray NUL is no UTF-16, although its letters make Chinese characters two by two.
+    let foreign = head.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
+    if foreign * 4 < head.len() {
+        return None;
+    }
+    let ascii = |encoding: &'static Encoding| {
+        let text = encoding.decode_without_bom_handling(head).0;
+        let (mut all, mut ascii, mut odd) = (0, 0, 0);
+        for c in text.chars() {
+            all += 1;
+            ascii += usize::from(c.is_ascii_graphic() || matches!(c, ' ' | '\t' | '\n' | '\r'));
+            let is_known = c.is_alphanumeric() || c.is_whitespace() || c.is_ascii_graphic();
+            odd += usize::from(
+                !is_known
+                    && !matches!(c, '\u{a0}'..='\u{bf}' | '\u{2010}'..='\u{206f}' | '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ffef}'),
+            );
+        }
+        (ascii > 0 && odd * 32 <= all).then_some(ascii)
+    };
+    [UTF_16LE, UTF_16BE]
+        .into_iter()
+        .filter_map(|encoding| Some((ascii(encoding)?, encoding)))
+        .max_by_key(|e| e.0)
+        .map(|e| e.1)
 }
 
 fn is_utf16(encoding: &Encoding) -> bool {
@@ -224,6 +310,29 @@ mod tests {
     }
 
     #[test]
+    fn utf16_without_a_mark() {
+        let check = |text: &str, is_it: bool| {
+            let units: Vec<u16> = text.encode_utf16().collect();
+            let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+            let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+            assert_eq!((utf16_of(&little), utf16_of(&big)), (is_it.then_some(UTF_16LE), is_it.then_some(UTF_16BE)));
+            if is_it {
+                assert_eq!((decode(&little), decode(&big)), (text.to_string(), text.to_string()));
+            }
+        };
+        check("Subject: x\r\n\r\nPlease pay, Jörg — 300 €.", true);
+        check("主题: 六月份的发票\n\n请付款，谢谢。\n", true);
+        check("Добрый день\n", true);
+        check("\u{1}\u{2}\u{0}\u{5}a", false);
+        for bytes in
+            [&b"plain"[..], b"a\0", b"{\"text\":\"\0\"}\n", b"\0\0\0\0", b"\xef\xbb\xbfa\0b\0", b"PNG\0\0\0\x0dIHDR"]
+        {
+            assert_eq!(utf16_of(bytes).filter(|_| bytes.len() > 2), None, "{bytes:?}");
+        }
+        assert_eq!(utf16_of(b"From: good@x.com\nT\0o: evil@x.com\n\nbody\n"), None);
+    }
+
+    #[test]
     fn what_the_bytes_are_decides_before_what_they_are_called() {
         let check = |name: &str, bytes: &[u8], expected: &str| {
             assert_eq!(decode_declared(Some(name), bytes), expected, "{name}: {expected}");
@@ -279,6 +388,13 @@ mod tests {
         }
         check(Some("hz-gb-2312"), b"Price: ~{<:Ky2;S{~} ~~5", "Price: 己所不欲 ~5");
         check(Some("iso-2022-kr"), b"\x1b$)C\x0e>H3g\x0f: 5", "안녕: 5");
+        for name in ["utf-7", "UNICODE-1-1-UTF-7"] {
+            check(
+                Some(name),
+                b"Gr+APwA3w-e +2D3cSw- +ZeVnLIqe, 1+-1 C++ +1 555 +",
+                "Grüße 👋 日本語, 1+1 C++ +1 555 +",
+            );
+        }
         check(None, b"~{ is a brace and \x1b[31m red", "~{ is a brace and \x1b[31m red");
     }
 

@@ -10,11 +10,11 @@ use std::io::{self, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
-    BIG5, Decoder, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE,
-    WINDOWS_1250, WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
+    BIG5, Decoder, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1250,
+    WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
 };
 
-use super::{STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16};
+use super::{STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16, utf16_of};
 
 /// How much of a stream is read, from the first character on that is not ASCII, before its charset is told.
 const WINDOW: usize = 256 * 1024;
@@ -106,7 +106,7 @@ fn tell(bytes: &[u8], given: Option<&'static Encoding>) -> Result<(&'static Enco
 
 /// The only charset that the bytes may be of.
 fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
-    if let Some(encoding) = wide(bytes) {
+    if let Some(encoding) = utf16_of(bytes) {
         return Ok(encoding);
     }
     if bytes.is_ascii() {
@@ -140,24 +140,6 @@ fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
 /// Valid UTF-8, but for a character that is cut at the end of a window.
 fn is_utf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
-}
-
-/// UTF-16 without a mark: line ends, commas, digits and spaces have a NUL on one side, and nothing else has one.
-fn wide(bytes: &[u8]) -> Option<&'static Encoding> {
-    let (mut little, mut big) = (0_usize, 0_usize);
-    for pair in bytes.chunks_exact(2) {
-        little += usize::from(pair[1] == 0 && matches!(pair[0], 1..=0x7f));
-        big += usize::from(pair[0] == 0 && matches!(pair[1], 1..=0x7f));
-    }
-    // The half that is wrong has a NUL only beside a character whose number ends with one.
-    let (encoding, right, wrong) = if little > big { (UTF_16LE, little, big) } else { (UTF_16BE, big, little) };
-    let is_clear = right > 4 * wrong && right > 0;
-    let whole = &bytes[..bytes.len() / 2 * 2];
-    (is_clear && mostly(encoding, whole).or_else(|| exact(encoding, whole)).is_some()).then_some(encoding)
-}
-
-fn exact(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
-    encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
 }
 
 /// How many pairs of bytes are common characters of the charset; `None` where bytes are anything else but for a few.

@@ -5,6 +5,22 @@ use std::io::{self, Read};
 /// The size of a read, and the longest part of a line that is returned at once.
 const PART: usize = 64 * 1024;
 
+/// True if the lines of a text end with CR alone, as old Macs wrote them, going by its first bytes.
+pub(super) fn end_in_cr(head: &[u8]) -> bool {
+    memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some()
+}
+
+/// A stream in which each CR is read as a line feed, so that offsets stay as they are.
+pub(super) struct FromCr<R>(pub(super) R);
+
+impl<R: Read> Read for FromCr<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        buffer[..read].iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
+        Ok(read)
+    }
+}
+
 /// One line with its line break; only the first bytes of a longer line are kept.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InputLine {

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::GzDecoder;
 
+use super::lines::{self, FromCr};
 use super::sniff::{self, SourceFormat};
+use crate::charset;
 use crate::platform;
 
 /// A readable stream, decompressed.
@@ -86,11 +89,20 @@ fn next_member<R: io::BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> 
     }
 }
 
-/// Opens `path`, or standard input for `-`.
+/// Opens `path`, or standard input for `-`: UTF-16 comes as UTF-8, and bare CR as line feeds.
 ///
 /// # Errors
 /// If it cannot be opened, or its first bytes cannot be read or decompressed.
 pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
+    let Opened { stream, head } = open_message(path, count)?;
+    readable(head, Box::new(stream))
+}
+
+/// The same for a message that may be written back, whose bytes come as they are.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_message(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let (reader, left): (Box<dyn Read + Send>, u64) = if is_stdin(path) {
         (Box::new(io::stdin()), 0)
     } else {
@@ -104,6 +116,20 @@ pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     }
     let first = GzDecoder::new(BufReader::with_capacity(64 * 1024, stream));
     let (head, stream) = peek(Box::new(Unzipped { member: Some(first) }))?;
+    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
+}
+
+/// Text in UTF-16 as UTF-8, and lines that end with a bare CR with line feeds.
+fn readable(head: Vec<u8>, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
+    let is_document = sniff::is_binary(&head) || sniff::find_pdf(&head).is_some();
+    let (head, stream): (_, Box<dyn Read + Send>) = match charset::utf16_of(&head) {
+        Some(encoding) => peek(Box::new(
+            DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).strip_bom(true).build(stream),
+        ))?,
+        None => (head, stream),
+    };
+    let (head, stream) =
+        if !is_document && lines::end_in_cr(&head) { peek(Box::new(FromCr(stream)))? } else { (head, stream) };
     Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
 }
 
@@ -180,6 +206,32 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+
+    #[test]
+    fn utf16_and_bare_cr_are_lines_of_utf8() {
+        let check = |bytes: &[u8], expected: &str, format: Option<SourceFormat>| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x");
+            std::fs::write(&path, bytes).unwrap();
+            let mut opened = open(&path, &Arc::default()).unwrap();
+            let mut text = String::new();
+            opened.stream.read_to_string(&mut text).unwrap();
+            let seen = sniff::sniff(&opened.head);
+            assert_eq!((text.as_str(), seen), (expected, format), "{:.60}", bytes.escape_ascii().to_string());
+        };
+        let mail = "Subject: Grüße\n\nPlease pay 发票.\n";
+        let little: Vec<u8> = mail.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = mail.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for bytes in
+            [little.clone(), [b"\xff\xfe", &little[..]].concat(), big.clone(), [b"\xfe\xff", &big[..]].concat()]
+        {
+            check(&bytes, mail, Some(SourceFormat::Mail));
+        }
+        check(mail.replace('\n', "\r").as_bytes(), mail, Some(SourceFormat::Mail));
+        let mailbox = "From a@b Sat Jan  3 01:05:34 1996\nSubject: 1\n\nx\n\n".repeat(1000);
+        check(mailbox.replace('\n', "\r").as_bytes(), &mailbox, Some(SourceFormat::Mbox));
+        check(b"%PDF-1.4\r%x\r", "%PDF-1.4\r%x\r", Some(SourceFormat::Pdf));
+    }
 
     fn unzip(bytes: &[u8]) -> io::Result<String> {
         let folder = tempfile::tempdir()?;

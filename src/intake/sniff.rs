@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::mbox;
-use crate::charset::without_mark;
+use crate::charset::{utf16_of, without_mark};
 
 /// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -145,8 +145,7 @@ pub fn is_binary(head: &[u8]) -> bool {
     if MAGIC.iter().any(|magic| head.starts_with(magic)) {
         return true;
     }
-    let utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    !utf16 && head.contains(&0)
+    head.contains(&0) && utf16_of(head).is_none()
 }
 
 /// True for decoded text that is not text: compressed or encrypted bytes have many control characters or invalid

@@ -155,7 +155,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
     fn open_message(&mut self, listed: &Path) -> io::Result<Option<open::Opened>> {
         let mut path = listed.to_path_buf();
         for _ in 0..TRIES {
-            match self.open_file(&path) {
+            match open::open_message(&path, &self.bytes_read) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {}
                 result => return result.map(Some),
             }
@@ -164,7 +164,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
                 None => return Ok(None),
             }
         }
-        self.open_file(&path).map(Some)
+        open::open_message(&path, &self.bytes_read).map(Some)
     }
 }
 

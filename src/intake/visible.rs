@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::bytes::Regex;
 
 use super::clean::{Step, Switches};
-use super::{byte_pattern, data, html, one_line, sniff};
+use super::{byte_pattern, data, html, lines, one_line, sniff};
 use crate::charset;
 use crate::record::Removed;
 
@@ -98,6 +98,8 @@ pub(super) fn text(text: String) -> Visible {
     if sniff::is_noise(&text) {
         return Visible { removed: vec![Removed { step: data::STEP, text }], ..Visible::default() };
     }
+    // The lines of old Macs, also in mail whose headers end otherwise.
+    let text = if lines::end_in_cr(text.as_bytes()) { text.replace('\r', "\n") } else { text };
     without_data(text)
 }
 

@@ -14,13 +14,13 @@ use std::sync::LazyLock;
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 use regex::Regex;
 
-use super::charset;
 use super::clean::Switches;
 use super::clean::lexicon::{self, subjects};
 use super::mbox;
 use super::one_line;
 use super::pattern;
 use super::visible::{self, Visible};
+use crate::charset;
 use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
 
