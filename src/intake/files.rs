@@ -10,15 +10,13 @@ use super::sniff;
 use crate::maildir;
 
 /// Files that mail programs keep beside mailboxes, by their whole names.
-const BESIDE_MAILBOXES: [&str; 8] = [
+const BESIDE_MAILBOXES: [&str; 7] = [
     // Thunderbird
     "msgFilterRules.dat",
     "popstate.dat",
     "virtualFolders.dat",
     "filterlog.html",
     "junklog.html",
-    // Apple Mail
-    "table_of_contents",
     // Maildir++
     "maildirfolder",
     "maildirsize",
@@ -104,12 +102,12 @@ impl Files {
             let is_maildir = maildir::is_maildir(entry.path());
             if is_maildir {
                 self.list_maildir(entry.path());
-            } else if hidden || is_part_of_maildir(entry) || is_kept_by_server(entry) || self.is_other_part(entry) {
+            } else if hidden || is_part_of_maildir(entry) || self.is_not_mail(entry) {
                 self.skip_folder();
             } else if is_profile(entry.path()) {
                 self.profile = Some(entry.path().to_path_buf());
             }
-        } else if hidden || is_kept_by_server(entry) || is_beside_mailbox(entry) || self.is_other_part(entry) {
+        } else if hidden || self.is_not_mail(entry) || is_beside_mailbox(entry) {
         } else if kind.is_file() {
             self.found.push_back(FileEntry::File(entry.path().to_path_buf()));
         } else {
@@ -122,6 +120,11 @@ impl Files {
         let name = entry.file_name().to_string_lossy();
         let is_copies = name.ends_with(".mozmsgs") && entry.depth() > 0 && entry.file_type().is_dir();
         is_copies || (self.profile.as_deref() == entry.path().parent() && !OF_PROFILE.contains(&&*name))
+    }
+
+    /// True for what programs keep in folders of mail for themselves.
+    fn is_not_mail(&self, entry: &DirEntry) -> bool {
+        is_kept_by_server(entry) || is_kept_by_apple(entry) || self.is_other_part(entry)
     }
 
     fn skip_folder(&mut self) {
@@ -158,6 +161,7 @@ fn is_beside_mailbox(entry: &DirEntry) -> bool {
         || INDEX_ENDINGS.iter().any(|end| name.ends_with(end))
         || (SERVER_FILES.iter().any(starts) && sniff::by_name(path).is_none())
         || (name == "subscriptions" && holds_maildir(folder))
+        || (name == "table_of_contents" && folder.join("mbox").is_file())
         || name.strip_suffix(".lock").is_some_and(|mailbox| folder.join(mailbox).is_file())
 }
 
@@ -165,6 +169,12 @@ fn is_beside_mailbox(entry: &DirEntry) -> bool {
 fn holds_maildir(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).any(|path| maildir::is_maildir(&path))
+}
+
+/// True for the folders in which Apple Mail keeps parts of messages.
+fn is_kept_by_apple(entry: &DirEntry) -> bool {
+    let is_folder = entry.depth() > 0 && entry.file_type().is_dir() && entry.file_name() == "Attachments";
+    is_folder && entry.path().with_file_name("Messages").is_dir()
 }
 
 impl Iterator for Files {
@@ -309,6 +319,22 @@ mod tests {
         let own = folder.path().join("profile/ImapMail/a.example");
         assert_eq!(listed(&own, false), ["file INBOX"]);
         assert_eq!(Files::new(&own.join("INBOX.msf"), false).next(), Some(FileEntry::File(own.join("INBOX.msf"))));
+    }
+
+    #[test]
+    fn what_apple_mail_keeps_beside_mail_is_no_mail() {
+        let folder = tree(&[
+            "Work.mbox/mbox",
+            "Work.mbox/table_of_contents",
+            "Mail/7/Messages/1.emlx",
+            "Mail/7/Messages/2.partial.emlx",
+            "Mail/7/Attachments/2/1/offer.txt",
+            "notes/Attachments/a.txt",
+            "notes/table_of_contents",
+        ]);
+        let mail = ["file Mail/7/Messages/1.emlx", "file Mail/7/Messages/2.partial.emlx", "file Work.mbox/mbox"];
+        let notes = ["file notes/Attachments/a.txt", "file notes/table_of_contents"];
+        assert_eq!(listed(folder.path(), false), [&mail[..], &notes].concat());
     }
 
     #[cfg(unix)]

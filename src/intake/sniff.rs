@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::mail::emlx;
 use super::mbox;
 use crate::charset::{utf16_of, without_mark};
 
@@ -70,14 +71,17 @@ const MAIL_HEADERS: &[&str] = &[
     "xref",
 ];
 
-/// The format by the file's name, ignoring a final `.gz`.
+/// The format by the file's name, ignoring a final `.gz`. A file `mbox` is what Apple Mail and others call a mailbox.
 pub fn by_name(path: &Path) -> Option<SourceFormat> {
     let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
+    if name == "mbox" {
+        return Some(SourceFormat::Mbox);
+    }
     let (_, ending) = name.rsplit_once('.')?;
     match ending {
         "mbox" | "mbx" | "mboxrd" => Some(SourceFormat::Mbox),
-        "eml" | "rfc822" | "mail" => Some(SourceFormat::Mail),
+        "eml" | "emlx" | "rfc822" | "mail" => Some(SourceFormat::Mail),
         "html" | "htm" | "xhtml" => Some(SourceFormat::Html),
         "txt" | "text" | "md" | "markdown" => Some(SourceFormat::Text),
         "jsonl" | "ndjson" => Some(SourceFormat::Jsonl),
@@ -193,7 +197,7 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// True if the bytes start with a header block that has at least one known header of mail. Prose whose first line
 /// looks like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
-    known_headers(without_mark(head)) > 0
+    known_headers(emlx::message(without_mark(head))) > 0
 }
 
 /// The number of known headers of mail in the header block at the start of the bytes.
@@ -264,6 +268,8 @@ mod tests {
         check(b"PK\x03\x04\x14\0", Some(SourceFormat::Docx));
         check(b"\x89PNG\r\n\x1a\n\0", None);
         check(b"\xff\xfeh\0i\0", Some(SourceFormat::Text));
+        check(b"33      \nSubject: x\nFrom: a@b\n\nbody\n", Some(SourceFormat::Mail));
+        check(b"33\nbottles\n", Some(SourceFormat::Text));
         check(b"", Some(SourceFormat::Text));
     }
 
@@ -291,6 +297,8 @@ mod tests {
         assert_eq!(by_name(Path::new("a/Inbox.MBOX.gz")), Some(SourceFormat::Mbox));
         assert_eq!(by_name(Path::new("1718.M1P1.host:2,S")), None);
         assert_eq!(by_name(Path::new("Vertrag.DOCX.gz")), Some(SourceFormat::Docx));
+        assert_eq!(by_name(Path::new("Work.mbox/mbox")), Some(SourceFormat::Mbox));
+        assert_eq!(by_name(Path::new("77.partial.emlx")), Some(SourceFormat::Mail));
         assert_eq!(by_name(Path::new("README.md")), Some(SourceFormat::Text));
     }
 }

@@ -131,6 +131,31 @@ fn maildirs_of_every_program() {
 }
 
 #[test]
+fn mail_of_macs_old_and_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mailbox = format!("From a@b Sat Jan  3 01:05:34 1996\n{}\n", mail("exported"));
+    write(&at("Work.mbox/mbox"), &mailbox);
+    fs::write(at("Work.mbox/table_of_contents"), b"\0\0\0\x01").unwrap();
+    write(&at("Empty.mbox/mbox"), "");
+    let list = "<?xml version=\"1.0\"?>\n<plist version=\"1.0\">\n</plist>\n";
+    for (name, id) in [("7/Messages/1.emlx", "whole"), ("7/Messages/2.partial.emlx", "partial"), ("stray", "unnamed")] {
+        write(&at(name), &format!("{}      \n{}{list}", mail(id).len(), mail(id)));
+    }
+    write(&at("7/Attachments/2/1/note.txt"), "part of a message");
+    let twice = [mailbox.replace("exported", "one"), mailbox.replace("exported", "two")].concat();
+    write(&at("old.mbox"), &twice.replace('\n', "\r"));
+    write(&at("old.eml"), &mail("old").replace('\n', "\r"));
+    let wide: Vec<u8> = mail("wide").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    fs::write(at("wide.eml"), &wide).unwrap();
+    let found = ids(&classify(folder.path()));
+    let expected = ["exported", "old", "one", "partial", "two", "unnamed", "whole", "wide"];
+    assert_eq!(found, expected.map(|id| (id.to_string(), 1)).into());
+    let shown = mailsort(["show"]).args([at("7/Messages/1.emlx"), at("old.eml"), at("wide.eml")]).records();
+    assert!(shown.iter().all(|record| record["body"] == "the text of the mail\n"), "{shown:?}");
+}
+
+#[test]
 fn folders_of_mh() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["1", "2", "10", "drafts/1"] {

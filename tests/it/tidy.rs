@@ -35,7 +35,8 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("listenfd", &["src/commands/unix/daemon/listener.rs"]),
     ("walkdir", &["src/intake/files.rs"]),
     ("notify::", &["src/watcher/"]),
-    ("flate2", &["src/intake/open.rs", "src/header/stored.rs"]),
+    ("bcder", &["src/intake/mail/smime.rs"]),
+    ("flate2", &["src/intake/open.rs", "src/intake/mail/smime.rs", "src/header/stored.rs"]),
     ("safetensors", &["src/engine/"]),
     // main.rs sets the environment of its thread pool.
     ("candle", &["src/engine/", "src/main.rs"]),

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use mail_parser::decoders::base64::base64_decode;
 use regex::bytes::Regex;
 
+use super::decoded;
 use crate::intake::byte_pattern;
 
 /// Shorter messages are harmless.
@@ -140,20 +141,7 @@ fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
     if !NAME.is_match(bytes) {
         return None;
     }
-    let digit = |at: usize| bytes.get(at).and_then(|&b| char::from(b).to_digit(16));
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let (byte, length) = match (bytes[at], digit(at + 1), digit(at + 2)) {
-            (b'=', Some(high), Some(low)) => (Some((high * 16 + low) as u8), 3),
-            (b'=', ..) if bytes[at + 1..].starts_with(b"\r\n") => (None, 3),
-            (b'=', ..) if bytes[at + 1..].starts_with(b"\n") => (None, 2),
-            (byte, ..) => (Some(byte), 1),
-        };
-        decoded.extend(byte);
-        at += length;
-    }
-    Some(decoded)
+    Some(decoded::quoted_printable(bytes))
 }
 
 /// How far a message is read, and which ranges of it are left out.

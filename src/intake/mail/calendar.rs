@@ -1,5 +1,7 @@
 //! The details of an invitation (iCalendar, RFC 5545): summary, time, place and description of its event.
 
+use crate::intake::charset;
+
 /// The details of an event, as its reader would see them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
@@ -13,9 +15,9 @@ pub(super) struct Event {
     pub description: Option<String>,
 }
 
-/// The first event of a calendar; `None` if no event has details.
-pub(super) fn event(source: &str) -> Option<Event> {
-    let unfolded = unfold(source);
+/// The first event of a calendar in the charset that its part declares; `None` if no event has details.
+pub(super) fn event(source: &[u8], charset: Option<&str>) -> Option<Event> {
+    let unfolded = charset::decode_declared(charset, &unfold(source));
     let mut event = Event::default();
     // 0 outside of an event, 1 in it, more in a component of it such as an alarm, which has its own description.
     let mut depth = 0u32;
@@ -54,9 +56,18 @@ fn said(value: &str) -> Option<String> {
     Some(unescape(value)).filter(|text| !text.trim().is_empty())
 }
 
-/// Long lines are folded by a line break and one blank inside a value.
-fn unfold(source: &str) -> String {
-    source.replace("\r\n", "\n").replace("\n ", "").replace("\n\t", "")
+/// Long lines are folded by a line break and one blank inside a value, or inside a character: by the number of bytes.
+fn unfold(source: &[u8]) -> Vec<u8> {
+    let mut unfolded = Vec::with_capacity(source.len());
+    for line in source.split_inclusive(|&byte| byte == b'\n') {
+        let folded = line.strip_prefix(b" ").or(line.strip_prefix(b"\t")).filter(|_| !unfolded.is_empty());
+        if folded.is_some() {
+            unfolded.pop_if(|byte| *byte == b'\n');
+            unfolded.pop_if(|byte| *byte == b'\r');
+        }
+        unfolded.extend_from_slice(folded.unwrap_or(line));
+    }
+    unfolded
 }
 
 fn unescape(value: &str) -> String {
@@ -96,7 +107,7 @@ mod tests {
                       DTSTART;TZID=Europe/Berlin:20240618T143000\r\nSUMMARY:Roadmap\\, pa\r\n rt 2\r\nLOCATION:Room 5\r\n\
                       BEGIN:VALARM\r\nDESCRIPTION:Reminder\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
         let check = |source: &str, expected: [Option<&str>; 4]| {
-            let found = event(source).unwrap();
+            let found = event(source.as_bytes(), None).unwrap();
             let fields = [&found.summary, &found.start, &found.place, &found.description];
             assert_eq!(fields.map(|field| field.as_deref()), expected);
         };
@@ -107,7 +118,18 @@ mod tests {
         let quoted = "BEGIN:VEVENT\nDTSTART;TZID=\"(UTC+01:00) Amsterdam, Berlin\":20240618T143000\n\
                       LOCATION;ALTREP=\"http://x/y\":Room 5\nEND:VEVENT";
         check(quoted, [None, Some("2024-06-18 14:30"), Some("Room 5"), None]);
-        assert_eq!(event("BEGIN:VCALENDAR\nEND:VCALENDAR"), None);
-        assert_eq!(event("BEGIN:VEVENT\nSUMMARY:\nDTSTART:soon\n"), None);
+        assert_eq!(event(b"BEGIN:VCALENDAR\nEND:VCALENDAR", None), None);
+        assert_eq!(event(b"BEGIN:VEVENT\nSUMMARY:\nDTSTART:soon\n", None), None);
+    }
+    #[test]
+    fn lines_that_are_folded_inside_a_character() {
+        let source = "BEGIN:VEVENT\r\nSUMMARY:六月份的发票会议\r\nEND:VEVENT\r\n".as_bytes();
+        for at in 23..44 {
+            let folded = [&source[..at], b"\r\n ", &source[at..]].concat();
+            for charset in [None, Some("utf-8"), Some("us-ascii")] {
+                let summary = event(&folded, charset).unwrap().summary;
+                assert_eq!(summary.as_deref(), Some("六月份的发票会议"), "{at}");
+            }
+        }
     }
 }

@@ -36,6 +36,7 @@ fn from(message: &Message<'_>) -> Option<String> {
     let sender = message.from().or_else(|| message.sender())?.first()?;
     let mut name = sender.name().map(one_line);
     if name.is_some()
+        && sender.address().is_some()
         && let Some(header) = raw(message, HeaderName::From).and_then(words::decode)
         && let Some((whole, _)) = header.split_once('<')
     {

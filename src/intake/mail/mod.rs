@@ -4,21 +4,26 @@ mod body;
 mod bounds;
 mod calendar;
 mod decoded;
+pub(super) mod emlx;
 mod headers;
+mod names;
+mod placeholder;
 mod sealed;
+mod smime;
 mod words;
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
+use mail_parser::{Message, MessageParser, PartType};
 use regex::Regex;
 
 use super::clean::Switches;
 use super::clean::lexicon::{self, subjects};
+use super::lines;
 use super::mbox;
-use super::one_line;
 use super::pattern;
+use super::source::MAX_DOCUMENT;
 use super::visible::{self, Visible};
 use crate::charset;
 use crate::guard;
@@ -43,12 +48,25 @@ pub struct Mail {
     pub cut: bool,
 }
 
+/// How far S/MIME messages are opened, which may be inside each other.
+struct Opening {
+    depth: usize,
+    /// The bytes that may still come out of them.
+    bytes: usize,
+}
+
 /// Parses a message. Bytes without a header are a document: all of them are the body.
 ///
 /// # Errors
 /// If the bytes are not text.
 pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
-    let whole = mbox::without_from_line(charset::without_mark(bytes));
+    parse_within(bytes, switches, &mut Opening { depth: 0, bytes: MAX_DOCUMENT })
+}
+
+fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening) -> Result<Mail, Reason> {
+    let bytes = with_line_feeds(bytes);
+    let whole = emlx::message(charset::without_mark(&bytes));
+    let whole = charset::without_mark(mbox::without_from_line(whole));
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
     let bytes = terminated(bytes);
@@ -57,11 +75,19 @@ pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
     let mail = match parsed {
         // Not fit to be parsed, or the parser panicked.
         None => unparsed(bytes),
-        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => read(&message, switches),
-        Some(_) if super::sniff::is_binary(bytes) => return Err(Reason::Binary),
+        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => read(&message, switches, opening),
+        Some(_) if super::sniff::is_binary(bytes) || charset::utf16_of(bytes).is_some() => return Err(Reason::Binary),
         Some(_) => visible::text(charset::decode(bytes)).into(),
     };
     Ok(Mail { cut: cut || mail.cut, ..mail })
+}
+
+/// The message with line feeds. UTF-16 stays what it is, no message: no header can be put before it.
+fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if lines::end_in_cr(&bytes[..bytes.len().min(super::sniff::HEAD)]) {
+        return bytes.iter().map(|&byte| if byte == b'\r' { b'\n' } else { byte }).collect();
+    }
+    bytes.into()
 }
 
 /// The parser ignores a header line without an end, as in a message that was cut off in its header.
@@ -75,7 +101,7 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     bytes.into()
 }
 
-fn read(message: &Message<'_>, switches: &Switches) -> Mail {
+fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening) -> Mail {
     let envelope = headers::envelope(message);
     let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
     // A forward is about the forwarded text, however the mail program marks it.
@@ -86,7 +112,31 @@ fn read(message: &Message<'_>, switches: &Switches) -> Mail {
     attachment_names(message, 0, &mut names);
     names.append(&mut mail.attachments);
     mail.attachments = names;
+    open(message, 0, &switches, opening, &mut mail);
     mail
+}
+
+/// Adds what signed and compressed S/MIME parts hold, in the message and in those forwarded in it.
+fn open(message: &Message<'_>, depth: usize, switches: &Switches, opening: &mut Opening, mail: &mut Mail) {
+    for part in &message.parts {
+        if let PartType::Message(inner) = &part.body {
+            if depth < body::MAX_DEPTH && !body::is_report(message) {
+                open(inner, depth + 1, switches, opening, mail);
+            }
+        } else if sealed::is_open(message, part) {
+            let most = if opening.depth < body::MAX_DEPTH { opening.bytes } else { 0 };
+            let Some(content) = smime::content(&decoded::content(message, part), most) else {
+                mail.sealed = mail.sealed.or(Some(sealed::SMIME));
+                continue;
+            };
+            opening.bytes -= content.len();
+            opening.depth += 1;
+            if let Ok(inner) = parse_within(&content, switches, opening) {
+                mail.add(inner);
+            }
+            opening.depth -= 1;
+        }
+    }
 }
 
 /// True for a subject with the prefix of a forward, after the tag of a mailing list.
@@ -99,15 +149,27 @@ fn is_forward(subject: &str) -> bool {
 }
 
 /// Names of the attachments of a message and of those forwarded in it.
-fn attachment_names(message: &Message<'_>, depth: usize, names: &mut Vec<String>) {
-    for part in message.attachments() {
-        let name = part.attachment_name().map(one_line).filter(|name| !name.is_empty());
-        names.extend(name.or_else(|| sealed::type_name(part)));
+fn attachment_names(message: &Message<'_>, depth: usize, found: &mut Vec<String>) {
+    for part in message.attachments().filter(|part| !sealed::is_open(message, part) && !body::is_amp(part)) {
+        found.extend(names::attachment_name(message, part).or_else(|| sealed::type_name(message, part)));
         if let PartType::Message(inner) = &part.body
             && depth < body::MAX_DEPTH
         {
-            attachment_names(inner, depth + 1, names);
+            attachment_names(inner, depth + 1, found);
         }
+    }
+}
+
+impl Mail {
+    /// Adds a message that was inside, but not its headers.
+    fn add(&mut self, inner: Mail) {
+        let mut visible = Visible { text: std::mem::take(&mut self.body), ..Visible::default() };
+        visible.push_text(&inner.body);
+        self.body = visible.text;
+        self.attachments.extend(inner.attachments);
+        self.removed.extend(inner.removed);
+        self.sealed = self.sealed.or(inner.sealed);
+        self.cut |= inner.cut;
     }
 }
 

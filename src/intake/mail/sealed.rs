@@ -3,11 +3,13 @@
 use mail_parser::{Message, MessagePart, MimeHeaders, PartType};
 
 use super::body::MAX_DEPTH;
+use super::{decoded, names, smime};
 use crate::intake::one_line;
 
 /// What encloses the text of a message that has no text itself.
 pub(super) const PGP: &str = "encrypted with PGP";
-const SMIME: &str = "encrypted or signed with S/MIME";
+pub(super) const SMIME: &str = "encrypted or signed with S/MIME";
+pub(super) const ENCRYPTED_SMIME: &str = "encrypted with S/MIME";
 const TNEF: &str = "inside winmail.dat";
 
 /// Content types, what they are, and whether the text of the message may be inside.
@@ -37,10 +39,26 @@ const NAMES: &[(&str, &str, bool)] = &[
 ];
 
 /// What a part is if it is not readable text, and whether the text of the message may be inside.
-fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
+fn seal(message: &Message<'_>, part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
+    let declared = declared(message, part);
+    if declared != Some((SMIME, true)) {
+        return declared;
+    }
+    // Its bytes tell what is inside; of a damaged one, what it is called.
+    let is_called = part.content_type().and_then(|declared| declared.attribute("smime-type")).unwrap_or_default();
+    match smime::kind(&decoded::content(message, part)) {
+        Some(smime::Kind::Open) => Some((SMIME, false)),
+        Some(smime::Kind::Encrypted) => Some((ENCRYPTED_SMIME, true)),
+        None if is_called.to_ascii_lowercase().contains("enveloped-data") => Some((ENCRYPTED_SMIME, true)),
+        None => declared,
+    }
+}
+
+/// The same by its type or name.
+fn declared(message: &Message<'_>, part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
     let by_type = TYPES.iter().find(|(kind, subtype, ..)| part.is_content_type(kind, subtype));
     by_type.map(|&(_, _, what, inside)| (what, inside)).or_else(|| {
-        let name = part.attachment_name()?.to_ascii_lowercase();
+        let name = names::attachment_name(message, part)?.to_ascii_lowercase();
         // Many plain texts are named `notes.asc`.
         if let PartType::Text(text) = &part.body
             && !text.contains("-----BEGIN ")
@@ -53,8 +71,15 @@ fn seal(part: &MessagePart<'_>) -> Option<(&'static str, bool)> {
 }
 
 /// True for a part that must not be classified as text, whatever type it declares.
-pub(super) fn is_sealed(part: &MessagePart<'_>) -> bool {
-    seal(part).is_some()
+pub(super) fn is_sealed(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
+    seal(message, part).is_some()
+}
+
+/// True for an S/MIME part whose content is in clear.
+pub(super) fn is_open(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
+    matches!(part.body, PartType::Binary(_) | PartType::InlineBinary(_) | PartType::Text(_))
+        && declared(message, part) == Some((SMIME, true))
+        && smime::kind(&decoded::content(message, part)) == Some(smime::Kind::Open)
 }
 
 /// What encloses the text of `message`, if anything.
@@ -63,7 +88,7 @@ pub(super) fn text_is(message: &Message<'_>) -> Option<&'static str> {
 }
 
 fn seal_inside(message: &Message<'_>, depth: usize) -> Option<&'static str> {
-    message.parts.iter().find_map(|part| match (&part.body, seal(part)) {
+    message.parts.iter().find_map(|part| match (&part.body, seal(message, part)) {
         (_, Some((what, true))) => Some(what),
         (PartType::Message(inner), _) if depth < MAX_DEPTH => seal_inside(inner, depth + 1),
         _ => None,
@@ -71,8 +96,8 @@ fn seal_inside(message: &Message<'_>, depth: usize) -> Option<&'static str> {
 }
 
 /// The type of a sealed part without a name, to be shown as its name.
-pub(super) fn type_name(part: &MessagePart<'_>) -> Option<String> {
-    seal(part)?;
+pub(super) fn type_name(message: &Message<'_>, part: &MessagePart<'_>) -> Option<String> {
+    seal(message, part)?;
     let declared = part.content_type()?;
     Some(one_line(&format!("{}/{}", declared.ctype(), declared.subtype()?).to_ascii_lowercase()))
 }

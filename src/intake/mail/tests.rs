@@ -172,6 +172,10 @@ fn what_only_its_receiver_can_open_is_named_and_not_text() {
     for (part, name) in [
         ("Content-Type: application/ms-tnef; name=winmail.dat\n\nxx", "winmail.dat"),
         ("Content-Type: application/pkcs7-signature\n\nxx", "application/pkcs7-signature"),
+        (
+            "Content-Type: application/pkcs7-signature; name=smime.p7s\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA",
+            "smime.p7s",
+        ),
         ("Content-Type: text/plain; name=smime.p7m\n\nMIIB words", "smime.p7m"),
         (
             "Content-Type: text/plain\nContent-Disposition: attachment; filename=key.asc\n\n-----BEGIN PGP PUBLIC KEY BLOCK-----\nmQEN",
@@ -316,4 +320,141 @@ fn a_byte_order_mark_hides_no_header() {
     assert_eq!((from.as_deref(), body.as_str()), (Some("Lin <lin@example.com>"), "body"));
     let header = b"\xef\xbb\xbfContent-Type: multipart/mixed; boundary=b\r\nSubject: x";
     assert_eq!(told(header, b"--b\r\nContent-Type: text/plain\r\n\r\nPlease pay.\r\n--b--\r\n").2, "Please pay.");
+}
+
+#[test]
+fn a_footer_behind_an_encoding_is_text_and_harms_none() {
+    let text = "您好，附件是六月份的发票，请在本月三十日之前付款到我们的银行账户。如有问题请联系财务部，谢谢！";
+    let gbk = encoding_rs::GBK.encode(text).0;
+    let quoted = |bytes: &[u8]| bytes.iter().map(|byte| format!("={byte:02X}")).collect::<String>();
+    for footer in ["_____________\nusers mailing list\n", "-- \nAbmelden: müller@example.org\n", "=====\nEnd\n"] {
+        for (charset, encoding, body) in [
+            ("utf-8", "base64", STANDARD.encode(text)),
+            ("gb2312", "base64", STANDARD.encode(&gbk)),
+            ("utf-8", "quoted-printable", quoted(text.as_bytes())),
+            ("gb2312", "quoted-printable", quoted(&gbk)),
+        ] {
+            for kind in ["plain", "html"] {
+                let part = format!(
+                    "Content-Type: text/{kind}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{body}\r\n\r\n{footer}"
+                );
+                let single = format!("Subject: x\r\n{part}");
+                let mixed = format!(
+                    "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{part}\r\n--b--\r\n"
+                );
+                for mail in [single, mixed] {
+                    let body = check(mail.as_bytes()).body;
+                    assert!(body.starts_with(text), "{mail} as {body}");
+                    let last = footer.trim().lines().last().unwrap();
+                    assert!(body.contains(last), "{mail} as {body}");
+                    assert_eq!(body.matches(text).count(), 1, "{body}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_footer_behind_a_page_and_its_plain_form_reads_neither_twice() {
+    let page = STANDARD.encode("<p>Please pay until Friday.</p>");
+    let mail = format!(
+        "Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+         Please pay until Friday.\n--b\nContent-Type: text/html\nContent-Transfer-Encoding: base64\n\n{page}\n\n\
+         ____\nusers\n--b--\n"
+    );
+    assert_eq!(check(mail.as_bytes()).body.trim(), "Please pay until Friday.");
+    let only = mail.replace("Please pay until Friday.\n--b", "…\n--b");
+    assert!(check(only.as_bytes()).body.starts_with("Please pay until Friday."), "{}", check(only.as_bytes()).body);
+}
+
+#[test]
+fn names_of_attachments_in_every_form() {
+    let mail = |field: &str| {
+        check(
+            format!(
+                "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nsee it\n--b\n\
+                 Content-Type: application/pdf; name=\"fallback.pdf\"\nContent-Disposition: attachment; {field}\n\n%PDF\n--b--\n"
+            )
+            .as_bytes(),
+        )
+        .attachments
+    };
+    assert_eq!(mail("filename=\"=?utf-8?B?5Y+R56U=?=\n =?utf-8?B?qC5wZGY=?=\""), ["发票.pdf"]);
+    assert_eq!(mail("filename*0*=utf-8''%E5%8F;\n filename*1*=%91%E7%A5%A8.pdf"), ["发票.pdf"]);
+    assert_eq!(mail("filename*=\"utf-8''%E5%8F%91.pdf\""), ["发.pdf"]);
+    assert_eq!(mail("size=7"), ["fallback.pdf"]);
+}
+
+#[test]
+fn a_page_for_some_programs_is_neither_text_nor_attachment() {
+    let mail = check(
+        b"Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nYour parcel is on its way.\n--b\n\
+          Content-Type: text/x-amp-html; name=amp.html\n\n<!doctype html><html amp4email><p>Track it</p></html>\n--b\n\
+          Content-Type: text/html\n\n<p>Your parcel is on its way.</p>\n--b--\n",
+    );
+    assert_eq!((mail.body.trim(), mail.attachments.len()), ("Your parcel is on its way.", 0));
+    // Neither is another form of a text that is read.
+    let enriched = check(
+        b"Subject: x\nContent-Type: multipart/alternative; boundary=b\n\n--b\n\nHello.\n--b\n\
+          Content-Type: text/enriched\n\n<bold>Hello.</bold>\n--b--\n",
+    );
+    assert_eq!(enriched.body.trim(), "Hello.");
+}
+
+#[test]
+fn signed_text_is_read_and_encrypted_text_is_named() {
+    let opaque = |kind: &str, inner: &[u8], is_streamed: bool| {
+        let cms = smime::tests::cms(kind.as_bytes(), inner, is_streamed);
+        let lines: Vec<u8> = STANDARD.encode(cms).into_bytes().chunks(64).collect::<Vec<_>>().join(&b"\r\n"[..]);
+        let head = "Content-Type: application/pkcs7-mime; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\
+                    Content-Disposition: attachment; filename=smime.p7m\r\n\r\n";
+        [head.as_bytes(), &lines, b"\r\n"].concat()
+    };
+    let inner = "Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+                 Bitte bis Dienstag zahlen, Grüße\r\n--i\r\nContent-Type: application/pdf; name=bill.pdf\r\n\r\n%PDF\r\n--i--\r\n";
+    let told = |entity: &[u8]| {
+        let mail = check(&[b"Subject: Fw\r\n", entity].concat());
+        (mail.body.trim().to_string(), mail.attachments.join(", "), mail.sealed)
+    };
+    let read = ("Bitte bis Dienstag zahlen, Grüße".to_string(), "bill.pdf".to_string(), None);
+    for is_streamed in [false, true] {
+        let signed = opaque("signed", inner.as_bytes(), is_streamed);
+        assert_eq!(told(&signed), read);
+        assert_eq!(told(&opaque("signed", &signed, is_streamed)), read);
+        let forwarded =
+            [b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n", &signed[..], b"\r\n--o--\r\n"].concat();
+        assert_eq!(told(&forwarded), read);
+        // A list has put its footer behind it.
+        assert_eq!(told(&[&signed[..], b"\r\n____\r\nusers list\r\n"].concat()), read);
+        let encrypted = opaque("enveloped", inner.as_bytes(), is_streamed);
+        let named = (String::new(), "smime.p7m".to_string(), Some("encrypted with S/MIME"));
+        assert_eq!(told(&encrypted), named);
+        assert_eq!(told(&opaque("signed", &encrypted, is_streamed)), named);
+    }
+    let mut deep = inner.as_bytes().to_vec();
+    (0..body::MAX_DEPTH + 1).for_each(|_| deep = opaque("signed", &deep, true));
+    assert_eq!(told(&deep).2, Some(sealed::SMIME));
+}
+
+#[test]
+fn messages_as_apple_mail_keeps_them() {
+    let message = "From: a@b\nSubject: Invoice\n\nPlease pay.\n";
+    let file =
+        format!("{}        \n{message}<?xml version=\"1.0\"?>\n<plist version=\"1.0\">\n</plist>\n", message.len());
+    let mail = check(file.as_bytes());
+    assert_eq!((mail.envelope.subject.as_deref(), mail.body.as_str()), (Some("Invoice"), "Please pay.\n"));
+}
+
+#[test]
+fn line_ends_of_old_macs() {
+    let mail = "From: Jörg <a@b>\nSubject: Rechnung\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nGrüße,\nJörg\n--b--\n";
+    let utf16: Vec<u8> = mail.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(parse(&utf16, &Switches::default()), Err(Reason::Binary));
+    let mail = check(mail.replace('\n', "\r").as_bytes());
+    assert_eq!(mail.envelope.subject.as_deref(), Some("Rechnung"));
+    assert_eq!(mail.envelope.from.as_deref(), Some("Jörg <a@b>"));
+    assert_eq!(mail.body.trim(), "Grüße,\nJörg");
+    // Only the body is of an old Mac.
+    let raw = "Subject: x\nContent-Transfer-Encoding: base64\n\n".to_string() + &STANDARD.encode("one\rtwo\r");
+    assert_eq!(check(raw.as_bytes()).body, "one\ntwo\n");
 }

@@ -16,10 +16,10 @@ enum Piece {
     Encoded(String, Vec<u8>),
 }
 
-/// The text of a header field's bytes. `None` where any parser reads it rightly: UTF-8 with at most one encoded word.
+/// The text of a header field's bytes. `None` where any parser reads it rightly: UTF-8 without encoded words.
 pub(super) fn decode(raw: &[u8]) -> Option<String> {
-    let words = memchr::memmem::find_iter(raw, b"=?").take(2).count();
-    if words < 2 && memchr::memchr(0x1b, raw).is_none() && std::str::from_utf8(raw).is_ok() {
+    let has_words = memchr::memmem::find(raw, b"=?").is_some();
+    if !has_words && memchr::memchr(0x1b, raw).is_none() && std::str::from_utf8(raw).is_ok() {
         return None;
     }
     let text = pieces(raw).into_iter().map(|piece| match piece {
@@ -119,7 +119,9 @@ mod tests {
         check(b"a =? b =?x?z?c?= =?utf-8?q?never", Some("a =? b =?x?z?c?= =?utf-8?q?never"));
         check(b"=?utf-8?b??= =?utf-8?b?YQ?=", Some("a"));
         check(b"plain", None);
-        check(b"=?utf-8?q?one?=", None);
+        check(b"=?utf-8?q?one?=", Some("one"));
+        check("=?gb2312?q?\u{6c49}?=".as_bytes(), Some("汉"));
+        check(b"=?utf-7?q?Gr+APwA3w-e?=", Some("Grüße"));
     }
 
     #[test]
