@@ -8,6 +8,7 @@ mod bounds;
 mod css;
 mod plain;
 mod quote;
+mod source;
 mod strip;
 mod tokens;
 
@@ -15,6 +16,7 @@ use css::Hiding;
 use html2text::config;
 use plain::Plain;
 use quote::Nesting;
+pub use source::is_source;
 use tokens::{Token, attribute, is_any, tokens};
 
 use super::clean;

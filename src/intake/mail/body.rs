@@ -11,7 +11,7 @@ use super::decoded::{content, decoded};
 use super::{calendar, names, placeholder, sealed};
 use crate::intake::clean::Switches;
 use crate::intake::visible::{self, Rendering, Visible};
-use crate::intake::{charset, pattern, sniff};
+use crate::intake::{charset, html, pattern, sniff};
 
 /// The greatest depth of nested messages that are read.
 pub(super) const MAX_DEPTH: usize = 4;
@@ -153,7 +153,7 @@ fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rend
     match &part.body {
         PartType::Text(text) => {
             let text = decoded(message, part, text).into_owned();
-            if is_broken_page(part) { rendering.page(&text) } else { visible::text(text) }
+            if is_broken_page(part) || html::is_source(&text) { rendering.page(&text) } else { visible::text(text) }
         }
         PartType::Html(source) => rendering.page(&decoded(message, part, source)),
         _ => Visible::default(),

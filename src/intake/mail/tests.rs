@@ -402,6 +402,14 @@ fn a_page_for_some_programs_is_neither_text_nor_attachment() {
 }
 
 #[test]
+fn a_source_as_text_is_rendered() {
+    let body = |text: &str| check(format!("Subject: x\nContent-Type: text/plain\n\n{text}").as_bytes()).body;
+    assert_eq!(body("<html><body><p>Please&nbsp;pay.</p></body></html>\n").trim(), "Please pay.");
+    let about = "Why is <p>this</p> not\n\n<div>centred</div>?\n";
+    assert_eq!(body(about), about);
+}
+
+#[test]
 fn signed_text_is_read_and_encrypted_text_is_named() {
     let opaque = |kind: &str, inner: &[u8], is_streamed: bool| {
         let cms = smime::tests::cms(kind.as_bytes(), inner, is_streamed);
