@@ -65,6 +65,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let mut switches = reading.switches;
     let parsed = match format {
         SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches),
+        SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
         SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&decode_html(&bytes)).into()),
         SourceFormat::Text => Ok(visible::text(charset::decode(&bytes)).into()),

@@ -175,8 +175,10 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
             _ => Some(SourceFormat::Text),
         },
         Some(SourceFormat::Pdf) if sniff::find_pdf(head).is_some() => Some(SourceFormat::Pdf),
-        // An error page is often saved under the name of the document.
-        Some(named @ (SourceFormat::Pdf | SourceFormat::Docx)) => sniff::sniff(head).or(Some(named)),
+        // An error page is often saved under the name of the document. An encrypted DOCX is a compound file too.
+        Some(named @ (SourceFormat::Pdf | SourceFormat::Docx)) => {
+            sniff::sniff(head).filter(|found| *found != SourceFormat::Msg).or(Some(named))
+        }
         Some(named) => Some(named),
         None if head.is_empty() && is_empty_mailbox(path) => Some(SourceFormat::Mbox),
         None => sniff::sniff(head),

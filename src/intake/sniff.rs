@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::mail::emlx;
+use super::mail::{emlx, outlook};
 use super::mbox;
 use crate::charset::{utf16_of, without_mark};
 
@@ -13,6 +13,8 @@ pub enum SourceFormat {
     Mbox,
     /// One RFC 5322 message.
     Mail,
+    /// One message in Outlook's format. From bytes alone: any compound file, such as an old Office document.
+    Msg,
     /// One HTML page.
     Html,
     /// Plain text, including Markdown.
@@ -105,6 +107,9 @@ pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
     if head.starts_with(ZIP) {
         return Some(SourceFormat::Docx);
     }
+    if head.starts_with(outlook::MAGIC) {
+        return Some(SourceFormat::Msg);
+    }
     let start = without_mark(head).trim_ascii_start();
     // Before the check for NULs, because a NUL in a later row makes only that row invalid.
     if is_json_row(start) {
@@ -125,7 +130,12 @@ pub fn is_enough(head: &[u8]) -> bool {
     let start = without_mark(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
     match start.first() {
-        _ if start.starts_with(ZIP) || start.starts_with(PDF) && start.len() > PDF.len() => true,
+        _ if start.starts_with(ZIP)
+            || start.starts_with(outlook::MAGIC)
+            || start.starts_with(PDF) && start.len() > PDF.len() =>
+        {
+            true
+        }
         Some(b'<') => start.len() >= PAGE_START,
         Some(b'{') => has(b"\n"),
         _ => has(b"\n\n") || has(b"\r\n\r\n"),
@@ -266,6 +276,7 @@ mod tests {
         check(b"\xef\xbb\xbf\r\n%PDF-1.4", Some(SourceFormat::Pdf));
         check(b"Subject: x\n\n%PDF-1.4", Some(SourceFormat::Mail));
         check(b"PK\x03\x04\x14\0", Some(SourceFormat::Docx));
+        check(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", Some(SourceFormat::Msg));
         check(b"\x89PNG\r\n\x1a\n\0", None);
         check(b"\xff\xfeh\0i\0", Some(SourceFormat::Text));
         check(b"33      \nSubject: x\nFrom: a@b\n\nbody\n", Some(SourceFormat::Mail));

@@ -36,6 +36,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("walkdir", &["src/intake/files.rs"]),
     ("notify::", &["src/watcher/"]),
     ("bcder", &["src/intake/mail/smime.rs"]),
+    ("cfb::", &["src/intake/mail/outlook.rs"]),
     ("flate2", &["src/intake/open.rs", "src/intake/mail/smime.rs", "src/header/stored.rs"]),
     ("safetensors", &["src/engine/"]),
     // main.rs sets the environment of its thread pool.

@@ -82,10 +82,10 @@ impl Outline {
                         self.outside(all, at, name);
                     }
                 }
-                Token::Text(text) if at >= inside => {
-                    if !self.text(text, at > 0, at + 1 < all.len(), is_page && inside > 0) {
-                        return;
-                    }
+                Token::Text(text)
+                    if at >= inside && !self.text(text, at > 0, at + 1 < all.len(), is_page && inside > 0) =>
+                {
+                    return;
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! The details of an invitation (iCalendar, RFC 5545): summary, time, place and description of its event.
 
-use crate::intake::charset;
+use crate::charset;
 
 /// The details of an event, as its reader would see them.
 #[derive(Debug, Default, PartialEq, Eq)]

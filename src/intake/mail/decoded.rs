@@ -149,7 +149,7 @@ fn end_of_quoted(raw: &[u8]) -> Option<usize> {
         matches!(raw.get(at + 1), Some(b'8' | b'9' | b'A'..=b'F' | b'a'..=b'f'))
             && raw.get(at + 2).is_some_and(u8::is_ascii_hexdigit)
     };
-    let last = memchr::memchr_iter(b'=', raw).filter(|&at| is_high(at)).last()?;
+    let last = memchr::memchr_iter(b'=', raw).rfind(|&at| is_high(at))?;
     (last < start).then_some(start)
 }
 

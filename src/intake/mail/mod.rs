@@ -7,6 +7,7 @@ mod decoded;
 pub(super) mod emlx;
 mod headers;
 mod names;
+pub(super) mod outlook;
 mod placeholder;
 mod sealed;
 mod smime;
