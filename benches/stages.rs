@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stderr, clippy::expect_used, reason = "it talks to its user, who built it")]
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -64,7 +65,7 @@ impl Corpus {
             .filter(|raw| raw.format == SourceFormat::Mail)
             .collect();
         let mails: Vec<Vec<u8>> = raws.into_iter().map(|raw| raw.bytes).collect();
-        let parsed = mails.iter().filter_map(|bytes| mail::parse(bytes, &Switches::default()).ok());
+        let parsed = mails.iter().filter_map(|bytes| mail::parse(bytes, &Switches::default(), &BTreeSet::new()).ok());
         Self {
             pages: mails.iter().flat_map(|bytes| pages(bytes)).collect(),
             bodies: parsed.map(|mail| mail.body).collect(),
@@ -128,7 +129,7 @@ fn mbox(bencher: Bencher, name: &str) {
 
 #[divan::bench(args = corpora())]
 fn parse(bencher: Bencher, name: &str) {
-    each(bencher, &corpus(name).mails, |bytes| mail::parse(bytes, &Switches::default()));
+    each(bencher, &corpus(name).mails, |bytes| mail::parse(bytes, &Switches::default(), &BTreeSet::new()));
 }
 
 #[divan::bench(args = corpora())]
@@ -155,7 +156,7 @@ fn embed(bencher: Bencher, name: &str) {
 /// Everything but splitting archives and writing records.
 #[divan::bench(args = corpora())]
 fn end_to_end(bencher: Bencher, name: &str) {
-    let set = LabelSet::read(&root().join("labels/mail.txt")).expect("the sample labels");
+    let set = LabelSet::read(&root().join("labels/mail.txt"), None).expect("the sample labels");
     let label =
         |label: &mailsort::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
     let labels: Vec<LabelText> = set.labels.iter().map(label).collect();

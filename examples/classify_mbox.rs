@@ -13,7 +13,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 pub(crate) fn classify(mbox: &Path, labels: &Path, out: &mut impl Write) -> anyhow::Result<()> {
-    let classifier = Classifier::open(&Spec::new(vec![LabelSet::read(labels)?]))?;
+    let classifier = Classifier::open(&Spec::new(vec![LabelSet::read(labels, None)?]))?;
     let messages = Source::new(iter::once(mbox.to_path_buf()), Options::default());
     stream::classify(&classifier, messages, |verdict| {
         let subject = verdict.envelope.subject.as_deref().unwrap_or_default();

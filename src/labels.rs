@@ -1,24 +1,31 @@
-//! Label sets: names, descriptions and thresholds of labels.
+//! Label sets: names, descriptions, thresholds and headers of labels.
 //!
-//! Two file formats. Text: one label per line, `name` or `name: description`, with `#` comments and blank lines.
-//! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables.
+//! Three file formats. Text: one label per line, `name` or `name: description`, with `#` comments and blank lines.
+//! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables. CSV (by the extension, or by a first
+//! line that names the columns): `name`, `description`, `threshold`.
 
+mod table;
+mod text;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
 
+use crate::charset;
+use crate::condition::HeaderCondition;
 use crate::platform;
+use crate::record::{is_invisible, label_key};
 
 /// Maximum size of a label file. A longer one is a mailbox given by mistake, or a device that never ends.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// A label.
-#[derive(Clone, Debug, PartialEq, Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Label {
     /// The name in the output.
     pub name: Arc<str>,
@@ -27,8 +34,10 @@ pub struct Label {
     /// Minimum score; takes precedence over `--threshold` and the threshold of the set.
     pub threshold: Option<f32>,
     /// Example texts.
-    #[serde(default)]
     pub examples: Vec<String>,
+    /// The headers that make the label certain or impossible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<HeaderCondition>,
 }
 
 /// Mutually exclusive labels. A run may use several sets.
@@ -58,7 +67,19 @@ struct TomlSet {
     instruct: Option<String>,
     threshold: Option<f32>,
     #[serde(default)]
-    label: Vec<toml::Spanned<Label>>,
+    label: Vec<toml::Spanned<TomlLabel>>,
+}
+
+/// A label of such a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TomlLabel {
+    name: Arc<str>,
+    description: Option<String>,
+    threshold: Option<f32>,
+    #[serde(default)]
+    examples: Vec<String>,
+    headers: Option<toml::Value>,
 }
 
 /// A TOML label file for writing: thresholds are f64, so that they have the decimals of the source.
@@ -76,12 +97,13 @@ struct WrittenLabel<'a> {
     threshold: Option<f64>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     examples: &'a [String],
+    headers: Option<&'a HeaderCondition>,
 }
 
 impl Label {
     /// A label without a description.
     pub fn named(name: Arc<str>) -> Self {
-        Self { name, description: None, threshold: None, examples: Vec::new() }
+        Self { name, description: None, threshold: None, examples: Vec::new(), headers: None }
     }
 
     /// Parses `name` or `name: description`.
@@ -89,26 +111,62 @@ impl Label {
     /// # Errors
     /// When the name is empty or holds a control character.
     pub fn parse(line: &str) -> Result<Self> {
-        // The fullwidth colon is what a Chinese keyboard types.
-        let (name, description) = match line.split_once([':', '：']) {
-            Some((name, description)) => (name.trim(), Some(description.trim())),
-            None => (line.trim(), None),
-        };
-        let description = description.filter(|text| !text.is_empty()).map(String::from);
-        let label = Label { description, ..Self::named(name.into()) };
-        label.check()?;
-        Ok(label)
+        text::Line::new(line).label()
     }
 
     fn check(&self) -> Result<()> {
-        ensure!(!self.name.trim().is_empty(), "the label has no name");
+        ensure!(!visible(&self.name).is_empty(), "the label has no name");
         ensure!(!self.name.chars().any(char::is_control), "the label name {:?} holds a control character", self.name);
+        let is_damaged = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+        ensure!(
+            !is_damaged(&self.name) && !self.description.as_deref().is_some_and(is_damaged),
+            "the label {:?} holds a character that could not be read (U+FFFD); write it anew, and save the file as UTF-8",
+            self.name
+        );
         check_threshold(self.threshold)
     }
 
     /// The name as words: `card_arrival` becomes `card arrival`.
     pub fn words(&self) -> String {
         self.name.replace(['_', '-', '.', '/'], " ")
+    }
+}
+
+/// The text without white space and characters without width around it.
+fn visible(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// The text of a label file, with line feeds as line ends.
+///
+/// # Errors
+/// When its charset is in doubt.
+fn decoded(bytes: &[u8], encoding: Option<&'static Encoding>) -> Result<String> {
+    let text = match std::str::from_utf8(bytes) {
+        // A file in UTF-8 is one, whatever the charset of others.
+        Ok(text) if !text.contains('\0') && (encoding.is_none() || !text.is_ascii()) && !text.contains('\u{1b}') => {
+            Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text))
+        }
+        whole => {
+            // The first line that is not in UTF-8 is where a user has to look.
+            let valid = whole.map_or_else(|error| error.valid_up_to(), |_| 0);
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..valid]).count();
+            Cow::Owned(charset::decode_file(bytes, encoding).with_context(|| format!("line {line}"))?)
+        }
+    };
+    ensure!(!text.contains('\0'), "this is no text; a label file has one label a line, `name: description`");
+    Ok(text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n"))
+}
+
+impl TomlLabel {
+    fn label(self) -> Result<Label> {
+        let Self { name, description, threshold, examples, headers } = self;
+        let headers = headers.map(HeaderCondition::new).transpose();
+        let headers = headers.with_context(|| format!("the headers of the label {name:?}"))?;
+        let label = Label { name, description, threshold, examples, headers };
+        label.check()?;
+        // As in the text format.
+        Ok(Label { name: visible(&label.name).into(), ..label })
     }
 }
 
@@ -146,50 +204,37 @@ fn check_threshold(threshold: Option<f32>) -> Result<()> {
 }
 
 impl LabelSet {
-    /// Reads a label file: TOML if the extension is `.toml`, text otherwise.
+    /// Reads a label file: TOML if the extension is `.toml`, otherwise CSV or text. `encoding` is the charset of a file
+    /// that is not in UTF-8; `None` to tell it from the bytes.
     ///
     /// # Errors
-    /// When the file is missing, unreadable, not UTF-8 or empty, or a line is invalid or a duplicate. The message names
-    /// the file and the line.
-    pub fn read(path: &Path) -> Result<Self> {
+    /// When the file is missing, unreadable or empty, its charset is in doubt, or a line is invalid or a duplicate. The
+    /// message names the file and the line.
+    pub fn read(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self> {
         let shown = path.display();
         let bytes = platform::read_file_or_pipe(path, MAX_FILE).with_context(|| {
             format!("cannot read the label file {shown} (a file with one label a line, `name: description`)")
         })?;
-        ensure!(!bytes.contains(&0), "{shown} is no text in UTF-8; a label file has one label a line");
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
-            Err(error) => {
-                let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
-                bail!("{shown}: line {line} is not UTF-8; save the label file as UTF-8");
-            }
-        };
-        if let Some(what) = no_labels(text) {
-            bail!("{shown} {what}; a label file has one label a line, `name: description`");
-        }
         let name = path.file_stem().map_or_else(|| "labels".to_string(), |s| s.to_string_lossy().into_owned());
-        let is_toml = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-        let parsed = if is_toml { Self::from_toml(name, text) } else { Self::from_text(name, text) };
-        parsed.with_context(|| shown.to_string())
+        let extension = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        Self::parse(name, &bytes, extension.as_deref().unwrap_or_default(), encoding).with_context(|| shown.to_string())
     }
 
-    /// Parses the text format.
+    /// Parses the bytes of a file whose name ends in `extension` (in lower case, without a dot).
     ///
     /// # Errors
-    /// When a line is invalid, a name occurs twice (the message names the lines), or there is no label.
-    pub fn from_text(name: String, text: &str) -> Result<Self> {
-        let mut labels = Vec::new();
-        let mut lines = Vec::new();
-        for (at, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            ensure!(!line.starts_with("[["), "line {}: this looks like TOML; let the file's name end in .toml", at + 1);
-            labels.push(Label::parse(line).with_context(|| format!("line {}", at + 1))?);
-            lines.push(at + 1);
+    /// As [`LabelSet::read`]; the message names the line, but not the file.
+    pub fn parse(name: String, bytes: &[u8], extension: &str, encoding: Option<&'static Encoding>) -> Result<Self> {
+        let text = decoded(bytes, encoding)?;
+        if let Some(what) = no_labels(&text) {
+            bail!("this {what}; a label file has one label a line, `name: description`");
         }
-        Self { name, instruct: None, threshold: None, labels }.checked(&lines)
+        match extension {
+            "toml" => Self::from_toml(name, &text),
+            "csv" | "tsv" => Self::from_csv(name, &text),
+            _ if table::has_header(&text) => Self::from_csv(name, &text),
+            _ => Self::from_text(name, &text),
+        }
     }
 
     /// Parses the TOML format.
@@ -206,11 +251,7 @@ impl LabelSet {
             let start = label.span().start;
             line += text.get(counted..start).unwrap_or_default().matches('\n').count();
             counted = start;
-            label.get_ref().check().with_context(|| format!("line {line}"))?;
-            let mut label = label.into_inner();
-            // As in the text format.
-            label.name = label.name.trim().into();
-            labels.push(label);
+            labels.push(label.into_inner().label().with_context(|| format!("line {line}"))?);
             lines.push(line);
         }
         check_threshold(set.threshold).context("the threshold of the set")?;
@@ -227,6 +268,7 @@ impl LabelSet {
             description: label.description.as_deref(),
             threshold: thresholds.get(&*label.name).copied(),
             examples: &label.examples,
+            headers: label.headers.as_ref(),
         });
         let threshold = self.threshold.map(|threshold| (f64::from(threshold) * 1e6).round() / 1e6);
         Ok(toml::to_string(&WrittenSet { instruct: self.instruct.as_deref(), threshold, label: written.collect() })?)
@@ -237,10 +279,16 @@ impl LabelSet {
     /// # Errors
     /// As [`LabelSet::from_text`], naming the argument.
     pub fn from_arguments(arguments: &[String]) -> Result<Self> {
-        let mut labels = Vec::new();
-        for argument in arguments {
-            labels.push(Label::parse(argument).with_context(|| format!("--label {argument:?}"))?);
-        }
+        let labels = arguments.iter().map(|argument| {
+            let line = text::Line::new(argument);
+            if arguments.len() == 1 {
+                line.check_alone()?;
+            }
+            line.label()
+        });
+        let named =
+            |(label, argument): (Result<Label>, &String)| label.with_context(|| format!("--label {argument:?}"));
+        let labels = labels.zip(arguments).map(named).collect::<Result<_>>()?;
         let set = Self { name: "label".into(), instruct: None, threshold: None, labels };
         set.checked(&[]).context("--label")
     }
@@ -265,7 +313,7 @@ impl LabelSet {
         ensure!(!self.labels.is_empty(), "there is no label in it; write one label a line, `name: description`");
         let mut seen = HashMap::new();
         for (at, label) in self.labels.iter().enumerate() {
-            if let Some(before) = seen.insert(label.name.nfc().collect::<String>(), at) {
+            if let Some(before) = seen.insert(label_key(&label.name), at) {
                 match (lines.get(before), lines.get(at)) {
                     (Some(first), Some(second)) => bail!(
                         "line {second}: the label {:?} stands on line {first} already; every label needs its own name",

@@ -52,11 +52,12 @@
 //! **Plain data** on which everything leans.
 //!
 //! - [`record`]: documents, verdicts, and why there is none
-//! - [`labels`]: label sets, from text or TOML
+//! - [`labels`]: label sets, from text, TOML or CSV
 //! - [`maildir`]: names and listings of maildirs, renamed messages, and folder names in modified UTF-7; here because
 //!   `intake` reads maildirs, `watcher` watches them and `delivery` files into them
 //! - [`charset`]: bytes to text, whatever charset they declare or do not declare; here because files of labels and
 //!   tables are decoded as messages are
+//! - [`condition`]: conditions on the headers of a message, which labels and rules state
 //! - [`header`]: X-Mailsort header fields, inserted and removed, also in messages that a mail server has compressed; for
 //!   `filter` on every system, and for `delivery`
 //! - [`terminal`]: makes foreign text harmless to a terminal
@@ -127,6 +128,8 @@ pub mod labels;
 pub mod maildir;
 
 pub mod charset;
+
+pub mod condition;
 
 pub mod header;
 

@@ -1,7 +1,10 @@
 //! Plain data that every room shares: where a document came from, what was read, what was decided.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Where a document was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,17 @@ pub struct Envelope {
     pub date: Option<String>,
     /// `List-Id` of a mailing list.
     pub list_id: Option<String>,
+    /// Of the headers that labels and rules ask for, in the order of the message.
+    pub headers: Box<[Header]>,
+}
+
+/// A header of a message; the same header may stand in it several times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name in lower case.
+    pub name: String,
+    /// Its decoded value as one line.
+    pub value: String,
 }
 
 /// A piece of text that the model does not see.
@@ -165,6 +179,28 @@ pub struct Scores {
     pub raw: Vec<f32>,
 }
 
+/// What names of labels are compared by: their characters in one form (NFC), without those that nobody sees.
+pub fn label_key(name: &str) -> Cow<'_, str> {
+    if name.is_ascii() || (is_nfc(name) && !name.contains(is_invisible)) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(name.chars().filter(|c| !is_invisible(*c)).nfc().collect())
+}
+
+/// True for two ways to write the name of one label.
+pub fn is_same_label(one: &str, other: &str) -> bool {
+    one == other || label_key(one) == label_key(other)
+}
+
+/// Characters without width: joiners, marks of direction, byte order marks, soft hyphens.
+pub fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
+}
+
 /// Decimals of every printed score. Thresholds are compared with what is printed.
 pub const DECIMALS: usize = 4;
 
@@ -175,6 +211,8 @@ pub struct Ranking {
     pub label: Option<Arc<str>>,
     /// The best score, whether it reaches the threshold or not.
     pub score: f32,
+    /// True where a header of the message makes the label certain.
+    pub by_header: bool,
     /// At most top-k labels with their scores, best first.
     pub top: Vec<(Arc<str>, f32)>,
 }

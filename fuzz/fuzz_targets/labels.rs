@@ -1,4 +1,4 @@
-//! A label file, in both forms.
+//! The bytes of a label file: text, TOML and CSV, in any charset.
 
 #![no_main]
 

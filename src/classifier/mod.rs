@@ -39,7 +39,7 @@ use rayon::prelude::*;
 use crate::guard;
 use crate::intake::{self, Raw, Reading};
 use crate::labels::LabelSet;
-use crate::record::{Document, Envelope, Intake, Origin, Outcome, Reason, Scores, Skip, Verdict};
+use crate::record::{Document, Envelope, Header, Intake, Origin, Outcome, Reason, Scores, Skip, Verdict};
 use model::LoadedScorer;
 use ranking::RankingRules;
 use scoring::{Scored, Scorer};
@@ -105,14 +105,15 @@ impl Classifier {
             None => plan.load(&selection.sets, identified, observer)?,
         };
         let model = selection.model_name(plan);
-        Ok(Self { model, identity, budget: plan.budget(), ..Self::new(scorer, selection) })
+        let is_independent = selection.is_independent(plan);
+        Ok(Self { model, identity, budget: plan.budget(), ..Self::new(scorer, selection, is_independent) })
     }
 
-    fn new(scorer: Scorer, selection: &Selection) -> Self {
+    fn new(scorer: Scorer, selection: &Selection, is_independent: bool) -> Self {
         let Selection { sets, reading, ranking, .. } = selection;
         Self {
             scorer,
-            rules: sets.iter().map(|set| RankingRules::new(set, ranking)).collect(),
+            rules: sets.iter().map(|set| RankingRules::new(set, ranking, is_independent)).collect(),
             sets: sets.clone(),
             reading: reading.clone(),
             model: String::new(),
@@ -192,7 +193,8 @@ impl Classifier {
         let verdict = |PreparedDocument { origin, envelope, text, truncated }| {
             let scored =
                 text.and_then(|_| scored.next().unwrap_or_else(|| Err(Reason::Model("it gave no result".into()))));
-            Verdict { origin, envelope, outcome: scored.and_then(|scored| self.outcome(&scored, truncated)) }
+            let outcome = scored.and_then(|scored| self.outcome(&scored, &envelope.headers, truncated));
+            Verdict { origin, envelope, outcome }
         };
         Ok(documents.into_iter().map(verdict).collect())
     }
@@ -213,8 +215,8 @@ impl Classifier {
         Ok(tried.outcomes)
     }
 
-    fn outcome(&self, scored: &Scored, cut: bool) -> Result<Outcome, Reason> {
-        let rank = |(rules, scores): (&RankingRules, &Scores)| rules.rank(scores).ok_or(Reason::NotANumber);
+    fn outcome(&self, scored: &Scored, headers: &[Header], cut: bool) -> Result<Outcome, Reason> {
+        let rank = |(rules, scores): (&RankingRules, &Scores)| rules.rank(scores, headers).ok_or(Reason::NotANumber);
         let rankings = self.rules.iter().zip(&scored.sets).map(rank).collect::<Result<_, _>>()?;
         Ok(Outcome { rankings, tokens: scored.tokens, truncated: scored.truncated || cut })
     }

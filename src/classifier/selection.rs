@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
+use encoding_rs::Encoding;
 
 use super::model::{self, Plan};
 use super::spec::{LabelSource, ModelSpec, Observer, RankingSpec, Spec};
@@ -35,17 +36,21 @@ impl Selection {
         let Spec { labels, model, reading, ranking } = spec;
         let (trained, sets) = match labels {
             LabelSource::Sets(sets) => (None, sets.clone()),
-            LabelSource::Files { files, inline, examples } => (None, label_sets(files, inline, *examples)?),
-            LabelSource::Trained { file, thresholds } => {
+            LabelSource::Files { files, inline, examples, encoding } => {
+                (None, label_sets(files, inline, *examples, *encoding)?)
+            }
+            LabelSource::Trained { file, thresholds, encoding } => {
                 let trained = TrainedFile::read(file)?;
-                let sets = vec![trained.set(thresholds)?];
+                let sets = vec![trained.set(thresholds, *encoding)?];
                 (Some(trained), sets)
             }
         };
-        let (model, reading) = match &trained {
+        let (model, mut reading) = match &trained {
             Some(trained) => (trained.model_spec(model)?, trained.reading(reading)?),
             None => (model.clone(), reading.clone()),
         };
+        let conditions = sets.iter().flat_map(|set| &set.labels).filter_map(|label| label.headers.as_ref());
+        reading.headers.extend(conditions.flat_map(|condition| condition.names().map(String::from)));
         Ok(Self { trained, sets, model, reading, ranking: *ranking })
     }
 
@@ -114,7 +119,7 @@ impl Spec {
         let labels: Vec<&Path> = match &self.labels {
             LabelSource::Sets(_) => Vec::new(),
             LabelSource::Files { files, .. } => files.iter().map(PathBuf::as_path).collect(),
-            LabelSource::Trained { file, thresholds } => {
+            LabelSource::Trained { file, thresholds, .. } => {
                 thresholds.iter().chain([file]).map(PathBuf::as_path).collect()
             }
         };
@@ -132,8 +137,13 @@ impl ModelSpec {
 }
 
 /// Reads the label files; the inline labels are a set of their own.
-fn label_sets(files: &[PathBuf], inline: &[String], examples: bool) -> Result<Vec<LabelSet>> {
-    let mut sets: Vec<LabelSet> = files.iter().map(|path| LabelSet::read(path)).collect::<Result<_>>()?;
+fn label_sets(
+    files: &[PathBuf],
+    inline: &[String],
+    examples: bool,
+    encoding: Option<&'static Encoding>,
+) -> Result<Vec<LabelSet>> {
+    let mut sets: Vec<LabelSet> = files.iter().map(|path| LabelSet::read(path, encoding)).collect::<Result<_>>()?;
     ensure!(
         !sets.is_empty() || !inline.is_empty(),
         "nothing says what to sort into: give a label file with --labels FILE (one label a line, `name: description`), labels \

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use encoding_rs::Encoding;
+
 use crate::engine::hub::{DownloadProgress, HubOptions};
 use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 use crate::intake::Reading;
@@ -40,13 +42,17 @@ pub enum LabelSource {
         inline: Vec<String>,
         /// False where the `examples` of label files do not count.
         examples: bool,
+        /// The charset of label files that are not UTF-8; `None` to tell it from their bytes.
+        encoding: Option<&'static Encoding>,
     },
-    /// The file of a trained classifier, and a label file from which only thresholds are read.
+    /// The file of a trained classifier, and a label file from which only thresholds and headers are read.
     Trained {
         /// What `mailsort train` has written.
         file: PathBuf,
         /// At most one label file.
         thresholds: Vec<PathBuf>,
+        /// The charset of that file, as above.
+        encoding: Option<&'static Encoding>,
     },
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 
 use super::linear::{Link, TrainedClassifier};
@@ -18,6 +19,7 @@ use crate::intake::Reading;
 use crate::intake::clean::Switches;
 use crate::labels::LabelSet;
 use crate::platform;
+use crate::record::is_same_label;
 
 /// Most bytes of the file of a classifier: one of 10,000 labels has 15 MB.
 const MAX_FILE: u64 = 1 << 30;
@@ -46,30 +48,31 @@ impl TrainedFile {
         Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash })
     }
 
-    /// Its labels as a set, named after the file. Thresholds come from `files`: at most one label file, from which
-    /// nothing else is read.
+    /// Its labels as a set, named after the file. Thresholds and headers come from `files`: at most one label file, from
+    /// which nothing else is read.
     ///
     /// # Errors
-    /// When that file is not readable, has no threshold, or has one for another label.
-    pub(super) fn set(&self, files: &[PathBuf]) -> Result<LabelSet> {
+    /// When that file is not readable, says nothing of the kind, or names another label.
+    pub(super) fn set(&self, files: &[PathBuf], encoding: Option<&'static Encoding>) -> Result<LabelSet> {
         let mut set = LabelSet::named(self.stem(), self.classifier.names().cloned());
         let [file] = files else {
-            ensure!(files.is_empty(), "with --classifier one label file can say thresholds, not several");
+            ensure!(files.is_empty(), "with --classifier one label file can say thresholds and headers, not several");
             return Ok(set);
         };
-        let given = LabelSet::read(file)?;
+        let given = LabelSet::read(file, encoding)?;
         let file = file.display();
         set.threshold = given.threshold;
         for label in given.labels {
-            let known = set.labels.iter_mut().find(|known| known.name == label.name);
+            let known = set.labels.iter_mut().find(|known| is_same_label(&known.name, &label.name));
             match known {
-                Some(known) => known.threshold = label.threshold,
+                Some(known) => (known.threshold, known.headers) = (label.threshold, label.headers),
                 None => bail!("{file}: the classifier {} has no label {:?}", self.path.display(), label.name),
             }
         }
         ensure!(
-            set.threshold.is_some() || set.labels.iter().any(|label| label.threshold.is_some()),
-            "{file}: with --classifier only thresholds are read from a label file, and there is none in it"
+            set.threshold.is_some()
+                || set.labels.iter().any(|label| label.threshold.is_some() || label.headers.is_some()),
+            "{file}: with --classifier only thresholds and headers are read from a label file, and there are none in it"
         );
         Ok(set)
     }
@@ -90,8 +93,10 @@ impl TrainedFile {
     /// When the flags ask for something else.
     pub(super) fn reading(&self, asked: &Reading) -> Result<Reading> {
         let about = &self.classifier.about;
-        let needed = Reading { switches: switches(&about.cleaning)?, min_text: about.min_text };
-        if *asked == Reading::default() || *asked == needed {
+        let needed =
+            Reading { switches: switches(&about.cleaning)?, min_text: about.min_text, headers: asked.headers.clone() };
+        let is_default = *asked == Reading { headers: asked.headers.clone(), ..Reading::default() };
+        if is_default || *asked == needed {
             return Ok(needed);
         }
         let mut flags: Vec<String> =

@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use encoding_rs::Encoding;
 
+use super::labels::encoding;
 use super::{Cleaning, ModelFlags, Run, SampleFlags, Verbosity};
 use crate::output::evaluation::ReportFormat;
 
@@ -64,11 +66,15 @@ pub struct Judging {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels: Option<PathBuf>,
 
+    /// The charset of a label file that is not in UTF-8, such as gbk or windows-1252
+    #[arg(long, hide_short_help = true, value_name = "NAME", value_parser = encoding)]
+    pub encoding: Option<&'static Encoding>,
+
     /// A label as `name` or `name: description`, in place of a label file; may be given several times
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]
     pub label: Vec<String>,
 
-    /// Evaluate a classifier of `mailsort train`; of a label file beside it only thresholds are read. A classifier that
+    /// Evaluate a classifier of `mailsort train`; of a label file beside it only thresholds and headers are read. A classifier that
     /// was trained on lists of labels is evaluated label by label
     #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
     pub classifier: Option<PathBuf>,

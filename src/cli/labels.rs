@@ -3,19 +3,27 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
+use encoding_rs::Encoding;
 
 use super::{Cleaning, ModelFlags};
+use crate::charset;
 use crate::classifier::{LabelSource, RankingSpec, Spec};
 
 /// Label sets, or a classifier.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Labels")]
 pub struct LabelFlags {
-    /// A label file: one `name` or `name: description` a line, or TOML
+    /// A label file: one `name` or `name: description` a line, or TOML, or CSV
     ///
     /// Given several times, each set gives its own verdict in the same record.
     #[arg(short = 'l', long = "labels", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+
+    /// The charset of label files that are not in UTF-8, such as gbk or windows-1252
+    ///
+    /// By default it is told from their bytes; where that leaves a doubt, the file is refused.
+    #[arg(long, hide_short_help = true, value_name = "NAME", value_parser = encoding)]
+    pub encoding: Option<&'static Encoding>,
 
     /// A label as `name` or `name: description`; may be given several times
     ///
@@ -26,7 +34,7 @@ pub struct LabelFlags {
     /// Classify with a classifier that `mailsort train` has learned
     ///
     /// It says which labels there are, which model is used and how messages are cleaned. Of a label file beside it only
-    /// thresholds are read.
+    /// thresholds and headers are read.
     #[arg(long, value_name = "FILE", conflicts_with = "label", value_hint = ValueHint::FilePath)]
     pub classifier: Option<PathBuf>,
 
@@ -48,11 +56,14 @@ impl LabelFlags {
     /// Where labels come from.
     pub fn source(&self) -> LabelSource {
         match &self.classifier {
-            Some(file) => LabelSource::Trained { file: file.clone(), thresholds: self.files.clone() },
+            Some(file) => {
+                LabelSource::Trained { file: file.clone(), thresholds: self.files.clone(), encoding: self.encoding }
+            }
             None => LabelSource::Files {
                 files: self.files.clone(),
                 inline: self.label.clone(),
                 examples: self.examples == Examples::On,
+                encoding: self.encoding,
             },
         }
     }
@@ -88,6 +99,11 @@ pub enum Examples {
     On,
     /// Use names and descriptions only
     Off,
+}
+
+/// A charset by its name.
+pub(super) fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    charset::named(name).ok_or_else(|| "not the name of a charset, such as gbk, windows-1252 or utf-16".into())
 }
 
 pub(super) fn score(text: &str) -> Result<f32, String> {

@@ -130,7 +130,7 @@ pub struct Cleaning {
 impl Cleaning {
     /// How documents are read.
     pub fn reading(&self) -> Reading {
-        Reading { switches: self.switches(), min_text: self.min_text }
+        Reading { switches: self.switches(), min_text: self.min_text, ..Reading::default() }
     }
 
     fn switches(&self) -> Switches {

@@ -17,6 +17,7 @@ use crate::cli::{ClassifierFlags, Filter, FilterFlags, OrElse};
 use crate::guard;
 use crate::header::{self, Field, Stored};
 use crate::output::Sink;
+use crate::record::is_same_label;
 use crate::report::{Level, Progress, Report};
 
 /// EX_TEMPFAIL of sysexits.h: mail systems keep the message and try again.
@@ -75,9 +76,12 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
         drop(io::copy(&mut input, &mut io::sink()));
     }
     if let Some(label) = &flags.is {
-        let is_known = answer.as_ref().is_none_or(|answer| answer.labels.contains(label));
+        let is_known =
+            answer.as_ref().is_none_or(|answer| answer.labels.iter().any(|known| is_same_label(known, label)));
         ensure!(is_known, "--is {label:?}: there is no such label");
-        let is = answer.is_some_and(|answer| answer.best.iter().any(|best| best.label() == Some(label)));
+        let is = answer.is_some_and(|answer| {
+            answer.best.iter().any(|best| best.label().is_some_and(|best| is_same_label(best, label)))
+        });
         return Ok(ExitCode::from(u8::from(!is)));
     }
     let written = if flags.print_label {

@@ -43,5 +43,11 @@ impl DownloadProgress for Downloads {
 pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Classifier> {
     let selection = Selection::read(spec)?;
     let plan = selection.plan(report, &verbosity.downloads())?;
+    for set in selection.sets.iter().filter(|set| set.labels.len() == 1 && !selection.is_independent(&plan)) {
+        report.warn(format_args!(
+            "the label set {:?} has one label, so its score is always 1; add a label for the rest",
+            set.name
+        ));
+    }
     pool.install(|| Classifier::load(&selection, &plan, false, report))
 }

@@ -46,7 +46,7 @@ impl<'p> Planner<'p> {
         let decided = match &message.verdict.outcome {
             Ok(scored) => {
                 let names: Vec<&str> = self.sets.iter().map(String::as_str).collect();
-                Ok(self.rules.decide(&names, &scored.rankings))
+                Ok(self.rules.decide(&names, &scored.rankings, &message.verdict.envelope.headers))
             }
             Err(reason) => Err(reason.to_string()),
         };

@@ -21,6 +21,7 @@ pub mod sniff;
 mod source;
 mod visible;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -44,11 +45,14 @@ pub struct Reading {
     pub switches: Switches,
     /// The least number of letters and digits in the subject and sender's name of a message whose body has no text.
     pub min_text: usize,
+    /// The headers that are kept, in lower case: those that labels and rules ask for.
+    #[serde(skip)]
+    pub headers: BTreeSet<String>,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { switches: Switches::default(), min_text: MIN_TEXT }
+        Self { switches: Switches::default(), min_text: MIN_TEXT, headers: BTreeSet::new() }
     }
 }
 
@@ -64,8 +68,8 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
     let Raw { origin, format, bytes, mut truncated } = raw;
     let mut switches = reading.switches;
     let parsed = match format {
-        SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches),
-        SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches),
+        SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches, &reading.headers),
+        SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches, &reading.headers),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
         SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&decode_html(&bytes)).into()),
         SourceFormat::Text => Ok(visible::text(charset::decode(&bytes)).into()),

@@ -29,7 +29,9 @@ fn bad_text_names_the_line() {
     fails(text("a\n: no name\n"), "line 2: the label has no name");
     fails(text("a: x\n\nb\na: y\n"), "line 4: the label \"a\" stands on line 1");
     fails(text("# only a comment\n"), "no label");
-    fails(text("tab\there: x"), "control character");
+    fails(text("be\u{7}ll: x"), "control character");
+    fails(text("a: x\nb\u{fffd}\n"), "line 2: the label \"b\u{fffd}\" holds a character that could not be read");
+    fails(text("a\nb # the rest\n"), "line 2: a comment stands on a line of its own; write `b: the rest`");
     fails(text("[[label]]\nname = \"a\"\n"), "line 1: this looks like TOML");
 }
 
@@ -90,4 +92,167 @@ fn written_sets_are_read_again() {
     expected.labels[0].threshold = None;
     expected.labels[1].threshold = Some(0.8123);
     assert_eq!(LabelSet::from_toml("t".into(), &written).unwrap(), expected);
+}
+
+/// The names and descriptions of a text, one a line, or what is wrong with it.
+fn shown(result: Result<LabelSet>) -> String {
+    match result {
+        Ok(set) => {
+            let label = |label: &Label| match (&label.description, label.threshold) {
+                (None, None) => label.name.to_string(),
+                (Some(description), None) => format!("{}: {description}", label.name),
+                (description, Some(threshold)) => {
+                    format!("{}: {} {threshold}", label.name, description.as_deref().unwrap_or_default())
+                }
+            };
+            set.labels.iter().map(label).collect::<Vec<_>>().join("\n")
+        }
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+#[track_caller]
+fn check(input: &str, expected: &str) {
+    let bytes = input.as_bytes();
+    let found = shown(LabelSet::parse("t".into(), bytes, "txt", None));
+    assert!(
+        found == expected || (found.contains(expected) && !expected.contains('\n')),
+        "{input:?}: {found:?} is not {expected:?}"
+    );
+}
+
+const TWO: &str = "invoice: a bill\nmeeting: a date";
+
+#[test]
+fn lists_of_documents_are_read() {
+    for list in [
+        "# Labels\n\n- invoice: a bill\n- meeting: a date\n",
+        "* invoice: a bill\n* meeting: a date\n",
+        "+ invoice: a bill\n+\tmeeting: a date\n",
+        "- [ ] invoice: a bill\n- [x] meeting: a date\n",
+        "• invoice: a bill\n• meeting: a date\n",
+        "1. invoice: a bill\n2. meeting: a date\n",
+        "1) invoice: a bill\n2) meeting: a date\n",
+        "１、invoice：a bill\n２、meeting：a date\n",
+        "（1）invoice：a bill\n（2）meeting：a date\n",
+        "1. invoice: a bill\n1. meeting: a date\n",
+        "＃ 备注：办公邮件\ninvoice：a bill\nmeeting： a date\n",
+        "invoice\ta bill\nmeeting\t\ta date\n",
+        "\"invoice\": a bill\n'meeting': a date\n",
+        "“invoice”：a bill\n„meeting“: a date\n",
+        "---\ninvoice: a bill\n\n***\nmeeting: a date\n",
+        "invoice: a bill\n\u{200b}\nmeeting: a date\u{200b}\n\u{feff}\n",
+        "invoice: a bill\rmeeting: a date\r",
+        "\u{feff}invoice: a bill\r\nmeeting: a date\r\n",
+        "name,description\ninvoice,a bill\nmeeting,a date\n",
+        "Name;Description\r\ninvoice;a bill\r\n\r\nmeeting;\"a\ndate\"\r\n",
+        "label\tdescription\ninvoice\ta bill\nmeeting\ta date\n",
+        "description|name\na bill|invoice\na date|meeting\n",
+    ] {
+        check(list, TWO);
+    }
+    check("\"invoice\",\n\"meeting\",\n", "invoice\nmeeting");
+    check("1.发票\n2.会议\n", "发票\n会议");
+    check("name,description,threshold\n\"a, b\",,0.5\nc,d,\n", "a, b:  0.5\nc: d");
+}
+
+#[test]
+fn what_belongs_to_a_name_stays() {
+    for names in [
+        "1. Mahnung\n2. Mahnung\n3. Mahnung",
+        "Rechnung\n1. Mahnung",
+        "1.5 GB\n2.5 GB",
+        "-50 %\n+1",
+        "R&D / sales\nhuman resources, payroll",
+        "a,b\nc",
+        "'s-Hertogenbosch\nAmsterdam",
+        "\"Best of\" mail\nother",
+        "C# and .NET\nF#",
+        "می\u{200c}خواهم\nb",
+        "👩\u{200d}💻\nb",
+    ] {
+        check(names, names);
+    }
+    check("R&D / sales: research, a, b", "R&D / sales: research, a, b");
+    check("\"a, b\"", "a, b");
+    check("\"Re: x\": replies\nb", "Re: x: replies\nb");
+    check("only", "only");
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    for (input, expected) in [
+        (
+            "invoice,meeting,other\n",
+            "line 1: it is one label, \"invoice,meeting,other\", and reads like several, separated by ','",
+        ),
+        ("# x\n发票、会议、其他\n", "line 2: it is one label"),
+        ("发票，会议\n", "reads like several"),
+        ("a/b/c", "reads like several"),
+        ("a;b", "reads like several"),
+        ("a | b", "reads like several"),
+        ("a\tb\tc", "reads like several"),
+        ("invoice: a bill, meeting: a date", "reads like several"),
+        ("Labels:\n- a\n- b\n", "line 1: \"Labels:\" reads like the heading of a list; put a # before it"),
+        ("My labels:\n1. a\n2. b\n", "line 1"),
+        ("- a\nb\n", "line 2: \"b\" is no item of a list"),
+        ("- name: invoice\n  description: a bill\n- name: meeting\n", "line 1: this looks like YAML"),
+        ("name: invoice\ndescription: a bill\n", "line 1: this looks like YAML"),
+        ("a: |\n  text\nb: x\n", "line 1: this looks like YAML"),
+        ("\"a: x\"\n\"b: y\"\n", "line 1: the quotes stand around \"a: x\", which reads like name and description"),
+        ("| name | description |\n|---|---|\n| a | x |\n", "line 1: the column"),
+        ("name,description\na,b,c\n", "line 2: this row has 3 cells, and there are 2 columns"),
+        ("name,description,note\na,b,c\n", "line 1: the column \"note\" is unknown"),
+        ("name,description,threshold\na,b,high\n", "line 2: the threshold \"high\" is no number"),
+        ("name,description\na,b\na,c\n", "line 3: the label \"a\" stands on line 2 already"),
+        ("re\u{301}union: x\nréunion: y\n", "line 2: the label \"réunion\" stands on line 1 already"),
+        ("a\u{200b}b: x\nab: y\n", "line 2: the label \"ab\" stands on line 1 already"),
+        ("[\"a\", \"b\"]", "this is JSON"),
+    ] {
+        check(input, expected);
+    }
+    fails(
+        LabelSet::parse("t".into(), b"invoice,a bill\nmeeting,a date\n", "csv", None),
+        "line 1: the first line of a table",
+    );
+    fails(LabelSet::from_arguments(&["a,b,c".into()]), "--label \"a,b,c\": it is one label");
+    assert_eq!(LabelSet::from_arguments(&["a,b".into(), "c".into()]).unwrap().labels.len(), 2);
+    assert_eq!(shown(LabelSet::from_arguments(&["\"a,b\"".into()])), "a,b");
+    assert_eq!(shown(LabelSet::parse("t".into(), b"invoice\nmeeting\n", "csv", None)), "invoice\nmeeting");
+}
+
+#[test]
+fn charsets_of_files() {
+    let text = "发票：付款\n会议：日程安排\n投诉：客户不满意\n系统告警：服务器异常\n";
+    let expected = "发票: 付款\n会议: 日程安排\n投诉: 客户不满意\n系统告警: 服务器异常";
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let gbk = encoding_rs::GBK.encode(text).0;
+    let parsed =
+        |bytes: &[u8], name: Option<&str>| LabelSet::parse("t".into(), bytes, "txt", name.and_then(charset::named));
+    for bytes in [&gbk[..], &utf16(text), &utf16(&format!("\u{feff}{text}")), text.as_bytes()] {
+        assert_eq!(shown(parsed(bytes, None)), expected);
+    }
+    for (bytes, name) in [(&gbk[..], "gbk"), (text.as_bytes(), "gbk"), (&utf16(text), "utf-16le")] {
+        assert_eq!(shown(parsed(bytes, Some(name))), expected, "{name}");
+    }
+    fails(parsed(&encoding_rs::GBK.encode("负面\n").0, None), "--encoding");
+    let toml = utf16("\u{feff}[[label]]\r\nname = \"发票\"\r\n");
+    assert_eq!(shown(LabelSet::parse("t".into(), &toml, "toml", None)), "发票");
+}
+
+#[test]
+fn headers_of_labels() {
+    let toml =
+        |headers: &str| LabelSet::from_toml("t".into(), &format!("[[label]]\nname = \"a\"\nheaders = {headers}\n"));
+    let set =
+        toml("[{ \"List-Id\" = \"*\", Precedence = [\"bulk\", \"list\"] }, { \"In-Reply-To\" = { not = \"*\" } }]")
+            .unwrap();
+    let names: Vec<&str> = set.labels[0].headers.as_ref().unwrap().names().collect();
+    assert_eq!(names, ["list-id", "precedence", "in-reply-to"]);
+    let written = set.to_toml(&HashMap::new()).unwrap();
+    assert_eq!(LabelSet::from_toml("t".into(), &written).unwrap(), set, "{written}");
+    fails(
+        toml("{ \"List-Id\" = \"/(/\" }"),
+        "line 1: the headers of the label \"a\": the header \"List-Id\": the pattern \"/(/\"",
+    );
 }

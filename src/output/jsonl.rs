@@ -43,18 +43,22 @@ struct Scored<'a> {
 struct Set<'a> {
     label: Option<&'a str>,
     score: Option<Box<RawValue>>,
+    /// What decided, if it was not the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     labels: Vec<Scored<'a>>,
 }
 
 impl<'a> Set<'a> {
     fn new(ranking: Option<&'a Ranking>) -> io::Result<Self> {
         let Some(ranking) = ranking else {
-            return Ok(Self { label: None, score: None, labels: Vec::new() });
+            return Ok(Self { label: None, score: None, by: None, labels: Vec::new() });
         };
         let labels = ranking.top.iter().map(|(label, score)| Ok(Scored { label, score: number(*score)? }));
         Ok(Self {
             label: ranking.label.as_deref(),
             score: Some(number(ranking.score)?),
+            by: ranking.by_header.then_some("header"),
             labels: labels.collect::<io::Result<_>>()?,
         })
     }

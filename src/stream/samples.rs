@@ -1,6 +1,6 @@
 //! Labelled samples of all inputs, read and cleaned on every core.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::scheduler::Scheduler;
 use crate::classifier::Budget;
 use crate::intake::Reading;
 use crate::intake::labelled::{self, Candidate, LabelledOptions, Left, Sample, Samples};
+use crate::record::label_key;
 use crate::report::Report;
 
 /// How many of the samples that are left out are named without -v.
@@ -111,7 +112,20 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
         input.tell(report)?;
     }
     warn_of_folders(&inputs, &samples, report);
+    spell_alike(&mut samples);
     Ok(Gathered { samples, left_out: inputs.iter().map(|input| input.odd().count()).sum() })
+}
+
+/// Gives labels whose names look alike the spelling that comes first.
+fn spell_alike(samples: &mut [Sample]) {
+    let mut spelled: HashMap<String, Arc<str>> = HashMap::new();
+    for labels in samples.iter_mut().map(|sample| &mut sample.labels) {
+        for label in labels.iter_mut() {
+            *label = spelled.entry(label_key(label).into_owned()).or_insert_with(|| label.clone()).clone();
+        }
+        let mut seen = HashSet::new();
+        labels.retain(|label| seen.insert(label.clone()));
+    }
 }
 
 impl SampleInput {

@@ -33,7 +33,7 @@ fn labels_missing() {
 fn labels_empty_or_bad() {
     insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"# none\n")], "classify a.eml -l l.txt"));
     insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\nb\na: again\n")], "classify a.eml -l l.txt"));
-    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\ncaf\xe9\n")], "classify a.eml -l l.txt"));
+    insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\n\xb8\xba\xc3\xe6\n")], "classify a.eml -l l.txt"));
     insta::assert_snapshot!(said(&[MAIL, ("l.txt", b"a\n: nameless\n")], "classify a.eml -l l.txt"));
     insta::assert_snapshot!(said(
         &[MAIL, ("l.toml", b"[[label]]\nname = \"a\"\nthreshold = 7.0\n")],

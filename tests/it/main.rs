@@ -15,6 +15,7 @@
 //! - `filter`: the mail comes out whatever happens, and nobody but us writes our header
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
 //! - `golden`: the embedded model against values of its Python reference
+//! - `headers`: labels and rules that ask for headers of messages
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `integrations`: the mail programs around us, each by a script
@@ -55,6 +56,7 @@ mod failures;
 mod filter;
 mod formats;
 mod golden;
+mod headers;
 mod hostile;
 mod hub;
 mod integrations;

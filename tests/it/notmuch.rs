@@ -143,7 +143,7 @@ impl Database {
 fn hostile_labels_become_tags_as_they_are() {
     let labels = [
         "the invoice",
-        "\"invoice\"",
+        "the \"invoice\"",
         "50% invoice (paid)",
         "Rechnung für Bücher",
         "发票和账单",

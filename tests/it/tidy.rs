@@ -78,7 +78,7 @@ const STOREYS: &[&[&str]] = &[
     &["stream"],
     &["classifier"],
     &["delivery", "engine", "evaluation", "intake", "labels", "output", "report", "watcher"],
-    &["charset", "guard", "header", "maildir"],
+    &["charset", "condition", "guard", "header", "maildir"],
     &["platform", "record", "terminal"],
 ];
 

@@ -112,7 +112,7 @@ fn scores_are_shares_logits_and_thresholds() {
     fs::write(&thresholds, "[[label]]\nname = \"sales\"\nthreshold = 1.0\n").unwrap();
     refused(classify(&file).args(with).stdin(input()), &["no label \"sales\""]);
     fs::write(&thresholds, "[[label]]\nname = \"billing\"\n").unwrap();
-    refused(classify(&file).args(with).stdin(input()), &["only thresholds are read"]);
+    refused(classify(&file).args(with).stdin(input()), &["only thresholds and headers are read"]);
     refused(classify(&file).args(["--label", "x"]).stdin(input()), &["cannot be used with"]);
 }
 

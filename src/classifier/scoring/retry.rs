@@ -138,7 +138,7 @@ mod tests {
         let pairs = Pairs::new(Box::new(frail), std::slice::from_ref(&set), &[None], None, None, None).unwrap();
         let mut spec = Spec::new(vec![set]);
         spec.ranking = RankingSpec { threshold: None, top_k: 1, raw_scores: true };
-        Classifier::new(Scorer::Pairs(pairs), &Selection::read(&spec).unwrap())
+        Classifier::new(Scorer::Pairs(pairs), &Selection::read(&spec).unwrap(), true)
     }
 
     /// The best score of each text, or its error.

@@ -125,9 +125,11 @@ impl Eval {
     fn spec(&self) -> Result<Spec> {
         let Self { judging, model, cleaning, .. } = self;
         let labels = match &judging.classifier {
-            Some(file) => {
-                LabelSource::Trained { file: file.clone(), thresholds: judging.labels.iter().cloned().collect() }
-            }
+            Some(file) => LabelSource::Trained {
+                file: file.clone(),
+                thresholds: judging.labels.iter().cloned().collect(),
+                encoding: judging.encoding,
+            },
             None => LabelSource::Sets(label_set(judging)?.into_iter().collect()),
         };
         Ok(Spec { labels, model: model.spec(), reading: cleaning.reading(), ..Spec::default() })
@@ -136,7 +138,7 @@ impl Eval {
 
 /// The label set of the command line, if it names one.
 fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
-    let of_file = judging.labels.as_deref().map(LabelSet::read).transpose()?;
+    let of_file = judging.labels.as_deref().map(|path| LabelSet::read(path, judging.encoding)).transpose()?;
     let of_arguments = || (!judging.label.is_empty()).then(|| LabelSet::from_arguments(&judging.label));
     let set = of_file.map_or_else(|| of_arguments().transpose(), |set| Ok(Some(set)))?;
     ensure!(

@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::intake::labelled::Sample;
 use crate::labels::LabelSet;
-use crate::record::Intake;
+use crate::record::{Intake, label_key};
 use crate::report::Report;
 
 /// How many unknown labels are named.
@@ -39,7 +39,13 @@ pub(super) fn resolve(
     let mut unknown: BTreeMap<Arc<str>, u64> = BTreeMap::new();
     let mut kept = Vec::with_capacity(samples.len());
     let mut left = 0u64;
+    let spelled: HashMap<_, _> = set.labels.iter().map(|label| (label_key(&label.name), &label.name)).collect();
     for mut sample in samples {
+        for label in &mut sample.labels {
+            if let Some(name) = spelled.get(&label_key(label)) {
+                *label = (*name).clone();
+            }
+        }
         sample.labels.retain(|label| {
             let is_known = known.contains_key(&**label);
             if !is_known {

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::exec::Exec;
 use super::folder::{FolderName, TreeLayout};
-use crate::record::Ranking;
+use crate::condition::HeaderCondition;
+use crate::record::{Header, Ranking, is_same_label};
 
 /// What is done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Deserialize)]
@@ -55,6 +56,8 @@ pub(super) struct Rule {
     /// The label set; `None` for any.
     set: Option<String>,
     threshold: Option<f32>,
+    /// What the headers of a message must say too.
+    when: Option<HeaderCondition>,
     pub steps: Steps,
 }
 
@@ -145,6 +148,12 @@ impl Rules {
         }
     }
 
+    /// The headers that the rules ask for, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = String> {
+        let conditions = self.rules.iter().filter_map(|rule| rule.when.as_ref());
+        conditions.flat_map(HeaderCondition::names).map(String::from)
+    }
+
     /// The steps of all rules, with the position of the rule for error messages.
     pub fn steps(&self) -> impl Iterator<Item = (String, &Steps)> {
         let rules = self.rules.iter().map(|rule| (self.position(rule.line), &rule.steps));
@@ -181,7 +190,7 @@ impl Rules {
         let is_empty = rule.steps.exec.is_none() && rule.steps.filing.is_none();
         ensure!(!is_empty, "it has neither `folder` nor `exec`");
         ensure!(
-            named.iter().any(|(_, labels)| labels.contains(&&*rule.label)),
+            named.iter().any(|(_, labels)| labels.iter().any(|label| is_same_label(label, &rule.label))),
             "there is no label {:?}; there are: {}",
             rule.label,
             named.iter().flat_map(|(_, labels)| labels.iter().copied()).collect::<Vec<_>>().join(", ")
@@ -189,15 +198,17 @@ impl Rules {
         Ok(())
     }
 
-    /// What is done with a message of these rankings, one per set. The first rule that matches wins.
-    pub fn decide(&self, names: &[&str], rankings: &[Ranking]) -> Decision<'_> {
+    /// What is done with a message of these rankings, one per set, and headers. The first rule that matches wins.
+    pub fn decide(&self, names: &[&str], rankings: &[Ranking], headers: &[Header]) -> Decision<'_> {
         let best = |set: usize| {
             let (label, score) = rankings[set].top.first()?;
             Some(TopLabel { set, label: label.clone(), score: *score })
         };
         let best: Vec<TopLabel> = (0..rankings.len().min(names.len())).filter_map(best).collect();
-        let is_about = |rule: &Rule, top: &TopLabel| rule.is_of(names[top.set]) && *rule.label == *top.label;
-        for rule in &self.rules {
+        let is_about =
+            |rule: &Rule, top: &TopLabel| rule.is_of(names[top.set]) && is_same_label(&rule.label, &top.label);
+        let holds = |rule: &&Rule| rule.when.as_ref().is_none_or(|when| when.holds(headers));
+        for rule in self.rules.iter().filter(holds) {
             let is_sure = |top: &TopLabel| match rule.threshold {
                 Some(threshold) => top.score >= threshold,
                 None => rankings[top.set].label.is_some(),
@@ -207,7 +218,7 @@ impl Rules {
             }
         }
         // A set is sure of a label without a rule. A label with a rule fell short of the rule's own threshold.
-        let has_rule = |top: &TopLabel| self.rules.iter().any(|rule| is_about(rule, top));
+        let has_rule = |top: &TopLabel| self.rules.iter().filter(holds).any(|rule| is_about(rule, top));
         if let Some(top) = best.iter().find(|top| rankings[top.set].label.is_some() && !has_rule(top)) {
             return Decision { steps: None, top: Some(top.clone()), unsure: false };
         }
@@ -228,6 +239,7 @@ fn one_for_each(sets: &[LabelNames<'_>], steps: &Steps) -> Vec<Rule> {
         label: label.into(),
         set: Some(set.into()),
         threshold: None,
+        when: None,
         steps: steps.clone(),
     };
     sets.iter().flat_map(|(set, labels)| labels.iter().map(move |label| rule(set, label))).collect()

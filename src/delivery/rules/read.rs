@@ -8,9 +8,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Action, Filing, OnUnsure, Rule, Rules, Steps};
+use crate::charset;
+use crate::condition::HeaderCondition;
 use crate::delivery::exec::{CommandLine, Exec, RetryPolicy};
 use crate::delivery::folder::{FolderName, TreeLayout};
 use crate::platform;
+use crate::record::is_same_label;
 
 /// Most bytes of a rules file.
 const MAX_FILE: u64 = 16 << 20;
@@ -58,6 +61,7 @@ struct RuleTable {
     threshold: Option<f32>,
     action: Option<Action>,
     keep_unread: Option<bool>,
+    when: Option<toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +98,11 @@ impl Rules {
         let shown = path.display().to_string();
         let bytes =
             platform::read_file_or_pipe(path, MAX_FILE).with_context(|| format!("cannot read the rules {shown}"))?;
-        let text = String::from_utf8(bytes).with_context(|| format!("the rules {shown} are not UTF-8"))?;
+        let text =
+            charset::decode_file(&bytes, None)
+                .ok()
+                .filter(|text| !text.contains(char::REPLACEMENT_CHARACTER))
+                .with_context(|| format!("{shown} is not in UTF-8, and its charset is in doubt; save it as UTF-8"))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut rules = Self::parse(&text, retry).with_context(|| shown.clone())?;
         rules.labels = rules.labels.iter().map(|file| folder.join(file)).collect();
@@ -116,7 +124,9 @@ impl Rules {
         for rule in written.rule {
             let line = line(rule.span().start);
             let rule = rule.into_inner().checked(line, &defaults).with_context(|| format!("line {line}"))?;
-            let twin = rules.iter().find(|before| (&before.label, &before.set) == (&rule.label, &rule.set));
+            let twin = rules.iter().find(|before| {
+                is_same_label(&before.label, &rule.label) && (&before.set, &before.when) == (&rule.set, &rule.when)
+            });
             if let Some(twin) = twin {
                 bail!("line {line}: there is a rule for {:?} on line {} already", rule.label, twin.line);
             }
@@ -185,7 +195,10 @@ impl RuleTable {
         let action = self.action.or(is_filed.then_some(defaults.action));
         let keep_unread = self.keep_unread.unwrap_or(defaults.keep_unread);
         let filing = action.map(|action| filing(action, self.folder.as_deref(), keep_unread)).transpose()?;
-        Ok(Rule { line, label: self.label, set: self.set, threshold: self.threshold, steps: Steps { exec, filing } })
+        let when =
+            self.when.map(HeaderCondition::new).transpose().with_context(|| format!("{:?}: when", self.label))?;
+        let steps = Steps { exec, filing };
+        Ok(Rule { line, label: self.label, set: self.set, threshold: self.threshold, when, steps })
     }
 }
 

@@ -15,7 +15,7 @@ fn said(text: &str) -> String {
 
 fn ranking(label: &str, score: f32, sure: bool) -> Ranking {
     let label: Arc<str> = label.into();
-    Ranking { label: sure.then(|| label.clone()), score, top: vec![(label, score)] }
+    Ranking { label: sure.then(|| label.clone()), score, by_header: false, top: vec![(label, score)] }
 }
 
 const TWO: &str = "threshold = 0.5\non-unsure = { folder = \"Look\", errors = true }\n\
@@ -58,7 +58,7 @@ fn everything_is_read() {
 fn the_first_rule_that_fits_wins() {
     let rules = rules(TWO).unwrap();
     let decide = |rankings: &[Ranking]| {
-        let decision = rules.decide(&["kind", "who"][..rankings.len()], rankings);
+        let decision = rules.decide(&["kind", "who"][..rankings.len()], rankings, &[]);
         let folder =
             decision.steps.map(|steps| format!("{:?}", steps.filing.as_ref().unwrap().folder.as_ref().unwrap()));
         let folder = folder.map(|folder| folder.split('"').nth(1).unwrap_or_default().to_string());
@@ -102,6 +102,11 @@ fn what_is_wrong_is_named_with_its_line() {
         ("threshold = 2", "line 1: the threshold 2 is not a score"),
         (&format!("\n{rule}{rule}"), "line 5: there is a rule for \"a\" on line 2 already"),
         ("[[rule]]\nfolder = \"A\"", "label"),
+        (
+            &format!("{rule}when = {{ A = \"*\" }}\n{rule}when = {{ A = \"*\" }}"),
+            "line 5: there is a rule for \"a\" on line 1 already",
+        ),
+        (&format!("{rule}when = {{ A = \"/(/\" }}"), "line 1: \"a\": when: the header \"A\": the pattern \"/(/\""),
         (&format!("{rule}action = \"tag\""), "there can be no `folder`"),
         (&format!("{rule}timeout = 3"), "there is no `exec`"),
         (&format!("{rule}exec = []"), "line 1: `exec` names no command"),
@@ -135,4 +140,26 @@ fn rules_about_what_is_not_there_are_refused() {
     assert!(format!("{:#}", empty.check(&sets).unwrap_err()).contains("line 1: it has neither `folder` nor `exec`"));
     empty.run_for_all(&Exec::new(crate::delivery::CommandLine::Shell("true".into()), RetryPolicy::default()).unwrap());
     empty.check(&sets).unwrap();
+}
+
+#[test]
+fn a_rule_whose_headers_do_not_match_is_passed_over() {
+    let rules = rules(
+        "[[rule]]\nlabel = \"a\"\nwhen = { List-Id = \"*\" }\nfolder = \"Lists\"\n\
+         [[rule]]\nlabel = \"a\"\nwhen = { X-Spam = { not = \"yes\" } }\nfolder = \"A\"",
+    )
+    .unwrap();
+    assert_eq!(rules.headers().collect::<Vec<_>>(), ["list-id", "x-spam"]);
+    let check = |headers: &[(&str, &str)], expected: Option<&str>| {
+        let header = |(name, value): &(&str, &str)| Header { name: name.to_string(), value: value.to_string() };
+        let headers: Vec<Header> = headers.iter().map(header).collect();
+        let rankings = [ranking("a", 0.9, true)];
+        let decision = rules.decide(&["kind"], &rankings, &headers);
+        let folder = decision.steps.and_then(|steps| steps.filing.as_ref()?.folder.as_ref()).map(FolderName::name);
+        assert_eq!((folder.as_deref(), decision.unsure), (expected, false), "{headers:?}");
+    };
+    check(&[("list-id", "x")], Some("Lists"));
+    check(&[("list-id", "x"), ("x-spam", "yes")], Some("Lists"));
+    check(&[], Some("A"));
+    check(&[("x-spam", "Yes")], None);
 }

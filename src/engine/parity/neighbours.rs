@@ -33,7 +33,7 @@ const ODD: [&str; 14] = [
 fn tasks() -> Vec<Task> {
     let mut tasks = vec![Task { instruct: None, labels: ODD.map(bare).to_vec() }];
     for entry in std::fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("labels")).unwrap() {
-        let set = LabelSet::read(&entry.unwrap().path()).unwrap();
+        let set = LabelSet::read(&entry.unwrap().path(), None).unwrap();
         let label =
             |label: &crate::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
         tasks.push(Task { instruct: set.instruct.clone(), labels: set.labels.iter().map(label).collect() });

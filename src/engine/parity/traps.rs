@@ -122,8 +122,15 @@ fn trap_9_a_score_that_is_no_number_is_an_error_of_its_mail() {
     let scores =
         crate::record::Scores { labels: vec![0, 1], probabilities: vec![0.5, f32::NAN], raw: vec![0.0, f32::NAN] };
     let names = vec!["a".into(), "b".into()];
-    let rules = ranking::RankingRules { names, thresholds: vec![None; 2], top_k: 2, raw: false };
-    assert_eq!(rules.rank(&scores), None);
+    let rules = ranking::RankingRules {
+        names,
+        thresholds: vec![None; 2],
+        top_k: 2,
+        raw: false,
+        conditions: vec![None; 2],
+        is_independent: true,
+    };
+    assert_eq!(rules.rank(&scores, &[]), None);
 }
 
 #[test]

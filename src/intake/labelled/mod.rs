@@ -99,6 +99,7 @@ pub struct Sample {
 
 /// One item of an input.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 pub enum Candidate {
     /// A sample.
     Sample(Labelled),

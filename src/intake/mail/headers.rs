@@ -1,10 +1,16 @@
 //! The headers that mailsort uses, as single lines of decoded text.
 
+use std::collections::BTreeSet;
+
 use mail_parser::{HeaderName, HeaderValue, Message};
 
 use super::words;
 use crate::intake::one_line;
-use crate::record::Envelope;
+use crate::record::{Envelope, Header};
+
+/// How many headers of a message are kept, and how much of each: more is no mail but an attack.
+const MOST_KEPT: usize = 1000;
+const LONGEST_KEPT: usize = 16 * 1024;
 
 /// Reads the envelope of `message`.
 pub(super) fn envelope(message: &Message<'_>) -> Envelope {
@@ -14,7 +20,29 @@ pub(super) fn envelope(message: &Message<'_>) -> Envelope {
         from: from(message),
         date: message.date().filter(|date| date.is_valid()).map(|date| date.to_rfc3339()),
         list_id: list_id(message),
+        headers: Box::default(),
     }
+}
+
+/// The headers of `wanted`, whose names are in lower case. Those that describe content, such as `Content-Type`, stand in
+/// the message and in each of its parts, and count in all; those of an attached message do not.
+pub(super) fn kept(message: &Message<'_>, wanted: &BTreeSet<String>) -> Box<[Header]> {
+    if wanted.is_empty() {
+        return Box::default();
+    }
+    let mut kept = Vec::new();
+    for (part, at) in message.parts.iter().zip(0..) {
+        for header in &part.headers {
+            let name = header.name.as_str().to_ascii_lowercase();
+            let counts = wanted.contains(&name) && (at == 0 || name.starts_with("content-"));
+            let raw = message.raw_message.get(header.offset_start as usize..header.offset_end as usize);
+            if let Some(raw) = raw.filter(|_| counts && kept.len() < MOST_KEPT) {
+                let raw = &raw[..raw.len().min(LONGEST_KEPT)];
+                kept.push(Header { name, value: one_line(&words::text(raw)) });
+            }
+        }
+    }
+    kept.into()
 }
 
 fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {

@@ -14,6 +14,7 @@ mod smime;
 mod words;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use mail_parser::{Message, MessageParser, PartType};
@@ -50,7 +51,9 @@ pub struct Mail {
 }
 
 /// How far S/MIME messages are opened, which may be inside each other.
-struct Opening {
+struct Opening<'w> {
+    /// The headers that the envelope of the outermost message keeps, in lower case.
+    wanted: &'w BTreeSet<String>,
     depth: usize,
     /// The bytes that may still come out of them.
     bytes: usize,
@@ -58,13 +61,15 @@ struct Opening {
 
 /// Parses a message. Bytes without a header are a document: all of them are the body.
 ///
+/// `wanted` are the headers that its envelope keeps, in lower case.
+///
 /// # Errors
 /// If the bytes are not text.
-pub fn parse(bytes: &[u8], switches: &Switches) -> Result<Mail, Reason> {
-    parse_within(bytes, switches, &mut Opening { depth: 0, bytes: MAX_DOCUMENT })
+pub fn parse(bytes: &[u8], switches: &Switches, wanted: &BTreeSet<String>) -> Result<Mail, Reason> {
+    parse_within(bytes, switches, &mut Opening { wanted, depth: 0, bytes: MAX_DOCUMENT })
 }
 
-fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening) -> Result<Mail, Reason> {
+fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) -> Result<Mail, Reason> {
     let bytes = with_line_feeds(bytes);
     let whole = emlx::message(charset::without_mark(&bytes));
     let whole = charset::without_mark(mbox::without_from_line(whole));
@@ -75,8 +80,14 @@ fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening) -> Res
     let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)).ok() } else { None };
     let mail = match parsed {
         // Not fit to be parsed, or the parser panicked.
-        None => unparsed(bytes),
-        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => read(&message, switches, opening),
+        None => unparsed(bytes, opening.wanted),
+        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => {
+            let mut mail = read(&message, switches, opening);
+            if opening.depth == 0 {
+                mail.envelope.headers = headers::kept(&message, opening.wanted);
+            }
+            mail
+        }
         Some(_) if super::sniff::is_binary(bytes) || charset::utf16_of(bytes).is_some() => return Err(Reason::Binary),
         Some(_) => visible::text(charset::decode(bytes)).into(),
     };
@@ -102,7 +113,7 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     bytes.into()
 }
 
-fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening) -> Mail {
+fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = headers::envelope(message);
     let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
     // A forward is about the forwarded text, however the mail program marks it.
@@ -184,13 +195,14 @@ impl From<Visible> for Mail {
 }
 
 /// A message of which only the headers are parsed.
-fn unparsed(bytes: &[u8]) -> Mail {
+fn unparsed(bytes: &[u8], wanted: &BTreeSet<String>) -> Mail {
     let Some(message) = MessageParser::default().parse_headers(bytes) else {
         return visible::text(charset::decode(bytes)).into();
     };
     let start = message.parts.first().map_or(0, |root| root.offset_body as usize);
     let body = visible::text(charset::decode(bytes.get(start..).unwrap_or_default()));
-    Mail { envelope: headers::envelope(&message), ..body.into() }
+    let envelope = Envelope { headers: headers::kept(&message, wanted), ..headers::envelope(&message) };
+    Mail { envelope, ..body.into() }
 }
 
 /// The first line that is not blank, because some messages start with an empty line.

@@ -1,6 +1,7 @@
 //! Messages as Outlook keeps them (`.msg`, MS-OXMSG): a compound file in which each property is a stream named by its
 //! number and type.
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
 
@@ -8,10 +9,11 @@ use cfb::CompoundFile;
 use mail_parser::{DateTime, MessageParser};
 
 use super::{Mail, Opening, body, headers, is_forward, parse_within, placeholder, smime};
+use crate::charset;
 use crate::intake::clean::Switches;
 use crate::intake::source::MAX_DOCUMENT;
 use crate::intake::visible::{self, Rendering, Visible};
-use crate::intake::{charset, one_line};
+use crate::intake::{decode_html, one_line};
 use crate::record::{Envelope, Reason};
 
 /// How a compound file starts. Those of Word and Excel do too.
@@ -54,7 +56,12 @@ const IN_RTF: &str = "only in Outlook's rich text";
 ///
 /// # Errors
 /// If it is another compound file, or damaged.
-pub(in crate::intake) fn read(bytes: Vec<u8>, cut: bool, switches: &Switches) -> Result<Mail, Reason> {
+pub(in crate::intake) fn read(
+    bytes: Vec<u8>,
+    cut: bool,
+    switches: &Switches,
+    wanted: &BTreeSet<String>,
+) -> Result<Mail, Reason> {
     let damaged = |why| Reason::Unreadable(format!("{why}: save the message as .eml"));
     if cut {
         return Err(damaged(format!("Outlook message over {} MiB", MAX_DOCUMENT >> 20)));
@@ -66,7 +73,7 @@ pub(in crate::intake) fn read(bytes: Vec<u8>, cut: bool, switches: &Switches) ->
     if !file.file.is_stream(PROPERTIES) {
         return Err(Reason::Binary);
     }
-    let mut opening = Opening { depth: 0, bytes: MAX_DOCUMENT };
+    let mut opening = Opening { wanted, depth: 0, bytes: MAX_DOCUMENT };
     Ok(message(&mut Storage::new(&mut file, "/".into(), 32), switches, &mut opening))
 }
 
@@ -170,8 +177,8 @@ impl<'f> Storage<'f> {
     }
 }
 
-fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening) -> Mail {
-    let envelope = envelope(storage);
+fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
+    let envelope = envelope(storage, opening.wanted);
     let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
     let switches = Switches { quotes: switches.quotes && !forwarded, ..*switches };
     let mut mail = Mail { envelope, forwarded, ..text(storage, &switches).into() };
@@ -202,7 +209,7 @@ fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening
 }
 
 /// Adds what a signed message holds, whose only attachment is the message as it was sent; false if it is none.
-fn signed(attachment: &mut Storage<'_>, switches: &Switches, opening: &mut Opening, mail: &mut Mail) -> bool {
+fn signed(attachment: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>, mail: &mut Mail) -> bool {
     let Some(bytes) = attachment.bytes(ATTACHMENT, BYTES, MAX_DOCUMENT).filter(|_| opening.depth < body::MAX_DEPTH)
     else {
         return false;
@@ -226,7 +233,7 @@ fn signed(attachment: &mut Storage<'_>, switches: &Switches, opening: &mut Openi
 }
 
 /// The headers that came with the message, and properties where there are none.
-fn envelope(storage: &mut Storage<'_>) -> Envelope {
+fn envelope(storage: &mut Storage<'_>, wanted: &BTreeSet<String>) -> Envelope {
     let transported = storage.text(HEADERS).map(|headers| format!("{}\r\n\r\n", headers.trim_end()));
     let parsed = transported.as_deref().and_then(|headers| MessageParser::default().parse_headers(headers.as_bytes()));
     let sent = parsed.as_ref().map(headers::envelope).unwrap_or_default();
@@ -242,6 +249,7 @@ fn envelope(storage: &mut Storage<'_>) -> Envelope {
         from: sent.from.or(from),
         id: sent.id.or_else(|| storage.line(MESSAGE_ID)),
         list_id: sent.list_id,
+        headers: parsed.as_ref().map(|parsed| headers::kept(parsed, wanted)).unwrap_or_default(),
     }
 }
 
@@ -296,7 +304,7 @@ mod tests {
 
     fn mail(mut file: Compound) -> Mail {
         file.flush().unwrap();
-        read(file.into_inner().into_inner(), false, &Switches::default()).unwrap()
+        read(file.into_inner().into_inner(), false, &Switches::default(), &BTreeSet::new()).unwrap()
     }
 
     #[test]
@@ -347,15 +355,17 @@ mod tests {
         put(&mut other, "/WordDocument", b"x");
         other.flush().unwrap();
         let bytes = other.into_inner().into_inner();
-        assert_eq!(read(bytes.clone(), false, &Switches::default()), Err(Reason::Binary));
-        let said = |bytes: &[u8], cut| read(bytes.to_vec(), cut, &Switches::default()).unwrap_err().to_string();
+        assert_eq!(read(bytes.clone(), false, &Switches::default(), &BTreeSet::new()), Err(Reason::Binary));
+        let said = |bytes: &[u8], cut| {
+            read(bytes.to_vec(), cut, &Switches::default(), &BTreeSet::new()).unwrap_err().to_string()
+        };
         assert!(said(&bytes, true).ends_with("save the message as .eml"));
         assert!(said(&bytes[..600], false).ends_with("save the message as .eml"));
         // Damage anywhere ends in a message or an error.
         for at in (0..bytes.len()).step_by(7) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0xff;
-            let _ = read(damaged, false, &Switches::default());
+            let _ = read(damaged, false, &Switches::default(), &BTreeSet::new());
         }
     }
 }

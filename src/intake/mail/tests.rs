@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 
 fn check(raw: &[u8]) -> Mail {
-    parse(raw, &Switches::default()).unwrap()
+    parse(raw, &Switches::default(), &BTreeSet::new()).unwrap()
 }
 
 #[test]
@@ -265,12 +265,12 @@ fn a_subject_tells_what_was_forwarded() {
 #[test]
 fn no_header_is_a_document() {
     assert_eq!(check(b"just text\nmore").body, "just text\nmore");
-    assert_eq!(parse(b"\x89PNG\0\0", &Switches::default()), Err(Reason::Binary));
+    assert_eq!(parse(b"\x89PNG\0\0", &Switches::default(), &BTreeSet::new()), Err(Reason::Binary));
 }
 
 /// Subject, sender and text of a message whose header and body are these bytes.
 fn told(header: &[u8], body: &[u8]) -> (Option<String>, Option<String>, String) {
-    let mail = parse(&[header, b"\r\n\r\n", body].concat(), &Switches::default()).unwrap();
+    let mail = parse(&[header, b"\r\n\r\n", body].concat(), &Switches::default(), &BTreeSet::new()).unwrap();
     (mail.envelope.subject, mail.envelope.from, mail.body.trim().to_string())
 }
 
@@ -457,7 +457,7 @@ fn messages_as_apple_mail_keeps_them() {
 fn line_ends_of_old_macs() {
     let mail = "From: Jörg <a@b>\nSubject: Rechnung\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nGrüße,\nJörg\n--b--\n";
     let utf16: Vec<u8> = mail.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(parse(&utf16, &Switches::default()), Err(Reason::Binary));
+    assert_eq!(parse(&utf16, &Switches::default(), &BTreeSet::new()), Err(Reason::Binary));
     let mail = check(mail.replace('\n', "\r").as_bytes());
     assert_eq!(mail.envelope.subject.as_deref(), Some("Rechnung"));
     assert_eq!(mail.envelope.from.as_deref(), Some("Jörg <a@b>"));

@@ -22,11 +22,16 @@ pub(super) fn decode(raw: &[u8]) -> Option<String> {
     if !has_words && memchr::memchr(0x1b, raw).is_none() && std::str::from_utf8(raw).is_ok() {
         return None;
     }
+    Some(text(raw))
+}
+
+/// The same for any field.
+pub(super) fn text(raw: &[u8]) -> String {
     let text = pieces(raw).into_iter().map(|piece| match piece {
         Piece::Plain(bytes) => charset::decode(&bytes),
         Piece::Encoded(charset, bytes) => charset::decode_declared(Some(&charset), &bytes),
     });
-    Some(text.collect())
+    text.collect()
 }
 
 fn pieces(raw: &[u8]) -> Vec<Piece> {

@@ -110,7 +110,9 @@ pub(super) fn sorter(delivery: &DeliveryFlags, rules: &mut Rules, report: &Repor
     }
     labels.threshold = labels.threshold.or(rules.threshold);
     let pool = stream::pool(run.threads)?;
-    let classifier = opening::open(&classifier.spec(), &pool, report, verbosity)?;
+    let mut spec = classifier.spec();
+    spec.reading.headers.extend(rules.headers());
+    let classifier = opening::open(&spec, &pool, report, verbosity)?;
     let labels = |set: &LabelSet| set.labels.iter().map(|label| label.name.to_string()).collect();
     let named: Vec<(String, Vec<String>)> =
         classifier.sets().iter().map(|set| (set.name.clone(), labels(set))).collect();
