@@ -45,6 +45,27 @@ fn torture_gives_one_record_each() {
     }
 }
 
+/// A folder, a label file, labels, and the least number of messages that get one of them: a little less than what
+/// docs/labels.md says.
+const BARS: &[(&str, &str, &[&str], usize)] = &[
+    ("easy_ham", "labels/mail.toml", &["discussion"], 400),
+    ("hard_ham", "labels/mail.toml", &["newsletter", "advertising"], 110),
+];
+
+/// What docs/labels.md says of the shipped labels on the ham and spam of SpamAssassin.
+#[test]
+fn shipped_labels_on_lists_and_newsletters() {
+    let count = |folder: &str, labels: &str, wanted: &[&str]| {
+        let path = shared(&format!("mail/{folder}"))?;
+        let records = mailsort(["classify", "-l", labels]).args([path]).records();
+        Some(records.iter().filter(|record| wanted.iter().any(|label| record["label"] == *label)).count())
+    };
+    for (folder, labels, wanted, least) in BARS {
+        let Some(found) = count(folder, labels, wanted) else { return };
+        assert!(found >= *least, "{folder} with {labels}: {found} {wanted:?}");
+    }
+}
+
 #[test]
 fn archives_are_split_where_mails_begin() {
     for (name, count) in LISTS {
