@@ -62,7 +62,9 @@ pub(super) fn resolve(
     if unknown.is_empty() {
         return Ok((set, kept));
     }
-    let mut named: Vec<String> = unknown.iter().map(|(label, count)| format!("{label:?} ({count})")).collect();
+    let meant = |label: &str| nearest(label, &set).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+    let mut named: Vec<String> =
+        unknown.iter().map(|(label, count)| format!("{label:?} ({count}{})", meant(label))).collect();
     let more = named.len().saturating_sub(NAMED);
     named.truncate(NAMED);
     if more > 0 {
@@ -83,6 +85,28 @@ pub(super) fn resolve(
     Ok((set, kept))
 }
 
+/// The label of the set that differs in case or blanks, or by one letter.
+fn nearest<'s>(label: &str, set: &'s LabelSet) -> Option<&'s str> {
+    let plain = |name: &str| name.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    let wanted = plain(label);
+    let names = || set.labels.iter().map(|label| &*label.name);
+    names().find(|name| plain(name) == wanted).or_else(|| names().find(|name| is_one_letter_off(&plain(name), &wanted)))
+}
+
+/// True where one letter is added, left out or another, in names of more than three.
+fn is_one_letter_off(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let same = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let (rest, others) = (&one[same..], &other[same..]);
+    let is_near = match rest.len().abs_diff(others.len()) {
+        0 => rest.get(1..) == others.get(1..),
+        1 if rest.len() > others.len() => &rest[1..] == others,
+        1 => rest == &others[1..],
+        _ => false,
+    };
+    is_near && one.len().min(other.len()) > 3
+}
+
 /// A set of the labels that the samples have, by their names.
 fn named_by(samples: &[Sample]) -> Result<LabelSet> {
     let names: BTreeSet<&Arc<str>> = samples.iter().flat_map(|sample| &sample.labels).collect();
@@ -96,4 +120,22 @@ fn named_by(samples: &[Sample]) -> Result<LabelSet> {
 /// The index of each label in the set.
 pub(super) fn indices(set: &LabelSet) -> HashMap<&str, usize> {
     set.labels.iter().enumerate().map(|(at, label)| (&*label.name, at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_were_meant() {
+        let set = LabelSet::named("s".into(), ["orders", "Support request", "投诉与建议"].map(Arc::from));
+        let check = |label: &str, expected: Option<&str>| assert_eq!(nearest(label, &set), expected, "{label}");
+        check("Orders", Some("orders"));
+        check("order", Some("orders"));
+        check("ordrrs", Some("orders"));
+        check("support  request", Some("Support request"));
+        check("投诉建议", Some("投诉与建议"));
+        check("invoices", None);
+        check("", None);
+    }
 }

@@ -111,6 +111,11 @@ pub(super) fn labels(samples: &[Embedded], report: &Report) -> Result<Vec<Arc<st
     if several {
         report.say("some samples have several labels, so each label becomes a question of its own");
     }
+    let mut alike: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    counts.keys().for_each(|label| alike.entry(label.to_lowercase()).or_default().push(label));
+    for names in alike.values().filter(|names| names.len() > 1) {
+        report.warn(format_args!("the labels {names:?} differ in case only: are they one label?"));
+    }
     let having = |is: &dyn Fn(usize) -> bool| -> Vec<String> {
         counts.iter().filter(|(_, count)| is(**count)).map(|(label, count)| format!("{label:?} ({count})")).collect()
     };
