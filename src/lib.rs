@@ -33,9 +33,10 @@
 //! **Rooms.** Leaves that do not know each other.
 //!
 //! - [`intake`]: bytes in, documents out; never fails, only skips with a reason. Only `intake/mail/` knows mail-parser,
-//!   bcder and cfb, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX; `intake/labelled/`
-//!   yields documents whose labels are known. The words of a language by which `intake/clean/` finds quotes, signatures
-//!   and footers are one file of `intake/clean/lexicon/`, which build.rs compiles in
+//!   bcder and cfb, only `intake/html` html2text, only `intake/office/` what reads PDF and DOCX, only
+//!   `intake/tables/workbook` calamine; `intake/labelled/` yields documents whose labels are known. The words of a
+//!   language by which `intake/clean/` finds quotes, signatures and footers are one file of `intake/clean/lexicon/`,
+//!   which build.rs compiles in
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `registry`
 //!   says which model opens a checkpoint: a new architecture is one line there and one file in `models/`. `engine/hub/`
 //!   alone knows hf-hub and ureq, `device` alone CUDA

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 /// Where a document was found.
@@ -49,6 +50,8 @@ pub struct Envelope {
     pub list_id: Option<String>,
     /// Of the headers that labels and rules ask for, in the order of the message.
     pub headers: Box<[Header]>,
+    /// Of a row of a table: the names of its columns, and what stands there.
+    pub row: Vec<(String, Value)>,
 }
 
 /// A header of a message; the same header may stand in it several times.
@@ -111,7 +114,7 @@ pub enum Reason {
     Sealed(&'static str),
     /// Text, but not one piece of it is known to the model.
     NoKnownWords,
-    /// A JSON Lines row that is not an object with a `text` string.
+    /// A row that cannot be used; the text says why.
     BadRow(String),
     /// A parser panicked. The document is skipped, the run goes on.
     Panicked,

@@ -207,7 +207,7 @@ impl Report {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        let how_to_go_on = escape(&how_to_go_on.to_string());
+        let how_to_go_on = escape(how_to_go_on);
         say(&format!("mailsort: stopped after {}; {how_to_go_on}", documents(self.counts.documents)));
     }
 

@@ -8,7 +8,7 @@ use encoding_rs::Encoding;
 
 use super::labels::encoding;
 use super::{Cleaning, ModelFlags, Run, SampleFlags, Verbosity};
-use crate::output::evaluation::ReportFormat;
+use crate::output::evaluation::{JunitCases, ReportFormat};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -137,12 +137,16 @@ pub struct Bars {
 }
 
 /// Flags that have no meaning where nothing is scored.
-const NOT_COMPARED: [&str; 42] = [
+const NOT_COMPARED: [&str; 47] = [
     "samples",
     "maildirs",
     "exclude",
     "inbox",
     "text_field",
+    "subject_field",
+    "id_field",
+    "sheet",
+    "encoding",
     "label_field",
     "set",
     "min_score",
@@ -170,6 +174,7 @@ const NOT_COMPARED: [&str; 42] = [
     "dtype",
     "cache",
     "no_texts",
+    "junit",
     "threads",
     "no_clean",
     "keep_html",
@@ -190,6 +195,10 @@ pub struct Reports {
     #[arg(short, long, value_enum)]
     format: Option<ReportFormat>,
 
+    /// What the tests of --format junit are
+    #[arg(long, value_enum, value_name = "CASES")]
+    pub junit: Option<JunitCases>,
+
     /// Leave the texts of misclassified messages out of --format html
     #[arg(long)]
     pub no_texts: bool,
@@ -207,7 +216,8 @@ impl Reports {
     /// The format: as asked for, or by the file extension of the output.
     pub fn format(&self) -> ReportFormat {
         let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
-        self.format.or(ending.and_then(ReportFormat::of_ending)).unwrap_or(ReportFormat::Text)
+        let format = self.format.or(self.junit.map(|_| ReportFormat::Junit));
+        format.or(ending.and_then(ReportFormat::of_ending)).unwrap_or(ReportFormat::Text)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use glob::Pattern;
 
+use super::TableFlags;
 use crate::intake::labelled::LabelledOptions;
 use crate::stream::SampleSpec;
 
@@ -12,7 +13,7 @@ use crate::stream::SampleSpec;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Samples", next_display_order = 1)]
 pub struct SampleFlags {
-    /// Labelled samples: JSON Lines, CSV or TSV with `text` (or `path`) and `label`; records of `mailsort classify`; a
+    /// Labelled samples: JSON Lines, CSV, TSV, JSON arrays or XLSX with `text` (or `path`) and `label`; records of `mailsort classify`; a
     /// folder whose sub-folders are named as labels; a maildir tree; `-` for stdin
     #[arg(value_name = "SAMPLES", display_order = 0, value_hint = ValueHint::AnyPath)]
     pub samples: Vec<PathBuf>,
@@ -34,9 +35,9 @@ pub struct SampleFlags {
     #[arg(long)]
     pub paths_anywhere: bool,
 
-    /// The field or column that holds the text
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    pub text_field: String,
+    /// How tables are read.
+    #[command(flatten)]
+    pub tables: TableFlags,
 
     /// The field or column that holds the label, or a list of labels
     #[arg(long, value_name = "NAME", default_value = "label")]
@@ -55,13 +56,15 @@ impl SampleFlags {
     /// Where the samples are, and how they are read.
     pub fn spec(&self) -> SampleSpec {
         let options = LabelledOptions {
-            text_field: self.text_field.clone(),
+            fields: self.tables.fields(),
             label_field: self.label_field.clone(),
             set: self.set.clone(),
             min_score: self.min_score,
             exclude: self.exclude.clone(),
             inbox: self.inbox,
             paths_anywhere: self.paths_anywhere,
+            encoding: self.tables.encoding,
+            sheet: self.tables.sheet.clone(),
         };
         SampleSpec { samples: self.samples.clone(), maildirs: self.maildirs.clone(), options }
     }

@@ -32,7 +32,7 @@ pub use labelled::SampleFlags;
 pub use labels::{ClassifierFlags, Examples, LabelFlags};
 pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
-pub use reading::{Cleaning, InputFlags, InputFormat};
+pub use reading::{Cleaning, InputFlags, InputFormat, TableFlags};
 pub use route::{PlanFormat, Route, RouteFlags, WhichRun};
 pub use train::{Learning, NGramsFlag, Train, TrainOutput};
 pub use watch::{Watch, WatchFlags};

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use encoding_rs::Encoding;
 
+use crate::charset;
 use crate::intake::clean::Switches;
-use crate::intake::{MIN_TEXT, Reading, sniff};
+use crate::intake::{MIN_TEXT, Reading, RowFields, sniff};
 use crate::stream::InputSpec;
 
 /// Inputs.
@@ -14,7 +16,8 @@ use crate::stream::InputSpec;
 pub struct InputFlags {
     /// What to read; `-` for stdin
     ///
-    /// Mailboxes (mbox), maildirs, folders, messages, HTML, text, PDF, DOCX, JSON Lines, and gzip of these.
+    /// Mailboxes (mbox), maildirs, folders, messages, HTML, text, PDF, DOCX, JSON Lines, tables (CSV, TSV, JSON arrays,
+    /// XLSX), and gzip of these.
     #[arg(value_name = "INPUT", display_order = 0, required_unless_present = "files_from", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<PathBuf>,
 
@@ -33,6 +36,46 @@ pub struct InputFlags {
     /// Read the sub-folders of a maildir too; those of other folders are read anyway
     #[arg(long, hide_short_help = true)]
     pub recursive: bool,
+
+    /// How tables are read.
+    #[command(flatten)]
+    pub tables: TableFlags,
+}
+
+/// Which columns of a table are read, and in which charset.
+#[derive(Debug, Args)]
+pub struct TableFlags {
+    /// The column or field that holds the text of a row; several are joined [default: text, body, message or content]
+    #[arg(long, value_name = "NAME")]
+    pub text_field: Vec<String>,
+
+    /// The column or field that holds the subject; several are joined [default: subject or title]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub subject_field: Vec<String>,
+
+    /// The column or field that holds the id; several are joined [default: id]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub id_field: Vec<String>,
+
+    /// The sheet of a workbook [default: all that are visible]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    pub sheet: Option<String>,
+
+    /// The charset of tables, rows, texts and pages, such as `gbk`, instead of telling it from their bytes
+    #[arg(long, value_name = "CHARSET", hide_short_help = true, value_parser = encoding)]
+    pub encoding: Option<&'static Encoding>,
+}
+
+impl TableFlags {
+    /// The columns.
+    pub fn fields(&self) -> RowFields {
+        RowFields { text: self.text_field.clone(), subject: self.subject_field.clone(), id: self.id_field.clone() }
+    }
+}
+
+fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    charset::named(name)
+        .ok_or("not the name of a charset, such as utf-8, utf-16, gbk, big5, shift_jis or cp1252".into())
 }
 
 impl InputFlags {
@@ -44,6 +87,9 @@ impl InputFlags {
             null: self.null,
             format: self.input_format.map(Into::into),
             recursive: self.recursive,
+            encoding: self.tables.encoding,
+            fields: self.tables.fields(),
+            sheet: self.tables.sheet.clone(),
         }
     }
 }
@@ -65,6 +111,12 @@ pub enum InputFormat {
     Pdf,
     /// One DOCX document
     Docx,
+    /// A table of text: CSV, TSV, or with semicolons or bars between the cells
+    Csv,
+    /// A JSON array of objects
+    Json,
+    /// A workbook of Excel
+    Xlsx,
 }
 
 impl From<InputFormat> for sniff::SourceFormat {
@@ -77,6 +129,9 @@ impl From<InputFormat> for sniff::SourceFormat {
             InputFormat::Jsonl => Self::Jsonl,
             InputFormat::Pdf => Self::Pdf,
             InputFormat::Docx => Self::Docx,
+            InputFormat::Csv => Self::Delimited,
+            InputFormat::Json => Self::Json,
+            InputFormat::Xlsx => Self::Workbook,
         }
     }
 }

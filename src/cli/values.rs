@@ -55,6 +55,17 @@ values!(crate::output::Color {
     Never = "never", "Never";
 });
 
+values!(crate::output::Bom {
+    Auto = "auto", "Where --output ends in .csv and the text is not ASCII";
+    On = "on", "Always";
+    Off = "off", "Never";
+});
+
+values!(crate::output::evaluation::JunitCases {
+    Bars = "bars", "A test for each bar";
+    Samples = "samples", "A test for each bar and one for each sample, which fails where its label is wrong";
+});
+
 values!(crate::output::evaluation::ReportFormat {
     Text = "text", "For people";
     Json = "json", "One JSON object, with every prediction and no text: what --baseline and --compare read";

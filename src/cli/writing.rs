@@ -3,8 +3,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result, bail};
 use clap::{ArgAction, Args, ValueHint};
 
+use crate::intake::TableForm;
+use crate::intake::sniff::SourceFormat;
 use crate::output;
 use crate::report::{Downloads, Level, Progress};
 use crate::stream::OutputSpec;
@@ -13,9 +16,13 @@ use crate::stream::OutputSpec;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputFlags {
-    /// The format of the records [default: jsonl, or what the ending of --output says: .csv, .tsv]
+    /// The format of the records [default: what the ending of --output says, or that of a table that is read, or jsonl]
     #[arg(short, long, value_enum)]
     format: Option<&'static output::Format>,
+
+    /// Begin CSV and TSV with a byte order mark, by which Excel knows UTF-8
+    #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    bom: output::Bom,
 
     /// Colours of --format table
     #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "WHEN")]
@@ -38,11 +45,41 @@ pub struct OutputFlags {
 }
 
 impl OutputFlags {
-    /// The format of the records: as asked for, or by the file extension of the output.
-    pub fn form(&self) -> output::Form {
-        let ending = self.writing.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
-        let format = self.format.or(ending.and_then(output::Format::of_extension)).unwrap_or(&output::JSONL);
-        output::Form { format, color: self.color, tag_prefix: self.tag_prefix.clone() }
+    /// True where the first input has a say in how records are written. It is opened then before the output is, and of
+    /// standard input waited for.
+    pub fn depends_on_table(&self) -> bool {
+        let of_ending = || self.writing.ending().and_then(output::Format::of_extension);
+        self.format.or_else(of_ending).is_none_or(|format| format.has_columns)
+    }
+
+    /// The format of the records: as asked for, by the file extension of the output, or as the table that is read.
+    ///
+    /// # Errors
+    /// When the extension stands for no format, and none is asked for.
+    pub fn form(&self, table: Option<&TableForm>) -> Result<output::Form> {
+        let ending = self.writing.ending();
+        let format = match (self.format, ending) {
+            (Some(format), _) => format,
+            (None, Some(ending)) => output::Format::of_extension(ending).with_context(|| {
+                let known = output::Format::extensions();
+                format!("no format ends in .{ending}; name one with --format, or let --output end in one of {known}")
+            })?,
+            (None, None) => table.map_or(&output::JSONL, form_of_table),
+        };
+        let delimiter = table.map(|table| table.delimiter).filter(|delimiter| *delimiter != b'\t').unwrap_or(b',');
+        let is_csv = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        let bom = if self.bom == output::Bom::Auto && !is_csv { output::Bom::Off } else { self.bom };
+        Ok(output::Form { format, delimiter, bom, color: self.color, tag_prefix: self.tag_prefix.clone() })
+    }
+}
+
+/// The format in which a table was read.
+fn form_of_table(table: &TableForm) -> &'static output::Format {
+    match (table.format, table.delimiter) {
+        (SourceFormat::Json, _) => &output::JSON,
+        (SourceFormat::Delimited, b'\t') => &output::TSV,
+        // A workbook is nothing for a pipe.
+        _ => &output::CSV,
     }
 }
 
@@ -65,6 +102,11 @@ pub struct Writing {
 }
 
 impl Writing {
+    /// The file extension of the output.
+    fn ending(&self) -> Option<&str> {
+        self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str)
+    }
+
     /// Where records go.
     pub fn spec(&self) -> OutputSpec {
         OutputSpec { path: self.output.clone(), resume: self.resume }
@@ -86,6 +128,20 @@ pub struct TextFlags {
     /// Where output goes.
     #[command(flatten)]
     pub writing: Writing,
+}
+
+impl TextFlags {
+    /// The format of the texts.
+    ///
+    /// # Errors
+    /// When the output ends as a table does, which this is not.
+    pub fn format(&self) -> Result<output::TextFormat> {
+        let ending = self.writing.ending().and_then(output::Format::of_extension);
+        if let Some(other) = ending.filter(|format| format.name != output::JSONL.name) {
+            bail!("show writes jsonl and text, and no {}: let --output end in .jsonl or .txt", other.name);
+        }
+        Ok(self.format)
+    }
 }
 
 /// What goes to stderr.

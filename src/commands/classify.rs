@@ -8,7 +8,7 @@ use crate::classifier::{Classifier, PreparedDocument, Selection};
 use crate::cli::Classify;
 use crate::labels::LabelSet;
 use crate::output::{Layout, SetLayout};
-use crate::record::{Intake, Verdict};
+use crate::record::{Intake, Reason, Verdict};
 use crate::report::Report;
 use crate::stream::{Fingerprint, Stop, Stream, Verb};
 
@@ -26,9 +26,12 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         bail!("--threshold {given}: probabilities are 0 to 1; other scores need --raw-scores");
     }
     // None of the files of the classifier may become the output.
-    let stream = Stream::open(&input, &writing, selection.reading.clone(), run.threads, &spec.files())?;
-    let form = output.form();
-    stream.check(form.format.check_resumable())?;
+    let mut stream = Stream::open(&input, &writing, selection.reading.clone(), run.threads, &spec.files())?;
+    let table = output.depends_on_table().then(|| stream.first_table()).flatten();
+    let form = output.form(table.as_ref())?;
+    let is_table = table.is_some();
+    let columns = table.map(|table| table.columns).unwrap_or_default();
+    stream.check(form.check_resumable(&columns))?;
     let plan = selection.plan(&report, &output.writing.verbosity.downloads())?;
     let (pairs, sets) = (plan.is_of_pairs(), &selection.sets);
     let raw = if pairs || selection.is_trained() { RawScore::Logits } else { RawScore::Cosines };
@@ -39,7 +42,7 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
         report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
     }
-    let layout = layout(&selection, selection.model_name(&plan));
+    let layout = Layout { columns: columns.clone(), ..layout(&selection, selection.model_name(&plan)) };
     form.check(&layout)?;
     // Flags are checked before minutes are spent on loading; only the tokenizer can check label lengths.
     let load = || Classifier::load(&selection, &plan, writing.path.is_some(), &report);
@@ -50,12 +53,23 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
         .field("model", &classifier.identity())?
         .field("form", &form)?;
     let inexact = (!plan.is_exact()).then(|| layout.clone());
-    let opened = stream.sink(form.format.check_resumable(), fingerprint)?;
+    let opened = stream.sink(form.check_resumable(&columns), fingerprint)?;
     let mut records = form.records(opened.sink(), layout).with_context(|| opened.cannot_write())?;
     records.flush().with_context(|| opened.cannot_write())?;
-    let write = |verdicts: Vec<Verdict>, report: &mut Report| {
+    let mut count = 0;
+    let write = |verdicts: Option<Vec<Verdict>>, report: &mut Report| {
         classifier.troubles().iter().for_each(|trouble| report.warn(trouble));
-        for verdict in &verdicts {
+        let Some(mut verdicts) = verdicts else {
+            if is_table && count == 0 {
+                report.warn("the table has no rows below the names of its columns");
+            }
+            return records.finish();
+        };
+        count += verdicts.len();
+        for verdict in &mut verdicts {
+            if let Some(why) = form.misfit(&columns, &verdict.envelope.row) {
+                verdict.outcome = Err(Reason::BadRow(why));
+            }
             match &verdict.outcome {
                 Ok(_) => report.scored(),
                 Err(reason) => report.failed(&verdict.origin, reason),
@@ -80,6 +94,7 @@ fn layout(selection: &Selection, model: String) -> Layout {
         sets: sets.iter().map(set_layout).collect(),
         top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
         model,
+        columns: Vec::new(),
     }
 }
 

@@ -18,14 +18,13 @@ use crate::stream::{Fingerprint, Stop, Stream, Verb};
 pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let Show { input, cleaning, output, threads } = arguments;
     let report = Report::new(output.writing.verbosity.level(), output.writing.verbosity.progress);
-    let (input, writing) = (input.spec(), output.writing.spec());
+    let (input, writing, format) = (input.spec(), output.writing.spec(), output.format()?);
     let stream = Stream::open(&input, &writing, cleaning.reading(), *threads, &[])?;
-    let fingerprint =
-        Fingerprint::of_verb("show")?.field("format", &output.format)?.field("removed", &output.removed)?;
-    let opened = stream.sink(output.format.check_resumable(), fingerprint)?;
-    let mut texts = Texts::new(opened.sink(), output.format, output.removed);
-    let write = |documents: Vec<Intake>, report: &mut Report| {
-        for document in &documents {
+    let fingerprint = Fingerprint::of_verb("show")?.field("format", &format)?.field("removed", &output.removed)?;
+    let opened = stream.sink(format.check_resumable(), fingerprint)?;
+    let mut texts = Texts::new(opened.sink(), format, output.removed);
+    let write = |documents: Option<Vec<Intake>>, report: &mut Report| {
+        for document in documents.iter().flatten() {
             match document {
                 Ok(_) => report.scored(),
                 Err(skip) => report.failed(&skip.origin, &skip.reason),
@@ -34,7 +33,7 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
         }
         texts.flush()
     };
-    let record_key = |line: &[u8], header: &[u8]| output.format.record_key(line, header);
+    let record_key = |line: &[u8], header: &[u8]| format.record_key(line, header);
     let (prepare, tokens) = (|read: Intake| read, |_: &Intake| 1);
     let verb = Verb { prepare, tokens, score: Ok, budget: Budget::FAST, inexact: None, write, record_key };
     stream.run(opened, report, Stop::listen, verb)

@@ -19,6 +19,7 @@ pub mod rows;
 mod separator;
 pub mod sniff;
 mod source;
+mod tables;
 mod visible;
 
 use std::collections::BTreeSet;
@@ -36,6 +37,7 @@ use sniff::SourceFormat;
 pub use enough::MIN_TEXT;
 pub use files::{FileEntry, Files};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
+pub use tables::{RowFields, TableForm};
 pub use visible::decode_html;
 
 /// How raw documents become text.
@@ -79,10 +81,11 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
             let envelope = Envelope { subject: text.title, ..Envelope::default() };
             mail::Mail { envelope, body: text.body, ..Default::default() }
         }),
-        SourceFormat::Jsonl if truncated => Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20))),
-        SourceFormat::Jsonl => {
-            rows::parse(&bytes).map(|(envelope, text)| mail::Mail { envelope, ..visible::text(text).into() })
+        SourceFormat::Jsonl | SourceFormat::Delimited if truncated => {
+            Err(Reason::BadRow(format!("longer than {} MiB", MAX_DOCUMENT >> 20)))
         }
+        SourceFormat::Jsonl => rows::mail(&bytes, &switches),
+        SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook => rows::table_mail(&bytes, &switches),
     };
     let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, forwarded } = match parsed {
         Ok(parsed) => parsed,
@@ -132,7 +135,11 @@ pub fn check(path: &Path, options: &Options) -> Result<()> {
         }
     } else if metadata.is_file() {
         std::fs::File::open(path).with_context(|| format!("cannot read the input {shown}"))?;
-    } else if matches!(options.format, Some(SourceFormat::Mbox | SourceFormat::Jsonl)) && open::is_endless(path) {
+    } else if matches!(
+        options.format,
+        Some(SourceFormat::Mbox | SourceFormat::Jsonl | SourceFormat::Delimited | SourceFormat::Json)
+    ) && open::is_endless(path)
+    {
         bail!("the input {shown} is a device that never ends");
     }
     Ok(())

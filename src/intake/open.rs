@@ -12,6 +12,7 @@ use flate2::bufread::GzDecoder;
 
 use super::lines::{self, FromCr};
 use super::sniff::{self, SourceFormat};
+use super::tables::{self, Likeness};
 use crate::charset;
 use crate::platform;
 
@@ -24,6 +25,8 @@ pub(super) struct Opened {
     pub stream: InputStream,
     /// The first bytes.
     pub head: Vec<u8>,
+    /// True where the bytes were UTF-16 and come as UTF-8.
+    pub was_utf16: bool,
 }
 
 /// Counts bytes as they are read, for the progress display, and fails where a file ends before the length that it had
@@ -94,7 +97,16 @@ fn next_member<R: io::BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> 
 /// # Errors
 /// If it cannot be opened, or its first bytes cannot be read or decompressed.
 pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
-    let Opened { stream, head } = open_message(path, count)?;
+    let Opened { stream, head, .. } = open_message(path, count)?;
+    readable(head, Box::new(stream))
+}
+
+/// Opens what is in memory, as [`open`] does.
+///
+/// # Errors
+/// If its first bytes cannot be decompressed.
+pub(super) fn open_bytes(bytes: Vec<u8>, count: &Arc<AtomicU64>) -> io::Result<Opened> {
+    let Opened { stream, head, .. } = unzipped(Box::new(Cursor::new(bytes)), 0, count)?;
     readable(head, Box::new(stream))
 }
 
@@ -110,19 +122,24 @@ pub(super) fn open_message(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Op
         let length = file.metadata().ok().filter(Metadata::is_file).map_or(0, |metadata| metadata.len());
         (Box::new(file), length)
     };
+    unzipped(reader, left, count)
+}
+
+fn unzipped(reader: Box<dyn Read + Send>, left: u64, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let (head, stream) = peek(Box::new(Counted { inner: reader, count: count.clone(), left }))?;
     if !head.starts_with(&[0x1f, 0x8b, 8]) {
-        return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head });
+        return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head, was_utf16: false });
     }
     let first = GzDecoder::new(BufReader::with_capacity(64 * 1024, stream));
     let (head, stream) = peek(Box::new(Unzipped { member: Some(first) }))?;
-    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
+    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head, was_utf16: false })
 }
 
 /// Text in UTF-16 as UTF-8, and lines that end with a bare CR with line feeds.
 fn readable(head: Vec<u8>, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
     let is_document = sniff::is_binary(&head) || sniff::find_pdf(&head).is_some();
-    let (head, stream): (_, Box<dyn Read + Send>) = match charset::utf16_of(&head) {
+    let utf16 = charset::utf16_of(&head);
+    let (head, stream): (_, Box<dyn Read + Send>) = match utf16 {
         Some(encoding) => peek(Box::new(
             DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).strip_bom(true).build(stream),
         ))?,
@@ -130,7 +147,7 @@ fn readable(head: Vec<u8>, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
     };
     let (head, stream) =
         if !is_document && lines::end_in_cr(&head) { peek(Box::new(FromCr(stream)))? } else { (head, stream) };
-    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head })
+    Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head, was_utf16: utf16.is_some() })
 }
 
 /// True for `-`, which means standard input.
@@ -172,8 +189,19 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
         Some(SourceFormat::Text) => match sniff::sniff(head)? {
             found @ (SourceFormat::Mbox | SourceFormat::Pdf | SourceFormat::Docx) => Some(found),
             SourceFormat::Mail if looks_like_whole_mail(head) => Some(SourceFormat::Mail),
-            _ => Some(SourceFormat::Text),
+            _ => Some(text_or_table(head)),
         },
+        // So may a file named as a table, whose columns are not told by its bytes where their names are unusual.
+        Some(named @ (SourceFormat::Delimited | SourceFormat::Json)) => match sniff::sniff(head) {
+            Some(found @ (SourceFormat::Mbox | SourceFormat::Pdf | SourceFormat::Html)) => Some(found),
+            Some(SourceFormat::Jsonl) if named == SourceFormat::Json => Some(SourceFormat::Jsonl),
+            Some(SourceFormat::Mail) if sniff::known_headers(head) > 1 => Some(SourceFormat::Mail),
+            Some(SourceFormat::Docx) => Some(zipped(head)),
+            None if sniff::has_magic(head) => None,
+            _ => Some(named),
+        },
+        Some(SourceFormat::Workbook) if head.starts_with(b"PK") || is_compound(head) => Some(SourceFormat::Workbook),
+        Some(SourceFormat::Workbook) => format_of_bytes(head),
         Some(SourceFormat::Pdf) if sniff::find_pdf(head).is_some() => Some(SourceFormat::Pdf),
         // An error page is often saved under the name of the document. An encrypted DOCX is a compound file too.
         Some(named @ (SourceFormat::Pdf | SourceFormat::Docx)) => {
@@ -181,7 +209,7 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
         }
         Some(named) => Some(named),
         None if head.is_empty() && is_empty_mailbox(path) => Some(SourceFormat::Mbox),
-        None => sniff::sniff(head),
+        None => format_of_bytes(head),
     }
 }
 
@@ -191,6 +219,46 @@ fn is_empty_mailbox(path: &Path) -> bool {
     let Some(name) = path.file_name().map(OsStr::to_string_lossy).filter(|_| path.is_file()) else { return false };
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     (!name.contains('.') && !is_number) || path.with_file_name(format!("{name}.msf")).is_file()
+}
+
+fn format_of_bytes(head: &[u8]) -> Option<SourceFormat> {
+    Some(match sniff::sniff(head)? {
+        SourceFormat::Text => text_or_table(head),
+        SourceFormat::Docx => zipped(head),
+        found => found,
+    })
+}
+
+fn text_or_table(head: &[u8]) -> SourceFormat {
+    match tables::likeness(head, head.len() < sniff::HEAD) {
+        Likeness::Yes => SourceFormat::Delimited,
+        _ => SourceFormat::Text,
+    }
+}
+
+/// The kind of a zip archive, by the names of its first files.
+fn zipped(head: &[u8]) -> SourceFormat {
+    let is_workbook =
+        ["xl/w", "xl/_", "xl/s", "xl/t"].iter().any(|name| memchr::memmem::find(head, name.as_bytes()).is_some());
+    if is_workbook { SourceFormat::Workbook } else { SourceFormat::Docx }
+}
+
+/// Why a file of this name and beginning cannot be read as what it is.
+pub(super) fn refusal(path: &Path, head: &[u8]) -> Option<&'static str> {
+    let ending = path.extension()?.to_string_lossy().to_ascii_lowercase();
+    let is_zip = head.starts_with(b"PK");
+    match &*ending {
+        "xls" | "xlt" if is_compound(head) => Some("a workbook of Excel 97-2003: save it as .xlsx or .csv"),
+        "xlsx" | "xlsm" if is_compound(head) => Some("the workbook is encrypted: save it without a password"),
+        "xlsb" if is_zip => Some("a binary workbook: save it as .xlsx or .csv"),
+        "ods" if is_zip => Some("an OpenDocument spreadsheet: save it as .xlsx or .csv"),
+        _ => None,
+    }
+}
+
+/// True for a compound file: an encrypted workbook, or one of an older Excel.
+fn is_compound(head: &[u8]) -> bool {
+    head.starts_with(b"\xd0\xcf\x11\xe0")
 }
 
 /// True for several header fields of mail, rather than one line such as `Subject: notes`.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::mail::{emlx, outlook};
 use super::mbox;
+use super::tables::{self, Likeness};
 use crate::charset::{utf16_of, without_mark};
 
 /// The input formats.
@@ -26,6 +27,19 @@ pub enum SourceFormat {
     /// A word processor document (Office Open XML). From bytes alone: any zip archive, because only its end shows
     /// what it is.
     Docx,
+    /// A table of text: CSV, TSV, or with semicolons or bars between the cells.
+    Delimited,
+    /// A JSON array of objects, or objects one after another.
+    Json,
+    /// A workbook of Excel.
+    Workbook,
+}
+
+impl SourceFormat {
+    /// True for what holds rows with columns.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Delimited | Self::Json | Self::Workbook)
+    }
 }
 
 /// How many leading bytes [`sniff`] needs.
@@ -89,6 +103,9 @@ pub fn by_name(path: &Path) -> Option<SourceFormat> {
         "jsonl" | "ndjson" => Some(SourceFormat::Jsonl),
         "pdf" => Some(SourceFormat::Pdf),
         "docx" | "docm" | "dotx" | "dotm" => Some(SourceFormat::Docx),
+        "csv" | "tsv" | "tab" | "psv" => Some(SourceFormat::Delimited),
+        "json" => Some(SourceFormat::Json),
+        "xlsx" | "xlsm" => Some(SourceFormat::Workbook),
         _ => None,
     }
 }
@@ -115,6 +132,9 @@ pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
     if is_json_row(start) {
         return Some(SourceFormat::Jsonl);
     }
+    if tables::starts_array(start) {
+        return Some(SourceFormat::Json);
+    }
     if is_binary(head) {
         return None;
     }
@@ -130,20 +150,29 @@ pub fn is_enough(head: &[u8]) -> bool {
     let start = without_mark(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
     match start.first() {
-        _ if start.starts_with(ZIP)
-            || start.starts_with(outlook::MAGIC)
-            || start.starts_with(PDF) && start.len() > PDF.len() =>
-        {
-            true
-        }
+        _ if start.starts_with(outlook::MAGIC) || start.starts_with(PDF) && start.len() > PDF.len() => true,
+        // The names of its first files show a workbook.
+        _ if start.starts_with(ZIP) => false,
         Some(b'<') => start.len() >= PAGE_START,
         Some(b'{') => has(b"\n"),
-        _ => has(b"\n\n") || has(b"\r\n\r\n"),
+        Some(b'[') if tables::starts_array(start) => true,
+        Some(b'[') if start.iter().filter(|byte| !byte.is_ascii_whitespace()).count() < 3 => false,
+        // Only rows with columns are told apart here, which have no header of mail in the first line.
+        _ => match tables::likeness(head, false) {
+            Likeness::Yes => true,
+            Likeness::No => has(b"\n\n") || has(b"\r\n\r\n"),
+            Likeness::Unsure => false,
+        },
     }
 }
 
 /// True if the bytes cannot be text: they have a NUL without being UTF-16, or start like a known archive or image.
 pub fn is_binary(head: &[u8]) -> bool {
+    has_magic(head) || head.contains(&0) && utf16_of(head).is_none()
+}
+
+/// True for the first bytes of a known archive, picture or program.
+pub(super) fn has_magic(head: &[u8]) -> bool {
     const MAGIC: &[&[u8]] = &[
         PDF,
         b"\x89PNG",
@@ -156,10 +185,7 @@ pub fn is_binary(head: &[u8]) -> bool {
         b"7z\xbc\xaf",
         b"\x1f\x8b\x08",
     ];
-    if MAGIC.iter().any(|magic| head.starts_with(magic)) {
-        return true;
-    }
-    head.contains(&0) && utf16_of(head).is_none()
+    MAGIC.iter().any(|magic| head.starts_with(magic))
 }
 
 /// True for decoded text that is not text: compressed or encrypted bytes have many control characters or invalid
@@ -244,7 +270,7 @@ fn is_html(start: &[u8]) -> bool {
 }
 
 /// True if the first line is, or starts like, a JSON object with a `text` field.
-fn is_json_row(start: &[u8]) -> bool {
+pub(super) fn is_json_row(start: &[u8]) -> bool {
     let line = start.split(|&b| b == b'\n').next().unwrap_or(start);
     line.starts_with(b"{") && !line.contains(&0) && memchr::memmem::find(line, b"\"text\"").is_some()
 }

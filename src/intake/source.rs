@@ -1,20 +1,29 @@
 //! All documents of a run as one stream of raw bytes with their origins, in input order.
 
-use std::io::{self, Read};
+mod current;
+
+use std::io::{self, BufReader, Read};
 use std::iter::Empty;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use encoding_rs::Encoding;
+use serde::Serialize;
+
 use super::files::{FileEntry, Files, NOT_REGULAR};
 use super::lines::Lines;
 use super::mbox::Mbox;
-use super::open::{self, InputStream};
+use super::open::{self, InputStream, Opened};
 use super::sniff::SourceFormat;
+use super::tables::{RowFields, TableForm, TableReader};
+use crate::charset::{self, BYTE_ORDER_MARK, Transcoded};
 use crate::header;
 use crate::maildir;
 use crate::platform;
 use crate::record::{Envelope, Origin, Reason, Skip};
+use current::{Current, Many};
+pub(super) use current::{next_row, table_row};
 
 /// Only this many bytes of a longer document are read; the rest of such a message is attachments.
 pub const MAX_DOCUMENT: usize = 32 * 1024 * 1024;
@@ -24,7 +33,8 @@ pub const MAX_DOCUMENT: usize = 32 * 1024 * 1024;
 pub struct Raw {
     /// Where it is.
     pub origin: Origin,
-    /// How to read it: never [`SourceFormat::Mbox`]; [`SourceFormat::Jsonl`] means one row.
+    /// How to read it: never [`SourceFormat::Mbox`]; [`SourceFormat::Jsonl`] means one line, and
+    /// [`SourceFormat::Delimited`] one row of any table.
     pub format: SourceFormat,
     /// Its bytes, at most [`MAX_DOCUMENT`].
     pub bytes: Vec<u8>,
@@ -42,7 +52,7 @@ impl Raw {
 }
 
 /// How inputs are read.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Options {
     /// Reads every file as this format, whatever its name and bytes say.
     pub format: Option<SourceFormat>,
@@ -50,12 +60,17 @@ pub struct Options {
     pub recursive: bool,
     /// The inputs are names from a list: pipes and devices among them are not opened.
     pub listed: bool,
+    /// The charset of tables, rows, texts and pages, instead of telling it from their bytes.
+    #[serde(serialize_with = "charset_name")]
+    pub encoding: Option<&'static Encoding>,
+    /// Which columns of tables and rows hold their texts, subjects and ids.
+    pub fields: RowFields,
+    /// The sheet of a workbook; `None` for all that are visible.
+    pub sheet: Option<String>,
 }
 
-/// An input that holds more than one document.
-enum Many {
-    Mbox(Mbox<InputStream>),
-    Rows(Lines<InputStream>),
+fn charset_name<S: serde::Serializer>(encoding: &Option<&'static Encoding>, serializer: S) -> Result<S::Ok, S::Error> {
+    encoding.map(Encoding::name).serialize(serializer)
 }
 
 /// The error for a folder without documents.
@@ -63,13 +78,6 @@ pub(super) const NO_FILE: &str = "it holds no file that is not hidden";
 
 /// How often a message is searched for that is renamed again and again.
 const TRIES: usize = 20;
-
-/// The input being read.
-struct Current {
-    source: Arc<str>,
-    index: u64,
-    many: Many,
-}
 
 /// Iterates over all documents of all inputs.
 pub struct Source<I> {
@@ -80,6 +88,8 @@ pub struct Source<I> {
     barren: Option<PathBuf>,
     renamed: maildir::Renamed,
     current: Option<Current>,
+    /// A document that was opened before it is asked for.
+    first: Option<Result<Raw, Skip>>,
     bytes_read: Arc<AtomicU64>,
 }
 
@@ -93,6 +103,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
             barren: None,
             renamed: maildir::Renamed::default(),
             current: None,
+            first: None,
             bytes_read: Arc::default(),
         }
     }
@@ -136,14 +147,47 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
             Ok(None) => return None,
             Err(error) => return Some(Err(skip(origin(&path), Reason::Unreadable(reason(&error))))),
         };
-        let many = match open::format(&path, &opened.head, forced) {
-            Some(SourceFormat::Mbox) => Many::Mbox(Mbox::new(opened.stream, MAX_DOCUMENT)),
-            Some(SourceFormat::Jsonl) => Many::Rows(Lines::new(opened.stream)),
-            Some(format) => return Some(read_one(&path, format, opened.stream)),
-            None => return Some(Err(skip(origin(&path), Reason::Binary))),
+        self.begin(&path, opened, forced)
+    }
+
+    /// Begins to read what was opened.
+    fn begin(&mut self, path: &Path, opened: Opened, forced: Option<SourceFormat>) -> Option<Result<Raw, Skip>> {
+        let unreadable = |why: String| Some(Err(skip(origin(path), Reason::Unreadable(why))));
+        let Some(format) = open::format(path, &opened.head, forced) else {
+            return Some(Err(skip(origin(path), Reason::Binary)));
         };
-        self.current = Some(Current { source: shown(&path), index: 0, many });
+        if let Some(why) = open::refusal(path, &opened.head).or(self.options.refusal(format)) {
+            return unreadable(why.into());
+        }
+        let many = match format {
+            SourceFormat::Mbox => Many::Mbox(Mbox::new(opened.stream, MAX_DOCUMENT)),
+            SourceFormat::Jsonl => Many::Rows(Lines::new(self.options.decoded(opened, format))),
+            format if format.is_table() => match self.options.table(opened, format) {
+                Ok(table) => Many::Table(table),
+                Err(error) => return unreadable(reason(&error)),
+            },
+            format => return Some(read_one(path, format, opened, self.options.encoding)),
+        };
+        let fields = self.options.fields.clone();
+        self.current = Some(Current::new(shown(path), many, fields));
         None
+    }
+
+    /// What is known of the first input, if it is a table. Opens it, and keeps what is read.
+    pub fn first_table(&mut self) -> Option<TableForm> {
+        while self.first.is_none() && self.current.is_none() {
+            let found = self.next_file()?;
+            self.first = self.open(found);
+        }
+        let current = self.current.as_mut()?;
+        match current.form()? {
+            Ok(form) => Some(form),
+            Err(skip) => {
+                self.first = Some(Err(skip));
+                self.current = None;
+                None
+            }
+        }
     }
 
     fn open_file(&self, path: &Path) -> io::Result<open::Opened> {
@@ -175,8 +219,19 @@ impl Source<Empty<PathBuf>> {
         Self { files: Some(files), ..Source::new(std::iter::empty(), Options::default()) }
     }
 
+    /// Reads one input that is in memory, as it would be read from standard input.
+    pub fn of_bytes(bytes: Vec<u8>, options: Options) -> Self {
+        let (path, forced) = (Path::new("-"), options.format);
+        let mut source = Source::new(std::iter::empty(), options);
+        source.first = match open::open_bytes(bytes, &source.bytes_read) {
+            Ok(opened) => source.begin(path, opened, forced),
+            Err(error) => Some(Err(skip(origin(path), Reason::Unreadable(reason(&error))))),
+        };
+        source
+    }
+
     /// Reads the file at `path`, a message that may be renamed if it is in a maildir.
-    pub(super) fn at(path: &Path) -> Self {
+    pub(super) fn at(path: &Path, options: Options) -> Self {
         let path = path.to_path_buf();
         // A row of somebody else names it, so a pipe or a device is not meant.
         let found = match (is_special(&path), is_message(&path)) {
@@ -184,7 +239,7 @@ impl Source<Empty<PathBuf>> {
             (false, true) => FileEntry::Message(path),
             (false, false) => FileEntry::File(path),
         };
-        Self { files: Some(Files::only(std::iter::once(found))), ..Source::new(std::iter::empty(), Options::default()) }
+        Self { files: Some(Files::only(std::iter::once(found))), ..Source::new(std::iter::empty(), options) }
     }
 }
 
@@ -194,35 +249,37 @@ pub(super) fn is_message(path: &Path) -> bool {
     folder.and_then(Path::parent).is_some_and(maildir::is_maildir)
 }
 
-impl Current {
-    fn next_document(&mut self) -> Option<Result<Raw, Skip>> {
-        let read = match &mut self.many {
-            Many::Mbox(mbox) => {
-                mbox.next_message().map(|m| m.map(|m| (SourceFormat::Mail, m.offset, m.bytes, m.truncated)))
+impl Options {
+    /// Why documents of this kind cannot be read with these options.
+    fn refusal(&self, format: SourceFormat) -> Option<&'static str> {
+        match format {
+            SourceFormat::Mail | SourceFormat::Mbox if self.encoding.is_some() => {
+                Some("--encoding is for tables, rows, texts and pages: a message says its charsets itself")
             }
-            Many::Rows(lines) => next_row(lines).map(|l| l.map(|l| (SourceFormat::Jsonl, l.offset, l.bytes, l.cut))),
-        };
-        let mut origin = Origin { source: self.source.clone(), index: self.index, offset: 0 };
-        self.index += 1;
-        match read {
-            Ok(None) => None,
-            Ok(Some((format, offset, bytes, truncated))) => {
-                origin.offset = offset;
-                Some(Ok(Raw { origin, format, bytes, truncated }))
-            }
-            Err(error) => Some(Err(skip(origin, Reason::Unreadable(reason(&error))))),
+            SourceFormat::Text if !self.fields.are_default() && self.format.is_none() => Some(
+                "it is one text, without the columns that --text-field names; --input-format csv reads it as a table",
+            ),
+            _ => None,
         }
     }
-}
 
-/// The next line that is not blank.
-pub(super) fn next_row(lines: &mut Lines<InputStream>) -> io::Result<Option<super::lines::InputLine>> {
-    while let Some(line) = lines.next_line(MAX_DOCUMENT)? {
-        if !line.bytes.trim_ascii().is_empty() {
-            return Ok(Some(line));
+    /// A stream of rows as UTF-8. Lines and values of JSON are UTF-8 by their standard, so that one row with another
+    /// byte is an error by itself.
+    pub(super) fn decoded(&self, opened: Opened, format: SourceFormat) -> InputStream {
+        let given = self.encoding.filter(|_| !opened.was_utf16);
+        let is_utf8 = matches!(format, SourceFormat::Jsonl | SourceFormat::Json) && given.is_none();
+        if is_utf8 || format == SourceFormat::Workbook {
+            return opened.stream;
         }
+        BufReader::with_capacity(64 * 1024, Box::new(Transcoded::new(opened.stream, given)))
     }
-    Ok(None)
+
+    /// Opens a table, in which a column of texts must be.
+    fn table(&self, opened: Opened, format: SourceFormat) -> io::Result<TableReader> {
+        let fields = self.fields.clone();
+        let check = move |names: &[&str]| fields.choose(names).map(drop);
+        TableReader::open(format, self.decoded(opened, format), self.sheet.as_deref(), Arc::new(check))
+    }
 }
 
 /// True for a pipe, a socket or a device.
@@ -230,7 +287,14 @@ fn is_special(path: &Path) -> bool {
     !open::is_stdin(path) && path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-fn read_one(path: &Path, format: SourceFormat, stream: InputStream) -> Result<Raw, Skip> {
+fn read_one(
+    path: &Path,
+    format: SourceFormat,
+    opened: Opened,
+    encoding: Option<&'static Encoding>,
+) -> Result<Raw, Skip> {
+    let Opened { stream, was_utf16, .. } = opened;
+    let encoding = encoding.filter(|_| !was_utf16);
     let mut bytes = Vec::new();
     // One byte more than the cap tells whether the document is longer.
     match stream.take(MAX_DOCUMENT as u64 + 1).read_to_end(&mut bytes) {
@@ -243,6 +307,12 @@ fn read_one(path: &Path, format: SourceFormat, stream: InputStream) -> Result<Ra
             }
             let truncated = bytes.len() > MAX_DOCUMENT;
             bytes.truncate(MAX_DOCUMENT);
+            if let Some(given) = encoding.filter(|_| matches!(format, SourceFormat::Text | SourceFormat::Html)) {
+                let text = charset::decode_file(&bytes, Some(given))
+                    .map_err(|doubt| skip(origin(path), Reason::Unreadable(doubt.to_string())))?;
+                // The mark says more than what a page declares of the bytes that it had.
+                bytes = [BYTE_ORDER_MARK, text.as_bytes()].concat();
+            }
             Ok(Raw { origin: origin(path), format, bytes, truncated })
         }
         Err(error) => Err(skip(origin(path), Reason::Unreadable(reason(&error)))),
@@ -331,17 +401,16 @@ impl<I: Iterator<Item = PathBuf>> Iterator for Source<I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(current) = &mut self.current {
-                match current.next_document() {
-                    Some(Ok(raw)) => return Some(Ok(raw)),
-                    // A stream that failed once does not recover.
-                    Some(Err(skip)) => {
-                        self.current = None;
-                        return Some(Err(skip));
-                    }
-                    None => self.current = None,
-                }
+            if let Some(first) = self.first.take() {
+                return Some(first);
             }
+            // A stream that failed once does not recover.
+            if let Some(current) = self.current.as_mut().filter(|current| !current.has_failed())
+                && let Some(document) = current.next_document()
+            {
+                return Some(document);
+            }
+            self.current = None;
             let found = self.next_file()?;
             if let Some(document) = self.open(found) {
                 return Some(document);

@@ -1,6 +1,9 @@
 //! The columns that CSV and TSV share: their names, their cells, and what keeps a spreadsheet from running them.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::Value;
 
 use super::{Layout, decimals};
 use crate::record::{Ranking, Verdict};
@@ -9,8 +12,10 @@ use crate::record::{Ranking, Verdict};
 pub(super) enum Cell<'a> {
     /// Foreign or chosen text, which may look like anything.
     Text(Cow<'a, str>),
-    /// A number of ours. A minus in front of it is no formula.
+    /// A number. A minus in front of it is no formula.
     Number(String),
+    /// A number in a cell of text: as harmless, and kept as it stands.
+    Figure(&'a str),
 }
 
 impl<'a> Cell<'a> {
@@ -19,11 +24,45 @@ impl<'a> Cell<'a> {
     fn text(text: Option<&'a str>) -> Self {
         Self::Text(Cow::Borrowed(text.unwrap_or_default()))
     }
+
+    /// What stands in a table that was read.
+    fn own(value: Option<&'a Value>) -> Self {
+        match value {
+            None | Some(Value::Null) => Self::EMPTY,
+            Some(Value::String(text)) if is_figure(text) => Self::Figure(text),
+            Some(Value::String(text)) => Self::text(Some(text)),
+            Some(Value::Number(number)) => Self::Number(number.to_string()),
+            Some(other) => Self::Text(other.to_string().into()),
+        }
+    }
 }
 
-/// The names of the columns. One set's bear no prefix; of several, each bears the set's name.
+/// A number with its sign, such as `-12.50`, `+3` or `-1.234,5 %`.
+fn is_figure(text: &str) -> bool {
+    let rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    rest.starts_with(|c: char| c.is_ascii_digit())
+        && rest.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',' | b' ' | b'%'))
+}
+
+/// The names of the columns. One set's bear no prefix; of several, each bears the set's name. Columns of a table that
+/// was read come first, and of ours those that have the name of one of these are called `mailsort_…`.
 pub(super) fn names(layout: &Layout) -> Vec<String> {
-    let mut names: Vec<String> = ["source", "index", "id", "subject"].map(String::from).to_vec();
+    let taken: HashSet<&str> = layout.columns.iter().map(String::as_str).collect();
+    let free = |mut name: String| {
+        while taken.contains(&*name) {
+            name.insert_str(0, "mailsort_");
+        }
+        name
+    };
+    layout.columns.iter().cloned().chain(our_names(layout).into_iter().map(free)).collect()
+}
+
+fn our_names(layout: &Layout) -> Vec<String> {
+    let mut names: Vec<String> = ["source", "index"].map(String::from).to_vec();
+    // A table that was read has its own.
+    if layout.columns.is_empty() {
+        names.extend(["id", "subject"].map(String::from));
+    }
     let prefixes: Vec<String> = match layout.sets.as_slice() {
         [_] => vec![String::new()],
         sets => sets.iter().map(|set| format!("{}_", set.name)).collect(),
@@ -40,12 +79,13 @@ pub(super) fn names(layout: &Layout) -> Vec<String> {
 pub(super) fn cells<'a>(verdict: &'a Verdict, layout: &Layout) -> Vec<Cell<'a>> {
     let rankings: &[Ranking] = verdict.outcome.as_ref().map_or(&[], |outcome| &outcome.rankings);
     let sets = 0..layout.sets.len();
-    let mut row = vec![
-        Cell::text(Some(&verdict.origin.source)),
-        Cell::Number(verdict.origin.index.to_string()),
-        Cell::text(verdict.envelope.id.as_deref()),
-        Cell::text(verdict.envelope.subject.as_deref()),
-    ];
+    let mut row = own_cells(&verdict.envelope.row, &layout.columns);
+    row.push(Cell::text(Some(&verdict.origin.source)));
+    row.push(Cell::Number(verdict.origin.index.to_string()));
+    if layout.columns.is_empty() {
+        row.push(Cell::text(verdict.envelope.id.as_deref()));
+        row.push(Cell::text(verdict.envelope.subject.as_deref()));
+    }
     for at in sets.clone() {
         let ranking = rankings.get(at);
         row.push(Cell::text(ranking.and_then(|ranking| ranking.label.as_deref())));
@@ -63,6 +103,15 @@ pub(super) fn cells<'a>(verdict: &'a Verdict, layout: &Layout) -> Vec<Cell<'a>> 
         }
     }
     row
+}
+
+/// The cells of a row that was read, under the columns of the first table.
+fn own_cells<'a>(row: &'a [(String, Value)], columns: &[String]) -> Vec<Cell<'a>> {
+    let cell = |(at, column): (usize, &String)| {
+        let here = row.get(at).filter(|(name, _)| name == column);
+        Cell::own(here.or_else(|| row.iter().find(|(name, _)| name == column)).map(|(_, value)| value))
+    };
+    columns.iter().enumerate().map(cell).collect()
 }
 
 /// Keeps a spreadsheet from running a cell as a formula: one that begins like a formula gets an apostrophe, which
@@ -94,15 +143,32 @@ mod tests {
     }
 
     #[test]
+    fn figures_of_a_table_stay_as_they_are() {
+        let check = |text: &str, expected| assert_eq!(is_figure(text), expected, "{text}");
+        for figure in ["-12.50", "+3", "007", "-1.234,5 %"] {
+            check(figure, true);
+        }
+        for formula in ["-1+2", "=1", "-cmd", "+", "", "-1\t2"] {
+            check(formula, false);
+        }
+    }
+
+    #[test]
     fn columns() {
         let layout = |sets: &[&str]| Layout {
             sets: sets.iter().map(|name| SetLayout { name: name.to_string(), labels: Vec::new() }).collect(),
             top_k: 2,
             model: "m".into(),
+            columns: Vec::new(),
         };
         assert_eq!(
             names(&layout(&["mail"])).join(","),
             "source,index,id,subject,label,score,error,label_1,score_1,label_2,score_2"
+        );
+        let table = Layout { columns: ["id", "label", "mailsort_label"].map(String::from).into(), ..layout(&["mail"]) };
+        assert_eq!(
+            names(&table).join(","),
+            "id,label,mailsort_label,source,index,mailsort_mailsort_label,score,error,label_1,score_1,label_2,score_2"
         );
         assert!(names(&layout(&["a", "b"])).join(",").contains("a_label,a_score,b_label,b_score,error,a_label_1"));
     }

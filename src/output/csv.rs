@@ -10,10 +10,14 @@ use crate::record::Verdict;
 pub static FORMAT: Format = Format {
     name: "csv",
     help: "A header row, then one row a document; safe to open in a spreadsheet",
-    extension: Some("csv"),
+    extensions: &["csv"],
+    has_columns: true,
     record_key: Some(|line, header| record_key::of_row(line, header, Some(b','))),
     check: None,
-    records: |_, out, layout| Ok(Box::new(CsvRecords::new(out, layout)?)),
+    records: |form, mut out, layout| {
+        form.begin(&mut out)?;
+        Ok(Box::new(CsvRecords::new(out, form.delimiter, layout)?))
+    },
 };
 
 /// Writes CSV.
@@ -27,8 +31,9 @@ impl<W: Write> CsvRecords<W> {
     ///
     /// # Errors
     /// When the output cannot be written.
-    fn new(out: W, layout: Layout) -> io::Result<Self> {
-        let mut records = Self { out: ::csv::Writer::from_writer(out), layout };
+    fn new(out: W, delimiter: u8, layout: Layout) -> io::Result<Self> {
+        let out = ::csv::WriterBuilder::new().delimiter(delimiter).from_writer(out);
+        let mut records = Self { out, layout };
         let names = columns::names(&records.layout);
         records.row(names.into_iter().map(|name| Cell::Text(name.into())))?;
         Ok(records)
@@ -39,6 +44,7 @@ impl<W: Write> CsvRecords<W> {
             match cell {
                 Cell::Text(text) => self.out.write_field(neutral(text).as_bytes()),
                 Cell::Number(number) => self.out.write_field(number),
+                Cell::Figure(figure) => self.out.write_field(figure),
             }
             .map_err(io_error)?;
         }

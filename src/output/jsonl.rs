@@ -4,32 +4,40 @@ use std::io::{self, Write};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Format, Layout, Records, number, record_key};
-use crate::record::{Outcome, Ranking, Verdict};
+use crate::record::{Envelope, Outcome, Ranking, Verdict};
 
 /// One JSON object a line.
 pub static FORMAT: Format = Format {
     name: "jsonl",
     help: "One JSON object a line",
-    extension: None,
+    extensions: &["jsonl", "ndjson"],
+    has_columns: false,
     record_key: Some(|line, _| record_key::of_json(line)),
     check: None,
-    records: |_, out, layout| Ok(Box::new(JsonlRecords::new(out, layout))),
+    records: |_, out, layout| Ok(Box::new(JsonlRecords { out, layout, array: None })),
 };
 
-/// Writes JSON Lines.
+/// The same objects as one array.
+pub static ARRAY: Format = Format {
+    name: "json",
+    help: "One JSON array of the same objects",
+    extensions: &["json"],
+    has_columns: false,
+    record_key: None,
+    check: None,
+    records: |_, out, layout| Ok(Box::new(JsonlRecords { out, layout, array: Some("[\n") })),
+};
+
+/// Writes JSON Lines, or an array.
 struct JsonlRecords<W> {
     out: W,
     layout: Layout,
-}
-
-impl<W: Write> JsonlRecords<W> {
-    /// Writes to `out`.
-    fn new(out: W, layout: Layout) -> Self {
-        Self { out, layout }
-    }
+    /// What stands in front of the next object of an array.
+    array: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +85,21 @@ impl Serialize for Sets<'_> {
     }
 }
 
+/// The cells of the row that a document is from, in their order.
+pub(super) struct OwnCells<'a>(&'a [(String, Value)]);
+
+impl<'a> OwnCells<'a> {
+    pub(super) fn of(envelope: &'a Envelope) -> Option<Self> {
+        (!envelope.row.is_empty()).then_some(Self(&envelope.row))
+    }
+}
+
+impl Serialize for OwnCells<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 #[derive(Serialize)]
 struct Record<'a> {
     source: &'a str,
@@ -90,6 +113,8 @@ struct Record<'a> {
     model: &'a str,
     tokens: usize,
     truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<OwnCells<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -114,6 +139,7 @@ impl<'a> Record<'a> {
             model: &layout.model,
             tokens: outcome.map_or(0, |o| o.tokens),
             truncated: outcome.is_some_and(|o| o.truncated),
+            row: OwnCells::of(&verdict.envelope),
             error: verdict.outcome.as_ref().err().map(ToString::to_string),
         })
     }
@@ -121,8 +147,22 @@ impl<'a> Record<'a> {
 
 impl<W: Write> Records for JsonlRecords<W> {
     fn write(&mut self, verdict: &Verdict) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, &Record::new(verdict, &self.layout)?)?;
+        let record = Record::new(verdict, &self.layout)?;
+        if let Some(before) = &mut self.array {
+            self.out.write_all(std::mem::replace(before, ",\n").as_bytes())?;
+            return Ok(serde_json::to_writer(&mut self.out, &record)?);
+        }
+        serde_json::to_writer(&mut self.out, &record)?;
         self.out.write_all(b"\n")
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self.array {
+            Some("[\n") => self.out.write_all(b"[]\n")?,
+            Some(_) => self.out.write_all(b"\n]\n")?,
+            None => {}
+        }
+        self.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {

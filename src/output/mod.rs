@@ -16,23 +16,29 @@ mod table;
 mod texts;
 pub mod trained;
 mod tsv;
+mod workbook;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::{fmt, io};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::charset::BYTE_ORDER_MARK;
 use crate::record::{DECIMALS, Verdict};
 
 pub use self::csv::FORMAT as CSV;
-pub use jsonl::FORMAT as JSONL;
+pub use jsonl::{ARRAY as JSON, FORMAT as JSONL};
 pub use notmuch::{FORMAT as NOTMUCH, NotmuchRecords};
 pub use plans::{PlannedMessage, Plans};
 pub use record_key::{RecordKey, Shown};
 pub use resume_reader::ResumeReader;
 pub use sink::{Sink, without_standard_output};
 pub use texts::Texts;
+pub use tsv::FORMAT as TSV;
+pub use workbook::FORMAT as WORKBOOK;
 
 /// What the records of one run have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +49,8 @@ pub struct Layout {
     pub top_k: usize,
     /// The model's name.
     pub model: String,
+    /// The columns of the table that is read, if the first input is one.
+    pub columns: Vec<String>,
 }
 
 /// A label set as its records show it.
@@ -67,6 +75,14 @@ pub trait Records {
     /// # Errors
     /// When the output cannot be written.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Writes what stands behind the last record.
+    ///
+    /// # Errors
+    /// When the output cannot be written.
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
 
 /// Reads the key of a record from its line and the header row.
@@ -78,8 +94,10 @@ pub struct Format {
     pub name: &'static str,
     /// Its help there.
     pub help: &'static str,
-    /// The file name extension that stands for it.
-    extension: Option<&'static str>,
+    /// The file name extensions that stand for it.
+    extensions: &'static [&'static str],
+    /// Rows of a table keep their cells in columns of their own, which are known before the first record.
+    pub has_columns: bool,
     /// Tells which document a line is about, from the line and the header row. Without it a run cannot be resumed.
     record_key: Option<ReadKey>,
     /// Refuses labels that it cannot hold.
@@ -89,7 +107,8 @@ pub struct Format {
 }
 
 /// The formats of records, in the order of the help.
-pub static FORMATS: [&Format; 5] = [&jsonl::FORMAT, &csv::FORMAT, &tsv::FORMAT, &table::FORMAT, &notmuch::FORMAT];
+pub static FORMATS: [&Format; 7] =
+    [&jsonl::FORMAT, &jsonl::ARRAY, &csv::FORMAT, &tsv::FORMAT, &workbook::FORMAT, &table::FORMAT, &notmuch::FORMAT];
 
 /// The forms of shown texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -124,8 +143,15 @@ impl TextFormat {
 impl Format {
     /// The format that the extension of a file name stands for.
     pub fn of_extension(extension: &str) -> Option<&'static Self> {
-        let is_named = |own: &str| extension.eq_ignore_ascii_case(own);
-        FORMATS.into_iter().find(|format| format.extension.is_some_and(is_named))
+        let is_named = |own: &&str| extension.eq_ignore_ascii_case(own);
+        FORMATS.into_iter().find(|format| format.extensions.iter().any(|own| is_named(own)))
+    }
+
+    /// The extensions that stand for a format, as a list to read.
+    pub fn extensions() -> String {
+        let all: Vec<String> =
+            FORMATS.iter().flat_map(|format| format.extensions).map(|extension| format!(".{extension}")).collect();
+        all.join(", ")
     }
 
     /// The key of the record in a line of this format, below `header`.
@@ -174,11 +200,27 @@ pub enum Color {
     Never,
 }
 
+/// When CSV and TSV begin with a byte order mark, by which Excel knows UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub enum Bom {
+    /// In a file whose text is not ASCII, when it is complete
+    #[default]
+    Auto,
+    /// Always
+    On,
+    /// Never
+    Off,
+}
+
 /// How records are written.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Form {
     /// In which format.
     pub format: &'static Format,
+    /// What separates the columns of CSV.
+    pub delimiter: u8,
+    /// Whether CSV and TSV begin with a byte order mark.
+    pub bom: Bom,
     /// Whether a table has colours.
     pub color: Color,
     /// What stands in front of every label that becomes a notmuch tag.
@@ -186,12 +228,60 @@ pub struct Form {
 }
 
 impl Form {
+    /// Records in a format as it is by itself.
+    pub fn new(format: &'static Format, color: Color) -> Self {
+        Self { format, delimiter: b',', bom: Bom::Off, color, tag_prefix: String::new() }
+    }
+
     /// Refuses what the format cannot hold, before anything is written.
     ///
     /// # Errors
     /// When the format cannot hold a label.
     pub fn check(&self, layout: &Layout) -> Result<()> {
         self.format.check.map_or(Ok(()), |check| check(self, layout))
+    }
+
+    /// Refuses forms that do not say which document a line is about, or whose records are not one line each.
+    ///
+    /// # Errors
+    /// When this is one.
+    pub fn check_resumable(&self, columns: &[String]) -> Result<()> {
+        self.format.check_resumable()?;
+        let has_cells = self.format.has_columns && !columns.is_empty();
+        ensure!(
+            !has_cells,
+            "--resume cannot go on after {} of a table, whose cells may hold line ends; it can with --format jsonl",
+            self.format.name
+        );
+        Ok(())
+    }
+
+    /// Why the cells of a row have no place beside its record, where the columns are those of another table.
+    pub fn misfit(&self, columns: &[String], row: &[(String, Value)]) -> Option<String> {
+        if !self.format.has_columns {
+            return None;
+        }
+        let is_lost =
+            |name: &str, value: &Value| !value.is_null() && value != "" && !columns.iter().any(|own| own == name);
+        // The columns of one table are in one order.
+        let is_same = columns.len() == row.len() && columns.iter().zip(row).all(|(own, (name, _))| own == name);
+        let (name, _) = row.iter().filter(|_| !is_same).find(|(name, value)| is_lost(name, value))?;
+        Some(format!(
+            "its column {name:?} is none of the columns of the first input: classify its table by itself, or with --format \
+             jsonl"
+        ))
+    }
+
+    /// Writes the byte order mark, or has it written where it turns out to be needed.
+    fn begin(&self, out: &mut Sink) -> io::Result<()> {
+        match self.bom {
+            Bom::On => out.write_all(BYTE_ORDER_MARK),
+            Bom::Auto => {
+                out.mark_at_end();
+                Ok(())
+            }
+            Bom::Off => Ok(()),
+        }
     }
 
     /// Makes the writer of records; a format with a header writes it at once.

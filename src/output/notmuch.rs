@@ -24,7 +24,8 @@ const TAKEN: &[&str] = &["deleted", "draft", "flagged", "passed", "replied", "un
 pub static FORMAT: Format = Format {
     name: "notmuch",
     help: "Lines for `notmuch tag --batch`; comments for messages that get no tag",
-    extension: None,
+    extensions: &[],
+    has_columns: false,
     record_key: None,
     check: Some(|form, layout| check(layout, &form.tag_prefix)),
     records: |form, out, _| Ok(Box::new(NotmuchRecords::new(out, &form.tag_prefix))),

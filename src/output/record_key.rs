@@ -6,6 +6,8 @@ use anyhow::{Context, Result};
 use csv::StringRecord;
 use serde::Deserialize;
 
+use crate::charset::without_mark;
+
 /// What of a record is needed to find its document again, and to see whether it is of this kind of run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordKey {
@@ -82,7 +84,7 @@ pub(super) fn of_row(line: &[u8], header: &[u8], comma: Option<u8>) -> Result<Re
         let mut reader = form.from_reader(bytes);
         reader.records().next().context("it is empty")?.context("it is no row of mailsort")
     };
-    let (names, cells) = (read(header)?, read(line)?);
+    let (names, cells) = (read(without_mark(header))?, read(line)?);
     let cell = |name: &str| {
         let at = names.iter().position(|column| column == name);
         at.and_then(|at| cells.get(at)).with_context(|| format!("it has no column {name}"))

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::charset::{BYTE_ORDER_MARK, without_mark};
+
 /// The complete lines of an output, one after the other.
 pub struct ResumeReader {
     reader: BufReader<File>,
@@ -63,13 +65,19 @@ impl ResumeReader {
     pub fn skip_header(&mut self, header: &[u8]) -> io::Result<bool> {
         if self.whole == 0 {
             let first = if header.is_empty() { RECORD } else { header };
-            let known = first.len().min(self.torn.len());
-            return Ok(first[..known] == self.torn[..known]);
+            let begins = |torn: &[u8]| torn.iter().zip(first).all(|(torn, first)| torn == first);
+            let is_torn_mark = BYTE_ORDER_MARK.starts_with(&self.torn);
+            return Ok(is_torn_mark || begins(&self.torn) || begins(without_mark(&self.torn)));
         }
         if header.is_empty() {
             return Ok(self.reader.fill_buf()?.starts_with(RECORD));
         }
-        let mut found = vec![0; header.len().min(self.whole as usize)];
+        // A complete file may have got a mark in front.
+        if self.reader.fill_buf()?.starts_with(BYTE_ORDER_MARK) && !header.starts_with(BYTE_ORDER_MARK) {
+            self.reader.consume(BYTE_ORDER_MARK.len());
+            self.at += BYTE_ORDER_MARK.len() as u64;
+        }
+        let mut found = vec![0; header.len().min((self.whole - self.at) as usize)];
         self.reader.read_exact(&mut found)?;
         self.at += found.len() as u64;
         Ok(found == header)
@@ -141,5 +149,7 @@ mod tests {
         assert!(!written(b"my notes").skip_header(b"").unwrap());
         assert!(written(b"{\"sour").skip_header(b"").unwrap());
         assert!(written(b"").skip_header(b"").unwrap());
+        assert!(written("\u{feff}a,b\n1,2\n".as_bytes()).skip_header(b"a,b\n").unwrap());
+        assert!(written("\u{feff}a,b\n1,2\n".as_bytes()).skip_header("\u{feff}a,b\n".as_bytes()).unwrap());
     }
 }

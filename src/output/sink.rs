@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Read, Seek, SeekFrom, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::partial_file;
 use super::resume_reader::ResumeReader;
+use crate::charset::BYTE_ORDER_MARK;
 
 /// True when the program was started without standard output.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -41,13 +42,17 @@ struct Inner {
     sink: Destination,
     /// What is written goes here instead, to be compared with what stands in the output already.
     captured: Option<Vec<u8>>,
+    /// A complete file whose text is not ASCII gets a byte order mark in front.
+    mark_at_end: bool,
 }
 
 enum Destination {
     /// Standard output.
     Stdout(BufWriter<Stdout>),
-    /// A device or pipe, which cannot be replaced, or an incomplete file that is gone on with.
+    /// A device or pipe, which cannot be replaced.
     Direct(BufWriter<File>),
+    /// An incomplete file that is gone on with, and its path.
+    Existing(BufWriter<File>, PathBuf),
     /// A new file beside its final name.
     Partial(PartialFile),
 }
@@ -136,7 +141,7 @@ impl Sink {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
             partial_file::lock(&file)?;
             let written = ResumeReader::new(file.try_clone()?, &path)?;
-            return Ok((Self::new(Destination::Direct(BufWriter::new(file)), true), Some(written)));
+            return Ok((Self::new(Destination::Existing(BufWriter::new(file), path), true), Some(written)));
         }
         let file = partial_file::open(&part, existing.as_ref())?;
         let written = if resume && has_part { Some(ResumeReader::new(file.try_clone()?, &path)?) } else { None };
@@ -161,7 +166,7 @@ impl Sink {
     }
 
     fn new(sink: Destination, captures: bool) -> Self {
-        let inner = Rc::new(RefCell::new(Inner { sink, captured: captures.then(Vec::new) }));
+        let inner = Rc::new(RefCell::new(Inner { sink, captured: captures.then(Vec::new), mark_at_end: false }));
         Self { inner, begins_anew: false }
     }
 
@@ -179,11 +184,19 @@ impl Sink {
         inner.captured = None;
         match &mut inner.sink {
             Destination::Stdout(_) => Ok(()),
-            Destination::Direct(out) | Destination::Partial(PartialFile { out, .. }) => {
+            Destination::Direct(out)
+            | Destination::Existing(out, _)
+            | Destination::Partial(PartialFile { out, .. }) => {
                 out.get_ref().set_len(length)?;
                 out.get_mut().seek(SeekFrom::Start(length)).map(drop)
             }
         }
+    }
+
+    /// Has a complete file begin with a byte order mark if its text is not ASCII. Whether it is shows only at its end, and
+    /// until then a run that is stopped can be gone on with.
+    pub(super) fn mark_at_end(&self) {
+        self.inner.borrow_mut().mark_at_end = true;
     }
 
     /// Says that there are records in the output now, so that what was written is worth going on after.
@@ -198,7 +211,7 @@ impl Sink {
         match &self.inner.borrow().sink {
             Destination::Stdout(out) => out.get_ref().is_terminal(),
             Destination::Direct(out) => out.get_ref().is_terminal(),
-            Destination::Partial(_) => false,
+            Destination::Existing(..) | Destination::Partial(_) => false,
         }
     }
 
@@ -216,15 +229,49 @@ impl Sink {
                 let is_file = out.get_ref().metadata().is_ok_and(|metadata| metadata.is_file());
                 if is_file { out.get_ref().sync_all() } else { Ok(()) }
             }
+            Destination::Existing(out, path) => {
+                out.flush()?;
+                if inner.mark_at_end && put_marked(path, path)? { Ok(()) } else { out.get_ref().sync_all() }
+            }
             Destination::Partial(part) => {
                 part.out.flush()?;
-                part.out.get_ref().sync_all()?;
-                fs::rename(&part.part, &part.path)?;
+                if inner.mark_at_end && put_marked(&part.part, &part.path)? {
+                    fs::remove_file(&part.part)?;
+                } else {
+                    part.out.get_ref().sync_all()?;
+                    fs::rename(&part.part, &part.path)?;
+                }
                 part.holds_records = true;
                 Ok(())
             }
         }
     }
+}
+
+/// Puts a copy of `from` that begins with a byte order mark at `to`, if the text is not ASCII and has none. What is
+/// written stays whole until then, as a run that is stopped here is resumed from it. True if there was a need.
+fn put_marked(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut file = File::open(from)?;
+    let mut part = vec![0; 64 * 1024];
+    let mut seen = file.read(&mut part)?;
+    if part[..seen].starts_with(BYTE_ORDER_MARK) {
+        return Ok(false);
+    }
+    while part[..seen].is_ascii() {
+        seen = file.read(&mut part)?;
+        if seen == 0 {
+            return Ok(false);
+        }
+    }
+    file.rewind()?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut marked = tempfile::Builder::new().prefix(".mailsort-").tempfile_in(folder)?;
+    marked.write_all(BYTE_ORDER_MARK)?;
+    io::copy(&mut file, &mut marked)?;
+    marked.as_file().set_permissions(file.metadata()?.permissions())?;
+    marked.as_file().sync_all()?;
+    marked.persist(to).map_err(|failed| failed.error)?;
+    Ok(true)
 }
 
 /// What stands at the path, if anything does.
@@ -248,14 +295,21 @@ impl Write for Sink {
         match (&mut inner.captured, &mut inner.sink) {
             (Some(captured), _) => captured.write(bytes),
             (None, Destination::Stdout(out)) => closed().and_then(|()| out.write(bytes)),
-            (None, Destination::Direct(out) | Destination::Partial(PartialFile { out, .. })) => out.write(bytes),
+            (
+                None,
+                Destination::Direct(out)
+                | Destination::Existing(out, _)
+                | Destination::Partial(PartialFile { out, .. }),
+            ) => out.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.inner.borrow_mut().sink {
             Destination::Stdout(out) => out.flush(),
-            Destination::Direct(out) | Destination::Partial(PartialFile { out, .. }) => out.flush(),
+            Destination::Direct(out)
+            | Destination::Existing(out, _)
+            | Destination::Partial(PartialFile { out, .. }) => out.flush(),
         }
     }
 }

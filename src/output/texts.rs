@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::TextFormat;
+use super::jsonl::OwnCells;
 use crate::record::{Document, Envelope, Intake, Skip};
 use crate::terminal;
 
@@ -25,6 +26,8 @@ struct Shown<'a> {
     body: Option<&'a str>,
     attachments: &'a [String],
     truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<OwnCells<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<Vec<Cut<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +129,7 @@ fn shown<'a>(document: &'a Intake, removed: bool) -> Shown<'a> {
         body: read.map(|read| read.body.as_str()),
         attachments: document.as_ref().map_or_else(|skip| &skip.attachments, |read| &read.attachments),
         truncated: read.is_some_and(|read| read.truncated),
+        row: OwnCells::of(envelope),
         removed: removed.then(|| read.map_or_else(Vec::new, cuts)),
         error: document.as_ref().err().map(|skip| skip.reason.to_string()),
     }

@@ -8,13 +8,17 @@ use super::{Format, Layout, Records, record_key};
 use crate::record::Verdict;
 
 /// For `cut`, awk and spreadsheets.
-pub(super) static FORMAT: Format = Format {
+pub static FORMAT: Format = Format {
     name: "tsv",
     help: "The same with tabs between the columns and no quoting, for cut and awk",
-    extension: Some("tsv"),
+    extensions: &["tsv", "tab"],
+    has_columns: true,
     record_key: Some(|line, header| record_key::of_row(line, header, None)),
     check: None,
-    records: |_, out, layout| Ok(Box::new(TsvRecords::new(out, layout)?)),
+    records: |form, mut out, layout| {
+        form.begin(&mut out)?;
+        Ok(Box::new(TsvRecords::new(out, layout)?))
+    },
 };
 
 /// Writes TSV. Every tab ends a cell and every line feed ends a row, so a value holds neither.
@@ -43,6 +47,7 @@ impl<W: Write> TsvRecords<W> {
             match cell {
                 Cell::Text(text) => self.out.write_all(plain(text).as_bytes())?,
                 Cell::Number(number) => self.out.write_all(number.as_bytes())?,
+                Cell::Figure(figure) => self.out.write_all(figure.as_bytes())?,
             }
         }
         self.out.write_all(b"\n")

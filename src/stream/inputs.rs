@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, bail};
+use encoding_rs::Encoding;
 
-use crate::intake::{self, FileEntry, Files, Options, sniff};
+use crate::charset::{self, Transcoded};
+use crate::intake::{self, FileEntry, Files, Options, RowFields, sniff};
 use crate::platform;
 
 /// What a run reads.
@@ -23,11 +25,24 @@ pub struct InputSpec {
     pub format: Option<sniff::SourceFormat>,
     /// Reads the sub-folders of maildirs too.
     pub recursive: bool,
+    /// The charset of tables, rows, texts and pages, instead of telling it from their bytes.
+    pub encoding: Option<&'static Encoding>,
+    /// Which columns of tables and rows hold their texts, subjects and ids.
+    pub fields: RowFields,
+    /// The sheet of a workbook; `None` for all that are visible.
+    pub sheet: Option<String>,
 }
 
 impl InputSpec {
     pub(super) fn options(&self) -> Options {
-        Options { format: self.format, recursive: self.recursive, listed: self.files_from.is_some() }
+        Options {
+            format: self.format,
+            recursive: self.recursive,
+            listed: self.files_from.is_some(),
+            encoding: self.encoding,
+            fields: self.fields.clone(),
+            sheet: self.sheet.clone(),
+        }
     }
 }
 
@@ -58,7 +73,7 @@ pub(super) fn paths(input: &InputSpec, options: &Options, output: &OutputGuard) 
         Box::new(BufReader::new(file))
     };
     let by_nul = input.null;
-    let names = Names { reader, end: if by_nul { 0 } else { b'\n' }, blank: 0 };
+    let names = Names { reader, end: if by_nul { 0 } else { b'\n' }, blank: 0, began: false };
     let noted = broken.clone();
     let output = output.clone();
     let checked = names.map(move |name| checked(&name?, by_nul, &output));
@@ -68,11 +83,12 @@ pub(super) fn paths(input: &InputSpec, options: &Options, output: &OutputGuard) 
 }
 
 /// The names of a list.
-struct Names<R> {
-    reader: R,
+struct Names {
+    reader: Box<dyn BufRead + Send>,
     end: u8,
     /// How many empty names came in a row.
     blank: usize,
+    began: bool,
 }
 
 /// No system has longer paths.
@@ -80,10 +96,36 @@ const LONGEST_NAME: usize = 64 * 1024;
 /// With more empty names in a row it is no list but a device of zeros.
 const MOST_BLANK: usize = 1_000_000;
 
-impl<R: BufRead> Iterator for Names<R> {
+impl Names {
+    /// Passes a byte order mark by, which editors of Windows write, and reads UTF-16 by its own.
+    fn begin(&mut self) -> io::Result<()> {
+        let mut mark = Vec::new();
+        let may_be_mark =
+            |seen: &[u8]| [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|m| m.starts_with(seen));
+        while mark.len() < 3 && may_be_mark(&mark) {
+            if self.reader.by_ref().take(1).read_to_end(&mut mark)? == 0 {
+                break;
+            }
+        }
+        let is_wide = mark.starts_with(b"\xff\xfe") || mark.starts_with(b"\xfe\xff");
+        let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+        let rest = io::Cursor::new(charset::without_mark(&mark).to_vec()).chain(rest);
+        self.reader = if is_wide { Box::new(BufReader::new(Transcoded::new(rest, None))) } else { Box::new(rest) };
+        Ok(())
+    }
+}
+
+impl Iterator for Names {
     type Item = io::Result<Vec<u8>>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // Names that end with NUL come from programs, which write no mark.
+        if !std::mem::replace(&mut self.began, true)
+            && self.end != 0
+            && let Err(error) = self.begin()
+        {
+            return Some(Err(error));
+        }
         let mut name = Vec::new();
         match (&mut self.reader).take(LONGEST_NAME as u64).read_until(self.end, &mut name) {
             Ok(0) => return None,
@@ -101,6 +143,9 @@ impl<R: BufRead> Iterator for Names<R> {
 
 /// The path of one name of a list; `None` for an empty name.
 fn checked(name: &[u8], by_nul: bool, output: &OutputGuard) -> io::Result<Option<PathBuf>> {
+    if !by_nul && matches!(name, [0, 1..=255, ..] | [1..=255, 0, 1..=255, 0, ..]) {
+        return Err(io::Error::other("it is in UTF-16 without a byte order mark; save it as UTF-8"));
+    }
     if !by_nul && name.contains(&0) {
         return Err(io::Error::other("it holds NUL bytes, as `find -print0` writes them; add -0"));
     }
@@ -192,5 +237,22 @@ mod tests {
         assert_eq!(path(b"a b.eml\r", false), Some("a b.eml".into()));
         assert_eq!(path(b"a b.eml\r", true), Some("a b.eml\r".into()));
         assert_eq!(path(b"", false), None);
+    }
+
+    #[test]
+    fn marks_of_lists_are_no_part_of_a_name() {
+        let names = |list: &[u8]| {
+            let names = Names { reader: Box::new(io::Cursor::new(list.to_vec())), end: b'\n', blank: 0, began: false };
+            names.map(|name| String::from_utf8(name.unwrap()).unwrap()).collect::<Vec<_>>()
+        };
+        let wide = |list: &str| -> Vec<u8> { list.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        for list in ["1.eml\n2 ä.eml\n", "\u{feff}1.eml\n2 ä.eml\n"] {
+            assert_eq!(names(list.as_bytes()), ["1.eml", "2 ä.eml"], "{list:?}");
+        }
+        assert_eq!(names(&wide("\u{feff}1.eml\n2 ä.eml\n")), ["1.eml", "2 ä.eml"]);
+        assert_eq!(names(b"a\n"), ["a"]);
+        let guard = OutputGuard::default();
+        assert!(checked(&wide("1.eml"), false, &guard).unwrap_err().to_string().contains("UTF-16"));
+        assert!(checked(b"1.eml\x002.eml\0", false, &guard).unwrap_err().to_string().contains("-0"));
     }
 }

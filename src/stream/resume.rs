@@ -150,7 +150,7 @@ mod tests {
             name: name.to_string(),
             labels: labels.iter().map(|label| (*label).into()).collect(),
         };
-        Layout { sets: sets.iter().map(set).collect(), top_k: 2, model: "m".into() }
+        Layout { sets: sets.iter().map(set).collect(), top_k: 2, model: "m".into(), columns: Vec::new() }
     }
 
     const NAMES: &[&str] = &["bill", "meet", "-50 %"];

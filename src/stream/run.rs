@@ -15,7 +15,7 @@ use super::scheduler::Scheduler;
 use super::stop::Stop;
 use super::{pool, weight};
 use crate::classifier::Budget;
-use crate::intake::{self, Options, Raw, Reading, Source};
+use crate::intake::{self, Options, Raw, Reading, Source, TableForm};
 use crate::output::{Layout, RecordKey, ResumeReader, Sink};
 use crate::record::{Intake, Skip};
 use crate::report::Report;
@@ -83,7 +83,7 @@ pub struct Verb<R, T, S, W, P> {
     pub budget: Budget,
     /// The layout of the records, where scores may differ in their last digits (on a GPU).
     pub inexact: Option<Layout>,
-    /// Writes and counts records, and flushes.
+    /// Writes and counts records, and flushes; `None` ends a run that was not stopped.
     pub write: W,
     /// Reads the record key of a line of output, given the header.
     pub record_key: P,
@@ -130,6 +130,11 @@ impl<'a> Stream<'a> {
         let (paths, broken_list) = inputs::paths(input, &options, &guard)?;
         let source = Source::new(paths, options.clone());
         Ok(Self { input, output, reading, options, source, broken_list, pool: pool(threads)? })
+    }
+
+    /// What is known of the first input, if it is a table. Reads its beginning.
+    pub fn first_table(&mut self) -> Option<TableForm> {
+        self.source.first_table()
     }
 
     /// Checks the output before it is opened. `resumable` is an error where the format cannot be resumed.
@@ -180,7 +185,7 @@ impl<'a> Stream<'a> {
             impl Fn(Intake) -> D + Sync,
             impl Fn(&D) -> usize,
             impl Fn(Vec<D>) -> Result<Vec<V>> + Sync,
-            impl FnMut(Vec<V>, &mut Report) -> std::io::Result<()>,
+            impl FnMut(Option<Vec<V>>, &mut Report) -> std::io::Result<()>,
             impl Fn(&[u8], &[u8]) -> Result<RecordKey>,
         >,
     ) -> Result<ExitCode> {
@@ -191,7 +196,7 @@ impl<'a> Stream<'a> {
         let read = |raw: Result<Raw, Skip>| prepare(raw.and_then(|raw| intake::read(raw, reading)));
         let mut write = |batch: Vec<D>, report: &mut Report| {
             let scored = self.pool.install(|| (verb.score)(batch))?;
-            (verb.write)(scored, report).with_context(|| opened.cannot_write())
+            (verb.write)(Some(scored), report).with_context(|| opened.cannot_write())
         };
         if let Some(written) = written {
             let mut one = |raw, report: &mut Report| write(vec![read(raw)], report);
@@ -221,6 +226,9 @@ impl<'a> Stream<'a> {
             },
         )?;
         drop(announced);
+        if !stop.is_asked() {
+            (verb.write)(None, &mut report).with_context(|| opened.cannot_write())?;
+        }
         end(&opened, &report, &stop, &self.broken_list)
     }
 

@@ -223,7 +223,9 @@ fn the_ending_of_the_output_says_its_form() {
     assert!(first_line("a.CSV", &[]).starts_with("source,index,"));
     assert!(first_line("a.tsv", &[]).starts_with("source\tindex\t"));
     assert!(first_line("a.csv", &["-f", "jsonl"]).starts_with('{'));
-    assert!(first_line("a.txt", &[]).starts_with('{'));
+    assert!(first_line("a.jsonl", &[]).starts_with('{'));
+    assert!(first_line("a", &[]).starts_with('{'));
+    assert!(first_line("a.txt", &["-f", "jsonl"]).starts_with('{'));
 }
 
 #[test]

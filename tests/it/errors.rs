@@ -74,7 +74,7 @@ fn nothing_that_is_read_is_ever_replaced() {
     insta::assert_snapshot!(said(&files, "classify a.eml -l l.txt -o l.txt"));
     insta::assert_snapshot!(said(&files, "classify d -l l.txt -o d/b.eml"));
     insta::assert_snapshot!(said(&files, "classify --files-from list -l l.txt -o list"));
-    insta::assert_snapshot!(said(&files, "classify --files-from list -l l.txt -o d/b.eml"));
+    insta::assert_snapshot!(said(&files, "classify --files-from list -l l.txt -o d/b.eml -f jsonl"));
 }
 
 #[test]

@@ -170,14 +170,14 @@ fn missed_bars_are_named_and_fail() {
 fn samples_that_cannot_be_used_fail_whatever_the_others_are() {
     let broken = samples() + "{\"text\":\n" + &rows(&[("a text", "")]);
     let csv = format!(
-        "text,label\npay the invoice,invoice\na date to meet,meeting\n\"{MEETING},meeting\npay the invoice,invoice\n"
+        "text,label\npay the invoice,invoice\na date to meet,meeting\n\"let us meet,meeting\npay the invoice,invoice\n"
     );
     let folder = folder(&[("broken.jsonl", &broken), ("unclosed.csv", &csv), ("s.jsonl", &samples())]);
     for (name, left) in [("broken.jsonl", 2), ("unclosed.csv", 1)] {
         let Ended { status, stdout, stderr } = ended(eval(folder.path(), &[name]));
         assert_eq!(status, 1, "{name}: {stderr}");
         let expected = format!("missed: samples left out is {left}, asked was none\n");
-        assert_eq!(stderr.contains("the quotation mark of line 4 is never closed"), name == "unclosed.csv", "{stderr}");
+        assert_eq!(stderr.contains("a quotation mark of line 4 is not closed"), name == "unclosed.csv", "{stderr}");
         assert!(stderr.contains(&expected) && stdout.contains("samples left out"), "{name}: {stderr}{stdout}");
     }
     let Ended { status, stderr, .. } = ended(eval(folder.path(), &["s.jsonl", "--output", "gone/x.json"]));

@@ -35,6 +35,7 @@
 //! - `samples`: `samples/` against the clean texts and labels beside them
 //! - `show`: what the model sees, and what was cut
 //! - `shell`: completions complete, and manual pages format without a warning
+//! - `tables`: tables as inputs and outputs: rows, columns, charsets, workbooks
 //! - `train`: classifiers from examples: learned, used, refused, and the same whatever the threads
 //! - `tidy`: the source is as `src/lib.rs` states
 
@@ -78,6 +79,7 @@ mod route;
 mod samples;
 mod shell;
 mod show;
+mod tables;
 mod tidy;
 mod train;
 mod watch;

@@ -16,7 +16,9 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("mail_parser", &["src/intake/mail/"]),
     ("html2text", &["src/intake/html"]),
     ("unpdf", &["src/intake/office/pdf.rs"]),
-    ("zip::", &["src/intake/office/docx.rs"]),
+    ("zip::", &["src/intake/office/docx.rs", "src/intake/tables/workbook.rs"]),
+    ("calamine", &["src/intake/tables/workbook.rs"]),
+    ("rust_xlsxwriter", &["src/output/workbook.rs"]),
     ("quick_xml", &["src/intake/office/word.rs"]),
     (
         "rustix",

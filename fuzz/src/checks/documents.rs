@@ -92,7 +92,7 @@ fn is_document(document: &Document, length: usize) {
 }
 
 fn is_envelope(envelope: &Envelope) {
-    let Envelope { id, subject, from, date, list_id, headers: _ } = envelope;
+    let Envelope { id, subject, from, date, list_id, headers: _, row: _ } = envelope;
     for (name, value) in [("id", id), ("subject", subject), ("from", from), ("date", date), ("list-id", list_id)] {
         if let Some(value) = value {
             is_one_line(name, value);

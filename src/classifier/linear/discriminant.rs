@@ -219,7 +219,11 @@ mod tests {
         let sample = |at: usize| TrainingSample {
             vector: (0..64).map(|dim| corner(at % labels, dim) + noise(at * 64 + dim)).collect(),
             counts: Vec::new(),
-            labels: if link == Link::Sigmoid && at % labels > 0 { vec![0, at % labels] } else { vec![at % labels] },
+            labels: if link == Link::Sigmoid && !at.is_multiple_of(labels) {
+                vec![0, at % labels]
+            } else {
+                vec![at % labels]
+            },
             weight: 1.0,
         };
         (0..3 * labels).map(sample).collect()

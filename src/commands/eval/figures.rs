@@ -7,8 +7,8 @@ use super::truth::LabelledDocument;
 use crate::evaluation::{Evaluation, LabelThreshold};
 use crate::labels::LabelSet;
 use crate::output::evaluation::{
-    AbstentionPoint, ConfusionCell, Evaluated, LabelFigures, Mistake, Prediction, ReliabilityBin, TargetPrecision,
-    TargetThreshold, Timing,
+    AbstentionPoint, ConfusionCell, Evaluated, JunitCases, LabelFigures, Mistake, Prediction, ReliabilityBin,
+    TargetPrecision, TargetThreshold, Timing,
 };
 use crate::record::Verdict;
 
@@ -76,6 +76,7 @@ pub(super) fn evaluated(
         bars: Vec::new(),
         predictions: Vec::new(),
         mistakes: Vec::new(),
+        junit: JunitCases::default(),
     }
 }
 

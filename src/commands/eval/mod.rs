@@ -69,6 +69,7 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
         evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
     }
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
+    evaluated.junit = output.junit.unwrap_or_default();
     end(arguments, &set, &evaluated, report)
 }
 

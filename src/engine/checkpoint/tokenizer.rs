@@ -115,7 +115,7 @@ fn growth(steps: &[&Map<String, Value>]) -> Result<usize> {
     for step in steps {
         let factor = if let Some(content) = step.get("content").and_then(Value::as_str) {
             is_normal &= content.is_ascii();
-            replacing(&step.get("pattern").unwrap_or(&Value::Null), content.len())
+            replacing(step.get("pattern").unwrap_or(&Value::Null), content.len())
         } else if let Some(text) = step.get("prepend").and_then(Value::as_str) {
             1 + text.len()
         } else if let Some(map) = step.get("precompiled_charsmap").and_then(Value::as_str) {

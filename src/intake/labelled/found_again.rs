@@ -1,12 +1,13 @@
 //! Finds the documents of records that `classify` has written.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
 use super::{ANYWHERE, Candidate, Identity, Labelled, Left, Samples, Why, is_below};
-use crate::intake::source::{self, Source};
+use crate::intake::sniff::{self, SourceFormat};
+use crate::intake::source::{self, Options, Source};
 use crate::record::Origin;
 
 /// The documents to find. Each source is read once, whatever the order of the records.
@@ -14,6 +15,8 @@ pub(super) struct Wanted {
     folder: PathBuf,
     /// True where sources may lie outside of that folder and the current one.
     anywhere: bool,
+    /// How sources are read that are tables.
+    reading: Options,
     at: HashMap<Arc<str>, usize>,
     sources: vec::IntoIter<(Arc<str>, Vec<Sought>)>,
     collected: Vec<(Arc<str>, Vec<Sought>)>,
@@ -29,8 +32,9 @@ struct Sought {
 
 impl Wanted {
     /// Starts empty. A source that is not where its record says is searched for in `folder`.
-    pub(super) fn new(folder: PathBuf, anywhere: bool) -> Self {
-        Self { folder, anywhere, at: HashMap::new(), sources: Vec::new().into_iter(), collected: Vec::new() }
+    pub(super) fn new(folder: PathBuf, reading: Options, anywhere: bool) -> Self {
+        let sources = Vec::new().into_iter();
+        Self { folder, anywhere, reading, at: HashMap::new(), sources, collected: Vec::new() }
     }
 
     /// Adds a document to find.
@@ -62,13 +66,14 @@ impl Wanted {
         };
         Some(Box::new(Reader {
             source,
-            documents: Source::at(&path),
+            documents: Source::at(&path, self.reading_of(&path)),
             sought: sought.into_iter().peekable(),
             last: None,
         }))
     }
 
-    /// The path of a source: as the record says, relative to the current folder or to the folder of the records. It
+    /// The path of a source: as the record says, relative to the current folder or to the folder of the records; or
+    /// below that folder the end of the path that is longest, for records that were moved together with their mail. It
     /// lies below one of these, where `classify` was run and its records were corrected.
     ///
     /// # Errors
@@ -78,13 +83,32 @@ impl Wanted {
             return Err("it came from standard input".into());
         }
         let path = source::unshown(source);
+        let parts: Vec<Component<'_>> = path.components().collect();
+        let ends = (1..parts.len()).map(|skipped| &parts[skipped..]);
+        let is_plain = |end: &&[Component<'_>]| end.iter().all(|part| matches!(part, Component::Normal(_)));
+        let moved = ends.filter(is_plain).map(|end| self.folder.join(end.iter().collect::<PathBuf>()));
         let is_there = |path: &PathBuf| path.exists() || source::is_message(path);
-        let found: Vec<PathBuf> = [path.clone(), self.folder.join(path)].into_iter().filter(is_there).collect();
+        let all = [path.clone(), self.folder.join(&path)].into_iter().chain(moved);
         let folders = [Path::new(""), &self.folder];
-        match found.iter().find(|path| self.anywhere || is_below(path, &folders)) {
-            Some(path) => Ok(path.clone()),
-            None if found.is_empty() => Err("the file is not there".into()),
-            None => Err(format!("the file is below neither the current folder nor that of the samples; {ANYWHERE}")),
+        let mut is_elsewhere = false;
+        for path in all.filter(is_there) {
+            if self.anywhere || is_below(&path, &folders) {
+                return Ok(path);
+            }
+            is_elsewhere = true;
+        }
+        Err(if is_elsewhere {
+            format!("the file is below neither the current folder nor that of the samples; {ANYWHERE}")
+        } else {
+            "the file is not there".into()
+        })
+    }
+
+    /// What --encoding and the columns say is of rows, and of no mail.
+    fn reading_of(&self, path: &Path) -> Options {
+        match sniff::by_name(path) {
+            Some(format) if format.is_table() || format == SourceFormat::Jsonl => self.reading.clone(),
+            _ => Options::default(),
         }
     }
 }

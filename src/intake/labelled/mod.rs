@@ -8,21 +8,21 @@
 mod folders;
 mod found_again;
 mod row;
-mod tables;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use encoding_rs::Encoding;
 use glob::Pattern;
 
 use super::lines::Lines;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
-use super::source::{self, MAX_DOCUMENT};
+use super::source::{self, Options};
+use super::tables::{self, CheckNames, RowFields, TableReader};
 use super::{Raw, Reading};
-use crate::charset::without_mark;
 use crate::record::{Envelope, Intake, Origin, Skip};
 use found_again::Wanted;
 use row::{SampleRow, What};
@@ -32,8 +32,8 @@ pub use row::WEIGHTS;
 /// How labelled samples are read.
 #[derive(Clone, Debug)]
 pub struct LabelledOptions {
-    /// The field or column that holds a row's text.
-    pub text_field: String,
+    /// The fields or columns that hold a row's text, subject and id.
+    pub fields: RowFields,
     /// The field or column that holds a row's label, or a list of them.
     pub label_field: String,
     /// Which label set to use if records have several.
@@ -46,18 +46,24 @@ pub struct LabelledOptions {
     pub inbox: bool,
     /// Rows may name any file of this machine, not only those of their own folder.
     pub paths_anywhere: bool,
+    /// The charset of files of rows, instead of telling it from their bytes.
+    pub encoding: Option<&'static Encoding>,
+    /// The sheet of a workbook; `None` for all that are visible.
+    pub sheet: Option<String>,
 }
 
 impl Default for LabelledOptions {
     fn default() -> Self {
         Self {
-            text_field: "text".into(),
+            fields: RowFields::default(),
             label_field: "label".into(),
             set: None,
             min_score: None,
             exclude: Vec::new(),
             inbox: false,
             paths_anywhere: false,
+            encoding: None,
+            sheet: None,
         }
     }
 }
@@ -216,17 +222,23 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     if opened.head.trim_ascii().is_empty() {
         bail!("{shown} is empty; samples are rows of JSON Lines, CSV or TSV with a text and a label");
     }
-    let format = open::format(path, &opened.head, None);
-    if format == Some(SourceFormat::Jsonl) {
-        return Ok(Box::new(RowSamples::new(path, options, Lines::new(opened.stream))));
+    if let Some(why) = open::refusal(path, &opened.head) {
+        bail!("cannot read the samples {shown}: {why}");
     }
-    match (tables::open(opened.stream, &opened.head, options), format) {
-        (Ok(cells), _) => Ok(Box::new(RowSamples::new(path, options, cells))),
-        (Err(_), _) if starts_array(&opened.head) => {
-            bail!("{shown} is one JSON value; write one object a line, as `jq -c .[]` does")
+    let reading = options.reading();
+    match open::format(path, &opened.head, None) {
+        Some(SourceFormat::Jsonl) => {
+            let lines = Lines::new(reading.decoded(opened, SourceFormat::Jsonl));
+            Ok(Box::new(RowSamples::new(path, options, lines)))
         }
-        (Err(error), Some(SourceFormat::Text) | None) => Err(error.context(shown.to_string())),
-        (Err(_), Some(_)) => bail!(
+        format @ (Some(SourceFormat::Text | SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook)
+        | None) => {
+            let format = format.filter(|format| format.is_table()).unwrap_or(SourceFormat::Delimited);
+            let stream = reading.decoded(opened, format);
+            let table = TableReader::open(format, stream, options.sheet.as_deref(), options.check_of_names());
+            Ok(Box::new(RowSamples::new(path, options, table.with_context(|| shown.to_string())?)))
+        }
+        Some(_) => bail!(
             "{shown} says nothing of labels; put messages and mailboxes into folders that are named as their labels, and \
              give the folder around those"
         ),
@@ -246,8 +258,35 @@ fn is_below(path: &Path, folders: &[&Path]) -> bool {
     })
 }
 
-fn starts_array(head: &[u8]) -> bool {
-    without_mark(head).trim_ascii_start().starts_with(b"[")
+impl LabelledOptions {
+    /// How files of rows are read.
+    fn reading(&self) -> Options {
+        Options {
+            encoding: self.encoding,
+            fields: self.fields.clone(),
+            sheet: self.sheet.clone(),
+            ..Options::default()
+        }
+    }
+
+    /// The columns of samples: one of labels, and one of texts or of where these are.
+    fn check_of_names(&self) -> CheckNames {
+        let (fields, label) = (self.fields.clone(), self.label_field.clone());
+        Arc::new(move |names: &[&str]| {
+            let is_named = |name: &str| names.iter().any(|column| column.trim().eq_ignore_ascii_case(name));
+            let has_place = fields.are_default() && (is_named("path") || is_named("source"));
+            let has_text = has_place || fields.choose(names).is_ok();
+            if has_text && (is_named(&label) || is_named("labels")) {
+                return Ok(());
+            }
+            let text = fields.text.first().map_or("text", String::as_str);
+            Err(format!(
+                "these are no labelled samples: neither JSON Lines, nor a table whose first row names the columns `{text}` \
+                 (or `path`) and `{label}`; its first row reads {}. --text-field and --label-field name other columns",
+                tables::listed(names)
+            ))
+        })
+    }
 }
 
 /// A reader of rows: yields each row with its offset, or its error.
@@ -258,11 +297,13 @@ trait TableRows: Send {
 
 impl TableRows for Lines<InputStream> {
     fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<SampleRow, String>)>> {
-        let line = source::next_row(self)?;
-        Ok(line.map(|line| {
-            let too_long = || format!("longer than {} MiB", MAX_DOCUMENT >> 20);
-            (line.offset, if line.cut { Err(too_long()) } else { SampleRow::from_json(&line.bytes) })
-        }))
+        Ok(source::next_row(self)?.map(source::table_row).map(|row| (row.offset, SampleRow::of_json(row))))
+    }
+}
+
+impl TableRows for TableReader {
+    fn next_row(&mut self) -> std::io::Result<Option<(u64, Result<SampleRow, String>)>> {
+        Ok(TableReader::next_row(self)?.map(|row| (row.offset, SampleRow::of_table(row))))
     }
 }
 
@@ -283,7 +324,7 @@ struct RowSamples<T> {
 impl<T: TableRows> RowSamples<T> {
     fn new(path: &Path, options: &Arc<LabelledOptions>, table: T) -> Self {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let wanted = Wanted::new(folder.clone(), options.paths_anywhere);
+        let wanted = Wanted::new(folder.clone(), options.reading(), options.paths_anywhere);
         let source = source::shown(path);
         Self { table, options: options.clone(), source, folder, index: 0, wanted, pending: None, ended: false }
     }
@@ -308,7 +349,7 @@ impl<T: TableRows> RowSamples<T> {
         let (labels, weight) = (labelled.labels, labelled.weight);
         match labelled.what {
             What::Text(bytes) => {
-                let raw = Raw { origin, format: SourceFormat::Jsonl, bytes, truncated: false };
+                let raw = Raw { origin, format: SourceFormat::Delimited, bytes, truncated: false };
                 Some(Some(Candidate::Sample(Labelled::new(Ok(raw), labels, weight))))
             }
             What::Path(path) => {
@@ -317,7 +358,7 @@ impl<T: TableRows> RowSamples<T> {
                     let why = format!("its `path` {path:?} is not below the folder of the samples; {ANYWHERE}");
                     return left(origin, Why::BadRow(why));
                 }
-                let found = source::Source::at(&named);
+                let found = source::Source::at(&named, Options::default());
                 let sample = move |raw| Candidate::Sample(Labelled::new(raw, labels.clone(), weight));
                 self.pending = Some(Box::new(found.map(sample)));
                 Some(None)

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Identity, LabelledOptions, Why};
-use crate::charset::without_mark;
-use crate::intake::rows;
+use crate::intake::tables::TableRow;
 
 /// The column of a table of `classify` that keeps the model's best label when `label` is corrected.
 pub(super) const BEST_LABEL: &str = "label_1";
@@ -16,14 +15,22 @@ pub(super) const BEST_LABEL: &str = "label_1";
 /// The range of sample weights.
 pub const WEIGHTS: RangeInclusive<f32> = 1e-6..=1e6;
 
+/// The columns that are read besides text and label.
+const COLUMNS: [&str; 10] =
+    ["path", "subject", "from", "id", "labels", "weight", "source", "index", "score", BEST_LABEL];
+
 /// The fields of a row by name.
 #[derive(Debug)]
-pub(super) struct SampleRow(pub(super) Map<String, Value>);
+pub(super) struct SampleRow {
+    fields: Map<String, Value>,
+    /// Of a table, whose columns may be called in other ways.
+    is_table: bool,
+}
 
 /// Where the text of a row is.
 #[derive(Debug, PartialEq)]
 pub(super) enum What {
-    /// In the row, as a line of JSON for `intake/rows.rs`.
+    /// In the row, in the form of `intake/rows.rs`.
     Text(Vec<u8>),
     /// In its own file.
     Path(String),
@@ -47,17 +54,34 @@ struct Said {
 }
 
 impl SampleRow {
-    /// Parses a line of JSON.
-    pub(super) fn from_json(line: &[u8]) -> Result<Self, String> {
-        let line = without_mark(line);
-        serde_json::from_slice(line).map(Self).map_err(|error| rows::message(&error))
+    /// The fields of a line of JSON.
+    pub(super) fn of_json(row: TableRow) -> Result<Self, String> {
+        match row.bad {
+            Some(why) => Err(why),
+            None => Ok(Self { fields: row.cells.into_iter().collect(), is_table: false }),
+        }
+    }
+
+    /// The cells of a table. Empty ones are left out, but for those of texts.
+    pub(super) fn of_table(row: TableRow) -> Result<Self, String> {
+        if let Some(why) = row.bad {
+            return Err(why);
+        }
+        let known = |name: String| {
+            let found =
+                COLUMNS.into_iter().chain(["label", "text"]).find(|known| name.trim().eq_ignore_ascii_case(known));
+            found.map_or(name, String::from)
+        };
+        let cells = row.cells.into_iter().map(|(name, value)| (known(name), value));
+        let is_kept = |name: &str, value: &Value| !value.is_null() && value != "" || !COLUMNS.contains(&name);
+        Ok(Self { fields: cells.filter(|(name, value)| is_kept(name, value)).collect(), is_table: true })
     }
 
     /// The labels, weight and text of the row; an error if it has no label or text, or its score is too low.
     pub(super) fn labelled(mut self, options: &LabelledOptions) -> Result<LabelledRow, Why> {
-        let has_text = self.0.get(&options.text_field).is_some_and(|text| !text.is_null());
-        let is_record = !has_text && self.string("path").is_none() && self.0.contains_key("source");
-        let said = if is_record { self.recorded(options)? } else { self.labels(&self.0, options)? };
+        let has_text = self.has_text(options);
+        let is_record = !has_text && self.string("path").is_none() && self.fields.contains_key("source");
+        let said = if is_record { self.recorded(options)? } else { self.labels(&self.fields, options)? };
         let labels = said.labels.iter().map(|label| clean(label)).collect::<Result<Vec<_>, _>>()?;
         let labels = distinct(labels);
         if labels.is_empty() {
@@ -74,7 +98,7 @@ impl SampleRow {
             _ => {}
         }
         let weight = self.number("weight").filter(|weight| *weight == 0.0 || WEIGHTS.contains(weight));
-        if self.0.get("weight").is_some_and(|weight| !weight.is_null()) && weight.is_none() {
+        if self.fields.get("weight").is_some_and(|weight| !weight.is_null()) && weight.is_none() {
             let (least, most) = (WEIGHTS.start(), WEIGHTS.end());
             return Err(Why::BadRow(format!("`weight` is neither 0 nor a number from {least} to {most}")));
         }
@@ -84,35 +108,50 @@ impl SampleRow {
         Ok(LabelledRow { what, labels, weight: weight.unwrap_or(1.0) })
     }
 
+    /// True where the row has a text itself. A `message` beside a `path` is something else.
+    fn has_text(&self, options: &LabelledOptions) -> bool {
+        let is_there = |name: &str| self.fields.get(name).is_some_and(|text| !text.is_null());
+        let is_elsewhere = || self.fields.contains_key("path") || self.fields.contains_key("source");
+        match options.fields.text.as_slice() {
+            [] => is_there("text") || !is_elsewhere(),
+            names => names.iter().any(|name| is_there(name) || self.column(name).is_some_and(|text| !text.is_null())),
+        }
+    }
+
+    /// A column of a table, by its name without case.
+    fn column(&self, name: &str) -> Option<&Value> {
+        let mut cells = self.fields.iter().filter(|_| self.is_table);
+        cells.find(|(own, _)| own.trim().eq_ignore_ascii_case(name.trim())).map(|(_, value)| value)
+    }
+
     /// The text, or the path to it.
     fn text(&mut self, options: &LabelledOptions) -> Result<What, Why> {
-        if let Some(path) = self.string("path").filter(|_| !self.0.contains_key(&options.text_field)) {
+        if let Some(path) = self.string("path").filter(|_| !self.has_text(options)) {
             return Ok(What::Path(path.to_string()));
         }
-        let mut row = json!({});
-        let text = self.0.remove(&options.text_field);
-        match text {
-            Some(Value::String(text)) => row["text"] = Value::String(text),
-            Some(_) => return Err(Why::BadRow(format!("`{}` is no text", options.text_field))),
-            None => return Err(Why::BadRow(format!("neither `{}` nor `path` in it", options.text_field))),
+        if !self.is_table && options.fields.subject.is_empty() {
+            // Lines of JSON have the subject under its own name only.
+            self.fields.remove("title");
         }
-        for name in ["id", "subject", "from"] {
-            row[name] = self.0.remove(name).unwrap_or(Value::Null);
-        }
-        serde_json::to_vec(&row).map(What::Text).map_err(|error| Why::BadRow(error.to_string()))
+        let cells: Vec<(String, Value)> = std::mem::take(&mut self.fields).into_iter().collect();
+        let text = options.fields.text_of(&cells).map_err(|why| {
+            let is_missing = options.fields.are_default() && !cells.iter().any(|(name, _)| name == "text");
+            Why::BadRow(if is_missing { "neither `text` nor `path` in it".into() } else { why })
+        })?;
+        text.into_bytes().map(What::Text).map_err(Why::BadRow)
     }
 
     /// The position of a document of a record.
     fn place(&self) -> Result<What, Why> {
         let bad = |what: &str| Why::BadRow(what.to_string());
         let source = self.string("source").ok_or_else(|| bad("`source` is no text"))?;
-        let index = match self.0.get("index") {
+        let index = match self.fields.get("index") {
             Some(Value::Number(index)) => index.as_u64(),
             Some(Value::String(index)) => index.parse().ok(),
             _ => None,
         };
         let index = index.ok_or_else(|| bad("`source` without an `index`, and no text"))?;
-        let said = |name: &str| self.0.get(name).map(|value| value.as_str().map(String::from));
+        let said = |name: &str| self.fields.get(name).map(|value| value.as_str().map(String::from));
         let known = Identity { id: said("id"), subject: said("subject") };
         Ok(What::Record { source: source.to_string(), index, known })
     }
@@ -120,9 +159,9 @@ impl SampleRow {
     /// The label of a record. A label that is still the model's best has the model's score; a label that somebody has
     /// changed is certain.
     fn recorded(&self, options: &LabelledOptions) -> Result<Said, Why> {
-        let sets = self.0.get("sets").and_then(Value::as_object);
+        let sets = self.fields.get("sets").and_then(Value::as_object);
         let fields = match (sets, &options.set) {
-            (None, _) => &self.0,
+            (None, _) => &self.fields,
             (Some(sets), Some(name)) => {
                 let set = sets.get(name).and_then(Value::as_object);
                 set.ok_or_else(|| Why::BadRow(format!("no label set {name:?} in it")))?
@@ -148,7 +187,7 @@ impl SampleRow {
         let named = |value| names(value).ok_or(|field: &str| format!("`{field}` is neither text nor a list of texts"));
         let mut labels = several.map_or(Ok(Vec::new()), named).map_err(|why| Why::BadRow(why("labels")))?;
         if labels.is_empty()
-            && let Some(one) = fields.get(&options.label_field)
+            && let Some(one) = fields.get(&options.label_field).or_else(|| self.column(&options.label_field))
         {
             labels = named(one).map_err(|why| Why::BadRow(why(&options.label_field)))?;
         }
@@ -156,11 +195,11 @@ impl SampleRow {
     }
 
     fn string(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+        self.fields.get(name)?.as_str().filter(|text| !text.is_empty())
     }
 
     fn number(&self, name: &str) -> Option<f32> {
-        number(self.0.get(name))
+        number(self.fields.get(name))
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn envelope(message: &Message<'_>) -> Envelope {
         date: message.date().filter(|date| date.is_valid()).map(|date| date.to_rfc3339()),
         list_id: list_id(message),
         headers: Box::default(),
+        row: Vec::new(),
     }
 }
 

@@ -249,6 +249,7 @@ fn envelope(storage: &mut Storage<'_>, wanted: &BTreeSet<String>) -> Envelope {
         from: sent.from.or(from),
         id: sent.id.or_else(|| storage.line(MESSAGE_ID)),
         list_id: sent.list_id,
+        row: Vec::new(),
         headers: parsed.as_ref().map(|parsed| headers::kept(parsed, wanted)).unwrap_or_default(),
     }
 }

@@ -1,20 +1,28 @@
-//! A report as JUnit XML for build servers: one test per bar, and one for documents without a verdict.
+//! A report as JUnit XML for build servers: one test per bar, one for documents without a verdict, and on request one
+//! per sample.
 
 use super::html::escape;
-use super::{Evaluated, lines};
+use super::{Evaluated, JunitCases, Prediction, lines, share};
+
+/// The classes of the tests.
+const BARS: &str = "mailsort.eval";
+const SAMPLES: &str = "mailsort.sample";
 
 /// Number of documents without a verdict that are named.
 const NAMED: usize = 20;
 
 /// The report as XML.
 pub(super) fn report(report: &Evaluated) -> String {
-    let mut tests: Vec<(String, Option<String>)> = report
+    let mut tests: Vec<(&str, String, Option<String>)> = report
         .bars
         .iter()
-        .map(|bar| (bar.name.clone(), (!bar.met).then(|| format!("{}, asked was {}", bar.found, bar.asked))))
+        .map(|bar| (BARS, bar.name.clone(), (!bar.met).then(|| format!("{}, asked was {}", bar.found, bar.asked))))
         .collect();
-    tests.push(("every document has a verdict".into(), without_verdict(report)));
-    let failures = tests.iter().filter(|(_, failure)| failure.is_some()).count();
+    tests.push((BARS, "every document has a verdict".into(), without_verdict(report)));
+    if report.junit == JunitCases::Samples {
+        tests.extend(report.predictions.iter().map(|said| (SAMPLES, said.place(), wrong(said))));
+    }
+    let failures = tests.iter().filter(|(.., failure)| failure.is_some()).count();
     let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\"", tests.len());
     let mut xml = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"mailsort\" {counts}>\n  <testsuite name=\"mailsort \
@@ -27,8 +35,8 @@ pub(super) fn report(report: &Evaluated) -> String {
         xml.push_str(&format!("      <property name=\"labels\" value=\"{}\"/>\n", escape(note)));
     }
     xml.push_str("    </properties>\n");
-    for (name, failure) in &tests {
-        let case = format!("    <testcase classname=\"mailsort.eval\" name=\"{}\"", escape(name));
+    for (class, name, failure) in &tests {
+        let case = format!("    <testcase classname=\"{class}\" name=\"{}\"", escape(name));
         xml.push_str(&match failure {
             None => format!("{case}/>\n"),
             Some(why) => {
@@ -39,6 +47,21 @@ pub(super) fn report(report: &Evaluated) -> String {
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
+}
+
+/// Why the test of a sample fails.
+fn wrong(said: &Prediction) -> Option<String> {
+    if said.is_right() {
+        return None;
+    }
+    let truth = said.truth.join(", ");
+    Some(match (&said.error, said.said()) {
+        (Some(error), _) => format!("right is {truth}, and there is no verdict: {error}"),
+        (None, Some(label)) => {
+            format!("right is {truth}, given was {label} ({})", share(said.score.unwrap_or_default()))
+        }
+        (None, None) => format!("right is {truth}, and no label was given"),
+    })
 }
 
 fn without_verdict(report: &Evaluated) -> Option<String> {

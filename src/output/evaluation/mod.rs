@@ -43,6 +43,16 @@ pub enum ReportFormat {
     Junit,
 }
 
+/// What the tests of a JUnit report are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JunitCases {
+    /// The bars.
+    #[default]
+    Bars,
+    /// The bars and the samples.
+    Samples,
+}
+
 impl ReportFormat {
     /// The format for an extension of a file name.
     pub fn of_ending(ending: &str) -> Option<Self> {
@@ -110,6 +120,9 @@ pub struct Evaluated {
     /// The worst mistakes with their texts, for the HTML page only.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
+    /// The tests of the JUnit report.
+    #[serde(skip)]
+    pub junit: JunitCases,
 }
 
 /// Metrics of one label.

@@ -70,6 +70,7 @@ fn report() -> Evaluated {
             at: 1,
             text: Some(format!("Dear all,\n{HOSTILE} </pre><img src=x onerror=alert(2)>")),
         }],
+        junit: JunitCases::Bars,
     }
 }
 

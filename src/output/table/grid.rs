@@ -92,7 +92,10 @@ mod tests {
             name: "set".into(),
             labels: labels.iter().map(|&label| label.into()).collect(),
         };
-        Grid::new(&Layout { sets: sets.iter().map(set).collect(), top_k: 3, model: "m".into() }, width)
+        Grid::new(
+            &Layout { sets: sets.iter().map(set).collect(), top_k: 3, model: "m".into(), columns: Vec::new() },
+            width,
+        )
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl Page {
 pub(super) static FORMAT: Format = Format {
     name: "table",
     help: "For people: one line a document, as wide as the terminal",
-    extension: None,
+    extensions: &[],
+    has_columns: false,
     record_key: None,
     check: None,
     records: |form, out, layout| {

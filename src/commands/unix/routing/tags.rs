@@ -19,8 +19,9 @@ pub(super) fn check<'t>(tags: impl Iterator<Item = &'t str>, sets: &[LabelSet], 
         name: set.name.clone(),
         labels: set.labels.iter().map(|label| label.name.clone()).filter(|name| tags.contains(&&**name)).collect(),
     };
-    let layout = Layout { sets: sets.iter().map(of_set).collect(), top_k: 1, model: model.to_string() };
-    Form { format: &NOTMUCH, color: Color::Never, tag_prefix: String::new() }.check(&layout)
+    let layout =
+        Layout { sets: sets.iter().map(of_set).collect(), top_k: 1, model: model.to_string(), columns: Vec::new() };
+    Form::new(&NOTMUCH, Color::Never).check(&layout)
 }
 
 /// Prints the tag of a message and flushes it before the journal says that it is done. The inner `Err` says why notmuch
