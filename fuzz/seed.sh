@@ -16,7 +16,7 @@ into() {
     done
 }
 
-for target in mail mbox html clean labels text; do
+for target in mail mbox html clean labels text tables; do
     mkdir -p "fuzz/corpus/$target" "tests/corpus/$target"
     for file in "tests/corpus/$target"/*; do
         [ -f "$file" ] && cp "$file" "fuzz/corpus/$target/kept-$(basename "$file")"
