@@ -4,9 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use encoding_rs::Encoding;
 
-use super::labels::encoding;
 use super::{Cleaning, ModelFlags, Run, SampleFlags, Verbosity};
 use crate::output::evaluation::{JunitCases, ReportFormat};
 
@@ -65,10 +63,6 @@ pub struct Judging {
     /// The label file [default: the labels of the samples, by their names]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels: Option<PathBuf>,
-
-    /// The charset of a label file that is not in UTF-8, such as gbk or windows-1252
-    #[arg(long, hide_short_help = true, value_name = "NAME", value_parser = encoding)]
-    pub encoding: Option<&'static Encoding>,
 
     /// A label as `name` or `name: description`, in place of a label file; may be given several times
     #[arg(long, value_name = "LABEL", conflicts_with = "labels")]

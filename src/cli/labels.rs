@@ -19,12 +19,6 @@ pub struct LabelFlags {
     #[arg(short = 'l', long = "labels", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 
-    /// The charset of label files that are not in UTF-8, such as gbk or windows-1252
-    ///
-    /// By default it is told from their bytes; where that leaves a doubt, the file is refused.
-    #[arg(long, hide_short_help = true, value_name = "NAME", value_parser = encoding)]
-    pub encoding: Option<&'static Encoding>,
-
     /// A label as `name` or `name: description`; may be given several times
     ///
     /// Labels given so are a set of their own, called `label`.
@@ -54,16 +48,15 @@ pub struct LabelFlags {
 
 impl LabelFlags {
     /// Where labels come from.
-    pub fn source(&self) -> LabelSource {
+    /// `encoding` is the charset of label files that are not in UTF-8.
+    pub fn source(&self, encoding: Option<&'static Encoding>) -> LabelSource {
         match &self.classifier {
-            Some(file) => {
-                LabelSource::Trained { file: file.clone(), thresholds: self.files.clone(), encoding: self.encoding }
-            }
+            Some(file) => LabelSource::Trained { file: file.clone(), thresholds: self.files.clone(), encoding },
             None => LabelSource::Files {
                 files: self.files.clone(),
                 inline: self.label.clone(),
                 examples: self.examples == Examples::On,
-                encoding: self.encoding,
+                encoding,
             },
         }
     }
@@ -81,14 +74,20 @@ pub struct ClassifierFlags {
     /// How documents are cleaned.
     #[command(flatten)]
     pub cleaning: Cleaning,
+
+    /// The charset of label files that are not in UTF-8, such as gbk or windows-1252
+    ///
+    /// By default it is told from their bytes; where that leaves a doubt, the file is refused.
+    #[arg(long, hide_short_help = true, value_name = "CHARSET", value_parser = encoding, help_heading = "Labels")]
+    pub encoding: Option<&'static Encoding>,
 }
 
 impl ClassifierFlags {
     /// The classifier that the flags describe.
     pub fn spec(&self) -> Spec {
-        let Self { labels, model, cleaning } = self;
+        let Self { labels, model, cleaning, encoding } = self;
         let ranking = RankingSpec { threshold: labels.threshold, top_k: 1, raw_scores: false };
-        Spec { labels: labels.source(), model: model.spec(), reading: cleaning.reading(), ranking }
+        Spec { labels: labels.source(*encoding), model: model.spec(), reading: cleaning.reading(), ranking }
     }
 }
 
@@ -103,7 +102,8 @@ pub enum Examples {
 
 /// A charset by its name.
 pub(super) fn encoding(name: &str) -> Result<&'static Encoding, String> {
-    charset::named(name).ok_or_else(|| "not the name of a charset, such as gbk, windows-1252 or utf-16".into())
+    charset::named(name)
+        .ok_or_else(|| "not the name of a charset, such as utf-8, utf-16, gbk, big5, shift_jis or cp1252".into())
 }
 
 pub(super) fn score(text: &str) -> Result<f32, String> {

@@ -240,7 +240,12 @@ impl Classify {
     pub fn spec(&self) -> Spec {
         let RankingFlags { labels, top_k, raw_scores } = &self.ranking;
         let ranking = RankingSpec { threshold: labels.threshold, top_k: *top_k, raw_scores: *raw_scores };
-        Spec { labels: labels.source(), model: self.model.spec(), reading: self.cleaning.reading(), ranking }
+        Spec {
+            labels: labels.source(self.input.tables.encoding),
+            model: self.model.spec(),
+            reading: self.cleaning.reading(),
+            ranking,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use encoding_rs::Encoding;
 
-use crate::charset;
+use super::labels::encoding;
 use crate::intake::clean::Switches;
 use crate::intake::{MIN_TEXT, Reading, RowFields, sniff};
 use crate::stream::InputSpec;
@@ -61,7 +61,9 @@ pub struct TableFlags {
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub sheet: Option<String>,
 
-    /// The charset of tables, rows, texts and pages, such as `gbk`, instead of telling it from their bytes
+    /// The charset of label files, tables, rows, texts and pages, such as `gbk`, instead of telling it from their bytes
+    ///
+    /// A label file in UTF-8 is one all the same.
     #[arg(long, value_name = "CHARSET", hide_short_help = true, value_parser = encoding)]
     pub encoding: Option<&'static Encoding>,
 }
@@ -71,11 +73,6 @@ impl TableFlags {
     pub fn fields(&self) -> RowFields {
         RowFields { text: self.text_field.clone(), subject: self.subject_field.clone(), id: self.id_field.clone() }
     }
-}
-
-fn encoding(name: &str) -> Result<&'static Encoding, String> {
-    charset::named(name)
-        .ok_or("not the name of a charset, such as utf-8, utf-16, gbk, big5, shift_jis or cp1252".into())
 }
 
 impl InputFlags {

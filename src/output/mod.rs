@@ -144,7 +144,7 @@ impl Format {
     /// The format that the extension of a file name stands for.
     pub fn of_extension(extension: &str) -> Option<&'static Self> {
         let is_named = |own: &&str| extension.eq_ignore_ascii_case(own);
-        FORMATS.into_iter().find(|format| format.extensions.iter().any(|own| is_named(own)))
+        FORMATS.into_iter().find(|format| format.extensions.iter().any(&is_named))
     }
 
     /// The extensions that stand for a format, as a list to read.

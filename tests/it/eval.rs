@@ -169,10 +169,9 @@ fn missed_bars_are_named_and_fail() {
 #[test]
 fn samples_that_cannot_be_used_fail_whatever_the_others_are() {
     let broken = samples() + "{\"text\":\n" + &rows(&[("a text", "")]);
-    let csv = format!(
-        "text,label\npay the invoice,invoice\na date to meet,meeting\n\"let us meet,meeting\npay the invoice,invoice\n"
-    );
-    let folder = folder(&[("broken.jsonl", &broken), ("unclosed.csv", &csv), ("s.jsonl", &samples())]);
+    let csv =
+        "text,label\npay the invoice,invoice\na date to meet,meeting\n\"let us meet,meeting\npay the invoice,invoice\n";
+    let folder = folder(&[("broken.jsonl", &broken), ("unclosed.csv", csv), ("s.jsonl", &samples())]);
     for (name, left) in [("broken.jsonl", 2), ("unclosed.csv", 1)] {
         let Ended { status, stdout, stderr } = ended(eval(folder.path(), &[name]));
         assert_eq!(status, 1, "{name}: {stderr}");

@@ -71,7 +71,9 @@ fn is_read_back(bytes: &[u8]) {
         fields: RowFields { text: vec!["id".into()], ..RowFields::default() },
         ..Options::default()
     };
-    let found: Vec<Raw> = Source::of_bytes(table.into_bytes(), options).map(|row| row.expect("a row")).collect();
+    let found: Vec<Raw> = Source::of_bytes(table.into_bytes(), options)
+        .map(|row| row.unwrap_or_else(|skip| panic!("no row: {skip:?}")))
+        .collect();
     assert_eq!(found.len(), cells.len(), "rows were lost or made");
     for (raw, cell) in found.into_iter().zip(cells) {
         let document = intake::read(raw, &Reading::default());

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use encoding_rs::Encoding;
 
 use crate::classifier::linear::text_hash;
 use crate::classifier::ranking::LIKELIER_THAN_NOT;
@@ -129,17 +130,17 @@ impl Eval {
             Some(file) => LabelSource::Trained {
                 file: file.clone(),
                 thresholds: judging.labels.iter().cloned().collect(),
-                encoding: judging.encoding,
+                encoding: self.samples.tables.encoding,
             },
-            None => LabelSource::Sets(label_set(judging)?.into_iter().collect()),
+            None => LabelSource::Sets(label_set(judging, self.samples.tables.encoding)?.into_iter().collect()),
         };
         Ok(Spec { labels, model: model.spec(), reading: cleaning.reading(), ..Spec::default() })
     }
 }
 
 /// The label set of the command line, if it names one.
-fn label_set(judging: &Judging) -> Result<Option<LabelSet>> {
-    let of_file = judging.labels.as_deref().map(|path| LabelSet::read(path, judging.encoding)).transpose()?;
+fn label_set(judging: &Judging, encoding: Option<&'static Encoding>) -> Result<Option<LabelSet>> {
+    let of_file = judging.labels.as_deref().map(|path| LabelSet::read(path, encoding)).transpose()?;
     let of_arguments = || (!judging.label.is_empty()).then(|| LabelSet::from_arguments(&judging.label));
     let set = of_file.map_or_else(|| of_arguments().transpose(), |set| Ok(Some(set)))?;
     ensure!(

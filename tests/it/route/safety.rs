@@ -54,7 +54,7 @@ fn a_compressed_mail_gets_its_header_inside() {
     assert_eq!(home.mails(), mails, "not twice");
     ended(home.route(&["--undo", "last"]), 0);
     let path = format!("cur/1.a.h,S={}:2,SZ", mail.len());
-    assert_eq!(home.mails(), [path.clone()]);
+    assert_eq!(home.mails(), std::slice::from_ref(&path));
     assert_eq!(inflated(&fs::read(home.path("Maildir").join(path)).unwrap()), mail);
 }
 
