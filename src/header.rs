@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use position::{Form, Position};
+use position::{FieldForm, Position};
 pub use removal::copy_without_ours;
 pub use stored::{Stored, compression};
 
@@ -96,9 +96,9 @@ fn inserted<'m>(block: Cow<'m, [u8]>, fields: &[Field]) -> [Cow<'m, [u8]>; 3] {
     let ending = ending(&block, at);
     let lines: Vec<u8> = fields.iter().flat_map(|field| field.line(ending)).collect();
     let lines = match form {
-        Form::Lines => lines,
-        Form::ThenBlank => [&lines, ending.as_bytes()].concat(),
-        Form::OnNewLine => [ending.as_bytes(), &lines[..lines.len() - ending.len()]].concat(),
+        FieldForm::Lines => lines,
+        FieldForm::ThenBlank => [&lines, ending.as_bytes()].concat(),
+        FieldForm::OnNewLine => [ending.as_bytes(), &lines[..lines.len() - ending.len()]].concat(),
     };
     let (before, behind) = match block {
         Cow::Borrowed(block) => (block[..at].into(), block[at..].into()),

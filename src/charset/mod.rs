@@ -190,11 +190,17 @@ fn utf7(bytes: &[u8]) -> String {
 /// ASCII. `None` for other text and for bytes that are no text.
 pub(crate) fn utf16_of(head: &[u8]) -> Option<&'static Encoding> {
     const LOOKED_AT: usize = 1024;
+    const BEGINNING: usize = 16;
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return Some(encoding).filter(|encoding| is_utf16(encoding));
     }
     let head = &head[..head.len().min(LOOKED_AT) & !1];
     memchr::memchr(0, head)?;
+    // The text behind the headers of a message may be UTF-16.
+    let is_ascii = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    if head.len() > BEGINNING && head[..BEGINNING].iter().all(is_ascii) {
+        return None;
+    }
     // ASCII with a stray NUL is no UTF-16, although its letters make Chinese characters two by two.
     let foreign = head.iter().filter(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()).count();
     if foreign * 4 < head.len() {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use encoding_rs::Encoding;
 
+use super::values::encoding;
 use super::{Cleaning, ModelFlags};
-use crate::charset;
 use crate::classifier::{LabelSource, RankingSpec, Spec};
 
 /// Label sets, or a classifier.
@@ -98,12 +98,6 @@ pub enum Examples {
     On,
     /// Use names and descriptions only
     Off,
-}
-
-/// A charset by its name.
-pub(super) fn encoding(name: &str) -> Result<&'static Encoding, String> {
-    charset::named(name)
-        .ok_or_else(|| "not the name of a charset, such as utf-8, utf-16, gbk, big5, shift_jis or cp1252".into())
 }
 
 pub(super) fn score(text: &str) -> Result<f32, String> {

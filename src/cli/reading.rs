@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use encoding_rs::Encoding;
 
-use super::labels::encoding;
+use super::values::encoding;
 use crate::intake::clean::Switches;
 use crate::intake::{MIN_TEXT, Reading, RowFields, sniff};
 use crate::stream::InputSpec;

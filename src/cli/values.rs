@@ -2,8 +2,16 @@
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use encoding_rs::Encoding;
 
+use crate::charset;
 use crate::output::{FORMATS, Format};
+
+/// A charset by its name.
+pub(super) fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    charset::named(name)
+        .ok_or_else(|| "not the name of a charset, such as utf-8, utf-16, gbk, big5, shift_jis or cp1252".into())
+}
 
 macro_rules! values {
     ($type:ty { $($variant:ident = $name:literal, $help:literal;)+ }) => {

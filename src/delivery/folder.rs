@@ -4,25 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use super::spelling::{self, Spelling};
+use super::spelling::{self, Spelling, TreeLayout};
+use crate::maildir::SUBFOLDERS;
 
 /// Longest name of one level, in bytes on the disk. File systems take 255, and mail servers append to names.
 const LONGEST_PART: usize = 200;
 
-/// Subfolders of a maildir.
-pub(super) const SUBFOLDERS: [&str; 3] = ["tmp", "new", "cur"];
-
 /// The folder that is the tree's root maildir.
 const INBOX: &str = "INBOX";
-
-/// How a tree lays out its folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TreeLayout {
-    /// Maildir++: `Work/Offers` is `.Work.Offers` in the root maildir, in modified UTF-7.
-    MaildirPlus,
-    /// `Work/Offers` is `Work/Offers`.
-    Plain,
-}
 
 /// A folder name, whose levels are plain file names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -113,22 +102,6 @@ fn check_length(name: &str, part: &str) -> Result<()> {
         name.chars().take(40).collect::<String>() + "..."
     );
     Ok(())
-}
-
-impl TreeLayout {
-    /// Detects the layout of the tree at `root`: Maildir++ if the root is a maildir, unless it holds maildirs whose
-    /// names all lack the leading dot.
-    pub fn of(root: &Path, is_maildir: impl Fn(&Path) -> bool) -> Self {
-        if !is_maildir(root) {
-            return Self::Plain;
-        }
-        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-        let own = |name: &str| SUBFOLDERS.contains(&name);
-        let folders = entries.filter(|entry| !entry.file_name().to_str().is_some_and(own) && is_maildir(&entry.path()));
-        let (dotted, plain): (Vec<_>, Vec<_>) =
-            folders.map(|entry| entry.file_name()).partition(|name| name.as_encoded_bytes().starts_with(b"."));
-        if dotted.is_empty() && !plain.is_empty() { Self::Plain } else { Self::MaildirPlus }
-    }
 }
 
 #[cfg(test)]

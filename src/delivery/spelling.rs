@@ -8,8 +8,32 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use unicode_normalization::UnicodeNormalization;
 
-use super::folder::TreeLayout;
-use crate::maildir::{self, utf7};
+use crate::maildir::{self, SUBFOLDERS, utf7};
+
+/// How a tree lays out its folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeLayout {
+    /// Maildir++: `Work/Offers` is `.Work.Offers` in the root maildir, in modified UTF-7.
+    MaildirPlus,
+    /// `Work/Offers` is `Work/Offers`.
+    Plain,
+}
+
+impl TreeLayout {
+    /// Detects the layout of the tree at `root`: Maildir++ if the root is a maildir, unless it holds maildirs whose
+    /// names all lack the leading dot.
+    pub fn of(root: &Path, is_maildir: impl Fn(&Path) -> bool) -> Self {
+        if !is_maildir(root) {
+            return Self::Plain;
+        }
+        let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+        let own = |name: &str| SUBFOLDERS.contains(&name);
+        let folders = entries.filter(|entry| !entry.file_name().to_str().is_some_and(own) && is_maildir(&entry.path()));
+        let (dotted, plain): (Vec<_>, Vec<_>) =
+            folders.map(|entry| entry.file_name()).partition(|name| name.as_encoded_bytes().starts_with(b"."));
+        if dotted.is_empty() && !plain.is_empty() { Self::Plain } else { Self::MaildirPlus }
+    }
+}
 
 /// How the names of new folders are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

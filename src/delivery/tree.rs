@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::files;
-use super::folder::{FolderName, SUBFOLDERS, TreeLayout};
-use crate::maildir;
+use super::folder::FolderName;
+use super::spelling::TreeLayout;
+use crate::maildir::{self, SUBFOLDERS};
 
 /// File that marks a folder of Maildir++.
 const MARK: &str = "maildirfolder";

@@ -11,12 +11,12 @@ use super::BYTE_ORDER_MARK;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) at: usize,
-    pub(super) form: Form,
+    pub(super) form: FieldForm,
 }
 
 /// How fields are written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum FieldForm {
     /// As lines.
     Lines,
     /// As lines, and a blank one: what follows is the body to the programs that end the block here, and would continue
@@ -30,7 +30,7 @@ impl Position {
     /// The end of a header block, or the first line at which a program ends it. If the line there could continue a field,
     /// the position is before the last field instead.
     pub(super) fn of(block: &[u8]) -> Self {
-        let lines = |at: usize| Self { at, form: Form::Lines };
+        let lines = |at: usize| Self { at, form: FieldForm::Lines };
         let (mut at, mut field, mut has_envelope, mut top) = (0, None, true, 0);
         for line in block.split_inclusive(|&byte| byte == b'\n') {
             let start = at;
@@ -41,9 +41,9 @@ impl Position {
             match text {
                 b"\n" | b"\r\n" if mark == 0 => return lines(start),
                 [b' ' | b'\t', ..] if is_whole => has_envelope = false,
-                [b' ' | b'\t', ..] => return field.map_or(Self { at: top, form: Form::ThenBlank }, lines),
+                [b' ' | b'\t', ..] => return field.map_or(Self { at: top, form: FieldForm::ThenBlank }, lines),
                 [b'\x0b' | b'\x0c' | b'\r', ..] => {
-                    return field.map_or(Self { at: start, form: Form::ThenBlank }, lines);
+                    return field.map_or(Self { at: start, form: FieldForm::ThenBlank }, lines);
                 }
                 // Of old mbox files: programs skip them.
                 _ if has_envelope && is_whole && is_envelope(text, start == 0) => top = at,
@@ -55,7 +55,7 @@ impl Position {
         match (block.last(), field) {
             (None | Some(b'\n'), _) => lines(at),
             (_, Some(field)) => lines(field),
-            (_, None) => Self { at, form: Form::OnNewLine },
+            (_, None) => Self { at, form: FieldForm::OnNewLine },
         }
     }
 }
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn positions() {
-        let check = |block: &str, at: usize, form: Form| {
+        let check = |block: &str, at: usize, form: FieldForm| {
             assert_eq!(Position::of(block.as_bytes()), Position { at, form }, "{block:?}");
         };
         for (block, at) in [
@@ -118,13 +118,13 @@ mod tests {
             (" x\nprose\n", 3),
             (" x\n\n", 3),
         ] {
-            check(block, at, Form::Lines);
+            check(block, at, FieldForm::Lines);
         }
-        check("\x0cx\nTo: y\n\n", 0, Form::ThenBlank);
-        check("\rx\nTo: y\n\n", 0, Form::ThenBlank);
-        check(" x\n\x0cx\n", 3, Form::ThenBlank);
-        check("From a\n x\r\rx\n", 7, Form::ThenBlank);
-        check(" x", 2, Form::OnNewLine);
-        check("From a", 6, Form::OnNewLine);
+        check("\x0cx\nTo: y\n\n", 0, FieldForm::ThenBlank);
+        check("\rx\nTo: y\n\n", 0, FieldForm::ThenBlank);
+        check(" x\n\x0cx\n", 3, FieldForm::ThenBlank);
+        check("From a\n x\r\rx\n", 7, FieldForm::ThenBlank);
+        check(" x", 2, FieldForm::OnNewLine);
+        check("From a", 6, FieldForm::OnNewLine);
     }
 }

@@ -19,7 +19,7 @@ const CHUNK: usize = 64 * 1024;
 /// # Errors
 /// When it cannot be read or written.
 pub fn copy_without_ours(mail: &mut impl Read, out: &mut impl Write) -> io::Result<()> {
-    let mut removal = Removal::new(false);
+    let mut removal = Remover::new(false);
     let (mut chunk, mut kept) = (vec![0; CHUNK], Vec::new());
     while !removal.is_over {
         let read = match mail.read(&mut chunk) {
@@ -41,7 +41,7 @@ pub fn copy_without_ours(mail: &mut impl Read, out: &mut impl Write) -> io::Resu
 /// The header block of a message without fields of our name, and the rest of the message. When `is_marked`, a new field
 /// will precede leading blank lines, which then end the block.
 pub(super) fn without_ours(mail: &[u8], is_marked: bool) -> (Cow<'_, [u8]>, &[u8]) {
-    let (mut removal, mut kept) = (Removal::new(is_marked), Vec::new());
+    let (mut removal, mut kept) = (Remover::new(is_marked), Vec::new());
     let taken = removal.push(mail, &mut kept);
     removal.finish(&mut kept);
     let (block, rest) = mail.split_at(taken);
@@ -58,7 +58,7 @@ enum LineFate {
 }
 
 /// Reads a message in pieces. A line is what Python's email takes for one: it may end with a lone carriage return.
-struct Removal {
+struct Remover {
     line: LineFate,
     /// The bytes of an open line, at most as many as tell whether it is ours.
     begin: Vec<u8>,
@@ -84,7 +84,7 @@ struct Removal {
     is_over: bool,
 }
 
-impl Removal {
+impl Remover {
     fn new(is_marked: bool) -> Self {
         Self {
             line: LineFate::Open,

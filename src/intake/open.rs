@@ -208,7 +208,7 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
             sniff::sniff(head).filter(|found| *found != SourceFormat::Msg).or(Some(named))
         }
         Some(named) => Some(named),
-        None if head.is_empty() && is_empty_mailbox(path) => Some(SourceFormat::Mbox),
+        None if head.is_empty() && !is_stdin(path) && is_empty_mailbox(path) => Some(SourceFormat::Mbox),
         None => format_of_bytes(head),
     }
 }

@@ -17,6 +17,9 @@ use crate::platform;
 
 pub use name::{Name, unique_name};
 
+/// Subfolders of a maildir.
+pub const SUBFOLDERS: [&str; 3] = ["tmp", "new", "cur"];
+
 /// The subfolders that hold messages; `tmp` holds unfinished deliveries. Messages move from `new` to `cur`, so listing
 /// in this order misses none.
 pub const FOLDERS: [&str; 2] = ["new", "cur"];

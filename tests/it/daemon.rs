@@ -94,9 +94,13 @@ fn without_a_daemon_the_flags_decide() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("gone.sock");
     let mail = INVOICE.as_bytes();
-    assert_eq!(ask(&socket, &[], mail), (Some(0), INVOICE.into(), String::new()));
-    assert_eq!(ask(&socket, &["--fail-closed"], mail), (Some(75), String::new(), String::new()));
-    assert!(ask(&socket, &["-v"], mail).2.contains("cannot connect to"));
+    for (flags, expected) in
+        [(&[][..], (Some(0), INVOICE)), (&["--fail-closed"], (Some(75), "")), (&["-v"], (Some(0), INVOICE))]
+    {
+        let (status, out, stderr) = ask(&socket, flags, mail);
+        assert_eq!((status, out.as_str()), expected, "{flags:?}");
+        assert!(stderr.contains("cannot connect to") && stderr.contains("gone.sock"), "{flags:?} {stderr}");
+    }
     let (status, _, stderr) = ask(&socket, &["--threshold", "0.9"], mail);
     assert!(status == Some(2) && stderr.contains("the daemon of --socket has its own"), "{stderr}");
     let flags = [&["--or-else", "score"][..], &LABELS[..]].concat();

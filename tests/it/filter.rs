@@ -98,7 +98,7 @@ fn a_forged_header_goes_from_a_mail_of_any_size() {
         assert_eq!((status, stderr.as_str()), (Some(0), ""));
         assert!(out == format!("{head}{tail}").as_bytes(), "{limit}");
     }
-    let (_, out, _) = passed(filter(&LABELS), b"\n\nX-Mailsort: forged\nSubject: \n\n");
+    let (_, out, _) = passed(filter(&LABELS).args(["--max-size", "5"]), b"\n\nX-Mailsort: forged\nSubject: \n\n");
     assert_eq!(out, b"\n\nSubject: \n\n", "not scored");
     let (_, out, _) = passed(filter(&LABELS), b" X-Mailsort: contract\nSubject: x\n\nplease pay the invoice\n");
     let out = String::from_utf8(out).unwrap();

@@ -117,7 +117,7 @@ proptest! {
 /// Reads both forms with the libraries of another language and compares what they say of every document.
 const OTHER_LIBRARIES: &str = r#"
 import csv, json, sys
-rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8", newline="")))
+rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8-sig", newline="")))
 records = [json.loads(line) for line in open(sys.argv[2], encoding="utf-8")]
 assert len(rows) == len(records) > 25, (len(rows), len(records))
 for row, record in zip(rows, records):

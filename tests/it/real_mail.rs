@@ -19,8 +19,10 @@ const LISTS: &[(&str, usize)] =
 /// The files below a folder that are not hidden.
 fn files(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-    let visible =
-        entries.filter(|entry| entry.path().is_dir() || !entry.file_name().to_string_lossy().starts_with('.'));
+    let visible = entries.filter(|entry| {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        path.is_dir() || !(name.starts_with('.') || name.ends_with(".json"))
+    });
     visible.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
 
@@ -39,9 +41,11 @@ fn one_record_each() {
 fn torture_gives_one_record_each() {
     for folder in ["mail/torture", "mail/maildirs"] {
         let Some(path) = shared(folder) else { return };
-        let records = mailsort(["classify", "-l", "labels/mail.txt"]).args([&path]).records();
-        assert_eq!(records.len(), files(&path), "{folder}");
+        let mut records = mailsort(["classify", "-l", "labels/mail.txt"]).args([&path]).records();
         assert!(records.iter().all(|record| record["error"] != "parser failed"), "{folder}");
+        // The expectations of other programs, which are arrays of many rows.
+        records.retain(|record| !record["source"].as_str().unwrap().ends_with(".json"));
+        assert_eq!(records.len(), files(&path), "{folder}");
     }
 }
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::exec::Exec;
-use super::folder::{FolderName, TreeLayout};
+use super::folder::FolderName;
+use super::spelling::TreeLayout;
 use crate::condition::HeaderCondition;
 use crate::record::{Header, Ranking, is_same_label};
 

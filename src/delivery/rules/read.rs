@@ -11,7 +11,8 @@ use super::{Action, Filing, OnUnsure, Rule, Rules, Steps};
 use crate::charset;
 use crate::condition::HeaderCondition;
 use crate::delivery::exec::{CommandLine, Exec, RetryPolicy};
-use crate::delivery::folder::{FolderName, TreeLayout};
+use crate::delivery::folder::FolderName;
+use crate::delivery::spelling::TreeLayout;
 use crate::platform;
 use crate::record::is_same_label;
 

@@ -215,8 +215,8 @@ fn signed(attachment: &mut Storage<'_>, switches: &Switches, opening: &mut Openi
         return false;
     };
     let content = match smime::kind(&bytes) {
-        Some(smime::Kind::Open) => smime::content(&bytes, opening.bytes),
-        Some(smime::Kind::Encrypted) => {
+        Some(smime::CmsKind::Open) => smime::content(&bytes, opening.bytes),
+        Some(smime::CmsKind::Encrypted) => {
             mail.sealed = Some(super::sealed::ENCRYPTED_SMIME);
             return false;
         }

@@ -47,8 +47,8 @@ fn seal(message: &Message<'_>, part: &MessagePart<'_>) -> Option<(&'static str, 
     // Its bytes tell what is inside; of a damaged one, what it is called.
     let is_called = part.content_type().and_then(|declared| declared.attribute("smime-type")).unwrap_or_default();
     match smime::kind(&decoded::content(message, part)) {
-        Some(smime::Kind::Open) => Some((SMIME, false)),
-        Some(smime::Kind::Encrypted) => Some((ENCRYPTED_SMIME, true)),
+        Some(smime::CmsKind::Open) => Some((SMIME, false)),
+        Some(smime::CmsKind::Encrypted) => Some((ENCRYPTED_SMIME, true)),
         None if is_called.to_ascii_lowercase().contains("enveloped-data") => Some((ENCRYPTED_SMIME, true)),
         None => declared,
     }
@@ -79,7 +79,7 @@ pub(super) fn is_sealed(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
 pub(super) fn is_open(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
     matches!(part.body, PartType::Binary(_) | PartType::InlineBinary(_) | PartType::Text(_))
         && declared(message, part) == Some((SMIME, true))
-        && smime::kind(&decoded::content(message, part)) == Some(smime::Kind::Open)
+        && smime::kind(&decoded::content(message, part)) == Some(smime::CmsKind::Open)
 }
 
 /// What encloses the text of `message`, if anything.

@@ -15,7 +15,7 @@ const AUTH_ENVELOPED: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17";
 
 /// What a CMS structure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CmsKind {
     /// Its content can be read, if it has one: certificates alone have none.
     Open,
     /// Only its recipients can read it.
@@ -23,15 +23,15 @@ pub(super) enum Kind {
 }
 
 /// What the bytes are, by the identifier at their start. `None` if they are no CMS that is known.
-pub(super) fn kind(bytes: &[u8]) -> Option<Kind> {
+pub(super) fn kind(bytes: &[u8]) -> Option<CmsKind> {
     // A sequence with its length, of which the first byte may say how many others follow, and an identifier.
     let (&length, rest) = bytes.strip_prefix(b"\x30")?.split_first()?;
     let more = if length > 0x80 { usize::from(length & 0x7f) } else { 0 };
     let (&length, rest) = rest.get(more..)?.strip_prefix(b"\x06")?.split_first()?;
     let identifier = rest.get(..usize::from(length))?;
     match identifier {
-        SIGNED | COMPRESSED => Some(Kind::Open),
-        ENVELOPED | AUTH_ENVELOPED => Some(Kind::Encrypted),
+        SIGNED | COMPRESSED => Some(CmsKind::Open),
+        ENVELOPED | AUTH_ENVELOPED => Some(CmsKind::Encrypted),
         _ => None,
     }
 }
@@ -126,21 +126,21 @@ pub(super) mod tests {
     fn what_is_in_clear_is_read() {
         for is_streamed in [false, true] {
             let signed = cms(b"signed", TEXT, is_streamed);
-            assert_eq!((kind(&signed), content(&signed, 1000).as_deref()), (Some(Kind::Open), Some(TEXT)));
+            assert_eq!((kind(&signed), content(&signed, 1000).as_deref()), (Some(CmsKind::Open), Some(TEXT)));
             assert_eq!(content(&signed, 5), None);
             // Without its last bytes, which are signatures.
             assert_eq!(content(&signed[..signed.len() - 2], 1000).as_deref(), Some(TEXT));
             let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
             zlib.write_all(&TEXT.repeat(1000)).unwrap();
             let compressed = cms(b"compressed", &zlib.finish().unwrap(), is_streamed);
-            assert_eq!(kind(&compressed), Some(Kind::Open));
+            assert_eq!(kind(&compressed), Some(CmsKind::Open));
             assert_eq!(content(&compressed, 1 << 20), Some(TEXT.repeat(1000)));
             assert_eq!(content(&compressed, 10_000), None);
-            assert_eq!(kind(&cms(b"enveloped", TEXT, is_streamed)), Some(Kind::Encrypted));
+            assert_eq!(kind(&cms(b"enveloped", TEXT, is_streamed)), Some(CmsKind::Encrypted));
         }
         // The length may look like the tag of an identifier.
         let shifted = [b"\x30\x82\x06\x24\x06\x09", SIGNED].concat();
-        assert_eq!(kind(&shifted), Some(Kind::Open));
+        assert_eq!(kind(&shifted), Some(CmsKind::Open));
         for other in [&b""[..], b"MIIB", b"0\x80\x06", b"0\x06\xff", b"0\x03\x06\x01\x01"] {
             assert_eq!((kind(other), content(other, 100)), (None, None), "{other:?}");
         }

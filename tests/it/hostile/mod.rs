@@ -121,6 +121,9 @@ fn scored(case: &str, mail: impl Into<Vec<u8>>) {
 
 /// Writes `part` until about `total` bytes are written, without holding them.
 fn repeat(out: &mut dyn Write, part: &[u8], total: usize) -> io::Result<()> {
+    if part.is_empty() {
+        return Ok(());
+    }
     let block = part.repeat(((1 << 16) / part.len()).max(1));
     (0..total.div_ceil(block.len())).try_for_each(|_| out.write_all(&block))
 }

@@ -60,9 +60,10 @@ fn a_folder_is_found_in_the_spelling_that_it_has() {
         ("Other", "发票/für"),
     ] {
         let home = Home::new(&rules);
-        ["cur", "new", "tmp"].iter().for_each(|own| {
-            fs::create_dir_all(home.path("Maildir").join(there).join(own)).unwrap();
-        });
+        for maildir in Path::new(there).ancestors() {
+            let maildir = home.path("Maildir").join(maildir);
+            ["cur", "new", "tmp"].iter().for_each(|own| fs::create_dir_all(maildir.join(own)).unwrap());
+        }
         home.put("new/1.a.h", INVOICE);
         home.routed(&[], 0);
         assert_eq!(home.mails(), [format!("{expected}/new/1.a.h")], "{there}");
