@@ -15,9 +15,9 @@ pub fn model(name: &str) -> String {
     format!("tests/models/{name}")
 }
 
-/// `mailsort classify samples/inbox.mbox --labels labels/mail.txt --model tests/models/NAME`.
+/// `mailsort classify samples/inbox.mbox --labels tests/models/mail.txt --model tests/models/NAME`.
 pub fn classify(name: &str) -> Run {
-    mailsort(["classify", INBOX, "--labels", "labels/mail.txt", "--device", "cpu", "--model", &model(name)])
+    mailsort(["classify", INBOX, "--labels", "tests/models/mail.txt", "--device", "cpu", "--model", &model(name)])
 }
 
 /// Status, stdout and stderr.
@@ -134,7 +134,7 @@ fn no_thread_is_started_but_those_that_were_asked_for() {
                 "classify",
                 "-",
                 "-l",
-                "labels/mail.txt",
+                "tests/models/mail.txt",
                 "--device",
                 "cpu",
                 "--threads",
@@ -168,7 +168,8 @@ fn an_instruction_that_no_model_reads_is_said_and_changes_nothing() {
     for (name, reads) in [(&model("tiny-bert"), false), (&model("tiny-bert-reranker"), false), (&shown(&e5), true)] {
         let cache = shown(&folder.path().join("a.cache"));
         let run = |instruct: &str| {
-            let run = mailsort(["classify", INBOX, "--labels", "labels/mail.txt", "--model", name, "--cache", &cache]);
+            let run =
+                mailsort(["classify", INBOX, "--labels", "tests/models/mail.txt", "--model", name, "--cache", &cache]);
             let (status, stdout, stderr) = said(run.args(["--instruct", instruct]));
             assert_eq!((status, stderr.contains("--instruct changes nothing")), (Some(0), !reads), "{name}: {stderr}");
             stdout
@@ -190,7 +191,7 @@ fn shown(path: &Path) -> String {
 
 #[test]
 fn a_shortlist_leaves_the_labels_that_the_faster_model_likes_best() {
-    let first = records(mailsort(["classify", INBOX, "--labels", "labels/mail.txt", "-k", "3"]));
+    let first = records(mailsort(["classify", INBOX, "--labels", "tests/models/mail.txt", "-k", "3"]));
     let whole = records(classify("tiny-reranker").args(["-k", "100"]));
     let short = records(classify("tiny-reranker").args(["--shortlist", "3", "-k", "100"]));
     let names = |record: &Value| -> Vec<String> {
@@ -269,7 +270,7 @@ fn a_folder_that_was_moved_is_the_same_model() {
         (stats["scores"].clone(), stats["vectors"].clone(), stats["models"].as_array().unwrap().len())
     };
     let run = |path: &str| {
-        let run = mailsort(["classify", INBOX, "-l", "labels/mail.txt", "--device", "cpu", "--cache", &cache]);
+        let run = mailsort(["classify", INBOX, "-l", "tests/models/mail.txt", "--device", "cpu", "--cache", &cache]);
         succeeds(run.args(["--model", path])).replace(&*serde_json::to_string(path).unwrap(), "MODEL")
     };
     let first = run(&model("tiny-reranker"));
@@ -296,7 +297,7 @@ fn a_cache_is_believed() {
     let cache = folder.path().join("scores").to_string_lossy().into_owned();
     let run = || {
         let model = copy.path().to_string_lossy().into_owned();
-        succeeds(mailsort(["classify", INBOX, "-l", "labels/mail.txt", "--model", &model, "--cache", &cache]))
+        succeeds(mailsort(["classify", INBOX, "-l", "tests/models/mail.txt", "--model", &model, "--cache", &cache]))
     };
     let before = run();
     spoil(copy.path(), "model.norm.weight", 40.0);
@@ -311,7 +312,7 @@ fn an_instruction_is_read() {
         assert_ne!(plain, told, "{name}");
         let folder = tempfile::tempdir().unwrap();
         let labels = folder.path().join("mail.toml");
-        let words = fs::read_to_string(root().join("labels/mail.txt")).unwrap();
+        let words = fs::read_to_string(root().join("tests/models/mail.txt")).unwrap();
         let mut toml = String::from("instruct = \"Tell whether the mail is urgent\"\n");
         for line in words.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
             let (label, description) = line.split_once(':').unwrap();
@@ -362,7 +363,7 @@ fn a_stopped_run_goes_on_with_a_model() {
 
 #[test]
 fn auto_says_what_it_chose() {
-    let run = |name: &str| said(mailsort(["classify", INBOX, "-l", "labels/mail.txt", "--model", name])).2;
+    let run = |name: &str| said(mailsort(["classify", INBOX, "-l", "tests/models/mail.txt", "--model", name])).2;
     let stderr = run(&model("tiny-reranker"));
     assert!(stderr.contains("--device auto: computing on "), "{stderr}");
     // What runs on the processor anyway has nothing to do with a GPU, and what does not run with neither.

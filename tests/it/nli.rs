@@ -164,7 +164,7 @@ fn other_models_are_refused_by_name() {
         }
         fs::write(path, text).unwrap();
         let path = copy.path().to_str().unwrap().to_string();
-        (copy, mailsort(["classify", "samples/inbox.mbox", "--labels", "labels/mail.txt", "--model", &path]))
+        (copy, mailsort(["classify", "samples/inbox.mbox", "--labels", "tests/models/mail.txt", "--model", &path]))
     };
     let (_copy, run) = classify("tiny-bert-nli", &[("BertFor", "BartFor"), (r#""bert""#, r#""bart""#)]);
     let known =

@@ -21,7 +21,9 @@ fn files(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let visible = entries.filter(|entry| {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
-        path.is_dir() || !(name.starts_with('.') || name.ends_with(".json"))
+        // An empty file is an empty mailbox.
+        let is_empty = || std::fs::metadata(&path).unwrap().len() == 0;
+        path.is_dir() || !(name.starts_with('.') || name.ends_with(".json") || is_empty())
     });
     visible.map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { 1 }).sum()
 }
