@@ -144,7 +144,11 @@ fn visible(text: &str) -> &str {
 fn decoded(bytes: &[u8], encoding: Option<&'static Encoding>) -> Result<String> {
     let text = match std::str::from_utf8(bytes) {
         // A file in UTF-8 is one, whatever the charset of others.
-        Ok(text) if !text.contains('\0') && (encoding.is_none() || !text.is_ascii()) && !text.contains('\u{1b}') => {
+        Ok(text)
+            if !text.contains(['\0', '\u{1b}'])
+                && (encoding.is_none() || !text.is_ascii())
+                && charset::decode_file(bytes, None).is_ok() =>
+        {
             Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text))
         }
         whole => {

@@ -112,10 +112,14 @@ fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
     if bytes.is_ascii() {
         return Ok(if is_japanese(bytes) { ISO_2022_JP } else { UTF_8 });
     }
-    if is_utf8(bytes) || mostly_utf8(bytes, DAMAGED).is_some() {
+    let likeliest = detected(bytes);
+    if is_utf8(bytes) {
+        let is_accident = is_odd(bytes) && pairs(GB18030, bytes, likeliest).is_some();
+        return if is_accident { Err(Doubt::Several(vec![GB18030.name(), UTF_8.name()])) } else { Ok(UTF_8) };
+    }
+    if mostly_utf8(bytes, DAMAGED).is_some() {
         return Ok(UTF_8);
     }
-    let likeliest = detected(bytes);
     let mut fitting: Vec<(&'static Encoding, usize)> = PAIRS
         .into_iter()
         .filter_map(|encoding| pairs(encoding, bytes, likeliest).map(|count| (encoding, count)))
@@ -135,6 +139,17 @@ fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
             })
         }
     }
+}
+
+/// UTF-8 whose characters have two bytes each, as common Chinese ones in GBK, where some of them are hardly ever written.
+fn is_odd(bytes: &[u8]) -> bool {
+    let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let is_usual = |c: char| {
+        matches!(c,
+            '\0'..='\u{17f}' | '\u{300}'..='\u{336}' | '\u{386}'..='\u{3ce}' | '\u{400}'..='\u{45f}' | '\u{490}' | '\u{491}'
+            | '\u{5d0}'..='\u{5ea}' | '\u{600}'..='\u{6ff}')
+    };
+    text.chars().all(|c| c.len_utf8() < 3) && !text.chars().all(is_usual)
 }
 
 /// Valid UTF-8, but for a character that is cut at the end of a window.
@@ -235,8 +250,8 @@ fn detected(bytes: &[u8]) -> &'static Encoding {
     if found == encoding_rs::GBK { GB18030 } else { found }
 }
 
-/// A stream as UTF-8 without a byte order mark, whatever its charset. Its charset is told from the first [`WINDOW`]
-/// bytes in which there is a character that is not ASCII; what comes before is ASCII in all of them but UTF-16, which
+/// A stream as UTF-8 without a byte order mark, whatever its charset. Its charset is told from the first 256 KiB
+/// in which there is a character that is not ASCII; what comes before is ASCII in all of them but UTF-16, which
 /// shows at once. Fails with a [`Doubt`] where the charset is not known.
 pub struct Transcoded<R> {
     reader: R,
@@ -398,6 +413,17 @@ mod tests {
 
     #[test]
     fn where_several_charsets_fit_none_is_guessed() {
+        // Valid UTF-8 by accident, of letters that nobody writes.
+        for text in ["通知\n系统\n", "学校\n医院\n", "text,label\nhello meeting at noon,通知\nserver is down,系统\n"]
+        {
+            let (bytes, _, _) = GB18030.encode(text);
+            assert!(std::str::from_utf8(&bytes).is_ok() && decode_file(&bytes, None).is_err(), "{text}");
+            assert_eq!(decode_file(&bytes, named("gbk")).as_deref(), Ok(text));
+        }
+        for text in ["réunion\n", "à é ü\n", "και\n", "но\n", "שלום\n", "عقد\n", "ŁÓDŹ\n", "re\u{301}union\n"]
+        {
+            assert_eq!(decode_file(text.as_bytes(), None).as_deref(), Ok(text));
+        }
         let (bytes, _, _) = GB18030.encode("负面\n");
         let doubt = decode_file(&bytes, None).unwrap_err();
         assert!(doubt.to_string().contains("gb18030"), "{doubt}");

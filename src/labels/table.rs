@@ -71,6 +71,10 @@ impl LabelSet {
             if row.iter().all(|cell| visible(cell).is_empty()) {
                 continue;
             }
+            ensure!(
+                !row.iter().any(|cell| cell.trim().contains('\n')),
+                "line {line}: a cell has a line break; is a quotation mark left open?"
+            );
             labels.push(label(&row, &columns).with_context(|| format!("line {line}"))?);
             lines.push(line);
         }

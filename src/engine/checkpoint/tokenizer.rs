@@ -93,7 +93,10 @@ fn parts<'a>(value: &'a Value, deep: usize, found: &mut Vec<&'a Map<String, Valu
     ensure!(deep <= DEEPEST, "its steps are nested more than {DEEPEST} deep");
     ensure!(found.len() <= MOST_PARTS, "its steps have more than {MOST_PARTS} parts");
     match value {
-        Value::Array(all) => all.iter().try_for_each(|value| parts(value, deep + 1, found)),
+        Value::Array(all) => {
+            ensure!(all.len() <= MOST_PARTS, "its steps have a list of more than {MOST_PARTS} entries");
+            all.iter().try_for_each(|value| parts(value, deep + 1, found))
+        }
         Value::Object(fields) => {
             found.push(fields);
             let texts = fields.iter().filter(|(name, _)| *name != "precompiled_charsmap");

@@ -141,8 +141,8 @@ pub(super) fn may_be_sender(line: &str) -> bool {
 }
 
 /// The block that starts on this line, by its shape alone: a sender with an address, a date with a time, and at least
-/// two more fields, one a line. Words are not known in every language, and this is nobody's own text. The date stands
-/// second, or behind a recipient with an address, or anywhere if there is a title between rules above.
+/// two more fields, one a line, unless nothing says that it is a header. Words are not known in every language. The date
+/// stands second, or behind a recipient with an address, or anywhere if there is a title between rules above.
 pub(super) fn shaped_at(lines: &[&str], start: usize, titled: bool) -> Option<HeaderBlock> {
     /// Sender, date, recipient, copy, subject, attachments, importance
     const MOST_FIELDS: usize = 7;
@@ -151,7 +151,15 @@ pub(super) fn shaped_at(lines: &[&str], start: usize, titled: bool) -> Option<He
         return None;
     }
     let date = fields.iter().position(|field| has_date(field))?;
-    let is_block = titled || date == 1 || date < 5 && fields[1..date].iter().any(|field| field.contains('@'));
+    // A form in somebody's own text has no recipient, and names its fields in a language that is known.
+    let addresses = fields.iter().filter(|field| has_address(field)).count();
+    let is_foreign = |name: &str| !name.is_ascii() && !name.chars().any(lines::is_cjk);
+    let is_header = titled
+        || addresses > 1
+        || role(lines[start]) == Some(FROM)
+        || field(lines[start]).is_some_and(|(name, _)| is_foreign(name));
+    let is_block =
+        is_header && (titled || date == 1 || date < 5 && fields[1..date].iter().any(|field| field.contains('@')));
     is_block.then(|| HeaderBlock { lines: start..start + fields.len(), roles: FROM | DATE | TO | SUBJECT, first: FROM })
 }
 
@@ -338,6 +346,9 @@ mod tests {
         check("*Lähettäjä:* D <a@b>\n*Päivä:* 11.6.2024 klo 9.12\n*X:* y\n*Z:* w\n*V:* u\nbody", Some(5));
         check("| چێک | Dana <a@b> |\n| ڕۆژ | 11 2024 09:12 |\n| بۆ | Ali |\n| بابەت | x |\nbody", Some(4));
         check("Xy: D <a@b>\nXz: A <c@d>\nXa: 11 2024 09:12\nXb: x\nbody", Some(4));
+        check("Name: Anna <a@b>\nBorn: 11.06.1984 at 09:12\nPassport: X123\nCity: Bonn\n\nPlease book the hotel", None);
+        check("Customer: A <a@b>\nDelivery: 2024-06-11 09:12\nItem: two lamps\nAddress: x\nPlease deliver", None);
+        check("| Name | Anna <a@b> |\n| Born | 11.06.1984 09:12 |\n| Passport | X123 |\n| City | Bonn |", None);
         check("Name: D <a@b>\nTable: 7\nArrival: 11 June 2024 09:12\nWish: x", None);
         check("De la: D <a@b>\nTrimis: 11 iunie 2024 09:12\nSubiect: x\n\nbody", None);
         check("Name: D <a@b>\nTelephone: 0123 456 789\nTopic: x\nText: y", None);

@@ -240,6 +240,9 @@ fn number(value: Option<&Value>) -> Option<f32> {
 pub(super) fn clean(label: &str) -> Result<Arc<str>, Why> {
     match label.trim() {
         label if label.chars().any(char::is_control) => Err(Why::NoLabel("its label holds a control character")),
+        label if label.contains(char::REPLACEMENT_CHARACTER) => {
+            Err(Why::NoLabel("its label holds a damaged character; --encoding names the charset of the file"))
+        }
         label => Ok(label.into()),
     }
 }

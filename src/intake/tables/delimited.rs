@@ -7,7 +7,7 @@ use std::io;
 
 use serde_json::Value;
 
-use super::{CheckNames, TableRow, distinct, fields};
+use super::{CheckNames, MAX_COLUMNS, TableRow, distinct, fields};
 use crate::charset;
 use crate::intake::lines::Lines;
 use crate::intake::open::InputStream;
@@ -127,7 +127,8 @@ fn cells(record: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
                 state = State::Quoted;
             }
             (State::Quoted, byte) => cell.push(byte),
-            (_, byte) if byte == delimiter => {
+            // One more than there may be columns is enough to see that there are too many.
+            (_, byte) if byte == delimiter && cells.len() <= MAX_COLUMNS => {
                 cells.push(std::mem::take(&mut cell));
                 state = State::Start;
             }
@@ -188,6 +189,9 @@ impl Delimited {
             }
         }
         let Some((_, names, delimiter, length)) = best else { return Ok(table) };
+        if names.len() > MAX_COLUMNS {
+            return Err(io::Error::other(format!("the table has more than {MAX_COLUMNS} columns")));
+        }
         check(&names.iter().map(String::as_str).collect::<Vec<_>>()).map_err(io::Error::other)?;
         let is_named = |name: &str| names.iter().any(|column| column == name);
         table.is_neutral = is_named("source") && is_named("index") && is_named(BEST_LABEL);
@@ -386,8 +390,12 @@ fn is_header(names: &[String]) -> bool {
             && name.split(' ').count() <= 4
             && !name.contains(['.', '?', '!', ':', '<', '>', '{', '@'])
     };
+    // A line of prose has a space behind its comma, and a row of Markdown begins with a bar.
+    let is_spaced = || names.len() < 3 && names[1..].iter().all(|name| name.starts_with(' '));
     names.len() > 1
         && !names[0].starts_with("From ")
+        && !names[0].trim().is_empty()
+        && !is_spaced()
         && names.iter().all(is_name)
         && names.iter().any(|name| fields::TEXT.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }

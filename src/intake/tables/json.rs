@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::TableRow;
+use crate::charset::BYTE_ORDER_MARK;
 use crate::intake::lines::Lines;
 use crate::intake::rows;
 use crate::intake::source::MAX_DOCUMENT;
@@ -99,6 +100,9 @@ impl<R: Read> JsonValues<R> {
         }
         if self.ended {
             return Ok(None);
+        }
+        if !self.began && self.stream.ahead(BYTE_ORDER_MARK.len())?.0.starts_with(BYTE_ORDER_MARK) {
+            self.stream.consume(BYTE_ORDER_MARK.len());
         }
         let Some(first) = self.skip_blanks()? else {
             self.ended = true;
@@ -203,6 +207,7 @@ mod tests {
         check(" [\n {\"b\":1,\"a\":\"]}\\\"{\"} , {\"c\":[{}]}\n]\n", &[Ok("b=1 a=\"]}\\\"{\""), Ok("c=[{}]")]);
         check("{\"a\":1}{\"a\":2}\n{\"a\":3}", &[Ok("a=1"), Ok("a=2"), Ok("a=3")]);
         check("", &[]);
+        check("\u{feff}[{\"a\":1}]", &[Ok("a=1")]);
     }
 
     #[test]

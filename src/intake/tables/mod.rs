@@ -17,6 +17,9 @@ use delimited::Delimited;
 use json::JsonValues;
 use workbook::Workbook;
 
+/// Columns of a table, as in Excel.
+const MAX_COLUMNS: usize = 16_384;
+
 pub(super) use delimited::{Likeness, likeness};
 pub use fields::RowFields;
 pub(super) use fields::{listed, written};

@@ -13,7 +13,7 @@ use calamine::{DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xlsx};
 use serde_json::{Number, Value};
 use zip::ZipArchive;
 
-use super::{CheckNames, TableRow, distinct, written};
+use super::{CheckNames, MAX_COLUMNS, TableRow, distinct, written};
 use crate::guard;
 use crate::intake::open::InputStream;
 use crate::intake::source::MAX_DOCUMENT;
@@ -23,8 +23,6 @@ const MAX_FILE: u64 = 256 << 20;
 const MAX_INFLATED: u64 = 1 << 30;
 /// Parts of an archive.
 const MAX_PARTS: usize = 20_000;
-/// Columns of a sheet, as in Excel.
-const MAX_COLUMNS: u32 = 16_384;
 /// Rows that are read ahead.
 const AHEAD: usize = 64;
 
@@ -158,14 +156,14 @@ fn is_bounded(mut file: &File) -> io::Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(no_workbook)?;
     let too_large =
         || io::Error::other(format!("the workbook inflates to more than {} MiB; save it as CSV", MAX_INFLATED >> 20));
+    let damaged = || io::Error::other("the workbook is damaged: open it in Excel and save it as CSV");
     if archive.len() > MAX_PARTS {
         return Err(too_large());
     }
     let mut left = MAX_INFLATED;
     for part in 0..archive.len() {
         let Ok(part) = archive.by_index(part) else { continue };
-        // A damaged part is named when it is read.
-        let inflated = io::copy(&mut part.take(left + 1), &mut io::sink()).unwrap_or(0);
+        let inflated = io::copy(&mut part.take(left + 1), &mut io::sink()).map_err(|_| damaged())?;
         left = left.checked_sub(inflated).ok_or_else(too_large)?;
     }
     Ok(())
@@ -190,19 +188,26 @@ fn read(mut file: File, wanted: Option<&str>, events: &SyncSender<Event>) -> Res
             return Ok(());
         }
         let mut reader = workbook.worksheet_cells_reader(&sheet.name).map_err(failed)?;
-        let (mut at, mut row) = (0, Vec::new());
+        let (mut at, mut row, mut length) = (0, Vec::new(), 0);
         while let Some(cell) = reader.next_cell().map_err(failed)? {
             let (number, column) = cell.get_position();
-            if column >= MAX_COLUMNS {
+            if column as usize >= MAX_COLUMNS {
                 return Err(format!("the sheet {:?} has more than {MAX_COLUMNS} columns", sheet.name));
             }
             if number != at {
+                length = 0;
                 if !row.is_empty() && events.send(Event::Row(at + 1, std::mem::take(&mut row))).is_err() {
                     return Ok(());
                 }
                 at = number;
             }
             if let Some(value) = value(cell.get_value()) {
+                // Many cells may refer to one long text.
+                length += value.as_str().map_or(8, str::len);
+                if length > MAX_DOCUMENT {
+                    let (row, most) = (number + 1, MAX_DOCUMENT >> 20);
+                    return Err(format!("row {row} of the sheet {:?} is longer than {most} MiB", sheet.name));
+                }
                 row.push((column, value));
             }
         }

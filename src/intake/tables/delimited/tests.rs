@@ -94,6 +94,8 @@ fn a_table_without_texts_is_refused_with_its_columns() {
 #[test]
 fn tables_by_their_first_rows() {
     let is = |text: &str, expected| assert_eq!(likeness(text.as_bytes(), true), expected, "{text:?}");
+    is("Message, urgent\nHello, Bob\nplease pay the bill\n", Likeness::No);
+    is("| Content | Owner |\n|---|---|\n| x | y |\n", Likeness::No);
     is("id,text\n1,a\n", Likeness::Yes);
     is("Subject\tBody\r\na\t\"b\nc\"\r\n", Likeness::Yes);
     is("text,label\n", Likeness::No);
