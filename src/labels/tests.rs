@@ -157,6 +157,33 @@ fn lists_of_documents_are_read() {
 }
 
 #[test]
+fn marks_of_lists_are_no_part_of_names() {
+    for mark in ["▪", "□", "➢", "✓", "§", "※", "・", "－", "\u{f0b7}", "☐", "→", "»", "- ☑"] {
+        check(&format!("{mark} invoice: a bill\n{mark} meeting"), "invoice: a bill\nmeeting");
+    }
+    for [first, second] in [
+        ["①", "②"],
+        ["❶ ", "❷ "],
+        ["一、", "二、"],
+        ["（一）", "（二）"],
+        ["a) ", "b) "],
+        ["A. ", "B. "],
+        ["[1] ", "[2] "],
+        ["1.) ", "2.) "],
+        ["【1】", "【2】"],
+    ] {
+        check(&format!("{first}invoice\n{second}发票"), "invoice\n发票");
+    }
+    let ten: Vec<String> = "一二三四五六七八九".chars().map(String::from).chain(["十".into(), "十一".into()]).collect();
+    let items: String = ten.iter().map(|number| format!("{number}、x{number}\n")).collect();
+    check(&items, &ten.iter().map(|number| format!("x{number}")).collect::<Vec<_>>().join("\n"));
+    fails(text("1. invoice\n3. meeting\n4. order"), "line 1: the numbers");
+    fails(text("Our labels\n1. invoice\n2. meeting"), "line 1: the numbers");
+    check("🔥 urgent\nother", "🔥 urgent\nother");
+    check("Vitamin C.\nE. coli", "Vitamin C.\nE. coli");
+}
+
+#[test]
 fn what_belongs_to_a_name_stays() {
     for names in [
         "1. Mahnung\n2. Mahnung\n3. Mahnung",

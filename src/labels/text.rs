@@ -21,8 +21,8 @@ const QUOTES: [(char, char); 10] = [
     ('『', '』'),
 ];
 
-/// What stands before an item of a list.
-const BULLETS: [char; 8] = ['-', '*', '+', '•', '·', '–', '—', '◦'];
+/// What closes the bracket around a number.
+const CLOSING: [char; 5] = [')', '）', ']', '］', '】'];
 
 /// What separates several labels on one line.
 const SEPARATORS: [char; 8] = [',', '，', '、', ';', '；', '|', '/', '\t'];
@@ -154,25 +154,45 @@ impl<'a> Item<'a> {
     }
 }
 
+/// True for what word processors and wikis put before an item: dashes, dots, shapes, arrows, check marks, and characters
+/// of Word's symbol fonts. Emoji are parts of names.
+fn is_bullet(c: char) -> bool {
+    matches!(c,
+        '-' | '*' | '+' | '>' | '·' | '»' | '›' | '§' | '※' | '・' | '－' | '＊' | '＋' | '•' | '‣' | '⁃' | '∙' | '–' | '—' | '―'
+        | '\u{2190}'..='\u{21ff}' | '\u{25a0}'..='\u{25ff}' | '\u{2605}' | '\u{2606}' | '\u{2610}'..='\u{2612}'
+        | '\u{2713}'..='\u{2718}' | '\u{2794}'..='\u{27be}' | '\u{f000}'..='\u{f0ff}')
+}
+
 /// What follows the bullet of a line, and the box of a task.
 fn bullet(line: &str) -> Option<&str> {
-    let rest = line.strip_prefix(BULLETS)?;
+    let rest = line.strip_prefix(is_bullet)?;
     let rest = rest.strip_prefix([' ', '\t', '\u{a0}', '\u{3000}'])?.trim_start();
-    let boxes = ["[ ]", "[x]", "[X]", "☐", "☑"];
+    let boxes = ["[ ]", "[x]", "[X]", "☐", "☑", "☒"];
     Some(boxes.iter().find_map(|mark| rest.strip_prefix(mark)).map_or(rest, str::trim_start))
 }
 
-/// The number of a line, as in `1. x`, `2) x`, `(3) x` or `４、x`, and what follows.
+/// The number of a line, as in `1. x`, `2) x`, `(3) x`, `[4] x`, `５、x`, `⑥ x`, `七、x` or `h) x`, and what follows.
 fn number(line: &str) -> Option<(u32, &str)> {
-    let inside = line.strip_prefix(['(', '（']);
+    let first = line.chars().next()?;
+    for ring in ['①', '⑴', '❶'] {
+        let number = (first as u32).wrapping_sub(ring as u32) + 1;
+        if (1..=if ring == '❶' { 10 } else { 20 }).contains(&number) {
+            return Some((number, visible(&line[first.len_utf8()..])));
+        }
+    }
+    let inside = line.strip_prefix(['(', '（', '[', '［', '【']);
+    if let Some(found) = numeral(inside.unwrap_or(line), inside.is_some()) {
+        return Some(found);
+    }
     let mut rest = inside.unwrap_or(line);
     let mut number = 0;
     for digits in 0.. {
         let first = rest.chars().next()?;
         let digit = first.to_digit(10).or_else(|| ('０'..='９').contains(&first).then(|| first as u32 - '０' as u32));
         let Some(digit) = digit else {
-            let ends: &[char] = if inside.is_some() { &[')', '）'] } else { &['.', ')', '、', '．', '）'] };
+            let ends: &[char] = if inside.is_some() { &CLOSING } else { &['.', ')', '、', '．', '）'] };
             rest = rest.strip_prefix(ends)?;
+            rest = rest.strip_prefix(')').unwrap_or(rest);
             // `1.5 GB` is no item.
             let is_apart = rest.chars().next().is_some_and(|next| !next.is_numeric());
             return (digits > 0 && is_apart).then(|| (number, visible(rest)));
@@ -184,6 +204,28 @@ fn number(line: &str) -> Option<(u32, &str)> {
         rest = &rest[first.len_utf8()..];
     }
     None
+}
+
+/// A Chinese number up to 99, or a letter, with what ends it.
+fn numeral(text: &str, is_inside: bool) -> Option<(u32, &str)> {
+    const DIGITS: &str = "一二三四五六七八九";
+    let ends: &[char] = if is_inside { &CLOSING } else { &['、', '.', '．', ')', '）'] };
+    let digit = |c: char| DIGITS.chars().position(|known| known == c).map(|at| at as u32 + 1);
+    let (written, rest) = text.split_at(text.find(ends)?);
+    let rest = &rest[rest.chars().next()?.len_utf8()..];
+    let written: Vec<char> = written.chars().take(4).collect();
+    let number = match written[..] {
+        ['十'] => 10,
+        [one] if digit(one).is_some() => digit(one)?,
+        ['十', ones] => 10 + digit(ones)?,
+        [tens, '十'] => 10 * digit(tens)?,
+        [tens, '十', ones] => 10 * digit(tens)? + digit(ones)?,
+        [letter] if letter.is_ascii_alphabetic() && (is_inside || rest.starts_with([' ', '\t'])) => {
+            letter.to_ascii_lowercase() as u32 - 'a' as u32 + 1
+        }
+        _ => return None,
+    };
+    Some((number, visible(rest)))
 }
 
 /// True for a line that separates parts of a text, such as `---`.
@@ -213,6 +255,16 @@ fn unmarked<'a>(items: &[Item<'a>]) -> Result<Vec<(usize, &'a str)>> {
         }
     }
     let is_list = bulleted > 0 || (numbered == items.len() && counts(items));
+    let mut names = HashSet::new();
+    let is_told_apart =
+        items.iter().filter_map(|item| item.marked).all(|(_, text)| names.insert(label_key(Line::new(text).name)));
+    if !is_list && numbered > 1 && is_told_apart {
+        let other = items.iter().find(|item| item.marked.is_none()).unwrap_or(&items[0]);
+        bail!(
+            "line {}: the numbers before the labels do not count the lines; take them away, or put the names in quotes",
+            other.at
+        );
+    }
     let text = |item: &Item<'a>| (item.at, item.marked.filter(|_| is_list).map_or(item.line, |(_, text)| text));
     Ok(items.iter().map(text).collect())
 }

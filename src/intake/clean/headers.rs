@@ -171,6 +171,12 @@ fn has_date(value: &str) -> bool {
     value.len() <= 120 && YEAR.is_match(value) && TIME.is_match(value)
 }
 
+/// True where a field has an address or a date with a time, as mail programs write them. "From: Hamburg", "To: Vienna" and a
+/// day are of a journey.
+pub(super) fn is_evident(block: &[&str]) -> bool {
+    block.iter().any(|line| line.contains('@') || has_date(line))
+}
+
 /// True for a line that is only a date with a time
 pub(super) fn is_date(line: &str) -> bool {
     let line = trim(line);
@@ -354,6 +360,17 @@ mod tests {
         check("Name: D <a@b>\nTelephone: 0123 456 789\nTopic: x\nText: y", None);
         check("I wrote to them: D <a@b> says\nwhat: 11 June 2024 09:12\na: b\nc: d", None);
         check("Name: D\nDate: 11 June 2024 09:12\nTopic: x\nText: y", None);
+    }
+
+    #[test]
+    fn a_header_has_an_address_or_a_time() {
+        let check = |text: &str, expected: bool| assert_eq!(is_evident(&lines::split(text)), expected, "{text}");
+        check("From: Fox, Dana\nSent: Monday, June 10, 2024 3:15 PM\nTo: Smith, John\nSubject: x", true);
+        check("发件人: 王芳\n发送时间: 2024年6月11日 9:12\n收件人: 林梅\n主题: x", true);
+        check("Von: Dana\nGesendet: Mo 10.06.24 15:15\nAn: Ann\nBetreff: x", true);
+        check("From: Dana <dana@example.org>\nDate: today\nTo: Ann", true);
+        check("From: Hamburg\nTo: Vienna\nDate: 3 June 2024\nSeat: window", false);
+        check("TO: all staff\nFROM: the board\nDATE: 3 June 2024\nRE: holidays", false);
     }
 
     #[test]

@@ -105,7 +105,8 @@ fn header_at(lines: &[&str], at: usize) -> Option<Range<usize>> {
         (titled || underscores >= 3) && block.is_complete() || underscores >= OUTLOOK_RULE && block.is_dated()
     };
     let block = headers::block_at(lines, at);
-    if let Some(block) = block.as_ref().filter(|block| block.is_certain() || ruled(block)) {
+    let is_certain = |block: &HeaderBlock| block.is_certain() && headers::is_evident(&lines[block.lines.clone()]);
+    if let Some(block) = block.as_ref().filter(|block| is_certain(block) || ruled(block)) {
         return Some(start..block.lines.end);
     }
     // Lotus Notes writes sender and date without names, each on a line above the recipient.

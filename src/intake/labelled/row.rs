@@ -81,7 +81,9 @@ impl SampleRow {
     pub(super) fn labelled(mut self, options: &LabelledOptions) -> Result<LabelledRow, Why> {
         let has_text = self.has_text(options);
         let is_record = !has_text && self.string("path").is_none() && self.fields.contains_key("source");
-        let said = if is_record { self.recorded(options)? } else { self.labels(&self.fields, options)? };
+        // A table that `classify` has written holds its texts beside the verdicts.
+        let is_scored = ["source", "score", BEST_LABEL].iter().all(|name| self.fields.contains_key(*name));
+        let said = if is_record || is_scored { self.recorded(options)? } else { self.labels(&self.fields, options)? };
         let labels = said.labels.iter().map(|label| clean(label)).collect::<Result<Vec<_>, _>>()?;
         let labels = distinct(labels);
         if labels.is_empty() {

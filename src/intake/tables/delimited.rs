@@ -188,7 +188,10 @@ impl Delimited {
                 best = Some((fits, names, delimiter, length));
             }
         }
-        let Some((_, names, delimiter, length)) = best else { return Ok(table) };
+        let Some((_, names, delimiter, length)) = best else {
+            table.delimiter = NO_DELIMITER;
+            return Ok(table);
+        };
         if names.len() > MAX_COLUMNS {
             return Err(io::Error::other(format!("the table has more than {MAX_COLUMNS} columns")));
         }

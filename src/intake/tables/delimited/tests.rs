@@ -88,6 +88,7 @@ fn a_table_without_texts_is_refused_with_its_columns() {
     assert!(opened("", RowFields::default()).unwrap().next_row().unwrap().is_none());
     check("id,text\n", &[]);
     let named = RowFields { text: vec!["frage".into()], ..RowFields::default() };
+    assert_eq!(opened("", RowFields::default()).unwrap().delimiter(), b',');
     assert_eq!(opened("nr;Frage\n1;wann?\n", named).unwrap().delimiter(), b';');
 }
 
