@@ -65,6 +65,7 @@ impl LabelSet {
         }
         let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
         let (mut labels, mut lines) = (Vec::new(), Vec::new());
+        let is_open = text.bytes().filter(|&byte| byte == b'"').count() % 2 == 1;
         for row in reader.records() {
             let row = row.context("this is no table")?;
             let line = row.position().map_or(0, |position| position.line() as usize);
@@ -72,8 +73,8 @@ impl LabelSet {
                 continue;
             }
             ensure!(
-                !row.iter().any(|cell| cell.trim().contains('\n')),
-                "line {line}: a cell has a line break; is a quotation mark left open?"
+                !is_open || !row.iter().any(|cell| cell.contains('\n')),
+                "line {line}: a quotation mark is left open, so that the lines behind it are one cell"
             );
             labels.push(label(&row, &columns).with_context(|| format!("line {line}"))?);
             lines.push(line);

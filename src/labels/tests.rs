@@ -157,6 +157,12 @@ fn lists_of_documents_are_read() {
 }
 
 #[test]
+fn an_open_quotation_mark_takes_no_labels_with_it() {
+    let table = "name,description\ninvoice,\"a bill to pay\nmeeting,a date to meet\norder,something bought\n";
+    fails(LabelSet::from_csv("t".into(), table), "line 2: a quotation mark is left open");
+}
+
+#[test]
 fn marks_of_lists_are_no_part_of_names() {
     for mark in ["▪", "□", "➢", "✓", "§", "※", "・", "－", "\u{f0b7}", "☐", "→", "»", "- ☑"] {
         check(&format!("{mark} invoice: a bill\n{mark} meeting"), "invoice: a bill\nmeeting");

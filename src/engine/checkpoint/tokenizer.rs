@@ -238,7 +238,7 @@ mod tests {
         );
         let nested = (0..40).fold(Value::Null, |inner, _| json!({"type": "Sequence", "normalizers": [inner]}));
         check(json!({"normalizer": nested}), "more than 24 deep");
-        check(json!({"normalizer": {"normalizers": vec![json!({"type": "NFC"}); 600]}}), "more than 512 parts");
+        check(json!({"normalizer": {"normalizers": vec![json!({"type": "NFC"}); 600]}}), "more than 512 entries");
         check(json!({"normalizer": replace(json!({"String": "a"}), &"a".repeat(5000))}), "a text of 5000 bytes");
         let levels = json!({"type": "Sequence", "pretokenizers": vec![json!({"type": "ByteLevel"}); 9]});
         check(json!({"pre_tokenizer": levels}), "pre-tokenizer makes up to 512 bytes");

@@ -371,7 +371,8 @@ pub(in crate::intake) fn likeness(head: &[u8], is_whole: bool) -> Likeness {
     if !ends {
         return if is_whole { Likeness::No } else { Likeness::Unsure };
     }
-    let Some(delimiter) = DELIMITERS.into_iter().find(|delimiter| is_header(&header(line, *delimiter))) else {
+    let is_one = |delimiter: &u8| !is_prose(&cells(line, *delimiter)) && is_header(&header(line, *delimiter));
+    let Some(delimiter) = DELIMITERS.into_iter().find(is_one) else {
         return Likeness::No;
     };
     let columns = cells(line, delimiter).len();
@@ -386,6 +387,15 @@ pub(in crate::intake) fn likeness(head: &[u8], is_whole: bool) -> Likeness {
     }
 }
 
+/// True for words with a space behind their only comma, and for a row of Markdown, which begins with a bar.
+fn is_prose(cells: &[Vec<u8>]) -> bool {
+    match cells {
+        [_, second] if second.starts_with(b" ") => true,
+        [first, ..] => first.trim_ascii().is_empty(),
+        [] => true,
+    }
+}
+
 /// Names of columns, one of them of texts, and no prose.
 fn is_header(names: &[String]) -> bool {
     let is_name = |name: &String| {
@@ -393,12 +403,8 @@ fn is_header(names: &[String]) -> bool {
             && name.split(' ').count() <= 4
             && !name.contains(['.', '?', '!', ':', '<', '>', '{', '@'])
     };
-    // A line of prose has a space behind its comma, and a row of Markdown begins with a bar.
-    let is_spaced = || names.len() < 3 && names[1..].iter().all(|name| name.starts_with(' '));
     names.len() > 1
         && !names[0].starts_with("From ")
-        && !names[0].trim().is_empty()
-        && !is_spaced()
         && names.iter().all(is_name)
         && names.iter().any(|name| fields::TEXT.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
