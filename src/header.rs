@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use position::{FieldForm, Position};
 pub use removal::copy_without_ours;
-pub use stored::{Stored, compression};
+pub use stored::{GZIP, Inflated, Stored, compression};
 
 /// Prefix of the names of all our header fields.
 pub const NAME: &str = "X-Mailsort";

@@ -7,7 +7,6 @@
 mod table;
 mod text;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,22 +141,18 @@ fn visible(text: &str) -> &str {
 /// # Errors
 /// When its charset is in doubt.
 fn decoded(bytes: &[u8], encoding: Option<&'static Encoding>) -> Result<String> {
-    let text = match std::str::from_utf8(bytes) {
-        // A file in UTF-8 is one, whatever the charset of others.
-        Ok(text)
-            if !text.contains(['\0', '\u{1b}'])
-                && (encoding.is_none() || !text.is_ascii())
-                && charset::decode_file(bytes, None).is_ok() =>
-        {
-            Cow::Borrowed(text.strip_prefix('\u{feff}').unwrap_or(text))
-        }
-        whole => {
-            // The first line that is not in UTF-8 is where a user has to look.
-            let valid = whole.map_or_else(|error| error.valid_up_to(), |_| 0);
-            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..valid]).count();
-            Cow::Owned(charset::decode_file(bytes, encoding).with_context(|| format!("line {line}"))?)
-        }
+    let told = charset::decode_file(bytes, None);
+    // A file in UTF-8 is one, whatever the charset of others.
+    let is_utf8 = !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
+    let text = match encoding {
+        Some(_) if told.is_err() || !is_utf8 => charset::decode_file(bytes, encoding),
+        _ => told,
     };
+    let text = text.with_context(|| {
+        // The first line that is not in UTF-8 is where a user has to look.
+        let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), |_| 0);
+        format!("line {}", 1 + memchr::memchr_iter(b'\n', &bytes[..valid]).count())
+    })?;
     ensure!(!text.contains('\0'), "this is no text; a label file has one label a line, `name: description`");
     Ok(text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n"))
 }

@@ -4,16 +4,21 @@
 //! 7-bit charsets are made of. A declared charset is believed while the bytes fit it, and a stray byte damages one
 //! character, not the text.
 
+mod stream;
 mod whole;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
-pub use whole::{Doubt, Transcoded, decode_file, named};
+pub use stream::Transcoded;
+pub use whole::{Doubt, decode_file, named};
 
 /// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
 const STRAY: usize = 20;
+
+/// How many bytes statistics of letters look at. They are slower than what reads the text.
+const LOOKED_AT: usize = 64 * 1024;
 
 /// What editors put before UTF-8. Readers take it for a part of what follows.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -189,12 +194,12 @@ fn utf7(bytes: &[u8]) -> String {
 /// The encoding of UTF-16 by its byte order mark, or by its first characters: they are those of words, and some are
 /// ASCII. `None` for other text and for bytes that are no text.
 pub(crate) fn utf16_of(head: &[u8]) -> Option<&'static Encoding> {
-    const LOOKED_AT: usize = 1024;
+    const HEAD: usize = 1024;
     const BEGINNING: usize = 16;
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return Some(encoding).filter(|encoding| is_utf16(encoding));
     }
-    let head = &head[..head.len().min(LOOKED_AT) & !1];
+    let head = &head[..head.len().min(HEAD) & !1];
     memchr::memchr(0, head)?;
     // The text behind the headers of a message may be UTF-16.
     let is_ascii = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
@@ -292,8 +297,7 @@ fn mostly(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
 /// The most likely legacy encoding of bytes that are not UTF-8.
 fn guess(bytes: &[u8]) -> String {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    // The first bytes are enough; the detector is slower than the rest of intake.
-    detector.feed(&bytes[..bytes.len().min(64 * 1024)], true);
+    detector.feed(&bytes[..bytes.len().min(LOOKED_AT)], true);
     let encoding = detector.guess(None, Utf8Detection::Allow);
     encoding.decode_without_bom_handling(bytes).0.into_owned()
 }

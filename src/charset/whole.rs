@@ -6,21 +6,14 @@
 //! Asia is certain where it alone makes common characters of the bytes.
 
 use std::fmt;
-use std::io::{self, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
-    BIG5, Decoder, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1250,
-    WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
+    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1250, WINDOWS_1252,
+    WINDOWS_1254, WINDOWS_1257,
 };
 
 use super::{STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16, utf16_of};
-
-/// How much of a stream is read, from the first character on that is not ASCII, before its charset is told.
-const WINDOW: usize = 256 * 1024;
-
-/// The size of a read.
-const PART: usize = 64 * 1024;
 
 /// Fewer characters than this may be common ones of several charsets by accident.
 const FEW: usize = 10;
@@ -30,7 +23,7 @@ const ACCENTS: usize = 4;
 const LETTERS: usize = 30;
 
 /// UTF-8 is damaged where it has so many more good characters than bad ones.
-const DAMAGED: usize = 8;
+pub(super) const DAMAGED: usize = 8;
 
 /// The charsets of Asia whose characters are pairs of bytes.
 const PAIRS: [&Encoding; 5] = [GB18030, BIG5, EUC_KR, EUC_JP, SHIFT_JIS];
@@ -42,6 +35,8 @@ pub enum Doubt {
     Several(Vec<&'static str>),
     /// The bytes are not of the charset that the user has named.
     NotNamed(&'static str),
+    /// Bytes further on are of another charset than those before.
+    Changes(&'static str),
 }
 
 impl fmt::Display for Doubt {
@@ -53,6 +48,11 @@ impl fmt::Display for Doubt {
                 names.join(" or ")
             ),
             Self::NotNamed(name) => write!(f, "it is not in {name}, which --encoding says"),
+            Self::Changes(name) => write!(
+                f,
+                "it is in {name} at first, and in another charset from here on: name the right one with --encoding, or save \
+                 the file as UTF-8"
+            ),
         }
     }
 }
@@ -87,7 +87,7 @@ pub fn decode_file(bytes: &[u8], given: Option<&'static Encoding>) -> Result<Str
 }
 
 /// The charset of a file by its first bytes, and the length of its byte order mark.
-fn tell(bytes: &[u8], given: Option<&'static Encoding>) -> Result<(&'static Encoding, usize), Doubt> {
+pub(super) fn tell(bytes: &[u8], given: Option<&'static Encoding>) -> Result<(&'static Encoding, usize), Doubt> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         return match given {
             Some(given) if given != encoding => Err(Doubt::NotNamed(given.name())),
@@ -105,25 +105,27 @@ fn tell(bytes: &[u8], given: Option<&'static Encoding>) -> Result<(&'static Enco
 }
 
 /// The only charset that the bytes may be of.
-fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
+pub(super) fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
     if let Some(encoding) = utf16_of(bytes) {
         return Ok(encoding);
     }
     if bytes.is_ascii() {
         return Ok(if is_japanese(bytes) { ISO_2022_JP } else { UTF_8 });
     }
-    let likeliest = detected(bytes);
     if is_utf8(bytes) {
-        let is_accident = is_odd(bytes) && pairs(GB18030, bytes, likeliest).is_some();
+        let is_accident = is_odd(bytes) && pairs(GB18030, bytes).is_some();
         return if is_accident { Err(Doubt::Several(vec![GB18030.name(), UTF_8.name()])) } else { Ok(UTF_8) };
     }
     if mostly_utf8(bytes, DAMAGED).is_some() {
         return Ok(UTF_8);
     }
-    let mut fitting: Vec<(&'static Encoding, usize)> = PAIRS
-        .into_iter()
-        .filter_map(|encoding| pairs(encoding, bytes, likeliest).map(|count| (encoding, count)))
-        .collect();
+    let likeliest = detected(bytes);
+    let fits = |encoding| {
+        let Pairs { common, kana } = pairs(encoding, bytes)?;
+        // Kanji alone read as Chinese too.
+        (encoding != EUC_JP || kana > 0 || likeliest == EUC_JP).then_some((encoding, common))
+    };
+    let mut fitting: Vec<(&'static Encoding, usize)> = PAIRS.into_iter().filter_map(fits).collect();
     if !fitting.is_empty() && is_koi8(bytes) {
         fitting.push((KOI8_R, 0));
     }
@@ -157,8 +159,14 @@ fn is_utf8(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
-/// How many pairs of bytes are common characters of the charset; `None` where bytes are anything else but for a few.
-fn pairs(encoding: &'static Encoding, bytes: &[u8], likeliest: &'static Encoding) -> Option<usize> {
+/// How many pairs of bytes are common characters of a charset, and how many are kana.
+struct Pairs {
+    common: usize,
+    kana: usize,
+}
+
+/// Counts pairs of bytes; `None` where bytes are anything else than common characters but for a few.
+fn pairs(encoding: &'static Encoding, bytes: &[u8]) -> Option<Pairs> {
     let (mut common, mut rare, mut kana) = (0_usize, 0_usize, 0_usize);
     let mut end = 0;
     while let Some(next) = bytes[end..].iter().position(|byte| !byte.is_ascii()) {
@@ -176,9 +184,7 @@ fn pairs(encoding: &'static Encoding, bytes: &[u8], likeliest: &'static Encoding
         // What is no pair of the charset at all is passed by one byte, as a decoder does.
         end = at + if second < 0x40 { 1 } else { 2 };
     }
-    // Kanji alone read as Chinese too.
-    let is_told = encoding != EUC_JP || kana > 0 || likeliest == EUC_JP;
-    (common > 1 && rare <= common / STRAY && is_told).then_some(common)
+    (common > 1 && rare <= common / STRAY).then_some(Pairs { common, kana })
 }
 
 /// Whether all words are Russian in KOI8: small letters behind a capital or a small one. Pairs of small letters are
@@ -242,129 +248,19 @@ fn single(bytes: &[u8], likeliest: &'static Encoding) -> Result<&'static Encodin
 /// What statistics of letters say.
 fn detected(bytes: &[u8]) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    // The first characters are enough; the detector is slower than what reads the text.
     let start = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
     let start = start.saturating_sub(1024);
-    detector.feed(&bytes[start..bytes.len().min(start + PART)], true);
+    detector.feed(&bytes[start..bytes.len().min(start + super::LOOKED_AT)], true);
     let found = detector.guess(None, Utf8Detection::Deny);
     if found == encoding_rs::GBK { GB18030 } else { found }
 }
 
-/// A stream as UTF-8 without a byte order mark, whatever its charset. Its charset is told from the first 256 KiB
-/// in which there is a character that is not ASCII; what comes before is ASCII in all of them but UTF-16, which
-/// shows at once. Fails with a [`Doubt`] where the charset is not known.
-pub struct Transcoded<R> {
-    reader: R,
-    given: Option<&'static Encoding>,
-    decoder: Option<Decoder>,
-    /// Bytes that are read and not decoded.
-    raw: Vec<u8>,
-    /// Text that is decoded and not returned, from `start` on.
-    text: Vec<u8>,
-    start: usize,
-    began: bool,
-    ended: bool,
-}
-
-impl<R: Read> Transcoded<R> {
-    /// Reads `reader` in the charset that is `given`, or else in the one that its bytes tell.
-    pub fn new(reader: R, given: Option<&'static Encoding>) -> Self {
-        Self { reader, given, decoder: None, raw: Vec::new(), text: Vec::new(), start: 0, began: false, ended: false }
-    }
-
-    /// Reads the next part behind `raw`.
-    fn fill(&mut self) -> io::Result<()> {
-        let filled = self.raw.len();
-        self.raw.resize(filled + PART, 0);
-        let read = loop {
-            match self.reader.read(&mut self.raw[filled..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result,
-            }
-        };
-        self.raw.truncate(filled + *read.as_ref().unwrap_or(&0));
-        self.ended |= matches!(read, Ok(0));
-        read.map(|_| ())
-    }
-
-    /// Tells the charset, or passes on what is ASCII.
-    fn begin(&mut self) -> io::Result<()> {
-        // Bytes of UTF-16 and of a mark stand at the beginning.
-        while !self.ended && !self.began && self.raw.len() < 4 {
-            self.fill()?;
-        }
-        let is_plain = |bytes: &[u8]| bytes.is_ascii() && !bytes.contains(&0x1b) && !bytes.contains(&0);
-        if self.given.is_none() && is_plain(&self.raw) {
-            if self.raw.is_empty() && !self.ended {
-                self.fill()?;
-            } else {
-                self.began |= !self.raw.is_empty();
-                self.text = std::mem::take(&mut self.raw);
-                self.start = 0;
-            }
-            return Ok(());
-        }
-        while !self.ended && self.raw.len() < WINDOW {
-            self.fill()?;
-        }
-        let (encoding, mark) = if self.began && self.given.is_none() {
-            (guess(&self.raw).map_err(io::Error::other)?, 0)
-        } else {
-            tell(&self.raw, self.given).map_err(io::Error::other)?
-        };
-        if self.raw.is_ascii() && encoding == UTF_8 {
-            self.text = std::mem::take(&mut self.raw);
-            return Ok(());
-        }
-        self.raw.drain(..mark);
-        self.decoder = Some(encoding.new_decoder_without_bom_handling());
-        Ok(())
-    }
-
-    fn decode(&mut self) -> io::Result<()> {
-        if self.raw.is_empty() && !self.ended {
-            self.fill()?;
-        }
-        let Some(decoder) = &mut self.decoder else { return Ok(()) };
-        self.text.clear();
-        self.start = 0;
-        let room = decoder.max_utf8_buffer_length(self.raw.len()).unwrap_or(4 * self.raw.len() + 16);
-        self.text.resize(room, 0);
-        let (_, read, written, _) = decoder.decode_to_utf8(&self.raw, &mut self.text, self.ended);
-        self.text.truncate(written);
-        self.raw.drain(..read);
-        if self.ended {
-            self.decoder = None;
-            self.raw.clear();
-        }
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for Transcoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.start == self.text.len() {
-            self.text.clear();
-            self.start = 0;
-            if self.decoder.is_some() {
-                self.decode()?;
-            } else if self.ended && self.raw.is_empty() {
-                return Ok(0);
-            } else {
-                self.begin()?;
-            }
-        }
-        let part = &self.text[self.start..];
-        let count = part.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&part[..count]);
-        self.start += count;
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+    use crate::charset::Transcoded;
 
     const CHINESE: &str = "负面\n会议：日程安排\n发票\n投诉与建议\n";
 
@@ -433,16 +329,6 @@ mod tests {
         assert!(matches!(decode_file(b"probl\xe8me\n", None), Err(Doubt::Several(_))));
         assert_eq!(decode_file("für Süd\n".as_bytes(), named("utf-16")), Err(Doubt::NotNamed("UTF-16LE")));
         assert_eq!(decode_file(&GB18030.encode(CHINESE).0, named("utf-8")), Err(Doubt::NotNamed("UTF-8")));
-    }
-
-    #[test]
-    fn a_charset_that_shows_late_is_told_from_there_on() {
-        let plain = "a,b\n".repeat(200_000);
-        let text = format!("{plain}\u{1b}[31m{}", CHINESE.repeat(100));
-        let (bytes, _, _) = GB18030.encode(&text);
-        let mut read = String::new();
-        Transcoded::new(&bytes[..], None).read_to_string(&mut read).unwrap();
-        assert!(read == text);
     }
 
     #[test]

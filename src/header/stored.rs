@@ -1,13 +1,15 @@
-//! Messages as mail servers store them: plain, or compressed one by one, as Dovecot does.
+//! Messages as mail servers store them: plain, or compressed one by one, as Dovecot does. What inflates them inflates
+//! archives too.
 
 use std::borrow::Cow;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 
-const GZIP: &str = "gzip";
+/// The name of what is inflated here.
+pub const GZIP: &str = "gzip";
 
 /// What a message is compressed with, by its first bytes. `None` for plain bytes.
 pub fn compression(mail: &[u8]) -> Option<&'static str> {
@@ -40,7 +42,7 @@ impl<'m> Stored<'m> {
             None => None,
             Some(GZIP) => {
                 let mut mail = Vec::new();
-                let read = MultiGzDecoder::new(&stored[..]).take(most + 1).read_to_end(&mut mail);
+                let read = Inflated::new(&stored[..]).take(most + 1).read_to_end(&mut mail);
                 read.map_err(|error| io::Error::other(format!("it is damaged gzip: {error}")))?;
                 Some(mail)
             }
@@ -76,6 +78,54 @@ impl<'m> Stored<'m> {
         let mut deflated = GzEncoder::new(Vec::new(), Compression::default());
         pieces.iter().try_for_each(|piece| deflated.write_all(piece))?;
         Ok(vec![deflated.finish()?.into()])
+    }
+}
+
+/// Decompresses gzip, one member after the other. Zeros after a member are the padding of tapes and blocks; anything
+/// else there is an error, because a damaged archive goes on so.
+///
+/// Nothing bounds how far a stream inflates: its readers keep a bounded part of each message and skip the rest.
+pub struct Inflated<R> {
+    /// `None` after the last member.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> Inflated<R> {
+    /// Reads `stored`, which begins with a member.
+    pub fn new(stored: R) -> Self {
+        Self { member: Some(GzDecoder::new(stored)) }
+    }
+}
+
+impl<R: BufRead> Read for Inflated<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = self.member.as_mut().filter(|_| !buffer.is_empty()) {
+            let read = member.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.member = self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
+        }
+        Ok(0)
+    }
+}
+
+/// The next member of gzip behind one that ended; `None` at the end of the stream.
+fn next_member<R: BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
+    loop {
+        let bytes = rest.fill_buf()?;
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        match bytes.get(zeros) {
+            Some(0x1f) => {
+                rest.consume(zeros);
+                return Ok(Some(GzDecoder::new(rest)));
+            }
+            Some(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes that are not gzip follow the gzip data"));
+            }
+            None if zeros == 0 => return Ok(None),
+            None => rest.consume(zeros),
+        }
     }
 }
 

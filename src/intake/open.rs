@@ -7,13 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use encoding_rs_io::DecodeReaderBytesBuilder;
-use flate2::bufread::GzDecoder;
-
 use super::lines::{self, FromCr};
 use super::sniff::{self, SourceFormat};
 use super::tables::{self, Likeness};
-use crate::charset;
+use crate::charset::{self, Transcoded};
+use crate::header::{self, Inflated};
 use crate::platform;
 
 /// A readable stream, decompressed.
@@ -48,47 +46,6 @@ impl<R: Read> Read for Counted<R> {
         self.left = self.left.saturating_sub(read as u64);
         self.count.fetch_add(read as u64, Ordering::Relaxed);
         Ok(read)
-    }
-}
-
-/// Decompresses gzip, one member after the other. Zeros after a member are the padding of tapes and blocks; anything
-/// else there is an error, because a damaged archive goes on so.
-///
-/// Nothing bounds how far a stream inflates: its readers keep a bounded part of each message and skip the rest.
-struct Unzipped<R> {
-    /// `None` after the last member.
-    member: Option<GzDecoder<R>>,
-}
-
-impl<R: io::BufRead> Read for Unzipped<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = self.member.as_mut().filter(|_| !buffer.is_empty()) {
-            let read = member.read(buffer)?;
-            if read > 0 {
-                return Ok(read);
-            }
-            self.member = self.member.take().map(GzDecoder::into_inner).map(next_member).transpose()?.flatten();
-        }
-        Ok(0)
-    }
-}
-
-/// The next member of gzip behind one that ended; `None` at the end of the stream.
-fn next_member<R: io::BufRead>(mut rest: R) -> io::Result<Option<GzDecoder<R>>> {
-    loop {
-        let bytes = rest.fill_buf()?;
-        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-        match bytes.get(zeros) {
-            Some(0x1f) => {
-                rest.consume(zeros);
-                return Ok(Some(GzDecoder::new(rest)));
-            }
-            Some(_) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "bytes that are not gzip follow the gzip data"));
-            }
-            None if zeros == 0 => return Ok(None),
-            None => rest.consume(zeros),
-        }
     }
 }
 
@@ -127,11 +84,11 @@ pub(super) fn open_message(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Op
 
 fn unzipped(reader: Box<dyn Read + Send>, left: u64, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let (head, stream) = peek(Box::new(Counted { inner: reader, count: count.clone(), left }))?;
-    if !head.starts_with(&[0x1f, 0x8b, 8]) {
+    if header::compression(&head) != Some(header::GZIP) {
         return Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head, was_utf16: false });
     }
-    let first = GzDecoder::new(BufReader::with_capacity(64 * 1024, stream));
-    let (head, stream) = peek(Box::new(Unzipped { member: Some(first) }))?;
+    let inflated = Inflated::new(BufReader::with_capacity(64 * 1024, stream));
+    let (head, stream) = peek(Box::new(inflated))?;
     Ok(Opened { stream: BufReader::with_capacity(64 * 1024, stream), head, was_utf16: false })
 }
 
@@ -140,9 +97,7 @@ fn readable(head: Vec<u8>, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
     let is_document = sniff::is_binary(&head) || sniff::find_pdf(&head).is_some();
     let utf16 = charset::utf16_of(&head);
     let (head, stream): (_, Box<dyn Read + Send>) = match utf16 {
-        Some(encoding) => peek(Box::new(
-            DecodeReaderBytesBuilder::new().encoding(Some(encoding)).bom_override(true).strip_bom(true).build(stream),
-        ))?,
+        Some(encoding) => peek(Box::new(Transcoded::known(stream, encoding)))?,
         None => (head, stream),
     };
     let (head, stream) =
@@ -301,6 +256,9 @@ mod tests {
         let mailbox = "From a@b Sat Jan  3 01:05:34 1996\nSubject: 1\n\nx\n\n".repeat(1000);
         check(mailbox.replace('\n', "\r").as_bytes(), &mailbox, Some(SourceFormat::Mbox));
         check(b"%PDF-1.4\r%x\r", "%PDF-1.4\r%x\r", Some(SourceFormat::Pdf));
+        let wide: Vec<u8> = "\u{feff}id\ttext\r\n1\ta\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let opened = open_bytes(wide, &Arc::default()).unwrap();
+        assert_eq!(format(Path::new("-"), &opened.head, None), Some(SourceFormat::Delimited));
     }
 
     fn unzip(bytes: &[u8]) -> io::Result<String> {

@@ -363,9 +363,7 @@ pub(in crate::intake) enum Likeness {
 /// Looks at the first row, which names a column of texts, and the second, which has as many cells. Nothing behind them
 /// counts, so that the answer does not depend on how fast a stream comes.
 pub(in crate::intake) fn likeness(head: &[u8], is_whole: bool) -> Likeness {
-    let utf16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || head.iter().take(64).any(|b| *b == 0);
-    let decoded = utf16.then(|| charset::decode(&head[..head.len() / 2 * 2]));
-    let head = decoded.as_ref().map_or(charset::without_mark(head), |text| text.as_bytes());
+    let head = charset::without_mark(head);
     let line = head.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let ends = line.ends_with(b"\n") || line.ends_with(b"\r");
     if !ends {
