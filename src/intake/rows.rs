@@ -3,19 +3,21 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::clean::Switches;
 use super::mail::Mail;
 use super::visible::{self, Rendering, Visible};
-use super::{html, one_line};
+use super::{html, one_line, tables};
 use crate::charset::without_mark;
 use crate::record::{Envelope, Reason};
 
 /// The fields that are read; others are ignored.
 #[derive(Deserialize)]
-struct JsonRow {
+struct JsonRow<'a> {
     text: Option<String>,
-    id: Option<Value>,
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
     subject: Option<String>,
     from: Option<String>,
 }
@@ -45,10 +47,11 @@ impl TableText {
 pub fn parse(line: &[u8]) -> Result<(Envelope, String), Reason> {
     let bad = |why: String| Reason::BadRow(why);
     let line = without_mark(line);
-    let row: JsonRow = serde_json::from_slice(line).map_err(|error| bad(no_json(line, &error)))?;
+    let row: JsonRow<'_> = serde_json::from_slice(line).map_err(|error| bad(no_json(line, &error)))?;
     let text = row.text.ok_or_else(|| bad("no `text` field; --text-field names another".into()))?;
     // Exports of other programs often have numbers as ids.
-    let id = row.id.and_then(|id| match id {
+    let id = row.id.map(tables::exact).transpose().map_err(|error| bad(message(&error)))?;
+    let id = id.and_then(|id| match id {
         Value::String(id) => Some(id),
         Value::Number(id) => Some(id.to_string()),
         _ => None,
@@ -109,6 +112,8 @@ mod tests {
         assert_eq!((envelope.id.as_deref(), envelope.subject.as_deref(), text.as_str()), (Some("7"), Some("s"), "x"));
         let (envelope, _) = parse(br#"{"text":"x","subject":"a\n\u001bb","from":" "}"#).unwrap();
         assert_eq!((envelope.subject.as_deref(), envelope.from), (Some("a b"), None));
+        let (envelope, _) = parse(br#"{"text":"x","id":12345678901234567890123}"#).unwrap();
+        assert_eq!(envelope.id.as_deref(), Some("12345678901234567890123"));
         assert!(parse(b"\xef\xbb\xbf{\"text\":\"x\"}").is_ok());
         assert!(parse(b"{\"id\":1}").unwrap_err().to_string().contains("no `text` field"));
         assert!(parse(b"not json").is_err());

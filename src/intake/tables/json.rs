@@ -1,10 +1,12 @@
 //! JSON values one after another: those of an array, or objects that follow each other.
 
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::io::{self, Read};
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::TableRow;
 use crate::charset::BYTE_ORDER_MARK;
@@ -19,9 +21,17 @@ pub(in crate::intake) struct JsonValues<R> {
     in_array: bool,
     began: bool,
     ended: bool,
-    /// The first row, where it was looked at before it is read.
-    first: Option<TableRow>,
+    /// Rows that were looked at before they are read.
+    waiting: VecDeque<io::Result<TableRow>>,
 }
+
+/// How many objects, and how many bytes of them, are looked at for the names of columns: a field may be missing in the
+/// first ones.
+const LOOKED_AT: usize = 100;
+const LOOKED_AT_BYTES: u64 = 4 << 20;
+
+/// More digits than a number holds exactly.
+const MANY_DIGITS: usize = 16;
 
 /// The cells of an object, in their order.
 pub(in crate::intake) struct ObjectCells(pub(in crate::intake) Vec<(String, Value)>);
@@ -38,14 +48,21 @@ impl<'de> serde::Deserialize<'de> for ObjectCells {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ObjectCells, A::Error> {
                 let mut cells: Vec<(String, Value)> = Vec::new();
-                while let Some(cell) = map.next_entry()? {
-                    cells.push(cell);
+                while let Some((name, raw)) = map.next_entry::<String, &RawValue>()? {
+                    cells.push((name, exact(raw).map_err(A::Error::custom)?));
                 }
                 Ok(ObjectCells(cells))
             }
         }
         deserializer.deserialize_map(Cells)
     }
+}
+
+/// The value, which is text where it is a number with more digits than a number keeps, such as long ids are.
+pub(in crate::intake) fn exact(raw: &RawValue) -> serde_json::Result<Value> {
+    let value: Value = serde_json::from_str(raw.get())?;
+    let is_rounded = value.is_number() && raw.get().len() >= MANY_DIGITS && value.to_string() != raw.get();
+    Ok(if is_rounded { Value::String(raw.get().into()) } else { value })
 }
 
 /// The scan of one value: how deep in brackets it is, and whether inside a string.
@@ -90,14 +107,18 @@ impl ValueScan {
 
 impl<R: Read> JsonValues<R> {
     pub(super) fn new(stream: R) -> Self {
-        Self { stream: Lines::new(stream), in_array: false, began: false, ended: false, first: None }
+        Self { stream: Lines::new(stream), in_array: false, began: false, ended: false, waiting: VecDeque::new() }
     }
 
     /// The next value as a row; `None` at the end.
     pub(super) fn next_row(&mut self) -> io::Result<Option<TableRow>> {
-        if let Some(first) = self.first.take() {
-            return Ok(Some(first));
+        match self.waiting.pop_front() {
+            Some(row) => row.map(Some),
+            None => self.read_row(),
         }
+    }
+
+    fn read_row(&mut self) -> io::Result<Option<TableRow>> {
         if self.ended {
             return Ok(None);
         }
@@ -114,7 +135,7 @@ impl<R: Read> JsonValues<R> {
             if first == b'[' {
                 self.in_array = true;
                 self.stream.consume(1);
-                return self.next_row();
+                return self.read_row();
             }
         }
         if first == b']' && self.in_array {
@@ -126,11 +147,20 @@ impl<R: Read> JsonValues<R> {
         self.value().map(Some)
     }
 
-    /// The names in the first row, which is the next one to be read.
-    pub(super) fn first_names(&mut self) -> io::Result<Vec<String>> {
-        self.first = self.next_row()?;
-        let cells = self.first.iter().flat_map(|row| &row.cells);
-        Ok(cells.map(|(name, _)| name.clone()).collect())
+    /// The names in the first rows, in the order in which they come up. These rows are the next ones to be read.
+    pub(super) fn first_names(&mut self) -> Vec<String> {
+        let (mut names, mut seen) = (Vec::new(), HashSet::new());
+        while self.waiting.len() < LOOKED_AT && self.stream.offset() < LOOKED_AT_BYTES {
+            let Some(row) = self.read_row().transpose() else { break };
+            let cells = row.iter().flat_map(|row| &row.cells);
+            names.extend(cells.map(|(name, _)| name).filter(|name| seen.insert(String::clone(name))).cloned());
+            let is_last = row.is_err();
+            self.waiting.push_back(row);
+            if is_last {
+                break;
+            }
+        }
+        names
     }
 
     /// Passes blanks and the commas of the array; the byte behind them.
@@ -160,7 +190,9 @@ impl<R: Read> JsonValues<R> {
                 let read = serde_json::from_slice::<ObjectCells>(&bytes[..length]);
                 let row = match read {
                     Ok(ObjectCells(cells)) => TableRow { offset, cells, bad: None },
-                    Err(error) => TableRow { offset, cells: Vec::new(), bad: Some(rows::message(&error)) },
+                    Err(error) => {
+                        TableRow { offset, cells: Vec::new(), bad: Some(rows::no_json(&bytes[..length], &error)) }
+                    }
                 };
                 // A bracket that closes nothing is passed by, so that the next value begins behind it.
                 self.stream.consume(length.max(1));
@@ -220,7 +252,26 @@ mod tests {
             &[Ok("a=1"), Err("no JSON at column 5"), Err("the array has no end: is the file cut off?")],
         );
         check("[{\"a\":1}] {}", &[Ok("a=1"), Err("there is more behind the end of the array")]);
+        let mut wide = JsonValues::new(&b"[{\"text\":\"\xb8\xba\xc3\xe6\"}]"[..]);
+        assert!(wide.next_row().unwrap().unwrap().bad.unwrap().contains("--encoding"));
         check("}}", &[Err("no JSON at column 0"), Err("no JSON at column 0")]);
+    }
+
+    #[test]
+    fn digits_are_kept() {
+        check(
+            "{\"id\":12345678901234567890123,\"n\":[1],\"p\":1.50}",
+            &[Ok("id=\"12345678901234567890123\" n=[1] p=1.5")],
+        );
+        check("{\"id\":18446744073709551615,\"x\":-1e3}", &[Ok("id=18446744073709551615 x=-1000.0")]);
+    }
+
+    #[test]
+    fn columns_are_those_of_many_rows() {
+        let mut values = JsonValues::new(&b"[{\"a\":1},{\"b\":2,\"a\":3},[],{\"c\":4}]"[..]);
+        assert_eq!(values.first_names(), ["a", "b", "c"]);
+        let rows: Vec<usize> = std::iter::from_fn(|| values.next_row().unwrap()).map(|row| row.cells.len()).collect();
+        assert_eq!(rows, [1, 2, 0, 1]);
     }
 
     #[test]

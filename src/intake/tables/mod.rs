@@ -23,7 +23,7 @@ const MAX_COLUMNS: usize = 16_384;
 pub(super) use delimited::{Likeness, likeness};
 pub use fields::RowFields;
 pub(super) use fields::{listed, written};
-pub(super) use json::{ObjectCells, starts_array};
+pub(super) use json::{ObjectCells, exact, starts_array};
 
 /// Says whether the names of columns are those of a table that can be used; the error says why not.
 pub(super) type CheckNames = Arc<dyn Fn(&[&str]) -> Result<(), String> + Send + Sync>;
@@ -53,7 +53,7 @@ pub struct TableForm {
     pub format: SourceFormat,
     /// What separates its columns, if it is text.
     pub delimiter: u8,
-    /// The names of its columns; of an array those of its first row, of a workbook those of its first sheet.
+    /// The names of its columns; of an array those of its first rows, of a workbook those of its first sheet.
     pub columns: Vec<String>,
 }
 
@@ -96,7 +96,7 @@ impl TableReader {
                 columns: table.names().to_vec(),
             },
             Self::Json(values) => {
-                TableForm { format: SourceFormat::Json, delimiter: b',', columns: values.first_names()? }
+                TableForm { format: SourceFormat::Json, delimiter: b',', columns: values.first_names() }
             }
             Self::Workbook(workbook) => {
                 TableForm { format: SourceFormat::Workbook, delimiter: b',', columns: workbook.first_names()? }
