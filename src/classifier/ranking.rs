@@ -80,6 +80,9 @@ impl RankingRules {
     /// What the headers say about each label; `None` where they say nothing about any. Of several labels that are
     /// certain, where only one can be right, the first is.
     fn signs(&self, headers: &[Header]) -> Option<Vec<Option<HeaderSign>>> {
+        if self.conditions.iter().all(Option::is_none) {
+            return None;
+        }
         let sign = |condition: &Option<HeaderCondition>| condition.as_ref()?.sign(headers);
         let mut signs: Vec<_> = self.conditions.iter().map(sign).collect();
         if !self.is_independent {
