@@ -1,11 +1,11 @@
-//! Style sheets, reduced to the rules that hide something
+//! Style sheets, reduced to the rules that hide something and to those that show it again
 //!
-//! Only these change what a reader sees. A rule is left out where its selector is not of one or two plain parts, and
-//! where a later rule shows again what it hides, because hidden text is lost. The work for a document is bounded: beyond
-//! it nothing is hidden.
+//! Only these change what a reader sees; which of them decides on an element is told as in a browser. A rule that hides
+//! is left out where its selector is not of one or two plain parts, and of such a selector that shows only the last part
+//! is looked at, because hidden text is lost. The work for a document is bounded: beyond it nothing is hidden.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::tokens::attribute;
 
@@ -34,14 +34,21 @@ pub(super) struct Hiding {
     left: usize,
 }
 
-/// The selector of a rule that hides
+/// The selector of a rule that hides or shows
+#[derive(Debug)]
 struct Selector {
     part: Compound,
     /// An element around it
     above: Option<Compound>,
     /// Where the last of the elements ends that match `above`
     until: usize,
+    hides: bool,
+    weight: Weight,
 }
+
+/// What decides between rules that match the same element: `!important`, then the numbers of ids, of classes and of names
+/// in the selector, then the place in the style sheets
+type Weight = (bool, [usize; 3], usize);
 
 impl Hiding {
     /// What these style sheets hide, which are in the order of the document
@@ -57,7 +64,7 @@ impl Hiding {
         }
         let mut hiding =
             Hiding { selectors: Vec::new(), parts: HashMap::new(), aboves: HashMap::new(), left: MOST_MATCHES };
-        for selector in hidden(&rules).iter().filter_map(|text| Selector::of(text)) {
+        for selector in deciding(&rules) {
             let at = hiding.selectors.len();
             hiding.parts.entry(selector.part.key()).or_default().push(at);
             if let Some(above) = &selector.above {
@@ -79,21 +86,24 @@ impl Hiding {
         let element = StartTag { name: name.to_ascii_lowercase(), classes, id };
         let mut keys: Vec<String> = element.classes.iter().map(|class| format!(".{class}")).collect();
         keys.extend([format!("#{id}"), element.name.clone(), String::new()]);
-        let mut hides = false;
+        let mut decides: Option<&Selector> = None;
         for &i in keys.iter().filter_map(|key| self.parts.get(key)).flatten() {
             self.left = self.left.saturating_sub(1);
             let selector = &self.selectors[i];
-            hides |= (selector.above.is_none() || at < selector.until) && selector.part.matches(&element);
-            if hides || self.left == 0 {
-                break;
+            if decides.is_none_or(|other| other.weight < selector.weight)
+                && (selector.above.is_none() || at < selector.until)
+                && selector.part.matches(&element)
+            {
+                decides = Some(selector);
             }
         }
-        // An element that is never closed is around nothing that is known.
-        let Some(end) = end.filter(|_| !self.aboves.is_empty()) else { return hides };
+        let hides = decides.is_some_and(|selector| selector.hides) && self.left > 0;
         for &i in keys.iter().filter_map(|key| self.aboves.get(key)).flatten() {
             self.left = self.left.saturating_sub(1);
             let selector = &mut self.selectors[i];
             if selector.above.as_ref().is_some_and(|above| above.matches(&element)) {
+                // An element that is never closed is around nothing that is known, and nothing is hidden for it.
+                let end = end.unwrap_or(if selector.hides { 0 } else { usize::MAX });
                 selector.until = selector.until.max(end);
             }
         }
@@ -102,12 +112,19 @@ impl Hiding {
 }
 
 impl Selector {
-    fn of(text: &str) -> Option<Self> {
-        let mut parts = text.split_ascii_whitespace().map(Compound::of).rev();
-        let (part, above) = (parts.next()?, parts.next());
+    /// The selector of a rule, as far as it is understood; `None` where that would hide too much
+    fn of(rule: &StyleRule, place: usize) -> Option<Self> {
+        let is_plain = is_plain(&rule.selector);
+        if rule.hides && !is_plain || is_momentary(&rule.selector) {
+            return None;
+        }
+        let mut parts = rule.selector.rsplit([' ', '>', '+', '~']);
+        let part = Compound::of(parts.next()?.split(['[', ':']).next()?);
+        let above = parts.next().filter(|_| is_plain).map(Compound::of);
         // Everything is inside these, whether they are written or not.
         let above = above.filter(|above| !matches!(above.key().as_str(), "" | "body" | "html"));
-        Some(Selector { part, above, until: 0 })
+        let weight = (rule.important, specificity(&rule.selector), place);
+        Some(Selector { part, above, until: 0, hides: rule.hides, weight })
     }
 }
 
@@ -164,38 +181,22 @@ struct StyleRule {
     important: bool,
 }
 
-/// The selectors that hide what they match, without those of which a later rule shows some again
-fn hidden(rules: &[StyleRule]) -> Vec<&str> {
-    // From the end, so that each name is looked up once.
-    let mut shown: HashMap<String, bool> = HashMap::new();
-    let mut found = Vec::new();
-    for rule in rules.iter().rev() {
-        let keys = names(rule.selector.rsplit(' ').next().unwrap_or(""));
-        if !rule.hides {
-            for key in keys {
-                *shown.entry(key).or_default() |= rule.important;
-            }
-        } else if is_simple(&rule.selector)
-            && !keys.iter().any(|key| shown.get(key).is_some_and(|important| *important || !rule.important))
-        {
-            found.push(rule.selector.as_str());
-        }
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
+/// The selectors that decide on what is seen; none where none hides anything
+fn deciding(rules: &[StyleRule]) -> Vec<Selector> {
+    // From the end: of two rules with one selector the last counts.
+    let mut seen = HashSet::new();
+    let rules = rules.iter().enumerate().rev();
+    let last = rules.filter(|(_, rule)| seen.insert((rule.selector.as_str(), rule.important)));
+    let selectors: Vec<Selector> = last.filter_map(|(place, rule)| Selector::of(rule, place)).collect();
+    if selectors.iter().any(|selector| selector.hides) { selectors } else { Vec::new() }
 }
 
-/// The classes and the id of a part, or else the name of its element
-fn names(part: &str) -> Vec<String> {
-    let compound = Compound::of(part);
-    let classes = compound.classes.iter().map(|class| format!(".{class}"));
-    let id = Some(format!("#{}", compound.id)).filter(|id| id.len() > 1);
-    let mut names: Vec<String> = classes.chain(id).collect();
-    if names.is_empty() {
-        names.push(compound.name);
-    }
-    names
+/// How many ids, how many classes and the like, and how many names of elements a selector has
+fn specificity(selector: &str) -> [usize; 3] {
+    let ids = selector.matches('#').count();
+    let classes = selector.matches(['.', '[', ':']).count();
+    let parts = selector.split([' ', '>', '+', '~']);
+    [ids, classes, parts.filter(|part| part.starts_with(|c: char| c.is_ascii_alphabetic())).count()]
 }
 
 /// Reads rules that hide or show, also those of `@media` that a window of a desktop matches
@@ -309,12 +310,19 @@ fn visibility(block: &str) -> Option<(bool, bool)> {
     found
 }
 
-fn is_simple(selector: &str) -> bool {
+/// True for one or two parts of names, classes and ids that do not match all of a page
+fn is_plain(selector: &str) -> bool {
     let plain = selector.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '#' | '-' | '_' | ' ' | '*'));
     let parts = selector.split(' ').count();
     plain
         && (1..=2).contains(&parts)
         && !matches!(selector.rsplit(' ').next().unwrap_or(""), "" | "*" | "body" | "html")
+}
+
+/// True for a selector of what a reader does, such as pointing at something, and of what stands beside the text
+fn is_momentary(selector: &str) -> bool {
+    const STATES: [&str; 8] = ["hover", "focus", "active", "checked", "target", "visited", "before", "after"];
+    selector.split(':').skip(1).any(|state| STATES.iter().any(|known| state.starts_with(known)))
 }
 
 #[cfg(test)]
@@ -327,7 +335,10 @@ mod tests {
         let check = |sheet: &str, expected: &[&str]| {
             let mut rules = Vec::new();
             collect(&without_comments(sheet), MOST_NESTED, &mut rules);
-            assert_eq!(hidden(&rules), expected, "{sheet}");
+            let mut hidden: Vec<String> =
+                deciding(&rules).iter().filter(|selector| selector.hides).map(|selector| selector.part.key()).collect();
+            hidden.sort_unstable();
+            assert_eq!(hidden, expected, "{sheet}");
         };
         check("p{color:red}.a, #b { display : NONE !important }", &["#b", ".a"]);
         check("/* c */ .a{display:none} @media x{.b{display:none}} .c{display:none}", &[".a", ".c"]);
@@ -337,34 +348,49 @@ mod tests {
         check(".a{display:none", &[]);
         check(".a{display:none /* } */ } .b{color:red}", &[".a"]);
         check(".a:before{content:\"}{\"} .b{display:none}", &[".b"]);
-        // What is shown again is not hidden.
         check(".a{display:none} .a{display:block}", &[]);
         check(".a{display:block} .a{display:none}", &[".a"]);
-        check("p.a{display:none} td .a{display:inline}", &[]);
-        check(".a{display:none!important} .a{display:block}", &[".a"]);
-        check(".a{display:none} @media screen and (min-width:600px){.a{display:block!important}}", &[]);
-        check(
-            ".a{display:none!important} @media only screen and (max-width:480px){.a{display:block!important}}",
-            &[".a"],
-        );
         check(".a{display:none} @media print{.a{display:block}} @media (max-width:9px){.b{display:none}}", &[".a"]);
+    }
+
+    /// Which start tags are hidden.
+    #[track_caller]
+    fn check(sheet: &str, html: &str, expected: &str) {
+        let mut hiding = Hiding::of([sheet].into_iter());
+        let mut found = String::new();
+        let all: Vec<_> = tokens(html).collect();
+        for (at, token) in all.iter().enumerate() {
+            if let Token::Open(name, inside) = token {
+                let close = |token: &Token<'_>| matches!(token, Token::Close(close) if close == name);
+                let end = all[at..].iter().position(close).map(|n| at + n + 1);
+                found.push(if hiding.hides(name, inside, at, end) { '-' } else { '+' });
+            }
+        }
+        assert_eq!(found, expected, "{sheet} on {html}");
+    }
+
+    #[test]
+    fn the_strongest_rule_decides() {
+        check(".a{display:none} .a{display:block}", "<p class=a></p>", "+");
+        check(".a{display:none!important} .a{display:block}", "<p class=a></p>", "-");
+        check(".a{display:none} .a{display:block!important}", "<p class=a></p>", "+");
+        check("p{display:none} p.on{display:block}", "<p></p><p class=on></p>", "-+");
+        check("p.on{display:block} p{display:none}", "<p></p><p class=on></p>", "-+");
+        check("#b{display:block} .a{display:none}", "<p class=a id=b></p><p class=a></p>", "+-");
+        check("p.a{display:none} td .a{display:inline}", "<p class=a></p><td><p class=a></p></td>", "-++");
+        check("p.a{display:none} td .a{display:inline}", "<td><p class=a></p>", "++");
+        // Of other selectors that show, the last part counts.
+        check(".a{display:none} td>.a[x]{display:block}", "<p class=a></p>", "+");
+        check(".a{display:none} .b:hover .a{display:block}", "<p class=a></p>", "-");
+        check(".a{display:none} .a:first-child{display:block}", "<p class=a></p>", "+");
+        let phone = ".a{display:none} @media screen and (min-width:600px){.a{display:block!important}}";
+        check(phone, "<p class=a></p>", "+");
+        let phone = ".a{display:none!important} @media only screen and (max-width:480px){.a{display:block!important}}";
+        check(phone, "<p class=a></p>", "-");
     }
 
     #[test]
     fn selectors_match_elements() {
-        let check = |sheet: &str, html: &str, expected: &str| {
-            let mut hiding = Hiding::of([sheet].into_iter());
-            let mut found = String::new();
-            let all: Vec<_> = tokens(html).collect();
-            for (at, token) in all.iter().enumerate() {
-                if let Token::Open(name, inside) = token {
-                    let close = |token: &Token<'_>| matches!(token, Token::Close(close) if close == name);
-                    let end = all[at..].iter().position(close).map(|n| at + n + 1);
-                    found.push(if hiding.hides(name, inside, at, end) { '-' } else { '+' });
-                }
-            }
-            assert_eq!(found, expected, "{sheet} on {html}");
-        };
         check(".a{display:none}", "<p class='b a'></p><p class=A></p><p id=a></p>", "-++");
         check("P.a, #c{display:none}", "<p class=a></p><b class=a></b><i id=c></i>", "-+-");
         check(".a.b{display:none}", "<p class='b a'></p><p class=a></p>", "-+");
