@@ -5,7 +5,7 @@
 //! of the message for their continuation (`position`). What a mail server has compressed stays compressed (`stored`).
 //!
 //! "Mail programs" here are Python's email, formail, procmail, reformail, maildrop and Dovecot, which differ on where a
-//! header block begins and ends. `readers` holds this room to what they read.
+//! header block begins and ends. `readers` holds this room to what Python, formail and reformail read.
 
 mod position;
 mod removal;
@@ -27,9 +27,6 @@ pub const NAME: &str = "X-Mailsort";
 const LONGEST_LABEL: usize = 400;
 /// Longest name of a model, and of a label set.
 const LONGEST_NAME: usize = 150;
-
-/// What editors put before UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Bytes of text in an encoded word, which has at most 75 characters (RFC 2047, 2).
 const WORD_BYTES: usize = 45;

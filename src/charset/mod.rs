@@ -88,6 +88,29 @@ fn encoding(name: &str) -> Option<&'static Encoding> {
     Some(if encoding == GBK { GB18030 } else { encoding })
 }
 
+/// The charset of a code page of Windows.
+pub(crate) fn code_page(number: u32) -> Option<String> {
+    let name = match number {
+        932 => "shift_jis",
+        936 => "gbk",
+        949 => "euc-kr",
+        950 => "big5",
+        20127 => "us-ascii",
+        20866 => "koi8-r",
+        21866 => "koi8-u",
+        50220..=50222 => "iso-2022-jp",
+        51932 => "euc-jp",
+        51949 => "euc-kr",
+        54936 => "gb18030",
+        65000 => "utf-7",
+        65001 => "utf-8",
+        874 | 1250..=1258 => return Some(format!("windows-{number}")),
+        28591..=28605 => return Some(format!("iso-8859-{}", number - 28590)),
+        _ => return None,
+    };
+    Some(name.into())
+}
+
 /// True for the name of a charset whose ASCII is not what it seems.
 pub(crate) fn is_seven_bit(name: &str) -> bool {
     seven_bit_decoder(&name.trim().to_ascii_lowercase()).is_some()

@@ -62,14 +62,9 @@ impl std::error::Error for Doubt {}
 /// The charset of a name such as `gbk`, `utf-16le` or `cp1252`.
 pub fn named(name: &str) -> Option<&'static Encoding> {
     let name = name.trim().to_ascii_lowercase();
-    let code_page = name.strip_prefix("cp").or(name.strip_prefix("ms")).unwrap_or(&name);
-    match code_page {
-        "936" => Some(GB18030),
-        "949" => Some(EUC_KR),
-        "950" => Some(BIG5),
-        "932" => Some(SHIFT_JIS),
-        _ => super::encoding(&name).or_else(|| super::encoding(&format!("windows-{code_page}"))),
-    }
+    let number = name.strip_prefix("cp").or(name.strip_prefix("ms")).unwrap_or(&name).parse();
+    let code_page = number.ok().and_then(super::code_page);
+    super::encoding(code_page.as_deref().unwrap_or(&name))
 }
 
 /// Decodes a file that is wholly here, without its byte order mark.
@@ -143,7 +138,8 @@ pub(super) fn guess(bytes: &[u8]) -> Result<&'static Encoding, Doubt> {
     }
 }
 
-/// UTF-8 whose characters have two bytes each, as common Chinese ones in GBK, where some of them are hardly ever written.
+/// UTF-8 whose characters have two bytes each, as common Chinese ones in GBK, where some of them are hardly ever
+/// written.
 fn is_odd(bytes: &[u8]) -> bool {
     let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
     let is_usual = |c: char| {

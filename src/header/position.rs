@@ -1,11 +1,11 @@
 //! Where a field goes, so that every mail program reads it and takes no other line for its continuation.
 //!
 //! Python's email ends the header block at the first malformed line and takes a lone carriage return for a line end.
-//! formail ends it there too, but not at a carriage return. procmail, reformail, maildrop and Dovecot read on to the blank
-//! line. To reformail and maildrop a line that begins with any white space, such as a form feed, continues the one
-//! before. All but formail ignore continuation lines before the first field.
+//! formail ends it there too, but not at a carriage return. procmail, reformail, maildrop and Dovecot read on to the
+//! blank line. To reformail and maildrop a line that begins with any white space, such as a form feed, continues the
+//! one before. All but formail ignore continuation lines before the first field.
 
-use super::BYTE_ORDER_MARK;
+use crate::charset::BYTE_ORDER_MARK;
 
 /// A position in a header block.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub(super) enum FieldForm {
 }
 
 impl Position {
-    /// The end of a header block, or the first line at which a program ends it. If the line there could continue a field,
-    /// the position is before the last field instead.
+    /// The end of a header block, or the first line at which a program ends it. If the line there could continue a
+    /// field, the position is before the last field instead.
     pub(super) fn of(block: &[u8]) -> Self {
         let lines = |at: usize| Self { at, form: FieldForm::Lines };
         let (mut at, mut field, mut has_envelope, mut top) = (0, None, true, 0);

@@ -2,14 +2,15 @@
 //!
 //! The block in which this is done is larger than any one program's. It goes on past malformed lines (procmail,
 //! reformail, maildrop and Dovecot do) and past a line that holds only a carriage return where other lines end without
-//! one (procmail does). Blank lines may precede it (formail, procmail and reformail skip them). Until its first blank line
-//! a lone carriage return ends a line (in Python's email). A line counts as ours whatever follows the name. Continuation
-//! lines go with their field.
+//! one (procmail does). Blank lines may precede it (formail, procmail and reformail skip them). Until its first blank
+//! line a lone carriage return ends a line (in Python's email). A line counts as ours whatever follows the name.
+//! Continuation lines go with their field.
 
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
-use super::{BYTE_ORDER_MARK, NAME};
+use super::NAME;
+use crate::charset::BYTE_ORDER_MARK;
 
 /// Bytes that are copied at a time.
 const CHUNK: usize = 64 * 1024;

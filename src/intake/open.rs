@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::lines::{self, FromCr};
+use super::mail::outlook;
 use super::sniff::{self, SourceFormat};
 use super::tables::{self, Likeness};
 use crate::charset::{self, Transcoded};
@@ -155,7 +156,9 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
             None if sniff::has_magic(head) => None,
             _ => Some(named),
         },
-        Some(SourceFormat::Workbook) if head.starts_with(b"PK") || is_compound(head) => Some(SourceFormat::Workbook),
+        Some(SourceFormat::Workbook) if head.starts_with(b"PK") || head.starts_with(outlook::MAGIC) => {
+            Some(SourceFormat::Workbook)
+        }
         Some(SourceFormat::Workbook) => format_of_bytes(head),
         Some(SourceFormat::Pdf) if sniff::find_pdf(head).is_some() => Some(SourceFormat::Pdf),
         // An error page is often saved under the name of the document. An encrypted DOCX is a compound file too.
@@ -168,8 +171,8 @@ pub(super) fn format(path: &Path, head: &[u8], forced: Option<SourceFormat>) -> 
     }
 }
 
-/// True for an empty file that is a mail folder by its name: one without an ending, as below /var/mail, or with an index of
-/// Thunderbird beside it. A number is a message of MH.
+/// True for an empty file that is a mail folder by its name: one without an ending, as below /var/mail, or with an
+/// index of Thunderbird beside it. A number is a message of MH.
 fn is_empty_mailbox(path: &Path) -> bool {
     let Some(name) = path.file_name().map(OsStr::to_string_lossy).filter(|_| path.is_file()) else { return false };
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
@@ -202,18 +205,15 @@ fn zipped(head: &[u8]) -> SourceFormat {
 pub(super) fn refusal(path: &Path, head: &[u8]) -> Option<&'static str> {
     let ending = path.extension()?.to_string_lossy().to_ascii_lowercase();
     let is_zip = head.starts_with(b"PK");
+    // An encrypted workbook, or one of an older Excel.
+    let is_compound = head.starts_with(outlook::MAGIC);
     match &*ending {
-        "xls" | "xlt" if is_compound(head) => Some("a workbook of Excel 97-2003: save it as .xlsx or .csv"),
-        "xlsx" | "xlsm" if is_compound(head) => Some("the workbook is encrypted: save it without a password"),
+        "xls" | "xlt" if is_compound => Some("a workbook of Excel 97-2003: save it as .xlsx or .csv"),
+        "xlsx" | "xlsm" if is_compound => Some("the workbook is encrypted: save it without a password"),
         "xlsb" if is_zip => Some("a binary workbook: save it as .xlsx or .csv"),
         "ods" if is_zip => Some("an OpenDocument spreadsheet: save it as .xlsx or .csv"),
         _ => None,
     }
-}
-
-/// True for a compound file: an encrypted workbook, or one of an older Excel.
-fn is_compound(head: &[u8]) -> bool {
-    head.starts_with(b"\xd0\xcf\x11\xe0")
 }
 
 /// True for several header fields of mail, rather than one line such as `Subject: notes`.

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
+use super::folder_of;
 use crate::platform;
 
 /// All that is written: name, the name of its label, type, and what it means.
@@ -61,7 +62,7 @@ fn begin(path: &Path) -> io::Result<NamedTempFile> {
     if path.metadata().is_ok_and(|there| !there.is_file()) {
         return Err(io::Error::other("it is there and no file"));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     // The collector is another user, and reads what ends with `.prom`.
     if let Some(permissions) = platform::readable_by_all() {

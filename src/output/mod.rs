@@ -19,6 +19,7 @@ mod tsv;
 mod workbook;
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -291,6 +292,11 @@ impl Form {
     pub fn records(&self, out: Sink, layout: Layout) -> io::Result<Box<dyn Records>> {
         (self.format.records)(self, out, layout)
     }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A score with a fixed number of decimals, never `-0.0000`.

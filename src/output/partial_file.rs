@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::folder_of;
 use crate::platform;
 
 const ENDING: &str = ".mailsort-part";
@@ -35,7 +36,7 @@ pub(super) fn clear_others(path: &Path, own: &Path, keep: bool) -> Result<()> {
     let Some(beginning) = beginning(path) else {
         return Ok(());
     };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     for entry in fs::read_dir(folder)?.flatten() {
         let other = path.with_file_name(entry.file_name());
         if other == own

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::partial_file;
 use super::resume_reader::ResumeReader;
+use super::{folder_of, partial_file};
 use crate::charset::BYTE_ORDER_MARK;
 
 /// True when the program was started without standard output.
@@ -120,7 +120,7 @@ impl Sink {
                 return Ok(());
             }
             let path = if path.exists() { path.canonicalize()? } else { path.to_path_buf() };
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let folder = folder_of(&path);
             ensure!(folder.is_dir(), "there is no folder {}; create it first", folder.display());
             Ok(tempfile::tempfile_in(folder).map(drop)?)
         });
@@ -193,8 +193,8 @@ impl Sink {
         }
     }
 
-    /// Has a complete file begin with a byte order mark if its text is not ASCII. Whether it is shows only at its end, and
-    /// until then a run that is stopped can be gone on with.
+    /// Has a complete file begin with a byte order mark if its text is not ASCII. Whether it is shows only at its end,
+    /// and until then a run that is stopped can be gone on with.
     pub(super) fn mark_at_end(&self) {
         self.inner.borrow_mut().mark_at_end = true;
     }
@@ -264,7 +264,7 @@ fn put_marked(from: &Path, to: &Path) -> io::Result<bool> {
         }
     }
     file.rewind()?;
-    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(to);
     let mut marked = tempfile::Builder::new().prefix(".mailsort-").tempfile_in(folder)?;
     marked.write_all(BYTE_ORDER_MARK)?;
     io::copy(&mut file, &mut marked)?;

@@ -1,22 +1,19 @@
 //! Style sheets, reduced to the rules that hide something and to those that show it again
 //!
 //! Only these change what a reader sees; which of them decides on an element is told as in a browser. A rule that hides
-//! is left out where its selector is not of one or two plain parts, and of such a selector that shows only the last part
-//! is looked at, because hidden text is lost. The work for a document is bounded: beyond it nothing is hidden.
+//! is left out where its selector is not of one or two plain parts, and of such a selector that shows only the last
+//! part is looked at, because hidden text is lost. The work for a document is bounded: beyond it nothing is hidden.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::tokens::attribute;
+use super::tokens::{attribute, classes};
 
 /// Style sheets are read up to this many bytes
 const MOST_CSS: usize = 512 << 10;
 
 /// Selectors that may be tried on the elements of one document
 const MOST_MATCHES: usize = 2_000_000;
-
-/// Classes of one element that are looked at
-const MOST_CLASSES: usize = 32;
 
 /// Style sheets in `@media` are read this deep
 const MOST_NESTED: usize = 3;
@@ -46,8 +43,8 @@ struct Selector {
     weight: Weight,
 }
 
-/// What decides between rules that match the same element: `!important`, then the numbers of ids, of classes and of names
-/// in the selector, then the place in the style sheets
+/// What decides between rules that match the same element: `!important`, then the numbers of ids, of classes and of
+/// names in the selector, then the place in the style sheets
 type Weight = (bool, [usize; 3], usize);
 
 impl Hiding {
@@ -75,13 +72,13 @@ impl Hiding {
         hiding
     }
 
-    /// True if a start tag is hidden. To be asked of every start tag in order; `at` is its place and `end` that behind its
-    /// end tag.
+    /// True if a start tag is hidden. To be asked of every start tag in order; `at` is its place and `end` that behind
+    /// its end tag.
     pub(super) fn hides(&mut self, name: &str, inside: &str, at: usize, end: Option<usize>) -> bool {
         if self.selectors.is_empty() || self.left == 0 {
             return false;
         }
-        let classes = attribute(inside, "class").unwrap_or("").split_ascii_whitespace().take(MOST_CLASSES).collect();
+        let classes = classes(inside).collect();
         let id = attribute(inside, "id").unwrap_or("").trim();
         let element = StartTag { name: name.to_ascii_lowercase(), classes, id };
         let mut keys: Vec<String> = element.classes.iter().map(|class| format!(".{class}")).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::clean;
 use super::strip::strip_tokens;
-use super::tokens::{Token, attribute, is_any};
+use super::tokens::{Token, attribute, classes, is_any};
 
 /// Classes and ids of elements that hold nothing but the line above a quotation
 const ATTRIBUTIONS: &[&str] =
@@ -62,13 +62,9 @@ fn bare(name: &str) -> &str {
 
 /// The classes, the id and the name of a start tag
 fn names(inside: &str) -> impl Iterator<Item = &str> {
-    let class = attribute(inside, "class").unwrap_or("");
     let others = ["id", "name"].into_iter().filter_map(|name| attribute(inside, name)).map(str::trim);
-    class.split_ascii_whitespace().take(MOST_CLASSES).chain(others).map(bare)
+    classes(inside).chain(others).map(bare)
 }
-
-/// Classes of one element that are looked at
-const MOST_CLASSES: usize = 32;
 
 /// True for the line above which Outlook puts the header of what is answered, in every language the same
 fn is_outlook_rule(inside: &str) -> bool {

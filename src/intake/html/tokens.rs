@@ -106,8 +106,8 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// Skips what an element holds that is not read. If it never ends, its contents are read, and of a script or a style
-    /// sheet what follows the first tag.
+    /// Skips what an element holds that is not read. If it never ends, its contents are read, and of a script or a
+    /// style sheet what follows the first tag.
     fn skip(&mut self, name: &'static str) {
         let end = if self.open.contains(&name) { None } else { end_of_raw(self.html, self.at, name) };
         if let Some(end) = end {
@@ -259,6 +259,12 @@ impl<'a> Iterator for Attributes<'a> {
 pub(super) fn attribute<'a>(inside: &'a str, name: &str) -> Option<&'a str> {
     let mut attributes = Attributes { html: inside, at: 0 };
     attributes.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// The classes of an element, as many as are looked at
+pub(super) fn classes(inside: &str) -> impl Iterator<Item = &str> {
+    const MOST: usize = 32;
+    attribute(inside, "class").unwrap_or("").split_ascii_whitespace().take(MOST)
 }
 
 #[cfg(test)]

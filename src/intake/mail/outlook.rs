@@ -145,26 +145,7 @@ impl<'f> Storage<'f> {
 
     /// The name of the charset of 8-bit text.
     fn code_page(&self, property: u16) -> Option<String> {
-        let name = match self.number(property)? as u32 {
-            932 => "shift_jis",
-            936 => "gbk",
-            949 => "euc-kr",
-            950 => "big5",
-            874 => "windows-874",
-            20127 => "us-ascii",
-            20866 => "koi8-r",
-            21866 => "koi8-u",
-            50220..=50222 => "iso-2022-jp",
-            51932 => "euc-jp",
-            51949 => "euc-kr",
-            54936 => "gb18030",
-            65000 => "utf-7",
-            65001 => "utf-8",
-            page @ 1250..=1258 => return Some(format!("windows-{page}")),
-            page @ 28591..=28605 => return Some(format!("iso-8859-{}", page - 28590)),
-            _ => return None,
-        };
-        Some(name.into())
+        charset::code_page(self.number(property)? as u32)
     }
 
     fn attachments(&mut self) -> Vec<PathBuf> {

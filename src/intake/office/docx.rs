@@ -8,6 +8,7 @@ use zip::ZipArchive;
 use super::Text;
 use super::word::{self, Story};
 use crate::charset;
+use crate::intake::mail::outlook;
 use crate::record::Reason;
 
 /// The main part, which every DOCX has.
@@ -28,7 +29,7 @@ pub(super) fn seems_one(bytes: &[u8]) -> bool {
 
 /// The text of a DOCX: headers, body, notes, footers.
 pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
-    if bytes.starts_with(b"\xd0\xcf\x11\xe0") {
+    if bytes.starts_with(outlook::MAGIC) {
         return Err(compound(bytes));
     }
     // An entry takes much more memory than its bytes in the file, so entries are counted before any is read.

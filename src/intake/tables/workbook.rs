@@ -134,7 +134,8 @@ impl Workbook {
 /// The columns from the first to the last that has a name.
 fn header(cells: &[(u32, Value)]) -> Vec<(u32, String)> {
     let (Some((first, _)), Some((last, _))) = (cells.first(), cells.last()) else { return Vec::new() };
-    let name = |column: u32| cells.iter().find(|(at, _)| *at == column).and_then(|(_, value)| written(value));
+    let mut named = cells.iter().peekable();
+    let mut name = |column: u32| named.next_if(|(at, _)| *at == column).and_then(|(_, value)| written(value));
     let names = (*first..=*last).map(|column| name(column).unwrap_or_default()).collect();
     (*first..=*last).zip(distinct(names)).collect()
 }
