@@ -1,8 +1,8 @@
 //! Label sets: names, descriptions, thresholds and headers of labels.
 //!
 //! Three file formats. Text: one label per line, `name` or `name: description`, with `#` comments and blank lines.
-//! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables. CSV (by the extension, or by a first
-//! line that names the columns): `name`, `description`, `threshold`.
+//! TOML (by the extension `.toml`): `instruct`, `threshold` and `[[label]]` tables. CSV (by the extension, or by a
+//! first line that names the columns): `name`, `description`, `threshold`.
 
 mod table;
 mod text;

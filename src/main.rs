@@ -32,8 +32,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what is wrong with the command line and ends, or prints the help that was asked for. The names of files that a
-/// shell has put in place of `*` are foreign: with a line break they would forge a line of ours.
+/// Prints what is wrong with the command line and ends, or prints the help that was asked for. The names of files that
+/// a shell has put in place of `*` are foreign: with a line break they would forge a line of ours.
 fn refused(error: clap::Error) -> ! {
     let escaped = env::args_os().map(|argument| terminal::escape(&argument.to_string_lossy()));
     Cli::try_parse_from(escaped).err().unwrap_or(error).exit()

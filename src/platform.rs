@@ -34,8 +34,9 @@ pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     up_to(open_file(path)?, most)
 }
 
-/// Reads a whole file of at most `most` bytes that the user names, such as one of labels. It may be a pipe, which a shell
-/// makes of `<(command)`, but not a device. A pipe that no program opens for writing is given up after a few seconds.
+/// Reads a whole file of at most `most` bytes that the user names, such as one of labels. It may be a pipe, which a
+/// shell makes of `<(command)`, but not a device. A pipe that no program opens for writing is given up after a few
+/// seconds.
 ///
 /// # Errors
 /// When it cannot be read, or is longer; the message says what the limit is.

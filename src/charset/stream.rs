@@ -12,9 +12,9 @@ const WINDOW: usize = 256 * 1024;
 /// The size of a read.
 const PART: usize = 64 * 1024;
 
-/// A stream as UTF-8 without a byte order mark. Its charset is told from the first 256 KiB in which there is a character
-/// that is not ASCII; what comes before is ASCII in all of them but UTF-16, which shows at once. Fails with a [`Doubt`]
-/// where the charset is not known, or where the bytes are of another one further on.
+/// A stream as UTF-8 without a byte order mark. Its charset is told from the first 256 KiB in which there is a
+/// character that is not ASCII; what comes before is ASCII in all of them but UTF-16, which shows at once. Fails with a
+/// [`Doubt`] where the charset is not known, or where the bytes are of another one further on.
 pub struct Transcoded<R> {
     reader: R,
     given: Option<&'static Encoding>,
@@ -30,8 +30,8 @@ pub struct Transcoded<R> {
     ended: bool,
 }
 
-/// Characters beyond ASCII, and bytes that are none. Those of each part count twice as much as those of the part before,
-/// so that a long beginning does not hide what comes behind it.
+/// Characters beyond ASCII, and bytes that are none. Those of each part count twice as much as those of the part
+/// before, so that a long beginning does not hide what comes behind it.
 #[derive(Default)]
 struct Damage {
     good: usize,

@@ -93,8 +93,8 @@ impl RankingRules {
         signs.iter().any(Option::is_some).then_some(signs)
     }
 
-    /// Gives certain labels the score 1 and impossible ones 0. Where scores sum to 1, the other labels share the rest as
-    /// they did.
+    /// Gives certain labels the score 1 and impossible ones 0. Where scores sum to 1, the other labels share the rest
+    /// as they did.
     fn overrule(&self, signs: &[Option<HeaderSign>], order: &mut Vec<(usize, f32)>) {
         let certain = |label: usize| signs[label] == Some(HeaderSign::Certain);
         // A shortlist may have left it out.

@@ -57,8 +57,8 @@ impl Selection {
     /// Finds the model, fetches what is not on this machine, and checks all that can be known without its weights.
     ///
     /// # Errors
-    /// When a threshold is out of the range of the scores, a model cannot be had or cannot do what the spec asks, or the
-    /// device or the cache cannot be used. The message names the trained classifier, if there is one.
+    /// When a threshold is out of the range of the scores, a model cannot be had or cannot do what the spec asks, or
+    /// the device or the cache cannot be used. The message names the trained classifier, if there is one.
     pub fn plan<'a>(&'a self, observer: &dyn Observer, downloads: &dyn DownloadProgress) -> Result<Plan<'a>> {
         if !self.ranking.raw_scores {
             self.check_probabilities()?;

@@ -48,8 +48,8 @@ impl TrainedFile {
         Ok(Self { path: path.to_path_buf(), classifier: Arc::new(classifier), hash })
     }
 
-    /// Its labels as a set, named after the file. Thresholds and headers come from `files`: at most one label file, from
-    /// which nothing else is read.
+    /// Its labels as a set, named after the file. Thresholds and headers come from `files`: at most one label file,
+    /// from which nothing else is read.
     ///
     /// # Errors
     /// When that file is not readable, says nothing of the kind, or names another label.

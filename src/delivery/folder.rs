@@ -54,8 +54,8 @@ impl FolderName {
         self.parts.join("/")
     }
 
-    /// Path of the folder relative to the tree's root: the one that is there, in whichever spelling, or else that of a new
-    /// one.
+    /// Path of the folder relative to the tree's root: the one that is there, in whichever spelling, or else that of a
+    /// new one.
     ///
     /// # Errors
     /// When the layout cannot hold the name, or two folders have it.

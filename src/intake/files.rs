@@ -1,5 +1,5 @@
-//! Finds the files of an input path: the file itself, the messages of a maildir, or a whole folder tree, without what mail
-//! programs keep beside their mailboxes.
+//! Finds the files of an input path: the file itself, the messages of a maildir, or a whole folder tree, without what
+//! mail programs keep beside their mailboxes.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -154,8 +154,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// True for what word processors and wikis put before an item: dashes, dots, shapes, arrows, check marks, and characters
-/// of Word's symbol fonts. Emoji are parts of names.
+/// True for what word processors and wikis put before an item: dashes, dots, shapes, arrows, check marks, and
+/// characters of Word's symbol fonts. Emoji are parts of names.
 fn is_bullet(c: char) -> bool {
     matches!(c,
         '-' | '*' | '+' | '>' | '·' | '»' | '›' | '§' | '※' | '・' | '－' | '＊' | '＋' | '•' | '‣' | '⁃' | '∙' | '–' | '—' | '―'
@@ -310,8 +310,8 @@ impl LabelSet {
     /// Parses the text format.
     ///
     /// # Errors
-    /// When a line is invalid or holds several labels, a name occurs twice (the message names the lines), or there is no
-    /// label.
+    /// When a line is invalid or holds several labels, a name occurs twice (the message names the lines), or there is
+    /// no label.
     pub fn from_text(name: String, text: &str) -> Result<Self> {
         let mut items = Vec::new();
         for (at, line) in text.lines().enumerate() {

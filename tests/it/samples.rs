@@ -27,8 +27,8 @@ fn expected() -> Vec<Expected> {
     rows
 }
 
-/// What the embedded model gets wrong with the labels that are shipped: a password link that does not arrive, in German.
-/// One that comes right is to be struck off.
+/// What the embedded model gets wrong with the labels that are shipped: a password link that does not arrive, in
+/// German. One that comes right is to be struck off.
 const MISSES: [(&str, u64); 1] = [("samples/files/tickets.jsonl", 1)];
 
 /// The inputs in the order of `.expected.jsonl`.

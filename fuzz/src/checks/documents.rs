@@ -108,7 +108,8 @@ fn is_one_line(name: &str, value: &str) {
     assert_eq!(value, intake::one_line(value), "{name} is not one line");
 }
 
-/// UTF-8 stays as it is, but for Japanese that is made of escapes and ASCII, and nothing grows by more than an encoding can make it.
+/// UTF-8 stays as it is, but for Japanese that is made of escapes and ASCII, and nothing grows by more than an encoding
+/// can make it.
 fn decoding(bytes: &[u8]) {
     let decoded = charset::decode(bytes);
     assert!(decoded.len() <= 3 * bytes.len(), "{} bytes became {}", bytes.len(), decoded.len());

@@ -1,4 +1,5 @@
-//! Label files: a set that is read holds what the contract says, and its names are read again when they are written out.
+//! Label files: a set that is read holds what the contract says, and its names are read again when they are written
+//! out.
 
 use std::collections::HashSet;
 

@@ -77,8 +77,8 @@ impl Problem<'_> {
         self.label_weights.iter().any(|weights| *weights != [1.0; 2])
     }
 
-    /// The weights of the samples before they are made to sum to 1. In f64, because balanced weights of labels with tiny
-    /// sample weights are large.
+    /// The weights of the samples before they are made to sum to 1. In f64, because balanced weights of labels with
+    /// tiny sample weights are large.
     fn unscaled_weights(&self) -> (Vec<f64>, f64) {
         let weight = |sample: &&TrainingSample| match (self.link, &sample.labels[..]) {
             (Link::Softmax, &[label]) => f64::from(sample.weight) * self.label_weights[label][1],

@@ -110,8 +110,8 @@ impl Dealt {
     }
 }
 
-/// The place of a sample in a random order. Unlike random number generators, a hash gives the same order on every machine
-/// and in every version.
+/// The place of a sample in a random order. Unlike random number generators, a hash gives the same order on every
+/// machine and in every version.
 fn shuffled(seed: u64, at: usize) -> [u8; 32] {
     Sha256::new().chain_update(seed.to_le_bytes()).chain_update((at as u64).to_le_bytes()).finalize().into()
 }

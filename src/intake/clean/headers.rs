@@ -141,8 +141,8 @@ pub(super) fn may_be_sender(line: &str) -> bool {
 }
 
 /// The block that starts on this line, by its shape alone: a sender with an address, a date with a time, and at least
-/// two more fields, one a line, unless nothing says that it is a header. Words are not known in every language. The date
-/// stands second, or behind a recipient with an address, or anywhere if there is a title between rules above.
+/// two more fields, one a line, unless nothing says that it is a header. Words are not known in every language. The
+/// date stands second, or behind a recipient with an address, or anywhere if there is a title between rules above.
 pub(super) fn shaped_at(lines: &[&str], start: usize, titled: bool) -> Option<HeaderBlock> {
     /// Sender, date, recipient, copy, subject, attachments, importance
     const MOST_FIELDS: usize = 7;
@@ -171,8 +171,8 @@ fn has_date(value: &str) -> bool {
     value.len() <= 120 && YEAR.is_match(value) && TIME.is_match(value)
 }
 
-/// True where a field has an address or a date with a time, as mail programs write them. "From: Hamburg", "To: Vienna" and a
-/// day are of a journey.
+/// True where a field has an address or a date with a time, as mail programs write them. "From: Hamburg", "To: Vienna"
+/// and a day are of a journey.
 pub(super) fn is_evident(block: &[&str]) -> bool {
     block.iter().any(|line| line.contains('@') || has_date(line))
 }
@@ -194,8 +194,8 @@ fn cell_role(line: &str) -> Option<u8> {
     if name.len() <= LONGEST_NAME { role_of(name) } else { None }
 }
 
-/// The block that starts on this line with names and values in turns, as the cells of a table are written: a sender with
-/// an address and two more fields, or recipient and subject
+/// The block that starts on this line with names and values in turns, as the cells of a table are written: a sender
+/// with an address and two more fields, or recipient and subject
 fn cells_at(lines: &[&str], start: usize) -> Option<HeaderBlock> {
     let filled = |from: usize| lines::next_nonblank(lines, from).filter(|&i| i <= from + 1);
     let first = cell_role(lines[start])?;

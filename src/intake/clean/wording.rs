@@ -87,8 +87,8 @@ pub(super) fn is_framed(text: &str) -> bool {
     inside.is_some_and(|inside| inside.len() <= 200 && !inside.contains(">>") && has_exact_time(inside))
 }
 
-/// The form of an attribution in a language whose words are not known: a date, and an address behind which stand at most
-/// two words or the date. The words of somebody who writes a sentence are in none.
+/// The form of an attribution in a language whose words are not known: a date, and an address behind which stand at
+/// most two words or the date. The words of somebody who writes a sentence are in none.
 fn by_form(text: &str, lower: &str, verb: bool) -> Option<Fit> {
     /// Besides names: weekday, month, "at", "user", "wrote" and the like
     const MOST_PLAIN: usize = 8;

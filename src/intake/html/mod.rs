@@ -151,8 +151,8 @@ fn text_of(tokens: &[Token<'_>]) -> Option<String> {
     text.chars().any(char::is_alphanumeric).then(|| text.trim().to_string())
 }
 
-/// Where a hidden element ends. One that is never closed hides itself only, or up to the next of its kind where end tags
-/// are left out: the rest is not worth losing
+/// Where a hidden element ends. One that is never closed hides itself only, or up to the next of its kind where end
+/// tags are left out: the rest is not worth losing
 fn hidden_end(tokens: &[Token<'_>], nesting: &Nesting, at: usize) -> usize {
     let Token::Open(name, _) = tokens[at] else { return at + 1 };
     if is_any(name, tokens::VOID) {

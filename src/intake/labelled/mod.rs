@@ -248,8 +248,8 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
 /// What to do where rows name files outside of the folders that they may read.
 const ANYWHERE: &str = "--paths-anywhere reads it all the same, if you trust who wrote the samples";
 
-/// True where `path` lies below one of `folders` when links and `..` are followed; where it does not exist, what there is
-/// of it. Whoever sends samples would otherwise choose which files of this machine end up in a report.
+/// True where `path` lies below one of `folders` when links and `..` are followed; where it does not exist, what there
+/// is of it. Whoever sends samples would otherwise choose which files of this machine end up in a report.
 fn is_below(path: &Path, folders: &[&Path]) -> bool {
     let resolved = |path: &Path| if path.as_os_str().is_empty() { Path::new(".") } else { path }.canonicalize();
     let found = path.ancestors().find_map(|path| resolved(path).ok());

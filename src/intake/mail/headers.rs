@@ -25,8 +25,8 @@ pub(super) fn envelope(message: &Message<'_>) -> Envelope {
     }
 }
 
-/// The headers of `wanted`, whose names are in lower case. Those that describe content, such as `Content-Type`, stand in
-/// the message and in each of its parts, and count in all; those of an attached message do not.
+/// The headers of `wanted`, whose names are in lower case. Those that describe content, such as `Content-Type`, stand
+/// in the message and in each of its parts, and count in all; those of an attached message do not.
 pub(super) fn kept(message: &Message<'_>, wanted: &BTreeSet<String>) -> Box<[Header]> {
     if wanted.is_empty() {
         return Box::default();

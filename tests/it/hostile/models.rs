@@ -1,5 +1,5 @@
-//! Models of strangers, and the other files that flags name: tokenizers that grow, numbers beyond the weights, pipes and
-//! devices in place of files. Each is refused by name, at once, with little memory.
+//! Models of strangers, and the other files that flags name: tokenizers that grow, numbers beyond the weights, pipes
+//! and devices in place of files. Each is refused by name, at once, with little memory.
 
 use std::fs;
 use std::path::Path;

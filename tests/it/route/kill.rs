@@ -1,5 +1,5 @@
-//! Killed at points that nobody has chosen, and run to the end: every message exactly once, and its bytes. A quarter of the
-//! messages is compressed, as Dovecot does.
+//! Killed at points that nobody has chosen, and run to the end: every message exactly once, and its bytes. A quarter of
+//! the messages is compressed, as Dovecot does.
 //!
 //! `sh tests/kills.sh` is the long form: 200 kills for each of moves, copies, headers and moves to
 //! another file system.
