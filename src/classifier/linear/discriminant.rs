@@ -17,7 +17,7 @@ use super::reduced::decompose;
 
 /// Sets of at most this many labels, or labels × samples, are learned by logistic regression.
 const FEW_LABELS: usize = 256;
-const FEW_LOGITS: usize = 1 << 20;
+const FEW_LOGITS: usize = 1 << 23;
 /// Logits of held-out samples that are looked at; 5,000 of 3,000 labels tell accuracy to a half percent.
 const MOST_LOGITS: usize = 1 << 24;
 /// The logit of a label that no sample has, or less it that of one that all have.
