@@ -87,14 +87,13 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Jsonl => rows::mail(&bytes, &switches),
         SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook => rows::table_mail(&bytes, &switches),
     };
-    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, forwarded } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, place } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => {
             return Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason });
         }
     };
-    switches.quotes &= !forwarded;
-    let cleaned = clean::clean(&body, &switches);
+    let cleaned = clean::clean(&body, &switches, place);
     let body = cleaned.text;
     if body.trim().is_empty() && !enough::suffices(&envelope, reading.min_text) {
         let reason = sealed.map_or(Reason::NoText, Reason::Sealed);

@@ -2,20 +2,20 @@
 
 use std::collections::HashMap;
 
-use mailsort::intake::clean::{Cleaned, Removal, Step, Switches, clean as cleaned};
+use mailsort::intake::clean::{Cleaned, Place, Removal, Step, Switches, clean as cleaned};
 
 /// The text of a mail, cleaned with all steps, with some of them and with none.
 pub fn clean(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let chosen = bytes.iter().fold(0u8, |sum, &b| sum.wrapping_add(b));
-    for bits in [63, chosen % 64, 0] {
+    for (bits, place) in [(63, Place::Reply), (63, Place::First), (chosen % 64, Place::Reply), (0, Place::Reply)] {
         let all = switches(bits);
         let lines = Switches { links: false, ..all };
-        let kept = cleaned(&text, &lines);
+        let kept = cleaned(&text, &lines, place);
         is_part(&text, &kept);
         is_split(&text, &kept);
         if all.links {
-            shortens(&kept, &cleaned(&text, &all));
+            shortens(&kept, &cleaned(&text, &all, place));
         }
         for removed in &kept.removed {
             assert!(runs(&all, removed), "{} is switched off", removed.step.name());

@@ -94,6 +94,14 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
         header_at(lines, i)
     })
 }
+
+/// True for header lines without a separator, a title or a rule above them, as people also write them in forms
+pub(super) fn is_bare(lines: &[&str], header: &Range<usize>) -> bool {
+    let first = lines[header.start];
+    !is_original_separator(first)
+        && (headers::role(first).is_some() || headers::may_be_sender(first) || headers::is_cell(first))
+}
+
 /// The header block that starts on this line, with what stands above it
 fn header_at(lines: &[&str], at: usize) -> Option<Range<usize>> {
     let title = lines::last_nonblank(&lines[..at]).filter(|&i| at - i <= 2 && is_titled_rule(lines[i]));

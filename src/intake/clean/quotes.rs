@@ -13,10 +13,10 @@ use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
 use super::signoffs::sign_off;
 use super::{answers, armor, disclaimers, footers, history, marks, signatures};
 
-/// Cuts quoted history
-pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
+/// Cuts quoted history. Where a message is the `first` of its conversation, header lines alone are none.
+pub(super) fn cut<'a>(lines: &[&'a str], first: bool) -> LineCut<'a> {
     let marks = attribution::all(lines);
-    let reading = Annotated::of(lines, &marks);
+    let reading = Annotated::of(lines, &marks, first);
     let ranges = reading.ranges();
     LineCut::ranges(lines, &ranges)
 }
@@ -45,7 +45,7 @@ struct Annotated<'a> {
 }
 
 impl<'a> Annotated<'a> {
-    fn of(lines: &'a [&'a str], found: &[Attribution]) -> Self {
+    fn of(lines: &'a [&'a str], found: &[Attribution], first: bool) -> Self {
         let other_mark = marks::other_mark(lines, found);
         let quoted = |i: usize| {
             is_quoted(lines[i])
@@ -71,7 +71,7 @@ impl<'a> Annotated<'a> {
         }
         let mut reading =
             Annotated { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None, announced: None };
-        reading.mark_headers();
+        reading.mark_headers(first);
         reading.find_first_own();
         reading.find_end();
         reading.join_wraps();
@@ -106,10 +106,13 @@ impl<'a> Annotated<'a> {
     }
 
     /// A header block above marked quotations counts as their attribution
-    fn mark_headers(&mut self) {
+    fn mark_headers(&mut self, first: bool) {
         let mut from = 0;
         while let Some(header) = history::first_header(self.lines, from) {
             from = header.end;
+            if history::is_bare(self.lines, &header) && (first || self.is_introduced(header.start)) {
+                continue;
+            }
             if history::is_reply_marker(self.lines[header.start]) {
                 // It goes even where the text below is all there is.
                 self.kinds[header.start] = LineKind::Attribution;
@@ -123,6 +126,19 @@ impl<'a> Annotated<'a> {
                 break;
             }
         }
+    }
+
+    /// True below a line of the sender that says what follows: "This is what they wrote to us:"
+    fn is_introduced(&self, start: usize) -> bool {
+        /// Shorter ones are names of fields, and what mail programs write
+        const FEWEST_WORDS: usize = 3;
+        lines::last_nonblank(&self.lines[..start]).is_some_and(|above| {
+            let line = trim(self.lines[above]);
+            self.kinds[above] == LineKind::Own
+                && start - above <= 2
+                && line.ends_with([':', '：'])
+                && (words(line) >= FEWEST_WORDS || line.chars().filter(|&c| lines::is_cjk(c)).count() > FEWEST_WORDS)
+        })
     }
 
     /// Finds the line from which on everything is history
@@ -259,8 +275,32 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let cut = cut(&lines::split(text));
+        let cut = cut(&lines::split(text), false);
         assert_eq!(lines::join(&cut.kept), expected, "{text}");
+    }
+
+    #[test]
+    fn header_lines_of_forms_and_pasted_mails_are_text() {
+        let form =
+            "A new ticket:\n\nFrom: Bob <b@example.com>\nDate: 3 May 2016 10:10\nTo: Help\nSubject: x\n\nIt hums.";
+        let pasted =
+            "Look at this.\n\nFrom: Bob <b@example.com>\nSent: Monday, May 2, 2016\nTo: Ann\nSubject: x\n\nNo.";
+        let first = |text: &str| lines::join(&cut(&lines::split(text), true).kept);
+        assert_eq!(first(form), form);
+        assert_eq!(first(pasted), pasted);
+        // In a reply only where the line above says so.
+        check(form, form);
+        check(
+            "这是客户写给我们的内容：\n\n发件人: 李四 <li@example.com>\n发送时间: 2016年5月2日\n收件人: 王五\n主题: x\n\n你好",
+            "这是客户写给我们的内容：\n\n发件人: 李四 <li@example.com>\n发送时间: 2016年5月2日\n收件人: 王五\n主题: x\n\n你好",
+        );
+        check(pasted, "Look at this.");
+        check(&pasted.replace("this.", "this.\nBob:"), "Look at this.\nBob:");
+        // A separator says what stands below in any message.
+        for rule in ["-----Original Message-----", "________________________________"] {
+            assert_eq!(first(&pasted.replace("From:", &format!("{rule}\nFrom:"))), "Look at this.");
+        }
+        assert_eq!(first("Yes.\n\nOn Tue, 3 May 2016 at 10:10, Bob <b@example.com> wrote:\n> hi"), "Yes.");
     }
 
     #[test]

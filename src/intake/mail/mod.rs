@@ -20,8 +20,8 @@ use std::sync::LazyLock;
 use mail_parser::{Message, MessageParser, PartType};
 use regex::Regex;
 
-use super::clean::Switches;
 use super::clean::lexicon::{self, subjects};
+use super::clean::{Place, Switches};
 use super::lines;
 use super::mbox;
 use super::pattern;
@@ -44,8 +44,8 @@ pub struct Mail {
     pub removed: Vec<Removed>,
     /// What encloses the text, if only its recipient can open it.
     pub sealed: Option<&'static str>,
-    /// True if its subject marks it as forwarded.
-    pub forwarded: bool,
+    /// Its place in a conversation.
+    pub place: Place,
     /// True if something was left out: header fields, parts, or text of an attachment.
     pub cut: bool,
 }
@@ -115,10 +115,12 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 
 fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = headers::envelope(message);
-    let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
-    // A forward is about the forwarded text, however the mail program marks it.
-    let switches = Switches { quotes: switches.quotes && !forwarded, ..*switches };
-    let mut mail = Mail { envelope, forwarded, ..body::read(message, &switches).into() };
+    let has = |name| message.header(name).is_some();
+    // Without an identifier it is not as it was sent, and the others may be lost too.
+    let answers = has("In-Reply-To") || has("References") || !has("Message-ID");
+    let place = place(envelope.subject.as_deref(), answers);
+    let switches = Switches { quotes: switches.quotes && place != Place::Forward, ..*switches };
+    let mut mail = Mail { envelope, place, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
     let mut names = Vec::new();
     attachment_names(message, 0, &mut names);
@@ -151,13 +153,31 @@ fn open(message: &Message<'_>, depth: usize, switches: &Switches, opening: &mut 
     }
 }
 
+/// The place that the subject tells, and that headers say, or do not rule out, that it answers another message. One
+/// without a subject may be anything.
+fn place(subject: Option<&str>, answers: bool) -> Place {
+    match subject {
+        Some(subject) if is_forward(subject) => Place::Forward,
+        Some(subject) if !answers && !is_reply(subject) => Place::First,
+        _ => Place::Reply,
+    }
+}
+
 /// True for a subject with the prefix of a forward, after the tag of a mailing list.
 fn is_forward(subject: &str) -> bool {
-    static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
-        let words = subjects::FORWARDS.join("|");
-        pattern(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*[:：]"))
-    });
+    static FORWARD: LazyLock<Regex> = LazyLock::new(|| prefixed(subjects::FORWARDS));
     FORWARD.is_match(&lexicon::lower(subject))
+}
+
+/// True for a subject with the prefix of a reply, such as `Re[2]:`.
+fn is_reply(subject: &str) -> bool {
+    static REPLY: LazyLock<Regex> = LazyLock::new(|| prefixed(subjects::REPLIES));
+    REPLY.is_match(&lexicon::lower(subject))
+}
+
+fn prefixed(words: &[&str]) -> Regex {
+    let words = words.join("|");
+    pattern(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*([\[(^]?\d{{1,3}}[\])]?)?\s*[:：]"))
 }
 
 /// Names of the attachments of a message and of those forwarded in it.

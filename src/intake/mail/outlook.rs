@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use cfb::CompoundFile;
 use mail_parser::{DateTime, MessageParser};
 
-use super::{Mail, Opening, body, headers, is_forward, parse_within, placeholder, smime};
+use super::{Mail, Opening, body, headers, parse_within, place, placeholder, smime};
 use crate::charset;
-use crate::intake::clean::Switches;
+use crate::intake::clean::{Place, Switches};
 use crate::intake::source::MAX_DOCUMENT;
 use crate::intake::visible::{self, Rendering, Visible};
 use crate::intake::{decode_html, one_line};
@@ -24,6 +24,7 @@ const CLASS: u16 = 0x001a;
 const SUBJECT: u16 = 0x0037;
 const SUBMITTED: u16 = 0x0039;
 const HEADERS: u16 = 0x007d;
+const CONVERSATION: u16 = 0x0071;
 const SENDER: u16 = 0x0c1a;
 const SENDER_ADDRESS: u16 = 0x0c1f;
 const DELIVERED: u16 = 0x0e06;
@@ -31,6 +32,7 @@ const BODY: u16 = 0x1000;
 const RTF: u16 = 0x1009;
 const HTML: u16 = 0x1013;
 const MESSAGE_ID: u16 = 0x1035;
+const IN_REPLY_TO: u16 = 0x1042;
 const DISPLAY_NAME: u16 = 0x3001;
 const ATTACHMENT: u16 = 0x3701;
 const SHORT_NAME: u16 = 0x3704;
@@ -148,6 +150,14 @@ impl<'f> Storage<'f> {
         charset::code_page(self.number(property)? as u32)
     }
 
+    /// False if it is known to answer none: its place in the conversation has 22 bytes for the first message, and more
+    /// for each answer.
+    fn answers(&mut self) -> bool {
+        const FIRST: usize = 22;
+        self.line(IN_REPLY_TO).is_some()
+            || self.bytes(CONVERSATION, BYTES, FIRST + 1).is_none_or(|place| place.len() > FIRST)
+    }
+
     fn attachments(&mut self) -> Vec<PathBuf> {
         let entries = self.file.file.read_storage(&self.path).into_iter().flatten();
         let attached = entries.filter(|entry| entry.name().starts_with("__attach_version1.0_#"));
@@ -160,9 +170,9 @@ impl<'f> Storage<'f> {
 
 fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = envelope(storage, opening.wanted);
-    let forwarded = envelope.subject.as_deref().is_some_and(is_forward);
-    let switches = Switches { quotes: switches.quotes && !forwarded, ..*switches };
-    let mut mail = Mail { envelope, forwarded, ..text(storage, &switches).into() };
+    let place = place(envelope.subject.as_deref(), storage.answers());
+    let switches = Switches { quotes: switches.quotes && place != Place::Forward, ..*switches };
+    let mut mail = Mail { envelope, place, ..text(storage, &switches).into() };
     if mail.body.trim().is_empty() && storage.bytes(RTF, BYTES, 1).is_some() {
         mail.sealed = Some(IN_RTF);
     }

@@ -258,6 +258,13 @@ fn a_subject_tells_what_was_forwarded() {
     for subject in ["Re: Fwd: x", "Forward planning", "Trip: Tuesday", "I am: back", "[FW: x]", ""] {
         assert!(!is_forward(subject), "{subject}");
     }
+    for subject in ["Re: x", "RE[2]: x", "[list] AW: x", "回复：会议", "Re: Fwd: x", "SV: x"] {
+        assert_eq!(place(Some(subject), false), Place::Reply, "{subject}");
+    }
+    assert_eq!(place(Some("Request: x"), false), Place::First);
+    assert_eq!(place(Some("Request: x"), true), Place::Reply);
+    assert_eq!(place(None, false), Place::Reply);
+    assert_eq!(place(Some("FW: x"), true), Place::Forward);
     let page = "Subject: FW: x\nContent-Type: text/html\n\n<p>Please read.</p><div class=gmail_quote>The news.</div>\n";
     assert!(check(page.as_bytes()).body.contains("The news."));
 }
