@@ -233,7 +233,15 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// True if the bytes start with a header block that has at least one known header of mail. Prose whose first line
 /// looks like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
-    known_headers(emlx::message(without_mark(head))) > 0
+    known_headers(emlx::message(without_mark(head))) > 0 || without_blank_lines(head).len() < head.len()
+}
+
+/// A message without the blank lines that some programs put before its headers. procmail and formail skip them.
+pub fn without_blank_lines(bytes: &[u8]) -> &[u8] {
+    /// One line of prose may look like a header
+    const FEWEST: usize = 2;
+    let rest = bytes.trim_ascii_start();
+    if known_headers(&rest[..rest.len().min(HEAD)]) >= FEWEST { rest } else { bytes }
 }
 
 /// The number of known headers of mail in the header block at the start of the bytes.

@@ -25,6 +25,7 @@ use super::clean::{Place, Switches};
 use super::lines;
 use super::mbox;
 use super::pattern;
+use super::sniff;
 use super::source::MAX_DOCUMENT;
 use super::visible::{self, Visible};
 use crate::charset;
@@ -72,7 +73,7 @@ pub fn parse(bytes: &[u8], switches: &Switches, wanted: &BTreeSet<String>) -> Re
 fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) -> Result<Mail, Reason> {
     let bytes = with_line_feeds(bytes);
     let whole = emlx::message(charset::without_mark(&bytes));
-    let whole = charset::without_mark(mbox::without_from_line(whole));
+    let whole = sniff::without_blank_lines(charset::without_mark(mbox::without_from_line(whole)));
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
     let bytes = terminated(bytes);
@@ -81,14 +82,14 @@ fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) ->
     let mail = match parsed {
         // Not fit to be parsed, or the parser panicked.
         None => unparsed(bytes, opening.wanted),
-        Some(Some(message)) if super::sniff::is_field(first_line(bytes)) => {
+        Some(Some(message)) if sniff::is_field(first_line(bytes)) => {
             let mut mail = read(&message, switches, opening);
             if opening.depth == 0 {
                 mail.envelope.headers = headers::kept(&message, opening.wanted);
             }
             mail
         }
-        Some(_) if super::sniff::is_binary(bytes) || charset::utf16_of(bytes).is_some() => return Err(Reason::Binary),
+        Some(_) if sniff::is_binary(bytes) || charset::utf16_of(bytes).is_some() => return Err(Reason::Binary),
         Some(_) => visible::text(charset::decode(bytes)).into(),
     };
     Ok(Mail { cut: cut || mail.cut, ..mail })
@@ -96,7 +97,7 @@ fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) ->
 
 /// The message with line feeds. UTF-16 stays what it is, no message: no header can be put before it.
 fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if lines::end_in_cr(&bytes[..bytes.len().min(super::sniff::HEAD)]) {
+    if lines::end_in_cr(&bytes[..bytes.len().min(sniff::HEAD)]) {
         return bytes.iter().map(|&byte| if byte == b'\r' { b'\n' } else { byte }).collect();
     }
     bytes.into()
@@ -104,7 +105,7 @@ fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// The parser ignores a header line without an end, as in a message that was cut off in its header.
 fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    let ends = bytes.ends_with(b"\n") || !super::sniff::is_field(first_line(&bytes));
+    let ends = bytes.ends_with(b"\n") || !sniff::is_field(first_line(&bytes));
     if ends || memchr::memmem::find(&bytes, b"\n\n").is_some() || memchr::memmem::find(&bytes, b"\n\r\n").is_some() {
         return bytes;
     }

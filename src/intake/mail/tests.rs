@@ -10,6 +10,16 @@ fn check(raw: &[u8]) -> Mail {
 }
 
 #[test]
+fn blank_lines_may_precede_headers() {
+    for start in ["\n", "\r\n\r\n", " \n"] {
+        let mail = check(format!("{start}From: a@b.org\nSubject: invoice\n\nPlease pay.\n").as_bytes());
+        assert_eq!(mail.envelope.subject.as_deref(), Some("invoice"), "{start:?}");
+        assert_eq!(mail.body.trim(), "Please pay.");
+    }
+    assert_eq!(check(b"\nSubject: invoice\nPlease pay.\n").envelope.subject, None);
+}
+
+#[test]
 fn headers_are_decoded_and_folded() {
     let mail = check(
         b"Message-ID: <a@b>\r\nSubject: =?gb2312?B?u+HS6c2o1qo=?=\r\n =?utf-8?q?_caf=C3=A9?=\r\n\

@@ -61,8 +61,9 @@ impl<'de> serde::Deserialize<'de> for ObjectCells {
 /// The value, which is text where it is a number with more digits than a number keeps, such as long ids are.
 pub(in crate::intake) fn exact(raw: &RawValue) -> serde_json::Result<Value> {
     let value: Value = serde_json::from_str(raw.get())?;
-    let is_rounded = value.is_number() && raw.get().len() >= MANY_DIGITS && value.to_string() != raw.get();
-    Ok(if is_rounded { Value::String(raw.get().into()) } else { value })
+    let text = raw.get();
+    let is_rounded = matches!(&value, Value::Number(number) if text.len() >= MANY_DIGITS && number.to_string() != text);
+    Ok(if is_rounded { Value::String(text.into()) } else { value })
 }
 
 /// The scan of one value: how deep in brackets it is, and whether inside a string.
