@@ -33,6 +33,7 @@ fn shown(body: &str) -> Document {
         attachments: Vec::new(),
         removed: Vec::new(),
         truncated: false,
+        doubt: None,
     })
 }
 

@@ -33,6 +33,8 @@ pub struct Document {
     pub removed: Vec<Removed>,
     /// True when the document was longer than the reader's cap and its end was not read.
     pub truncated: bool,
+    /// The charsets that the text may be of, where none is declared and it is in doubt: `GBK or Big5?`
+    pub doubt: Option<String>,
 }
 
 /// The decoded headers that mailsort uses, one line each without control characters.
@@ -83,11 +85,21 @@ impl From<&str> for Document {
             attachments: Vec::new(),
             removed: Vec::new(),
             truncated: false,
+            doubt: None,
         }
     }
 }
 
 impl Document {
+    /// A warning where its charset is in doubt.
+    pub fn doubted(&self) -> Option<String> {
+        let (Origin { source, index, .. }, charsets) = (&self.origin, self.doubt.as_ref()?);
+        Some(format!(
+            "{source} [{index}] may be read wrongly: its charset is in doubt ({charsets}), and nothing names it. Others like \
+             it are not told of. --encoding names the charset of texts and pages"
+        ))
+    }
+
     /// What a model sees: subject, sender and body, a line break between them.
     pub fn text(&self) -> String {
         let headers = [&self.envelope.subject, &self.envelope.from];

@@ -9,7 +9,6 @@ mod whole;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
 pub use stream::Transcoded;
 pub use whole::{Doubt, decode_file, named};
@@ -317,12 +316,20 @@ fn mostly(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
     (stray <= 1 + good / STRAY && good > stray).then(|| text.into_owned())
 }
 
-/// The most likely legacy encoding of bytes that are not UTF-8.
+/// Text in the only charset that fits, else in the most likely legacy one.
 fn guess(bytes: &[u8]) -> String {
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(&bytes[..bytes.len().min(LOOKED_AT)], true);
-    let encoding = detector.guess(None, Utf8Detection::Allow);
+    let window = whole::window(bytes);
+    let encoding = whole::guess(window).unwrap_or_else(|_| whole::detected(window));
     encoding.decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// Why it is in doubt what [`decode`] makes of a text. A few characters that may be others are not worth a doubt.
+pub fn doubt(bytes: &[u8]) -> Option<Doubt> {
+    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
+    if high * STRAY <= bytes.len() || Encoding::for_bom(bytes).is_some() {
+        return None;
+    }
+    whole::guess(whole::window(bytes)).err()
 }
 
 #[cfg(test)]

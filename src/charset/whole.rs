@@ -39,13 +39,23 @@ pub enum Doubt {
     Changes(&'static str),
 }
 
+impl Doubt {
+    /// What the bytes may be: `GBK or Big5?`
+    pub fn charsets(&self) -> String {
+        match self {
+            Self::Several(names) => format!("{}?", names.join(" or ")),
+            Self::NotNamed(name) | Self::Changes(name) => (*name).into(),
+        }
+    }
+}
+
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Several(names) => write!(
+            Self::Several(_) => write!(
                 f,
-                "it is not in UTF-8, and its charset is in doubt ({}?): name it with --encoding, or save the file as UTF-8",
-                names.join(" or ")
+                "it is not in UTF-8, and its charset is in doubt ({}): name it with --encoding, or save the file as UTF-8",
+                self.charsets()
             ),
             Self::NotNamed(name) => write!(f, "it is not in {name}, which --encoding says"),
             Self::Changes(name) => write!(
@@ -241,12 +251,17 @@ fn single(bytes: &[u8], likeliest: &'static Encoding) -> Result<&'static Encodin
     Err(Doubt::Several([likeliest.name()].into_iter().chain(others).take(3).collect()))
 }
 
-/// What statistics of letters say.
-fn detected(bytes: &[u8]) -> &'static Encoding {
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+/// The part of a text that tells its charset.
+pub(super) fn window(bytes: &[u8]) -> &[u8] {
     let start = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
     let start = start.saturating_sub(1024);
-    detector.feed(&bytes[start..bytes.len().min(start + super::LOOKED_AT)], true);
+    &bytes[start..bytes.len().min(start + super::LOOKED_AT)]
+}
+
+/// What statistics of letters say.
+pub(super) fn detected(bytes: &[u8]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(window(bytes), true);
     let found = detector.guess(None, Utf8Detection::Deny);
     if found == encoding_rs::GBK { GB18030 } else { found }
 }

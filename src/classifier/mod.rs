@@ -66,6 +66,9 @@ pub struct Classifier {
     /// Why a batch had to be scored document by document; said once.
     taken_apart: OnceLock<String>,
     said: AtomicBool,
+    /// A document whose charset is in doubt; said once.
+    doubt: OnceLock<String>,
+    doubt_said: AtomicBool,
 }
 
 /// A document that was read, and tokenised unless its scores may come from the cache: ready to be scored.
@@ -121,6 +124,8 @@ impl Classifier {
             budget: Budget::FAST,
             taken_apart: OnceLock::new(),
             said: AtomicBool::new(false),
+            doubt: OnceLock::new(),
+            doubt_said: AtomicBool::new(false),
         }
     }
 
@@ -167,6 +172,9 @@ impl Classifier {
                 return PreparedDocument { origin, envelope, text: Err(reason), truncated: false };
             }
         };
+        if let Some(doubt) = document.doubted() {
+            let _ = self.doubt.set(doubt);
+        }
         let text = document.text();
         // What makes the tokenizer panic is tokenised again where it is scored, and becomes an error of the document.
         let tokens = guard::catch(|| self.scorer.tokenize(&text)).unwrap_or_default();
@@ -203,7 +211,8 @@ impl Classifier {
     pub fn troubles(&self) -> Vec<String> {
         let cache = self.scorer.trouble();
         let batch = self.taken_apart.get().filter(|_| !self.said.swap(true, Ordering::Relaxed));
-        cache.into_iter().chain(batch.cloned()).collect()
+        let doubt = self.doubt.get().filter(|_| !self.doubt_said.swap(true, Ordering::Relaxed));
+        cache.into_iter().chain(batch.cloned()).chain(doubt.cloned()).collect()
     }
 
     /// Scores texts, or says why one has no scores. The probe is a label, which any model must be able to read.

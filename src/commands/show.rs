@@ -23,10 +23,16 @@ pub(super) fn run(arguments: &Show) -> Result<ExitCode> {
     let fingerprint = Fingerprint::of_verb("show")?.field("format", &format)?.field("removed", &output.removed)?;
     let opened = stream.sink(format.check_resumable(), fingerprint)?;
     let mut texts = Texts::new(opened.sink(), format, output.removed);
+    let mut is_warned = false;
     let write = |documents: Option<Vec<Intake>>, report: &mut Report| {
         for document in documents.iter().flatten() {
             match document {
-                Ok(_) => report.scored(),
+                Ok(document) => {
+                    if let Some(doubt) = document.doubted().filter(|_| !std::mem::replace(&mut is_warned, true)) {
+                        report.warn(doubt);
+                    }
+                    report.scored();
+                }
                 Err(skip) => report.failed(&skip.origin, &skip.reason),
             }
             texts.write(document)?;

@@ -33,6 +33,7 @@ use crate::maildir;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
 use clean::Switches;
 use sniff::SourceFormat;
+use visible::Visible;
 
 pub use enough::MIN_TEXT;
 pub use files::{FileEntry, Files};
@@ -73,8 +74,11 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Mail | SourceFormat::Mbox => mail::parse(&bytes, &switches, &reading.headers),
         SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches, &reading.headers),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
-        SourceFormat::Html => Ok(visible::Rendering::new(&switches).page(&decode_html(&bytes)).into()),
-        SourceFormat::Text => Ok(visible::text(charset::decode(&bytes)).into()),
+        SourceFormat::Html => {
+            let doubt = if visible::declared_by(&bytes).is_some() { None } else { charset::doubt(&bytes) };
+            Ok(Visible { doubt, ..visible::Rendering::new(&switches).page(&decode_html(&bytes)) }.into())
+        }
+        SourceFormat::Text => Ok(visible::undeclared(&bytes).into()),
         SourceFormat::Pdf | SourceFormat::Docx => office::read(format, bytes, truncated).map(|text| {
             truncated = text.truncated;
             switches = office::cleaning(&switches);
@@ -87,7 +91,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Jsonl => rows::mail(&bytes, &switches),
         SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook => rows::table_mail(&bytes, &switches),
     };
-    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, place } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, place, doubt } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => {
             return Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason });
@@ -100,7 +104,15 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         return Err(Skip { origin, envelope, attachments, reason });
     }
     removed.extend(cleaned.removed.into_iter().map(|cut| Removed { step: cut.step.name(), text: cut.text }));
-    Ok(Document { origin, envelope, body, attachments, removed, truncated: truncated || cut })
+    Ok(Document {
+        origin,
+        envelope,
+        body,
+        attachments,
+        removed,
+        truncated: truncated || cut,
+        doubt: doubt.map(|doubt| doubt.charsets()),
+    })
 }
 
 /// A header as one line: white space folded, control characters removed.

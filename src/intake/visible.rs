@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::clean::{Step, Switches};
 use super::{byte_pattern, data, html, lines, one_line, sniff};
-use crate::charset;
+use crate::charset::{self, Doubt};
 use crate::record::Removed;
 
 /// A text as its reader sees it.
@@ -22,6 +22,8 @@ pub struct Visible {
     pub encrypted: bool,
     /// True if a part was longer than the limit.
     pub cut: bool,
+    /// Why the charset of a part that declares none is in doubt.
+    pub doubt: Option<Doubt>,
 }
 
 impl Visible {
@@ -31,6 +33,7 @@ impl Visible {
         self.files.extend(other.files);
         self.encrypted |= other.encrypted;
         self.cut |= other.cut;
+        self.doubt = self.doubt.take().or(other.doubt);
         self.push_text(&other.text);
     }
 
@@ -52,14 +55,18 @@ impl Visible {
 
 /// Decodes a page: by a byte order mark, else by a `<meta>` declaration near the start, else as any text.
 pub fn decode_html(bytes: &[u8]) -> String {
+    charset::decode_declared(declared_by(bytes), bytes)
+}
+
+/// The charset that a page declares.
+pub(super) fn declared_by(bytes: &[u8]) -> Option<&str> {
     static META: LazyLock<Regex> =
         LazyLock::new(|| byte_pattern(r#"(?i)<meta[^>]{0,200}charset\s*=\s*["']?\s*([a-z0-9_:.-]{2,40})"#));
     let declared = META.captures(&bytes[..bytes.len().min(2048)]).and_then(|found| found.get(1));
-    let name = declared
+    declared
         .and_then(|name| std::str::from_utf8(name.as_bytes()).ok())
         // A declaration that is readable byte by byte is not in UTF-16.
-        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"));
-    charset::decode_declared(name, bytes)
+        .filter(|name| !name.to_ascii_lowercase().starts_with("utf-16"))
 }
 
 /// Renders the pages of one document, which share a layout budget.
@@ -91,6 +98,11 @@ impl<'s> Rendering<'s> {
         visible.removed.extend(quoted.chain(hidden));
         visible
     }
+}
+
+/// A text that declares no charset, without data.
+pub(super) fn undeclared(bytes: &[u8]) -> Visible {
+    Visible { doubt: charset::doubt(bytes), ..text(charset::decode(bytes)) }
 }
 
 /// A text without data. If bytes are not text at all, everything is removed.

@@ -21,7 +21,9 @@ fn classify(folder: &Path, arguments: &[&str]) -> Run {
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
-        fs::write(folder.path().join(name), bytes).unwrap();
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
     }
     folder
 }
@@ -224,6 +226,39 @@ fn encoding_of_lines_texts_and_pages_and_not_of_mail() {
     }
     let output = mailsort(["show", "a.jsonl", "--encoding", "nonsense"]).in_folder(folder.path()).output();
     assert!(output.status.code() == Some(2) && said(&output).contains("not the name of a charset"));
+}
+
+#[test]
+fn a_charset_in_doubt_is_told_of_and_never_learned() {
+    let gbk = |text: &str| encoding_rs::GBK.encode(text).0.into_owned();
+    let mail = |text: &str| [b"Subject: x\n\n".to_vec(), gbk(text)].concat();
+    let long = "这个产品质量太差了，我要求马上退货并退还全部货款。";
+    let files: [(&str, &[u8]); 6] = [
+        ("s/bad/a.txt", &gbk("负面")),
+        ("s/bad/b.txt", &gbk(long)),
+        ("s/bad/c.eml", &mail("负面")),
+        ("s/bad/d.eml", &mail(long)),
+        ("s/good/a.txt", "很好用".as_bytes()),
+        ("s/good/b.txt", b"It works for 3 \x80, and I am glad that I have bought it"),
+    ];
+    let folder = folder(&files);
+    let show = mailsort(["show", "s"]).in_folder(folder.path()).output();
+    assert!(show.status.success());
+    let warnings = said(&show);
+    assert!(warnings.contains("s/bad/a.txt [0] may be read wrongly: its charset is in doubt ("), "{warnings}");
+    assert!(warnings.contains("gb18030") && !warnings.contains("b.txt") && !warnings.contains("c.eml"), "{warnings}");
+    let classified = classify(folder.path(), &["s/bad/c.eml"]).output();
+    assert!(said(&classified).contains("s/bad/c.eml [0] may be read wrongly"), "{}", said(&classified));
+    let none = classify(folder.path(), &["s/bad/b.txt", "s/bad/d.eml", "s/good"]).output();
+    assert_eq!(said(&none), "");
+    let train = |flags: &[&str]| {
+        let output = mailsort(["train", "s", "-o", "c.json"]).args(flags).in_folder(folder.path()).output();
+        said(&output)
+    };
+    let left = train(&[]);
+    assert!(left.contains("samples (2) that cannot be read") && left.contains("s/bad/c.eml [0]"), "{left}");
+    let named = train(&["--encoding", "gbk"]);
+    assert!(!named.contains("a.txt"), "{named}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use encoding_rs::Encoding;
 
 use super::row::clean;
 use super::{Candidate, Labelled, LabelledOptions, Left, Samples};
@@ -42,7 +43,8 @@ pub(super) fn open(root: &Path, tree: bool, options: &Arc<LabelledOptions>) -> R
         );
     }
     let loose = loose.into_iter().map(|path| left(&path, "it lies beside the folders that are labels"));
-    let samples = places.into_iter().flat_map(|place| samples(&place));
+    let encoding = options.encoding;
+    let samples = places.into_iter().flat_map(move |place| samples(&place, encoding));
     Ok(Box::new(loose.chain(samples)))
 }
 
@@ -52,11 +54,11 @@ fn left(path: &Path, why: &'static str) -> Candidate {
 }
 
 /// The documents of one folder.
-fn samples(place: &LabelFolder) -> Samples {
+fn samples(place: &LabelFolder, encoding: Option<&'static Encoding>) -> Samples {
     let Ok(label) = clean(&place.label) else {
         return Box::new(std::iter::once(left(&place.path, "its folder's name holds a control character")));
     };
-    let source = source::Source::new(std::iter::once(place.path.clone()), Options::default());
+    let source = source::Source::new(std::iter::once(place.path.clone()), Options { encoding, ..Options::default() });
     Box::new(source.map(move |raw| Candidate::Sample(Labelled::new(raw, vec![label.clone()], 1.0))))
 }
 

@@ -23,7 +23,7 @@ use super::sniff::SourceFormat;
 use super::source::{self, Options};
 use super::tables::{self, CheckNames, RowFields, TableReader};
 use super::{Raw, Reading};
-use crate::record::{Envelope, Intake, Origin, Skip};
+use crate::record::{Document, Envelope, Intake, Origin, Reason, Skip};
 use found_again::Wanted;
 use row::{SampleRow, What};
 
@@ -170,7 +170,7 @@ impl Labelled {
     /// # Errors
     /// If it was found by its position in a mailbox and is a different document.
     pub fn read(self, reading: &Reading) -> Result<Sample, Left> {
-        let document = self.raw.and_then(|raw| super::read(raw, reading));
+        let document = self.raw.and_then(|raw| super::read(raw, reading)).and_then(certain);
         let (origin, envelope) = match &document {
             Ok(document) => (&document.origin, &document.envelope),
             Err(skip) => (&skip.origin, &skip.envelope),
@@ -182,6 +182,17 @@ impl Labelled {
             self.known.is_some_and(|known| known.id.flatten().is_none() && known.subject.flatten().is_none());
         Ok(Sample { document, labels: self.labels, weight: self.weight, by_place_alone })
     }
+}
+
+/// The document, unless its charset is in doubt: words that are read wrongly would be learned.
+fn certain(document: Document) -> Intake {
+    let Some(charsets) = document.doubt else { return Ok(document) };
+    let Document { origin, envelope, attachments, .. } = document;
+    let why = format!(
+        "its charset is in doubt ({charsets}), and nothing names it: name that of texts and pages with --encoding, or \
+         save it as UTF-8"
+    );
+    Err(Skip { origin, envelope, attachments, reason: Reason::Unreadable(why) })
 }
 
 impl Identity {

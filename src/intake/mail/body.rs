@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
 use regex::Regex;
 
-use super::decoded::{content, decoded};
+use super::decoded::{content, decoded, doubt};
 use super::{calendar, names, placeholder, sealed};
 use crate::intake::clean::Switches;
 use crate::intake::visible::{self, Rendering, Visible};
@@ -152,10 +152,14 @@ fn is_prose(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
 fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rendering<'_>) -> Visible {
     match &part.body {
         PartType::Text(text) => {
+            let doubt = doubt(message, part, text);
             let text = decoded(message, part, text).into_owned();
-            if is_broken_page(part) || html::is_source(&text) { rendering.page(&text) } else { visible::text(text) }
+            let is_page = is_broken_page(part) || html::is_source(&text);
+            Visible { doubt, ..if is_page { rendering.page(&text) } else { visible::text(text) } }
         }
-        PartType::Html(source) => rendering.page(&decoded(message, part, source)),
+        PartType::Html(source) => {
+            Visible { doubt: doubt(message, part, source), ..rendering.page(&decoded(message, part, source)) }
+        }
         _ => Visible::default(),
     }
 }

@@ -6,8 +6,9 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
 
-use crate::charset;
+use crate::charset::{self, Doubt};
 use crate::intake::sniff;
+use crate::intake::visible::declared_by;
 
 /// A line of base64 that is this long is no word of a text.
 const LONG: usize = 20;
@@ -44,6 +45,16 @@ pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &
         }
         None => Cow::Borrowed(text),
     }
+}
+
+/// Why the charset of a part with `text` is in doubt, if it declares none.
+pub(super) fn doubt(message: &Message<'_>, part: &MessagePart<'_>, text: &str) -> Option<Doubt> {
+    if text.is_ascii() || part.content_type().is_some_and(|declared| declared.has_attribute("charset")) {
+        return None;
+    }
+    let bytes = content(message, part);
+    let declared = if matches!(part.body, PartType::Html(_)) { declared_by(&bytes) } else { None };
+    if declared.is_some() { None } else { charset::doubt(&bytes) }
 }
 
 /// The bytes of a part.

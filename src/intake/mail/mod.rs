@@ -28,7 +28,7 @@ use super::pattern;
 use super::sniff;
 use super::source::MAX_DOCUMENT;
 use super::visible::{self, Visible};
-use crate::charset;
+use crate::charset::{self, Doubt};
 use crate::guard;
 use crate::record::{Envelope, Reason, Removed};
 
@@ -47,6 +47,8 @@ pub struct Mail {
     pub sealed: Option<&'static str>,
     /// Its place in a conversation.
     pub place: Place,
+    /// Why the charset of its text is in doubt, if it declares none.
+    pub doubt: Option<Doubt>,
     /// True if something was left out: header fields, parts, or text of an attachment.
     pub cut: bool,
 }
@@ -90,7 +92,7 @@ fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) ->
             mail
         }
         Some(_) if sniff::is_binary(bytes) || charset::utf16_of(bytes).is_some() => return Err(Reason::Binary),
-        Some(_) => visible::text(charset::decode(bytes)).into(),
+        Some(_) => visible::undeclared(bytes).into(),
     };
     Ok(Mail { cut: cut || mail.cut, ..mail })
 }
@@ -203,25 +205,26 @@ impl Mail {
         self.removed.extend(inner.removed);
         self.sealed = self.sealed.or(inner.sealed);
         self.cut |= inner.cut;
+        self.doubt = self.doubt.take().or(inner.doubt);
     }
 }
 
 impl From<Visible> for Mail {
     /// A text without headers; files inside the text count as attachments.
     fn from(visible: Visible) -> Self {
-        let Visible { text, removed, files, encrypted, cut } = visible;
+        let Visible { text, removed, files, encrypted, cut, doubt } = visible;
         let sealed = encrypted.then_some(sealed::PGP);
-        Self { body: text, attachments: files, removed, sealed, cut, ..Self::default() }
+        Self { body: text, attachments: files, removed, sealed, cut, doubt, ..Self::default() }
     }
 }
 
 /// A message of which only the headers are parsed.
 fn unparsed(bytes: &[u8], wanted: &BTreeSet<String>) -> Mail {
     let Some(message) = MessageParser::default().parse_headers(bytes) else {
-        return visible::text(charset::decode(bytes)).into();
+        return visible::undeclared(bytes).into();
     };
     let start = message.parts.first().map_or(0, |root| root.offset_body as usize);
-    let body = visible::text(charset::decode(bytes.get(start..).unwrap_or_default()));
+    let body = visible::undeclared(bytes.get(start..).unwrap_or_default());
     let envelope = Envelope { headers: headers::kept(&message, wanted), ..headers::envelope(&message) };
     Mail { envelope, ..body.into() }
 }
