@@ -306,6 +306,62 @@ fn check_yaml(items: &[Item<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// Refuses lines that another program writes, and lines that all hold something between two others: it is a name and
+/// its description, or several names.
+///
+/// # Errors
+/// When these are some.
+fn check_separated(lines: &[(usize, &str)]) -> Result<()> {
+    const DIVIDERS: [&str; 14] =
+        [" => ", " -> ", " = ", "=", " | ", "|", ";", "；", " - ", " – ", " — ", ",", "，", "、"];
+    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with('<') && line.contains('>')) {
+        bail!("line {at}: {line:?} looks like HTML; write one label a line, `name: description`");
+    }
+    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with('[') && line.ends_with(']')) {
+        bail!("line {at}: {line:?} looks like the head of a section; put a # before it, or the name in quotes");
+    }
+    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with("//") || line.starts_with(';')) {
+        bail!("line {at}: {line:?} looks like a comment, which begins with #; put a name like it in quotes");
+    }
+    let is_divided = |line: &str, divider: &str| {
+        let label = Line::new(line);
+        let inner = label.name.trim_matches(['|', ';', '；', ' ']);
+        !label.is_quoted && label.description.is_none() && inner.contains(divider)
+    };
+    let divider = DIVIDERS.iter().find(|divider| lines.iter().all(|(_, line)| is_divided(line, divider)));
+    match (divider, lines) {
+        (Some(divider), [(at, line), _, ..]) => bail!(
+            "line {at}: {line:?} and all other lines hold {divider:?}, which ends no name: write `name: description`, or \
+             put the names in quotes"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses lines that continue the one above, as in other programs.
+///
+/// # Errors
+/// When there is one.
+fn check_continued(text: &str) -> Result<()> {
+    let is_indented = |line: &str| ["  ", "\t", "\u{3000}"].iter().any(|blank| line.starts_with(blank));
+    let mut is_first_indented = None;
+    for (at, line) in text.lines().enumerate() {
+        let written = visible(line);
+        if written.is_empty() || written.starts_with(['#', '＃']) {
+            continue;
+        }
+        let is_behind = !*is_first_indented.get_or_insert(is_indented(line));
+        let continues = is_behind && is_indented(line) && bullet(written).is_none();
+        ensure!(
+            !continues,
+            "line {}: {written:?} is indented, as if it continued the line above; write a label and its description on one \
+             line",
+            at + 1
+        );
+    }
+    Ok(())
+}
+
 impl LabelSet {
     /// Parses the text format.
     ///
@@ -313,6 +369,7 @@ impl LabelSet {
     /// When a line is invalid or holds several labels, a name occurs twice (the message names the lines), or there is
     /// no label.
     pub fn from_text(name: String, text: &str) -> Result<Self> {
+        ensure!(!text.starts_with("{\\rtf"), "this is RTF; save it as plain text, one label a line");
         let mut items = Vec::new();
         for (at, line) in text.lines().enumerate() {
             let line = visible(line);
@@ -323,7 +380,9 @@ impl LabelSet {
             items.push(Item::new(at + 1, line));
         }
         check_yaml(&items)?;
+        check_continued(text)?;
         let lines = unmarked(&items)?;
+        check_separated(&lines)?;
         if let [(at, only)] = &lines[..] {
             Line::new(only).check_alone().with_context(|| format!("line {at}"))?;
         }
