@@ -109,6 +109,12 @@ impl HeaderTest {
     fn new(name: &str, asked: &Value) -> Result<Self> {
         let is_name = !name.is_empty() && name.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b':');
         ensure!(is_name, "{name:?} is no name of a header; write it without a colon, as in \"List-Id\"");
+        // Only headers of one's own have other names than the standards.
+        ensure!(
+            !name.contains('_') || name.starts_with(['x', 'X']),
+            "{name:?} is no name of a header; write it with hyphens, {:?}",
+            name.replace('_', "-")
+        );
         let (asked, is_not) = match asked {
             Value::Table(table) if table.len() == 1 && table.contains_key("not") => (&table["not"], true),
             other => (other, false),
@@ -147,7 +153,14 @@ fn compiled(pattern: &str) -> Result<Regex> {
             let inner = rest.strip_suffix('/').filter(|inner| !inner.is_empty());
             inner.context("a regular expression stands between two slashes, without flags")?.to_string()
         }
-        None => glob(pattern.trim()),
+        None => {
+            let pattern = pattern.trim();
+            let is_expression = [".*", ".+", "^"].iter().any(|start| pattern.starts_with(start))
+                || pattern.ends_with('$')
+                || pattern.contains('\\');
+            ensure!(!is_expression, "a regular expression stands between two slashes, as in \"/{pattern}/\"");
+            glob(pattern)
+        }
     };
     let built = RegexBuilder::new(&source).case_insensitive(true).size_limit(MAX_PATTERN).build();
     built.map_err(|error| match error {
@@ -264,6 +277,10 @@ mod tests {
         fails(r#"{ "List-Id:" = "*" }"#, "without a colon");
         fails(r#"{ "List-Id" = true }"#, "\"List-Id\" is \"*\"");
         fails(r#"{ "List-Id" = [] }"#, "no pattern");
+        fails(r#"{ "List_Id" = "*" }"#, "write it with hyphens, \"List-Id\"");
+        for pattern in [".*", ".+bulk", "^bulk", "bulk$", r"bulk\\b"] {
+            fails(&format!(r#"{{ "Precedence" = "{pattern}" }}"#), "stands between two slashes, as in");
+        }
         fails(r#"{ "List-Id" = "" }"#, "it is empty");
         fails(r#"{ "List-Id" = { nit = "*" } }"#, "{ not = ");
         fails(r#"{ "List-Id" = "/a/i" }"#, "between two slashes");
