@@ -47,8 +47,7 @@ pub struct LabelFlags {
 }
 
 impl LabelFlags {
-    /// Where labels come from.
-    /// `encoding` is the charset of label files that are not in UTF-8.
+    /// Where labels come from. `encoding` is the charset of label files that are not in UTF-8.
     pub fn source(&self, encoding: Option<&'static Encoding>) -> LabelSource {
         match &self.classifier {
             Some(file) => LabelSource::Trained { file: file.clone(), thresholds: self.files.clone(), encoding },

@@ -7,10 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Identity, LabelledOptions, Why};
-use crate::intake::tables::TableRow;
-
-/// The column of a table of `classify` that keeps the model's best label when `label` is corrected.
-pub(super) const BEST_LABEL: &str = "label_1";
+use crate::intake::tables::{BEST_LABEL, TableRow};
 
 /// The range of sample weights.
 pub const WEIGHTS: RangeInclusive<f32> = 1e-6..=1e6;

@@ -23,7 +23,7 @@ const NO_DELIMITER: u8 = 0xff;
 const MOST_READ_AGAIN: u64 = 1 << 30;
 
 /// The column of a table of `classify` that keeps the model's best label when `label` is corrected.
-const BEST_LABEL: &str = "label_1";
+pub(in crate::intake) const BEST_LABEL: &str = "label_1";
 
 /// The rows of a table of text.
 pub(in crate::intake) struct Delimited {

@@ -20,7 +20,7 @@ use workbook::Workbook;
 /// Columns of a table, as in Excel.
 const MAX_COLUMNS: usize = 16_384;
 
-pub(super) use delimited::{Likeness, likeness};
+pub(super) use delimited::{BEST_LABEL, Likeness, likeness};
 pub use fields::RowFields;
 pub(super) use fields::{listed, written};
 pub(super) use json::{ObjectCells, exact, starts_array};
