@@ -5,7 +5,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 seconds=${1:-600}
-targets=${FUZZ_TARGETS:-mail mbox html clean labels text}
+targets=${FUZZ_TARGETS:-mail mbox html clean labels tables text}
 out=fuzz/artifacts
 # mailsort reads documents on threads with stacks of 2 MiB: what overflows there shall overflow here.
 ulimit -s 2048

@@ -46,6 +46,8 @@ for file in fuzz/corpus/clean/seed-*; do
     [ -s "$file.body" ] || rm "$file.body"
 done
 find labels samples -name '*.txt' -o -name '*.toml' | into labels
+find samples labels tests/it/models \( -name '*.csv' -o -name '*.tsv' -o -name '*.json' -o -name '*.xlsx' \) -size "-$largest" |
+    into tables
 find samples labels -type f -size "-$largest" | into text
 pages | into text
 touch fuzz/corpus/.seeded
