@@ -16,7 +16,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use mail_parser::{MessageParser, PartType};
 use mailsort::classifier::ZeroShot;
 use mailsort::engine::{Builtin, Embedder, LabelText};
-use mailsort::intake::clean::{Place, Switches};
+use mailsort::intake::clean::{Switches, ThreadPlace};
 use mailsort::intake::mbox::Mbox;
 use mailsort::intake::sniff::SourceFormat;
 use mailsort::intake::{self, MAX_DOCUMENT, Options, Raw, Reading, Source, clean, html, mail};
@@ -139,7 +139,7 @@ fn html(bencher: Bencher, name: &str) {
 
 #[divan::bench(args = corpora())]
 fn clean(bencher: Bencher, name: &str) {
-    each(bencher, &corpus(name).bodies, |body| clean::clean(body, &Switches::default(), Place::Reply));
+    each(bencher, &corpus(name).bodies, |body| clean::clean(body, &Switches::default(), ThreadPlace::Unknown));
 }
 
 #[divan::bench(args = corpora())]

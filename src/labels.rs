@@ -141,14 +141,7 @@ fn visible(text: &str) -> &str {
 /// # Errors
 /// When its charset is in doubt.
 fn decoded(bytes: &[u8], encoding: Option<&'static Encoding>) -> Result<String> {
-    let told = charset::decode_file(bytes, None);
-    // A file in UTF-8 is one, whatever the charset of others.
-    let is_utf8 = !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
-    let text = match encoding {
-        Some(_) if told.is_err() || !is_utf8 => charset::decode_file(bytes, encoding),
-        _ => told,
-    };
-    let text = text.with_context(|| {
+    let text = charset::decode_one_of_many(bytes, encoding).with_context(|| {
         // The first line that is not in UTF-8 is where a user has to look.
         let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), |_| 0);
         format!("line {}", 1 + memchr::memchr_iter(b'\n', &bytes[..valid]).count())
@@ -278,6 +271,10 @@ impl LabelSet {
     /// # Errors
     /// As [`LabelSet::from_text`], naming the argument.
     pub fn from_arguments(arguments: &[String]) -> Result<Self> {
+        let numbered: Vec<(usize, &str)> = arguments.iter().map(String::as_str).enumerate().collect();
+        if let Some((_, why)) = text::divided(&numbered) {
+            bail!("--label: {why}");
+        }
         let labels = arguments.iter().map(|argument| {
             let line = text::Line::new(argument);
             if arguments.len() == 1 {

@@ -91,12 +91,12 @@ impl From<&str> for Document {
 }
 
 impl Document {
-    /// A warning where its charset is in doubt.
+    /// A warning where the charset is in doubt.
     pub fn doubted(&self) -> Option<String> {
         let (Origin { source, index, .. }, charsets) = (&self.origin, self.doubt.as_ref()?);
         Some(format!(
-            "{source} [{index}] may be read wrongly: its charset is in doubt ({charsets}), and nothing names it. Others like \
-             it are not told of. --encoding names the charset of texts and pages"
+            "{source} [{index}] may be read wrongly: its charset is in doubt ({charsets}), and nothing names it; this warning \
+             comes once. --encoding names the charset of texts and pages"
         ))
     }
 

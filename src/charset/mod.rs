@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use encoding_rs::{EUC_KR, Encoding, GB18030, GBK, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_874, WINDOWS_1252};
 pub use stream::Transcoded;
-pub use whole::{Doubt, decode_file, named};
+pub use whole::{Doubt, decode_file, decode_one_of_many, named};
 
 /// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
 const STRAY: usize = 20;
@@ -34,41 +34,63 @@ pub fn decode(bytes: &[u8]) -> String {
 
 /// Decodes text of which a header says the charset, if it does. No name is believed that the bytes do not fit.
 pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
+    read_as(declared, bytes).unwrap_or_else(|| guess(bytes))
+}
+
+/// Why it is in doubt what [`decode_declared`] makes of a text: its charset had to be guessed, and several fit. A few
+/// accents in a text of Latin letters are not worth a doubt.
+pub fn doubt(declared: Option<&str>, bytes: &[u8]) -> Option<Doubt> {
+    const FEW: usize = 20;
+    if bytes.is_ascii() {
+        return None;
+    }
+    let is_high = |at: usize| bytes.get(at).is_some_and(|byte| !byte.is_ascii());
+    let high: Vec<usize> = (0..bytes.len()).filter(|&at| is_high(at)).take(bytes.len() / FEW + 1).collect();
+    let is_few = high.len() * FEW <= bytes.len() && !high.iter().any(|&at| is_high(at + 1));
+    let is_guessed = match read_as(declared, bytes) {
+        None => true,
+        // Characters of two bytes may be of GBK too, where nothing says that they are UTF-8.
+        Some(_) => declared.is_none() && Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_ok(),
+    };
+    if is_few || !is_guessed { None } else { whole::guess(whole::window(bytes)).err() }
+}
+
+/// The text in a charset that is declared or shows itself.
+fn read_as(declared: Option<&str>, bytes: &[u8]) -> Option<String> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
-        return encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned();
+        return Some(encoding.decode_without_bom_handling(&bytes[mark..]).0.into_owned());
     }
     let name = declared.map(|name| name.trim().to_ascii_lowercase());
     let name = name.as_deref().filter(|name| !name.ends_with("ascii"));
     if name.is_none()
         && let Some(encoding) = utf16_of(bytes)
     {
-        return encoding.decode_without_bom_handling(bytes).0.into_owned();
+        return Some(encoding.decode_without_bom_handling(bytes).0.into_owned());
     }
     if let Some(text) = seven_bit(name, bytes) {
-        return text;
+        return Some(text);
     }
     let encoding = name.and_then(encoding);
     if let Some(text) = encoding.filter(|encoding| is_utf16(encoding)).and_then(|encoding| utf16(encoding, bytes)) {
-        return text;
+        return Some(text);
     }
     if let Ok(text) = std::str::from_utf8(bytes)
         && (text.is_ascii() || encoding.is_none_or(|encoding| is_utf8(text, encoding)))
     {
-        return text.to_owned();
+        return Some(text.to_owned());
     }
     // A charset of single bytes fits whatever there is.
     let doubt = if encoding == Some(WINDOWS_874) { 4 } else { 1 };
     if encoding.is_none_or(|encoding| encoding == UTF_8 || encoding.is_single_byte())
         && let Some(text) = mostly_utf8(bytes, doubt)
     {
-        return text;
+        return Some(text);
     }
     let exact = encoding.and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(bytes));
     if let Some(text) = exact {
-        return text.into_owned();
+        return Some(text.into_owned());
     }
-    let lossy = encoding.filter(|encoding| *encoding != UTF_8).and_then(|encoding| mostly(encoding, bytes));
-    lossy.unwrap_or_else(|| guess(bytes))
+    encoding.filter(|encoding| *encoding != UTF_8).and_then(|encoding| mostly(encoding, bytes))
 }
 
 /// True for the name of a charset that is decoded.
@@ -321,15 +343,6 @@ fn guess(bytes: &[u8]) -> String {
     let window = whole::window(bytes);
     let encoding = whole::guess(window).unwrap_or_else(|_| whole::detected(window));
     encoding.decode_without_bom_handling(bytes).0.into_owned()
-}
-
-/// Why it is in doubt what [`decode`] makes of a text. A few characters that may be others are not worth a doubt.
-pub fn doubt(bytes: &[u8]) -> Option<Doubt> {
-    let high = bytes.iter().filter(|byte| !byte.is_ascii()).count();
-    if high * STRAY <= bytes.len() || Encoding::for_bom(bytes).is_some() {
-        return None;
-    }
-    whole::guess(whole::window(bytes)).err()
 }
 
 #[cfg(test)]

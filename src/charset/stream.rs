@@ -9,6 +9,9 @@ use super::whole::{self, DAMAGED, Doubt};
 /// How much of a stream is read, from the first character on that is not ASCII, before its charset is told.
 const WINDOW: usize = 256 * 1024;
 
+/// Stray bytes that are put up with in a text of ASCII.
+const FEW_DAMAGED: usize = 4;
+
 /// The size of a read.
 const PART: usize = 64 * 1024;
 
@@ -30,12 +33,14 @@ pub struct Transcoded<R> {
     ended: bool,
 }
 
-/// Characters beyond ASCII, and bytes that are none. Those of each part count twice as much as those of the part
-/// before, so that a long beginning does not hide what comes behind it.
+/// Characters beyond ASCII, and bytes that are none. Those of the last 64 KiB count twice as much as those of the
+/// 64 KiB before, so that a long beginning does not hide what comes behind it.
 #[derive(Default)]
 struct Damage {
     good: usize,
     damaged: usize,
+    /// Bytes since counts were halved.
+    since: usize,
 }
 
 impl<R: Read> Transcoded<R> {
@@ -118,14 +123,18 @@ impl<R: Read> Transcoded<R> {
 
 impl Damage {
     /// # Errors
-    /// Where there is more than a stray byte here and there.
+    /// Where there are more than a few stray bytes here and there.
     fn count(&mut self, text: &[u8], has_errors: bool, encoding: &'static Encoding) -> io::Result<()> {
         let damaged = if has_errors { memchr::memmem::find_iter(text, "\u{fffd}").count() } else { 0 };
-        self.damaged = self.damaged / 2 + damaged;
+        self.damaged += damaged;
         // Of each character beyond ASCII one byte is no continuation.
-        self.good = self.good / 2 + text.iter().filter(|byte| **byte >= 0xc0).count() - damaged;
-        if self.damaged > 1 + self.good / DAMAGED {
+        self.good += text.iter().filter(|byte| **byte >= 0xc0).count().saturating_sub(damaged);
+        if self.damaged > FEW_DAMAGED + self.good / DAMAGED {
             return Err(io::Error::other(Doubt::Changes(encoding.name())));
+        }
+        self.since += text.len();
+        while self.since >= PART {
+            (self.since, self.good, self.damaged) = (self.since - PART, self.good / 2, self.damaged / 2);
         }
         Ok(())
     }

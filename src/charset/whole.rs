@@ -91,6 +91,19 @@ pub fn decode_file(bytes: &[u8], given: Option<&'static Encoding>) -> Result<Str
     })
 }
 
+/// As [`decode_file`], for one of many files that have the `given` charset unless they are in UTF-8, which shows.
+///
+/// # Errors
+/// As [`decode_file`].
+pub fn decode_one_of_many(bytes: &[u8], given: Option<&'static Encoding>) -> Result<String, Doubt> {
+    let told = decode_file(bytes, None);
+    let is_utf8 = !bytes.is_ascii() && std::str::from_utf8(bytes).is_ok();
+    match given {
+        Some(_) if told.is_err() || !is_utf8 => decode_file(bytes, given),
+        _ => told,
+    }
+}
+
 /// The charset of a file by its first bytes, and the length of its byte order mark.
 pub(super) fn tell(bytes: &[u8], given: Option<&'static Encoding>) -> Result<(&'static Encoding, usize), Doubt> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
@@ -155,7 +168,7 @@ fn is_odd(bytes: &[u8]) -> bool {
     let is_usual = |c: char| {
         matches!(c,
             '\0'..='\u{17f}' | '\u{300}'..='\u{336}' | '\u{386}'..='\u{3ce}' | '\u{400}'..='\u{45f}' | '\u{490}' | '\u{491}'
-            | '\u{5d0}'..='\u{5ea}' | '\u{600}'..='\u{6ff}')
+            | '\u{531}'..='\u{589}' | '\u{5d0}'..='\u{5ea}' | '\u{600}'..='\u{6ff}')
     };
     text.chars().all(|c| c.len_utf8() < 3) && !text.chars().all(is_usual)
 }

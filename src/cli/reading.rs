@@ -63,7 +63,7 @@ pub struct TableFlags {
 
     /// The charset of label files, tables, rows, texts and pages, such as `gbk`, instead of telling it from their bytes
     ///
-    /// A label file in UTF-8 is one all the same.
+    /// A label file, text or page in UTF-8 is one all the same. Messages say their charsets themselves.
     #[arg(long, value_name = "CHARSET", hide_short_help = true, value_parser = encoding)]
     pub encoding: Option<&'static Encoding>,
 }

@@ -75,7 +75,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches, &reading.headers),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
         SourceFormat::Html => {
-            let doubt = if visible::declared_by(&bytes).is_some() { None } else { charset::doubt(&bytes) };
+            let doubt = charset::doubt(visible::declared_by(&bytes), &bytes);
             Ok(Visible { doubt, ..visible::Rendering::new(&switches).page(&decode_html(&bytes)) }.into())
         }
         SourceFormat::Text => Ok(visible::undeclared(&bytes).into()),

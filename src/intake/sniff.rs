@@ -240,7 +240,9 @@ fn has_mail_headers(head: &[u8]) -> bool {
 pub fn without_blank_lines(bytes: &[u8]) -> &[u8] {
     /// One line of prose may look like a header
     const FEWEST: usize = 2;
-    let rest = bytes.trim_ascii_start();
+    let blank = bytes.len() - bytes.trim_ascii_start().len();
+    let start = memchr::memrchr(b'\n', &bytes[..blank]).map_or(0, |end| end + 1);
+    let rest = &bytes[start..];
     if known_headers(&rest[..rest.len().min(HEAD)]) >= FEWEST { rest } else { bytes }
 }
 

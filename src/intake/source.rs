@@ -253,9 +253,6 @@ impl Options {
     /// Why documents of this kind cannot be read with these options.
     fn refusal(&self, format: SourceFormat) -> Option<&'static str> {
         match format {
-            SourceFormat::Mail | SourceFormat::Mbox if self.encoding.is_some() => {
-                Some("--encoding is for tables, rows, texts and pages: a message says its charsets itself")
-            }
             SourceFormat::Text if !self.fields.are_default() && self.format.is_none() => Some(
                 "it is one text, without the columns that --text-field names; --input-format csv reads it as a table",
             ),
@@ -308,7 +305,7 @@ fn read_one(
             let truncated = bytes.len() > MAX_DOCUMENT;
             bytes.truncate(MAX_DOCUMENT);
             if let Some(given) = encoding.filter(|_| matches!(format, SourceFormat::Text | SourceFormat::Html)) {
-                let text = charset::decode_file(&bytes, Some(given))
+                let text = charset::decode_one_of_many(&bytes, Some(given))
                     .map_err(|doubt| skip(origin(path), Reason::Unreadable(doubt.to_string())))?;
                 // The mark says more than what a page declares of the bytes that it had.
                 bytes = [BYTE_ORDER_MARK, text.as_bytes()].concat();

@@ -102,7 +102,7 @@ impl<'s> Rendering<'s> {
 
 /// A text that declares no charset, without data.
 pub(super) fn undeclared(bytes: &[u8]) -> Visible {
-    Visible { doubt: charset::doubt(bytes), ..text(charset::decode(bytes)) }
+    Visible { doubt: charset::doubt(None, bytes), ..text(charset::decode(bytes)) }
 }
 
 /// A text without data. If bytes are not text at all, everything is removed.

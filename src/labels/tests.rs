@@ -13,7 +13,7 @@ fn fails(result: Result<LabelSet>, needle: &str) {
 
 #[test]
 fn text_form() {
-    let set = text("# inbox\n\ninvoice: a bill, to pay\n会议通知：会议邀请\n plain  \nurl: see http://x\n").unwrap();
+    let set = text("# inbox\n\ninvoice: a bill, to pay\n会议通知：会议邀请\nplain  \nurl: see http://x\n").unwrap();
     let names: Vec<_> = set.labels.iter().map(|l| (&*l.name, l.description.as_deref())).collect();
     let expected = [
         ("invoice", Some("a bill, to pay")),
@@ -241,10 +241,11 @@ fn what_is_not_read_is_named() {
         ("re\u{301}union: x\nréunion: y\n", "line 2: the label \"réunion\" stands on line 1 already"),
         ("a\u{200b}b: x\nab: y\n", "line 2: the label \"ab\" stands on line 1 already"),
         ("[\"a\", \"b\"]", "this is JSON"),
-        ("invoice | a bill\nmeeting | a date\n", "line 1: \"invoice | a bill\" and all other lines hold \" | \""),
-        ("# x\n| a | x |\n| b | y |\n", "line 2: \"| a | x |\" and all"),
+        ("invoice | a bill\nmeeting | a date\n", "line 1: \"invoice | a bill\" and others hold \"|\""),
+        ("# x\n| a | x |\n| b | y |\n", "line 2: \"| a | x |\" and others"),
         ("a; x\nb; y\n", "hold \";\""),
-        ("a - x\nb - y\n", "hold \" - \""),
+        ("a - x\nb – y\nc\n", "hold \" - \""),
+        ("a: x\n to pay\nb\n", "line 2: \"to pay\" is indented"),
         ("a, x\nb, y\n", "hold \",\""),
         ("a = x\nb = y\n", "hold \" = \""),
         ("发票，付款\n会议，日程\n", "hold \"，\""),

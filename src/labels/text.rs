@@ -306,36 +306,52 @@ fn check_yaml(items: &[Item<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Refuses lines that another program writes, and lines that all hold something between two others: it is a name and
-/// its description, or several names.
+/// Refuses what other programs write, as it would be taken for names.
 ///
 /// # Errors
-/// When these are some.
-fn check_separated(lines: &[(usize, &str)]) -> Result<()> {
-    const DIVIDERS: [&str; 14] =
-        [" => ", " -> ", " = ", "=", " | ", "|", ";", "；", " - ", " – ", " — ", ",", "，", "、"];
-    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with('<') && line.contains('>')) {
-        bail!("line {at}: {line:?} looks like HTML; write one label a line, `name: description`");
+/// When a line is HTML, the head of a section or a comment.
+fn check_foreign(lines: &[(usize, &str)]) -> Result<()> {
+    for (at, line) in lines {
+        let looks_like = if line.starts_with('<') && line.contains('>') {
+            "HTML"
+        } else if line.starts_with('[') && line.ends_with(']') {
+            "the head of a section"
+        } else if line.starts_with("//") || line.starts_with(';') {
+            "a comment, which begins with # here"
+        } else {
+            continue;
+        };
+        bail!("line {at}: {line:?} looks like {looks_like}; leave it out, or put a name like it in quotes");
     }
-    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with('[') && line.ends_with(']')) {
-        bail!("line {at}: {line:?} looks like the head of a section; put a # before it, or the name in quotes");
-    }
-    if let Some((at, line)) = lines.iter().find(|(_, line)| line.starts_with("//") || line.starts_with(';')) {
-        bail!("line {at}: {line:?} looks like a comment, which begins with #; put a name like it in quotes");
-    }
-    let is_divided = |line: &str, divider: &str| {
+    Ok(())
+}
+
+/// The place of a label that holds what stands between a name and its description elsewhere, and what is wrong with it.
+/// One name may have it by chance, and several may have commas.
+pub(super) fn divided(lines: &[(usize, &str)]) -> Option<(usize, String)> {
+    const DIVIDERS: [&[&str]; 6] =
+        [&[" => ", " -> "], &[" = ", "="], &["|"], &[";", "；"], &[" - ", " – ", " — "], &[",", "，", "、"]];
+    let divider_of = |line: &str, dividers: &'static [&'static str]| {
         let label = Line::new(line);
         let inner = label.name.trim_matches(['|', ';', '；', ' ']);
-        !label.is_quoted && label.description.is_none() && inner.contains(divider)
+        let is_plain = !label.is_quoted && label.description.is_none();
+        dividers.iter().find(|divider| is_plain && inner.contains(**divider))
     };
-    let divider = DIVIDERS.iter().find(|divider| lines.iter().all(|(_, line)| is_divided(line, divider)));
-    match (divider, lines) {
-        (Some(divider), [(at, line), _, ..]) => bail!(
-            "line {at}: {line:?} and all other lines hold {divider:?}, which ends no name: write `name: description`, or \
-             put the names in quotes"
-        ),
-        _ => Ok(()),
+    for dividers in DIVIDERS {
+        let mut found = lines.iter().filter_map(|(at, line)| Some((*at, line, divider_of(line, dividers)?)));
+        let (first, second) = (found.next(), found.next());
+        let is_comma = dividers.contains(&",");
+        if let (Some((at, line, divider)), Some(_)) = (first, second)
+            && (!is_comma || 2 + found.count() == lines.len())
+        {
+            let why = format!(
+                "{line:?} and others hold {divider:?}, which ends no name: write `name: description`, or put the names in \
+                 quotes"
+            );
+            return Some((at, why));
+        }
     }
+    None
 }
 
 /// Refuses lines that continue the one above, as in other programs.
@@ -343,7 +359,7 @@ fn check_separated(lines: &[(usize, &str)]) -> Result<()> {
 /// # Errors
 /// When there is one.
 fn check_continued(text: &str) -> Result<()> {
-    let is_indented = |line: &str| ["  ", "\t", "\u{3000}"].iter().any(|blank| line.starts_with(blank));
+    let is_indented = |line: &str| line.starts_with([' ', '\t', '\u{3000}']);
     let mut is_first_indented = None;
     for (at, line) in text.lines().enumerate() {
         let written = visible(line);
@@ -351,7 +367,8 @@ fn check_continued(text: &str) -> Result<()> {
             continue;
         }
         let is_behind = !*is_first_indented.get_or_insert(is_indented(line));
-        let continues = is_behind && is_indented(line) && bullet(written).is_none();
+        let continues =
+            is_behind && is_indented(line) && bullet(written).or(number(written).map(|item| item.1)).is_none();
         ensure!(
             !continues,
             "line {}: {written:?} is indented, as if it continued the line above; write a label and its description on one \
@@ -382,7 +399,10 @@ impl LabelSet {
         check_yaml(&items)?;
         check_continued(text)?;
         let lines = unmarked(&items)?;
-        check_separated(&lines)?;
+        check_foreign(&lines)?;
+        if let Some((at, why)) = divided(&lines) {
+            bail!("line {at}: {why}");
+        }
         if let [(at, only)] = &lines[..] {
             Line::new(only).check_alone().with_context(|| format!("line {at}"))?;
         }

@@ -211,14 +211,16 @@ fn encoding_of_lines_texts_and_pages_and_not_of_mail() {
         ("a.jsonl", &gbk(row)),
         ("b.txt", &gbk("负面")),
         ("c.html", &gbk(page)),
-        ("d.eml", b"Subject: x\n\ny\n"),
+        ("d.eml", "Subject: x\nContent-Type: text/plain; charset=utf-8\n\né\n".as_bytes()),
+        ("e.txt", "负面".as_bytes()),
         ("wide.jsonl", &wide),
     ]);
     let show = |name: &str| mailsort(["show", name, "--encoding", "cp936"]).in_folder(folder.path()).records();
     for name in ["a.jsonl", "b.txt", "c.html"] {
         assert_eq!(show(name)[0]["body"].as_str().unwrap().trim(), "负面", "{name}");
     }
-    assert!(show("d.eml")[0]["error"].as_str().unwrap().contains("--encoding is for tables"));
+    assert_eq!(show("d.eml")[0]["body"], "é");
+    assert_eq!(show("e.txt")[0]["body"], "负面");
     let broken = mailsort(["show", "a.jsonl"]).in_folder(folder.path()).records();
     assert!(broken[0]["error"].as_str().unwrap().contains("--encoding"), "{broken:?}");
     for run in [classify(folder.path(), &["wide.jsonl"]), classify(folder.path(), &["-"]).stdin(wide.clone())] {
@@ -251,6 +253,15 @@ fn a_charset_in_doubt_is_told_of_and_never_learned() {
     assert!(said(&classified).contains("s/bad/c.eml [0] may be read wrongly"), "{}", said(&classified));
     let none = classify(folder.path(), &["s/bad/b.txt", "s/bad/d.eml", "s/good"]).output();
     assert_eq!(said(&none), "");
+    // A name that is not believed is no answer, markup is no text, and the model sees subjects.
+    let page = gbk("<html><body><p style=\"font-family:Arial;font-size:14px;color:#333\">负面</p></body></html>");
+    let declared = [b"Content-Type: text/plain; charset=us-ascii\n".to_vec(), mail("负面")].concat();
+    let subject = [b"Subject: ".to_vec(), gbk("负面"), b"\n\nPlease look at this one, and tell me\n".to_vec()].concat();
+    for (name, bytes) in [("page.html", page), ("declared.eml", declared), ("subject.eml", subject)] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+        let warned = said(&mailsort(["show", name]).in_folder(folder.path()).output());
+        assert!(warned.contains(name), "{name}: {warned}");
+    }
     let train = |flags: &[&str]| {
         let output = mailsort(["train", "s", "-o", "c.json"]).args(flags).in_folder(folder.path()).output();
         said(&output)
@@ -258,7 +269,11 @@ fn a_charset_in_doubt_is_told_of_and_never_learned() {
     let left = train(&[]);
     assert!(left.contains("samples (2) that cannot be read") && left.contains("s/bad/c.eml [0]"), "{left}");
     let named = train(&["--encoding", "gbk"]);
-    assert!(!named.contains("a.txt"), "{named}");
+    assert!(named.contains("1 sample that cannot be read") && !named.contains("a.txt"), "{named}");
+    assert_eq!(
+        mailsort(["show", "s/good/a.txt", "--encoding", "gbk"]).in_folder(folder.path()).records()[0]["body"],
+        "很好用"
+    );
 }
 
 #[test]

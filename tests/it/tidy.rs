@@ -80,8 +80,8 @@ const STOREYS: &[&[&str]] = &[
     &["stream"],
     &["classifier"],
     &["delivery", "engine", "evaluation", "intake", "labels", "output", "report", "watcher"],
-    &["charset", "condition", "guard", "header", "maildir"],
-    &["platform", "record", "terminal"],
+    &["condition", "guard", "header", "maildir"],
+    &["charset", "platform", "record", "terminal"],
 ];
 
 pub struct File {

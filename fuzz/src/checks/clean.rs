@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 
-use mailsort::intake::clean::{Cleaned, Place, Removal, Step, Switches, clean as cleaned};
+use mailsort::intake::clean::{Cleaned, Removal, Step, Switches, ThreadPlace, clean as cleaned};
 
 /// The text of a mail, cleaned with all steps, with some of them and with none.
 pub fn clean(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let chosen = bytes.iter().fold(0u8, |sum, &b| sum.wrapping_add(b));
-    for (bits, place) in [(63, Place::Reply), (63, Place::First), (chosen % 64, Place::Reply), (0, Place::Reply)] {
+    for (bits, place) in [
+        (63, ThreadPlace::Unknown),
+        (63, ThreadPlace::First),
+        (chosen % 64, ThreadPlace::Unknown),
+        (0, ThreadPlace::Reply),
+    ] {
         let all = switches(bits);
         let lines = Switches { links: false, ..all };
         let kept = cleaned(&text, &lines, place);

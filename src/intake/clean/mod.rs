@@ -133,9 +133,11 @@ impl Switches {
 
 /// The place of a message in a conversation
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A reply, or it is not known
+pub enum ThreadPlace {
+    /// It is not known
     #[default]
+    Unknown,
+    /// It answers another message
     Reply,
     /// A forward is about the forwarded text, however the mail program marks it: no quotation is cut
     Forward,
@@ -165,7 +167,7 @@ pub struct Cleaned {
 ///
 /// Never panics. Takes time linear in the length of the text. If no letter or digit would be left, the text comes back
 /// unchanged and `removed` is empty, so that a message without text of its own can still be classified.
-pub fn clean(text: &str, switches: &Switches, place: Place) -> Cleaned {
+pub fn clean(text: &str, switches: &Switches, place: ThreadPlace) -> Cleaned {
     let untouched = || Cleaned { text: text.to_string(), removed: Vec::new() };
     if text.len() > LARGEST || text.bytes().filter(|&b| b == b'\n').count() > MOST_LINES {
         return untouched();
@@ -174,7 +176,7 @@ pub fn clean(text: &str, switches: &Switches, place: Place) -> Cleaned {
     let mut removed = Vec::new();
     let mut replied = false;
     for step in Step::ALL {
-        if !switches.runs(step) || step == Step::Quotes && place == Place::Forward {
+        if !switches.runs(step) || step == Step::Quotes && place == ThreadPlace::Forward {
             continue;
         }
         let cut = match step {
@@ -182,7 +184,7 @@ pub fn clean(text: &str, switches: &Switches, place: Place) -> Cleaned {
                 lines = forwarded(&lines, switches, &mut removed);
                 continue;
             }
-            Step::Quotes => quotes::cut(&lines, place == Place::First),
+            Step::Quotes => quotes::cut(&lines, place),
             Step::Footers => footers::cut(&lines),
             Step::Disclaimers => disclaimers::cut(&lines),
             Step::Signatures => signatures::cut(&lines, replied),
@@ -231,19 +233,19 @@ mod tests {
     #[test]
     fn every_step_has_its_switch() {
         let text = "Yes.\n\nSent from my iPhone\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> When?";
-        let cleaned = clean(text, &Switches::default(), Place::Reply);
+        let cleaned = clean(text, &Switches::default(), ThreadPlace::Unknown);
         assert_eq!(cleaned.text, "Yes.");
         let steps: Vec<&str> = cleaned.removed.iter().map(|removed| removed.step.name()).collect();
         assert_eq!(steps, ["quotes", "signatures"]);
         let off = Switches::all(false);
-        assert_eq!(clean(text, &off, Place::Reply), Cleaned { text: text.to_string(), removed: Vec::new() });
+        assert_eq!(clean(text, &off, ThreadPlace::Unknown), Cleaned { text: text.to_string(), removed: Vec::new() });
     }
 
     #[test]
     fn when_nothing_is_left_the_text_comes_back() {
         for text in ["> only a quotation", "-- \nBob", "Sent from my iPhone", "", "\n\n", "🎉\n\n-- \nBob"] {
             assert_eq!(
-                clean(text, &Switches::default(), Place::Reply),
+                clean(text, &Switches::default(), ThreadPlace::Unknown),
                 Cleaned { text: text.to_string(), removed: Vec::new() },
                 "{text}"
             );
@@ -253,7 +255,7 @@ mod tests {
     #[test]
     fn a_signature_over_a_forward_goes_and_the_forward_stays() {
         let text = "FYI\n\n-- \nBob\n\n---------- Forwarded message ---------\nFrom: Ann\nSubject: x\n\nThe news.";
-        assert_eq!(clean(text, &Switches::default(), Place::Reply).text, "FYI\n\n\nThe news.");
+        assert_eq!(clean(text, &Switches::default(), ThreadPlace::Unknown).text, "FYI\n\n\nThe news.");
     }
 
     #[test]
@@ -270,7 +272,7 @@ mod tests {
             let line = format!("{line}\n");
             let text = format!("I wrote this.\n\n{}And that.\n{}", line.repeat(200_000 / line.len()), line.trim().repeat(200_000 / line.len()));
             let start = Instant::now();
-            clean(&text, &Switches::default(), Place::Reply);
+            clean(&text, &Switches::default(), ThreadPlace::Unknown);
             assert!(start.elapsed() < Duration::from_secs(2), "{line:?} took {:?}", start.elapsed());
         }
     }
@@ -278,7 +280,7 @@ mod tests {
     #[test]
     fn huge_texts_pass_through() {
         for text in ["word ".repeat(4 << 20), "\n".repeat(MOST_LINES + 1)] {
-            assert_eq!(clean(&text, &Switches::default(), Place::Reply).text.len(), text.len());
+            assert_eq!(clean(&text, &Switches::default(), ThreadPlace::Unknown).text.len(), text.len());
         }
     }
 }

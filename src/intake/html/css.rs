@@ -115,12 +115,26 @@ impl Selector {
         if rule.hides && !is_plain || is_momentary(&rule.selector) {
             return None;
         }
-        let mut parts = rule.selector.rsplit([' ', '>', '+', '~']);
+        // What stands in brackets is not looked at, and may hold what separates parts.
+        let mut depth = 0_usize;
+        let outside = rule.selector.chars().filter(|c| match c {
+            '[' | '(' => {
+                depth += 1;
+                depth == 1
+            }
+            ']' | ')' => {
+                depth = depth.saturating_sub(1);
+                depth == 0
+            }
+            _ => depth == 0,
+        });
+        let selector: String = outside.collect();
+        let mut parts = selector.rsplit([' ', '>', '+', '~']);
         let part = Compound::of(parts.next()?.split(['[', ':']).next()?);
         let above = parts.next().filter(|_| is_plain).map(Compound::of);
         // Everything is inside these, whether they are written or not.
         let above = above.filter(|above| !matches!(above.key().as_str(), "" | "body" | "html"));
-        let weight = (rule.important, specificity(&rule.selector), place);
+        let weight = (rule.important, specificity(&selector), place);
         Some(Selector { part, above, until: 0, hides: rule.hides, weight })
     }
 }
@@ -376,6 +390,8 @@ mod tests {
         check("#b{display:block} .a{display:none}", "<p class=a id=b></p><p class=a></p>", "+-");
         check("p.a{display:none} td .a{display:inline}", "<p class=a></p><td><p class=a></p></td>", "-++");
         check("p.a{display:none} td .a{display:inline}", "<td><p class=a></p>", "++");
+        check(".a{display:none} .a[class~=\"on\"]{display:block}", "<p class=a></p>", "+");
+        check(".a.b.c{display:none} .a[href=\"x.y.z\"]{display:block}", "<p class='a b c'></p>", "-");
         // Of other selectors that show, the last part counts.
         check(".a{display:none} td>.a[x]{display:block}", "<p class=a></p>", "+");
         check(".a{display:none} .b:hover .a{display:block}", "<p class=a></p>", "-");

@@ -208,5 +208,6 @@ fn raw_body(message: &Message<'_>, rendering: &mut Rendering<'_>) -> Option<Visi
     }
     let text = charset::decode(bytes);
     let is_html = sniff::sniff(bytes) == Some(sniff::SourceFormat::Html);
-    Some(if is_html { rendering.page(&text) } else { visible::text(text) })
+    let visible = if is_html { rendering.page(&text) } else { visible::text(text) };
+    Some(Visible { doubt: charset::doubt(None, bytes), ..visible })
 }

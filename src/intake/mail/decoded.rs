@@ -47,14 +47,15 @@ pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &
     }
 }
 
-/// Why the charset of a part with `text` is in doubt, if it declares none.
+/// Why the charset of a part with `text` is in doubt.
 pub(super) fn doubt(message: &Message<'_>, part: &MessagePart<'_>, text: &str) -> Option<Doubt> {
-    if text.is_ascii() || part.content_type().is_some_and(|declared| declared.has_attribute("charset")) {
+    if text.is_ascii() {
         return None;
     }
     let bytes = content(message, part);
-    let declared = if matches!(part.body, PartType::Html(_)) { declared_by(&bytes) } else { None };
-    if declared.is_some() { None } else { charset::doubt(&bytes) }
+    let declared = part.content_type().and_then(|declared| declared.attribute("charset"));
+    let of_page = || declared_by(&bytes).filter(|_| matches!(part.body, PartType::Html(_)));
+    charset::doubt(declared.or_else(of_page), &bytes)
 }
 
 /// The bytes of a part.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mail_parser::{HeaderName, HeaderValue, Message};
 
 use super::words;
+use crate::charset::Doubt;
 use crate::intake::one_line;
 use crate::record::{Envelope, Header};
 
@@ -53,6 +54,12 @@ fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {
         None => one_line(text),
     };
     (!decoded.is_empty()).then_some(decoded)
+}
+
+/// Why it is in doubt how the subject or the sender is read.
+pub(super) fn doubt(message: &Message<'_>) -> Option<Doubt> {
+    let raw = [HeaderName::Subject, HeaderName::From].map(|name| raw(message, name));
+    raw.into_iter().flatten().filter(|raw| !raw.is_ascii()).find_map(words::doubt)
 }
 
 /// The bytes of the header.

@@ -21,7 +21,7 @@ use mail_parser::{Message, MessageParser, PartType};
 use regex::Regex;
 
 use super::clean::lexicon::{self, subjects};
-use super::clean::{Place, Switches};
+use super::clean::{Switches, ThreadPlace};
 use super::lines;
 use super::mbox;
 use super::pattern;
@@ -46,7 +46,7 @@ pub struct Mail {
     /// What encloses the text, if only its recipient can open it.
     pub sealed: Option<&'static str>,
     /// Its place in a conversation.
-    pub place: Place,
+    pub place: ThreadPlace,
     /// Why the charset of its text is in doubt, if it declares none.
     pub doubt: Option<Doubt>,
     /// True if something was left out: header fields, parts, or text of an attachment.
@@ -119,12 +119,16 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = headers::envelope(message);
     let has = |name| message.header(name).is_some();
-    // Without an identifier it is not as it was sent, and the others may be lost too.
-    let answers = has("In-Reply-To") || has("References") || !has("Message-ID");
+    let answers = match has("In-Reply-To") || has("References") {
+        true => Some(true),
+        // Without an identifier it is not as it was sent, and the others may be lost too.
+        false => has("Message-ID").then_some(false),
+    };
     let place = place(envelope.subject.as_deref(), answers);
-    let switches = Switches { quotes: switches.quotes && place != Place::Forward, ..*switches };
+    let switches = Switches { quotes: switches.quotes && place != ThreadPlace::Forward, ..*switches };
     let mut mail = Mail { envelope, place, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
+    mail.doubt = mail.doubt.take().or_else(|| headers::doubt(message));
     let mut names = Vec::new();
     attachment_names(message, 0, &mut names);
     names.append(&mut mail.attachments);
@@ -156,31 +160,39 @@ fn open(message: &Message<'_>, depth: usize, switches: &Switches, opening: &mut 
     }
 }
 
-/// The place that the subject tells, and that headers say, or do not rule out, that it answers another message. One
-/// without a subject may be anything.
-fn place(subject: Option<&str>, answers: bool) -> Place {
-    match subject {
-        Some(subject) if is_forward(subject) => Place::Forward,
-        Some(subject) if !answers && !is_reply(subject) => Place::First,
-        _ => Place::Reply,
+/// The place that the subject tells, and whether headers say that the message answers another one.
+fn place(subject: Option<&str>, answers: Option<bool>) -> ThreadPlace {
+    match (subject, answers) {
+        (Some(subject), _) if is_forward(subject) => ThreadPlace::Forward,
+        (Some(subject), _) if is_reply(subject) => ThreadPlace::Reply,
+        (_, Some(true)) => ThreadPlace::Reply,
+        (Some(subject), Some(false)) if !is_prefixed(subject) => ThreadPlace::First,
+        _ => ThreadPlace::Unknown,
     }
 }
 
-/// True for a subject with the prefix of a forward, after the tag of a mailing list.
+/// Tags such as those of mailing lists, before the prefixes of a subject.
+const TAGS: &str = r"(?i)^\s*(\[[^\]]{1,40}\]\s*)*";
+
+/// True for a subject with the prefix of a forward.
 fn is_forward(subject: &str) -> bool {
-    static FORWARD: LazyLock<Regex> = LazyLock::new(|| prefixed(subjects::FORWARDS));
+    static FORWARD: LazyLock<Regex> =
+        LazyLock::new(|| pattern(&format!(r"{TAGS}({})\s*[:：]", subjects::FORWARDS.join("|"))));
     FORWARD.is_match(&lexicon::lower(subject))
 }
 
 /// True for a subject with the prefix of a reply, such as `Re[2]:`.
 fn is_reply(subject: &str) -> bool {
-    static REPLY: LazyLock<Regex> = LazyLock::new(|| prefixed(subjects::REPLIES));
+    static REPLY: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(r"{TAGS}({})\s*([\[(^]?\d{{1,3}}[\])]?)?\s*[:：]", subjects::REPLIES.join("|")))
+    });
     REPLY.is_match(&lexicon::lower(subject))
 }
 
-fn prefixed(words: &[&str]) -> Regex {
-    let words = words.join("|");
-    pattern(&format!(r"(?i)^\s*(\[[^\]]{{1,40}}\]\s*)?({words})\s*([\[(^]?\d{{1,3}}[\])]?)?\s*[:：]"))
+/// True for a subject with a short word before a colon, which may be the prefix of a reply in any language.
+fn is_prefixed(subject: &str) -> bool {
+    static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"{TAGS}\p{{L}}{{1,4}}\.?\s*[:：]")));
+    PREFIX.is_match(subject)
 }
 
 /// Names of the attachments of a message and of those forwarded in it.

@@ -10,10 +10,10 @@ use mail_parser::{DateTime, MessageParser};
 
 use super::{Mail, Opening, body, headers, parse_within, place, placeholder, smime};
 use crate::charset;
-use crate::intake::clean::{Place, Switches};
+use crate::intake::clean::{Switches, ThreadPlace};
+use crate::intake::one_line;
 use crate::intake::source::MAX_DOCUMENT;
-use crate::intake::visible::{self, Rendering, Visible};
-use crate::intake::{decode_html, one_line};
+use crate::intake::visible::{self, Rendering, Visible, declared_by};
 use crate::record::{Envelope, Reason};
 
 /// How a compound file starts. Those of Word and Excel do too.
@@ -150,12 +150,14 @@ impl<'f> Storage<'f> {
         charset::code_page(self.number(property)? as u32)
     }
 
-    /// False if it is known to answer none: its place in the conversation has 22 bytes for the first message, and more
-    /// for each answer.
-    fn answers(&mut self) -> bool {
+    /// Whether it answers another message, if that is known: its place in the conversation has 22 bytes for the first
+    /// message, and more for each answer.
+    fn answers(&mut self) -> Option<bool> {
         const FIRST: usize = 22;
-        self.line(IN_REPLY_TO).is_some()
-            || self.bytes(CONVERSATION, BYTES, FIRST + 1).is_none_or(|place| place.len() > FIRST)
+        if self.line(IN_REPLY_TO).is_some() {
+            return Some(true);
+        }
+        self.bytes(CONVERSATION, BYTES, FIRST + 1).map(|place| place.len() > FIRST)
     }
 
     fn attachments(&mut self) -> Vec<PathBuf> {
@@ -171,7 +173,7 @@ impl<'f> Storage<'f> {
 fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = envelope(storage, opening.wanted);
     let place = place(envelope.subject.as_deref(), storage.answers());
-    let switches = Switches { quotes: switches.quotes && place != Place::Forward, ..*switches };
+    let switches = Switches { quotes: switches.quotes && place != ThreadPlace::Forward, ..*switches };
     let mut mail = Mail { envelope, place, ..text(storage, &switches).into() };
     if mail.body.trim().is_empty() && storage.bytes(RTF, BYTES, 1).is_some() {
         mail.sealed = Some(IN_RTF);
@@ -255,17 +257,20 @@ fn date(time: u64) -> Option<String> {
 /// The plain text, or the page where that says more.
 fn text(storage: &mut Storage<'_>, switches: &Switches) -> Visible {
     let plain = storage.text(BODY).map(visible::text).unwrap_or_default();
+    let mut doubt = None;
     let page = match storage.bytes(HTML, BYTES, MAX_DOCUMENT) {
-        Some(bytes) => match storage.code_page(BODY_CODE_PAGE) {
-            Some(charset) => Some(charset::decode_declared(Some(&charset), &bytes)),
-            None => Some(decode_html(&bytes)),
-        },
+        Some(bytes) => {
+            let code_page = storage.code_page(BODY_CODE_PAGE);
+            let declared = code_page.as_deref().or_else(|| declared_by(&bytes));
+            doubt = charset::doubt(declared, &bytes);
+            Some(charset::decode_declared(declared, &bytes))
+        }
         None => storage.text(HTML),
     };
     let Some(page) = page.filter(|page| placeholder::may_be(&plain.text, page)) else {
         return plain;
     };
-    let page = Rendering::new(switches).page(&page);
+    let page = Visible { doubt, ..Rendering::new(switches).page(&page) };
     if placeholder::is(&plain.text, &page.text) { page } else { plain }
 }
 

@@ -268,13 +268,27 @@ fn a_subject_tells_what_was_forwarded() {
     for subject in ["Re: Fwd: x", "Forward planning", "Trip: Tuesday", "I am: back", "[FW: x]", ""] {
         assert!(!is_forward(subject), "{subject}");
     }
-    for subject in ["Re: x", "RE[2]: x", "[list] AW: x", "回复：会议", "Re: Fwd: x", "SV: x"] {
-        assert_eq!(place(Some(subject), false), Place::Reply, "{subject}");
+    for subject in ["Re: x", "RE[2]: x", "[list] AW: x", "回复：会议", "Re: Fwd: x", "SV: x", "[EXTERNAL] [dev] Re: x"]
+    {
+        assert_eq!(place(Some(subject), Some(false)), ThreadPlace::Reply, "{subject}");
     }
-    assert_eq!(place(Some("Request: x"), false), Place::First);
-    assert_eq!(place(Some("Request: x"), true), Place::Reply);
-    assert_eq!(place(None, false), Place::Reply);
-    assert_eq!(place(Some("FW: x"), true), Place::Forward);
+    assert_eq!(place(Some("Request: x"), Some(false)), ThreadPlace::First);
+    assert_eq!(place(Some("Request: x"), Some(true)), ThreadPlace::Reply);
+    assert_eq!(place(Some("FW: x"), Some(true)), ThreadPlace::Forward);
+    for (subject, answers) in
+        [(None, Some(false)), (Some("Request: x"), None), (Some("Odg: x"), Some(false)), (Some("رد: x"), Some(false))]
+    {
+        assert_eq!(place(subject, answers), ThreadPlace::Unknown, "{subject:?}");
+    }
+    let ticket = "From: Bob <b@example.com>\nDate: 3 May 2016 10:10\nTo: Help\nSubject: printer\n\nIt hums.";
+    let cleaned = |headers: &str| {
+        let raw = format!("Subject: Ticket 7\n{headers}\nA ticket is yours.\n\n{ticket}\n");
+        let mail = check(raw.as_bytes());
+        crate::intake::clean::clean(&mail.body, &Switches::default(), mail.place).text
+    };
+    assert!(cleaned("Message-ID: <a@b>\n").ends_with("It hums."));
+    assert_eq!(cleaned("Message-ID: <a@b>\nIn-Reply-To: <c@b>\n"), "A ticket is yours.");
+    assert_eq!(cleaned(""), "A ticket is yours.");
     let page = "Subject: FW: x\nContent-Type: text/html\n\n<p>Please read.</p><div class=gmail_quote>The news.</div>\n";
     assert!(check(page.as_bytes()).body.contains("The news."));
 }

@@ -2,7 +2,7 @@
 //! are joined before they are decoded.
 
 use super::decoded::base64;
-use crate::charset;
+use crate::charset::{self, Doubt};
 
 /// Bytes in which the end of an encoded word is looked for. The standard allows 75; the bound keeps a header field of
 /// nothing but beginnings cheap.
@@ -32,6 +32,14 @@ pub(super) fn text(raw: &[u8]) -> String {
         Piece::Encoded(charset, bytes) => charset::decode_declared(Some(&charset), &bytes),
     });
     text.collect()
+}
+
+/// Why it is in doubt how a header field that is no encoded word is read.
+pub(super) fn doubt(raw: &[u8]) -> Option<Doubt> {
+    pieces(raw).iter().find_map(|piece| match piece {
+        Piece::Plain(bytes) => charset::doubt(None, bytes),
+        Piece::Encoded(..) => None,
+    })
 }
 
 fn pieces(raw: &[u8]) -> Vec<Piece> {

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::TableRow;
+use super::{MAX_COLUMNS, TableRow};
 use crate::charset::BYTE_ORDER_MARK;
 use crate::intake::lines::Lines;
 use crate::intake::rows;
@@ -62,7 +62,8 @@ impl<'de> serde::Deserialize<'de> for ObjectCells {
 pub(in crate::intake) fn exact(raw: &RawValue) -> serde_json::Result<Value> {
     let value: Value = serde_json::from_str(raw.get())?;
     let text = raw.get();
-    let is_rounded = matches!(&value, Value::Number(number) if text.len() >= MANY_DIGITS && number.to_string() != text);
+    let is_whole = || text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let is_rounded = matches!(&value, Value::Number(number) if text.len() >= MANY_DIGITS && is_whole() && number.to_string() != text);
     Ok(if is_rounded { Value::String(text.into()) } else { value })
 }
 
@@ -151,7 +152,7 @@ impl<R: Read> JsonValues<R> {
     /// The names in the first rows, in the order in which they come up. These rows are the next ones to be read.
     pub(super) fn first_names(&mut self) -> Vec<String> {
         let (mut names, mut seen) = (Vec::new(), HashSet::new());
-        while self.waiting.len() < LOOKED_AT && self.stream.offset() < LOOKED_AT_BYTES {
+        while self.waiting.len() < LOOKED_AT && self.stream.offset() < LOOKED_AT_BYTES && names.len() < MAX_COLUMNS {
             let Some(row) = self.read_row().transpose() else { break };
             let cells = row.iter().flat_map(|row| &row.cells);
             names.extend(cells.map(|(name, _)| name).filter(|name| seen.insert(String::clone(name))).cloned());
