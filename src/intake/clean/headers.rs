@@ -158,8 +158,8 @@ pub(super) fn shaped_at(lines: &[&str], start: usize, titled: bool) -> Option<He
         || addresses > 1
         || role(lines[start]) == Some(FROM)
         || field(lines[start]).is_some_and(|(name, _)| is_foreign(name));
-    let is_block =
-        is_header && (titled || date == 1 || date < 5 && fields[1..date].iter().any(|field| field.contains('@')));
+    let is_block = is_header
+        && (titled || date == 1 || (2..5).contains(&date) && fields[1..date].iter().any(|field| field.contains('@')));
     is_block.then(|| HeaderBlock { lines: start..start + fields.len(), roles: FROM | DATE | TO | SUBJECT, first: FROM })
 }
 
@@ -360,6 +360,7 @@ mod tests {
         check("Name: D <a@b>\nTelephone: 0123 456 789\nTopic: x\nText: y", None);
         check("I wrote to them: D <a@b> says\nwhat: 11 June 2024 09:12\na: b\nc: d", None);
         check("Name: D\nDate: 11 June 2024 09:12\nTopic: x\nText: y", None);
+        check("Von: D <a@b> 11.06.2024 09:12\nAn: A <c@d>\nXa: y\nXb: x\nbody", None);
     }
 
     #[test]
