@@ -190,6 +190,13 @@ fn marks_of_lists_are_no_part_of_names() {
 }
 
 #[test]
+fn bold_names_of_markdown() {
+    let set = text("- **invoice**: amount due\n- **meeting:** a date\n- **order**\n").unwrap();
+    let labels: Vec<_> = set.labels.iter().map(|label| (&*label.name, label.description.as_deref())).collect();
+    assert_eq!(labels, [("invoice", Some("amount due")), ("meeting", Some("a date")), ("order", None)]);
+}
+
+#[test]
 fn what_belongs_to_a_name_stays() {
     for names in [
         "1. Mahnung\n2. Mahnung\n3. Mahnung",
@@ -245,6 +252,8 @@ fn what_is_not_read_is_named() {
         ("# x\n| a | x |\n| b | y |\n", "line 2: \"| a | x |\" and others"),
         ("a; x\nb; y\n", "hold \";\""),
         ("a - x\nb – y\nc\n", "hold \" - \""),
+        ("- a\n  - x\n- b\n", "line 2: \"- x\" is indented"),
+        ("a——x\nb——y\n", "hold \"——\""),
         ("a: x\n to pay\nb\n", "line 2: \"to pay\" is indented"),
         ("a, x\nb, y\n", "hold \",\""),
         ("a = x\nb = y\n", "hold \" = \""),

@@ -43,6 +43,16 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     pub(super) fn new(line: &'a str) -> Self {
         let line = visible(line);
+        // Bold type of Markdown, with or without the colon: `**invoice:** amount due`.
+        if let Some((name, behind)) = line.strip_prefix("**").and_then(|rest| rest.split_once("**")) {
+            let is_over = name.ends_with([':', '：']);
+            let name = visible(name.trim_end_matches([':', '：']));
+            let behind = visible(behind);
+            let description = if is_over { Some(behind) } else { behind.strip_prefix([':', '：']) };
+            if !name.is_empty() && (description.is_some() || behind.is_empty()) {
+                return Self { name, description, is_quoted: true, is_row: false };
+            }
+        }
         if let Some((name, behind)) = quoted(line) {
             let behind = behind.trim_start_matches(' ');
             let description = behind.strip_prefix([':', '：', '\t']);
@@ -330,7 +340,7 @@ fn check_foreign(lines: &[(usize, &str)]) -> Result<()> {
 /// One name may have it by chance, and several may have commas.
 pub(super) fn divided(lines: &[(usize, &str)]) -> Option<(usize, String)> {
     const DIVIDERS: [&[&str]; 6] =
-        [&[" => ", " -> "], &[" = ", "="], &["|"], &[";", "；"], &[" - ", " – ", " — "], &[",", "，", "、"]];
+        [&[" => ", " -> "], &[" = ", "="], &["|"], &[";", "；"], &[" - ", " – ", " — ", "——"], &[",", "，", "、"]];
     let divider_of = |line: &str, dividers: &'static [&'static str]| {
         let label = Line::new(line);
         let inner = label.name.trim_matches(['|', ';', '；', ' ']);
@@ -367,12 +377,11 @@ fn check_continued(text: &str) -> Result<()> {
             continue;
         }
         let is_behind = !*is_first_indented.get_or_insert(is_indented(line));
-        let continues =
-            is_behind && is_indented(line) && bullet(written).or(number(written).map(|item| item.1)).is_none();
+        let continues = is_behind && is_indented(line);
         ensure!(
             !continues,
-            "line {}: {written:?} is indented, as if it continued the line above; write a label and its description on one \
-             line",
+            "line {}: {written:?} is indented, as if it belonged to the line above; write a label and its description on one \
+             line, and all labels at the same place",
             at + 1
         );
     }
