@@ -86,6 +86,7 @@ fn read_as(declared: Option<&str>, bytes: &[u8]) -> Option<String> {
     {
         return Some(text);
     }
+    let encoding = encoding.map(|encoding| whole::misnamed(encoding, bytes).unwrap_or(encoding));
     let exact = encoding.and_then(|encoding| encoding.decode_without_bom_handling_and_without_replacement(bytes));
     if let Some(text) = exact {
         return Some(text.into_owned());

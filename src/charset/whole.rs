@@ -9,8 +9,8 @@ use std::fmt;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
-    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1250, WINDOWS_1252,
-    WINDOWS_1254, WINDOWS_1257,
+    BIG5, EUC_JP, EUC_KR, Encoding, GB18030, ISO_2022_JP, ISO_8859_15, KOI8_R, SHIFT_JIS, UTF_8, WINDOWS_1250,
+    WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
 };
 
 use super::{STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16, utf16_of};
@@ -262,6 +262,22 @@ fn single(bytes: &[u8], likeliest: &'static Encoding) -> Result<&'static Encodin
         return Ok(likeliest);
     }
     Err(Doubt::Several([likeliest.name()].into_iter().chain(others).take(3).collect()))
+}
+
+/// The charset of Asia in which a text is, where the one that is declared makes no common characters of it. Latin letters
+/// with accents are everything that bytes can be, and so are rare characters.
+pub(super) fn misnamed(declared: &'static Encoding, bytes: &[u8]) -> Option<&'static Encoding> {
+    const FEWEST: usize = 4;
+    let is_latin = [WINDOWS_1252, ISO_8859_15].contains(&declared);
+    if bytes.is_ascii() || !(is_latin || PAIRS.contains(&declared)) {
+        return None;
+    }
+    let bytes = window(bytes);
+    if !is_latin && pairs(declared, bytes).is_some() {
+        return None;
+    }
+    let told = guess(bytes).ok().filter(|told| *told != declared && PAIRS.contains(told))?;
+    pairs(told, bytes).is_some_and(|pairs| pairs.common >= FEWEST).then_some(told)
 }
 
 /// The part of a text that tells its charset.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mail_parser::{HeaderName, HeaderValue, Message};
+use mail_parser::{HeaderName, HeaderValue, Message, MimeHeaders};
 
 use super::words;
 use crate::charset::Doubt;
@@ -40,7 +40,7 @@ pub(super) fn kept(message: &Message<'_>, wanted: &BTreeSet<String>) -> Box<[Hea
             let raw = message.raw_message.get(header.offset_start as usize..header.offset_end as usize);
             if let Some(raw) = raw.filter(|_| counts && kept.len() < MOST_KEPT) {
                 let raw = &raw[..raw.len().min(LONGEST_KEPT)];
-                kept.push(Header { name, value: one_line(&words::text(raw)) });
+                kept.push(Header { name, value: one_line(&words::text(raw, None)) });
             }
         }
     }
@@ -49,17 +49,23 @@ pub(super) fn kept(message: &Message<'_>, wanted: &BTreeSet<String>) -> Box<[Hea
 
 fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {
     let text = message.header(name.clone())?.as_text()?;
-    let decoded = match raw(message, name).and_then(words::decode) {
+    let decoded = match raw(message, name).and_then(|raw| words::decode(raw, charset_of(message))) {
         Some(whole) => one_line(&whole),
         None => one_line(text),
     };
     (!decoded.is_empty()).then_some(decoded)
 }
 
+/// The charset that the text declares. Programs that write it into headers without encoding it use the same.
+fn charset_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
+    let mut declared = message.parts.iter().filter_map(|part| part.content_type()?.attribute("charset"));
+    declared.next()
+}
+
 /// Why it is in doubt how the subject or the sender is read.
 pub(super) fn doubt(message: &Message<'_>) -> Option<Doubt> {
     let raw = [HeaderName::Subject, HeaderName::From].map(|name| raw(message, name));
-    raw.into_iter().flatten().filter(|raw| !raw.is_ascii()).find_map(words::doubt)
+    raw.into_iter().flatten().find_map(|raw| words::doubt(raw, charset_of(message)))
 }
 
 /// The bytes of the header.
@@ -73,7 +79,7 @@ fn from(message: &Message<'_>) -> Option<String> {
     let mut name = sender.name().map(one_line);
     if name.is_some()
         && sender.address().is_some()
-        && let Some(header) = raw(message, HeaderName::From).and_then(words::decode)
+        && let Some(header) = raw(message, HeaderName::From).and_then(|raw| words::decode(raw, charset_of(message)))
         && let Some((whole, _)) = header.split_once('<')
     {
         name = Some(one_line(whole.trim_matches([' ', '"'])));

@@ -16,29 +16,30 @@ enum Piece {
     Encoded(String, Vec<u8>),
 }
 
-/// The text of a header field's bytes. `None` where any parser reads it rightly: UTF-8 without encoded words.
-pub(super) fn decode(raw: &[u8]) -> Option<String> {
+/// The text of a header field's bytes, of which those that are not encoded are in the charset of the message. `None`
+/// where any parser reads it rightly: UTF-8 without encoded words.
+pub(super) fn decode(raw: &[u8], declared: Option<&str>) -> Option<String> {
     let has_words = memchr::memmem::find(raw, b"=?").is_some();
     if !has_words && memchr::memchr(0x1b, raw).is_none() && std::str::from_utf8(raw).is_ok() {
         return None;
     }
-    Some(text(raw))
+    Some(text(raw, declared))
 }
 
 /// The same for any field.
-pub(super) fn text(raw: &[u8]) -> String {
+pub(super) fn text(raw: &[u8], declared: Option<&str>) -> String {
     let text = pieces(raw).into_iter().map(|piece| match piece {
-        Piece::Plain(bytes) => charset::decode(&bytes),
-        Piece::Encoded(charset, bytes) => charset::decode_declared(Some(&charset), &bytes),
+        Piece::Plain(bytes) => charset::decode_declared(declared, &bytes),
+        Piece::Encoded(name, bytes) => charset::decode_declared(Some(&name), &bytes),
     });
     text.collect()
 }
 
-/// Why it is in doubt how a header field that is no encoded word is read.
-pub(super) fn doubt(raw: &[u8]) -> Option<Doubt> {
+/// Why it is in doubt how a header field is read.
+pub(super) fn doubt(raw: &[u8], declared: Option<&str>) -> Option<Doubt> {
     pieces(raw).iter().find_map(|piece| match piece {
-        Piece::Plain(bytes) => charset::doubt(None, bytes),
-        Piece::Encoded(..) => None,
+        Piece::Plain(bytes) => charset::doubt(declared, bytes),
+        Piece::Encoded(name, bytes) => charset::doubt(Some(name), bytes),
     })
 }
 
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn characters_that_were_cut_are_whole() {
-        let check = |raw: &[u8], expected: Option<&str>| assert_eq!(decode(raw).as_deref(), expected, "{raw:?}");
+        let check = |raw: &[u8], expected: Option<&str>| assert_eq!(decode(raw, None).as_deref(), expected, "{raw:?}");
         check(b"=?utf-8?B?5YWz5LqO5YWt?= =?UTF-8?q?=E6=9C?=\r\n =?utf-8*zh?Q?=88_1?=", Some("关于六月 1"));
         check(b"=?gb2312?B?udjT2sH51MK3?=\n =?gb2312?B?3beixrE?=", Some("关于六月份发票"));
         check(b"Re: =?iso-8859-1?q?caf=E9?= =?utf-8?q?_=C3=A9t=C3=A9?= end", Some("Re: café été end"));
@@ -140,7 +141,7 @@ mod tests {
     #[test]
     fn beginnings_without_end_are_cheap() {
         let started = std::time::Instant::now();
-        assert!(decode(&b"=?a?q?x ".repeat(32 * 1024)).is_some());
+        assert!(decode(&b"=?a?q?x ".repeat(32 * 1024), None).is_some());
         assert!(started.elapsed() < std::time::Duration::from_secs(4), "{:?}", started.elapsed());
     }
 }
