@@ -28,6 +28,9 @@ const SERVER_FILES: [&str; 3] = ["dovecot", "courierimap", "cyrus."];
 /// The same by the end of the name: indexes of Thunderbird and Evolution.
 const INDEX_ENDINGS: [&str; 5] = [".msf", ".cmeta", ".ev-summary", ".ibex.index", ".ibex.index.data"];
 
+/// Files that desktops put into folders.
+const OF_DESKTOPS: [&str; 3] = ["desktop.ini", "thumbs.db", "ehthumbs.db"];
+
 /// Folders of a profile of Thunderbird that hold mail.
 const OF_PROFILE: [&str; 3] = ["ImapMail", "Mail", "News"];
 
@@ -158,6 +161,7 @@ fn is_beside_mailbox(entry: &DirEntry) -> bool {
     let (Some(folder), name) = (folder, entry.file_name().to_string_lossy()) else { return false };
     let starts = |begin: &&str| name.starts_with(begin);
     BESIDE_MAILBOXES.contains(&&*name)
+        || OF_DESKTOPS.iter().any(|own| name.eq_ignore_ascii_case(own))
         || INDEX_ENDINGS.iter().any(|end| name.ends_with(end))
         || (SERVER_FILES.iter().any(starts) && sniff::by_name(path).is_none())
         || (name == "subscriptions" && holds_maildir(folder))

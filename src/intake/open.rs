@@ -203,6 +203,9 @@ fn zipped(head: &[u8]) -> SourceFormat {
 
 /// Why a file of this name and beginning cannot be read as what it is.
 pub(super) fn refusal(path: &Path, head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(b"{\\rtf") {
+        return Some("rich text (RTF): save it as .docx, .html or .txt");
+    }
     let ending = path.extension()?.to_string_lossy().to_ascii_lowercase();
     let is_zip = head.starts_with(b"PK");
     // An encrypted workbook, or one of an older Excel.

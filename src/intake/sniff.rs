@@ -233,7 +233,13 @@ fn field_name(line: &[u8]) -> Option<&[u8]> {
 /// True if the bytes start with a header block that has at least one known header of mail. Prose whose first line
 /// looks like `Note: ...` does not count.
 fn has_mail_headers(head: &[u8]) -> bool {
-    known_headers(emlx::message(without_mark(head))) > 0 || without_blank_lines(head).len() < head.len()
+    is_header(emlx::message(without_mark(head))) || without_blank_lines(head).len() < head.len()
+}
+
+/// True for a header block of mail. Forms have fields too, of which one may be called as a header is.
+fn is_header(block: &[u8]) -> bool {
+    let (known, all) = counted_headers(block);
+    known > 0 && 2 * known >= all
 }
 
 /// A message without the blank lines that some programs put before its headers. procmail and formail skip them.
@@ -248,7 +254,12 @@ pub fn without_blank_lines(bytes: &[u8]) -> &[u8] {
 
 /// The number of known headers of mail in the header block at the start of the bytes.
 pub(super) fn known_headers(block: &[u8]) -> usize {
-    let mut known = 0;
+    counted_headers(block).0
+}
+
+/// The numbers of known headers, and of all that are not somebody's own.
+fn counted_headers(block: &[u8]) -> (usize, usize) {
+    let (mut known, mut all) = (0, 0);
     for (at, line) in block.split(|&b| b == b'\n').take(200).enumerate() {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
@@ -261,11 +272,12 @@ pub(super) fn known_headers(block: &[u8]) -> usize {
             break;
         };
         let name = name.to_ascii_lowercase();
-        if MAIL_HEADERS.iter().any(|known| known.as_bytes() == name) {
-            known += 1;
-        }
+        let is_known = MAIL_HEADERS.iter().any(|known| known.as_bytes() == name);
+        known += usize::from(is_known);
+        // Those of programs and of lists are many, and have a hyphen.
+        all += usize::from(is_known || !name.contains(&b'-'));
     }
-    known
+    (known, all)
 }
 
 fn is_html(start: &[u8]) -> bool {
@@ -304,6 +316,11 @@ mod tests {
         check(b"Return-Path: <a@b>\r\nSubject: x\r\n\r\nbody\r\n", Some(SourceFormat::Mail));
         check(b"Subject : x\n\nbody", Some(SourceFormat::Mail));
         check(b"Note: buy milk\nand bread\n", Some(SourceFormat::Text));
+        check(
+            b"Ticket: 12\nSubject: Printer\nPriority: high\nDescription: it burns\n\nBob\n",
+            Some(SourceFormat::Text),
+        );
+        check(b"Subject: Printer\nX-Ticket: 7\nX-Who: me\n\nBob\n", Some(SourceFormat::Mail));
         check(b"\xef\xbb\xbf<!DOCTYPE html><p>x", Some(SourceFormat::Html));
         check(b"<?xml version=\"1.0\"?>\n<html>", Some(SourceFormat::Html));
         check(b"{\"text\": \"x\"}\n", Some(SourceFormat::Jsonl));

@@ -95,14 +95,11 @@ pub(super) fn first_header(lines: &[&str], from: usize) -> Option<Range<usize>> 
     })
 }
 
-/// The first header line where no separator or title stands above it, as people also write them in forms; a short rule
-/// may
-pub(super) fn bare(lines: &[&str], header: &Range<usize>) -> Option<usize> {
-    let is_rule = |line: &str| lines::is_rule(line) && line.matches('_').count() < OUTLOOK_RULE;
-    let first = header.clone().find(|&i| !lines::is_blank(lines[i]) && !is_rule(lines[i]))?;
-    let line = lines[first];
-    let is_field = headers::role(line).is_some() || headers::may_be_sender(line) || headers::is_cell(line);
-    (!is_original_separator(line) && is_field).then_some(first)
+/// True for header lines without a separator, a title or a rule above them, as people also write them in forms
+pub(super) fn is_bare(lines: &[&str], header: &Range<usize>) -> bool {
+    let first = lines[header.start];
+    !is_original_separator(first)
+        && (headers::role(first).is_some() || headers::may_be_sender(first) || headers::is_cell(first))
 }
 
 /// The header block that starts on this line, with what stands above it

@@ -44,6 +44,16 @@ pub fn announces_answers(note: &str) -> bool {
     answers::are_announced(note.lines())
 }
 
+/// True for a line with which history may begin: a header line, a separator or an attribution
+pub fn may_be_history(line: &str) -> bool {
+    headers::role(line).is_some()
+        || headers::may_be_sender(line)
+        || history::is_original_separator(line)
+        || lines::is_rule(line)
+        || lines::is_quoted(line)
+        || attribution::all(&[line]).iter().any(|mark| mark.lines.start == 0)
+}
+
 /// Longer texts, in bytes, pass through unchanged. No person writes a message of this length, and the model reads only
 /// its beginning.
 const LARGEST: usize = 16 << 20;
@@ -141,8 +151,15 @@ pub enum ThreadPlace {
     Reply,
     /// A forward is about the forwarded text, however the mail program marks it: no quotation is cut
     Forward,
-    /// It answers none: header lines in its text are of a form or of a mail that was pasted, and what follows them stays
+    /// It answers none: what looks like history is of a form, a ticket or a mail that was pasted. It stays
     First,
+}
+
+impl ThreadPlace {
+    /// True where an earlier message of the conversation may stand below
+    pub fn has_history(self) -> bool {
+        matches!(self, ThreadPlace::Unknown | ThreadPlace::Reply)
+    }
 }
 
 /// A piece of text that a step removed
@@ -176,7 +193,7 @@ pub fn clean(text: &str, switches: &Switches, place: ThreadPlace) -> Cleaned {
     let mut removed = Vec::new();
     let mut replied = false;
     for step in Step::ALL {
-        if !switches.runs(step) || step == Step::Quotes && place == ThreadPlace::Forward {
+        if !switches.runs(step) || step == Step::Quotes && !place.has_history() {
             continue;
         }
         let cut = match step {
@@ -184,7 +201,7 @@ pub fn clean(text: &str, switches: &Switches, place: ThreadPlace) -> Cleaned {
                 lines = forwarded(&lines, switches, &mut removed);
                 continue;
             }
-            Step::Quotes => quotes::cut(&lines, place),
+            Step::Quotes => quotes::cut(&lines),
             Step::Footers => footers::cut(&lines),
             Step::Disclaimers => disclaimers::cut(&lines),
             Step::Signatures => signatures::cut(&lines, replied),

@@ -11,12 +11,12 @@ use super::attribution::{self, Attribution, Strength};
 use super::lexicon::{self, lower, prose::GREETINGS};
 use super::lines::{self, LineCut, is_blank, is_quoted, trim, words};
 use super::signoffs::sign_off;
-use super::{ThreadPlace, answers, armor, disclaimers, footers, history, marks, signatures};
+use super::{answers, armor, disclaimers, footers, history, marks, signatures};
 
-/// Cuts quoted history. What is history depends on the place of the message in its conversation.
-pub(super) fn cut<'a>(lines: &[&'a str], place: ThreadPlace) -> LineCut<'a> {
+/// Cuts quoted history
+pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
     let marks = attribution::all(lines);
-    let reading = Annotated::of(lines, &marks, place);
+    let reading = Annotated::of(lines, &marks);
     let ranges = reading.ranges();
     LineCut::ranges(lines, &ranges)
 }
@@ -45,7 +45,7 @@ struct Annotated<'a> {
 }
 
 impl<'a> Annotated<'a> {
-    fn of(lines: &'a [&'a str], found: &[Attribution], place: ThreadPlace) -> Self {
+    fn of(lines: &'a [&'a str], found: &[Attribution]) -> Self {
         let other_mark = marks::other_mark(lines, found);
         let quoted = |i: usize| {
             is_quoted(lines[i])
@@ -71,7 +71,7 @@ impl<'a> Annotated<'a> {
         }
         let mut reading =
             Annotated { lines, marks, kinds, end: lines.len(), first_own: Vec::new(), last_own: None, announced: None };
-        reading.mark_headers(place);
+        reading.mark_headers();
         reading.find_first_own();
         reading.find_end();
         reading.join_wraps();
@@ -106,11 +106,11 @@ impl<'a> Annotated<'a> {
     }
 
     /// A header block above marked quotations counts as their attribution
-    fn mark_headers(&mut self, place: ThreadPlace) {
+    fn mark_headers(&mut self) {
         let mut from = 0;
         while let Some(header) = history::first_header(self.lines, from) {
             from = header.end;
-            if self.is_own(&header, place) {
+            if self.is_own(&header) {
                 continue;
             }
             if history::is_reply_marker(self.lines[header.start]) {
@@ -128,17 +128,11 @@ impl<'a> Annotated<'a> {
         }
     }
 
-    /// True for header lines of a form or of a mail that was pasted, without a separator above them
-    fn is_own(&mut self, header: &Range<usize>, place: ThreadPlace) -> bool {
-        let bare = history::bare(self.lines, header);
-        let is_own = match place {
-            ThreadPlace::First => bare.is_some(),
-            ThreadPlace::Unknown | ThreadPlace::Forward => {
-                bare == Some(header.start) && self.is_introduced(header.start)
-            }
-            ThreadPlace::Reply => false,
-        };
-        is_own && !self.are_answers_below(header.start)
+    /// True for header lines of a form or of a mail that was pasted, which the line above announces
+    fn is_own(&mut self, header: &Range<usize>) -> bool {
+        history::is_bare(self.lines, header)
+            && self.is_introduced(header.start)
+            && !self.are_answers_below(header.start)
     }
 
     /// True below a line of the sender that says what follows: "This is what they wrote to us:"
@@ -289,41 +283,24 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let cut = cut(&lines::split(text), ThreadPlace::Unknown);
+        let cut = cut(&lines::split(text));
         assert_eq!(lines::join(&cut.kept), expected, "{text}");
     }
 
     #[test]
-    fn header_lines_of_forms_and_pasted_mails_are_text() {
+    fn header_lines_that_are_announced_are_text() {
         let form =
             "A new ticket:\n\nFrom: Bob <b@example.com>\nDate: 3 May 2016 10:10\nTo: Help\nSubject: x\n\nIt hums.";
-        let pasted =
-            "Look at this.\n\nFrom: Bob <b@example.com>\nSent: Monday, May 2, 2016\nTo: Ann\nSubject: x\n\nNo.";
-        let first = |text: &str| lines::join(&cut(&lines::split(text), ThreadPlace::First).kept);
-        assert_eq!(first(form), form);
-        assert_eq!(first(pasted), pasted);
-        assert_eq!(
-            first(&form.replace("From:", "--------------------\nFrom:")),
-            form.replace("From:", "--------------------\nFrom:")
-        );
-        // Where the place is not known only below a line that says so, and in a reply never.
-        check(&form.replace("A new", "New"), "New ticket:");
         check(form, form);
-        let reply = cut(&lines::split(form), ThreadPlace::Reply).kept;
-        assert_eq!(lines::join(&reply), "A new ticket:");
-        let answers = form.replace("A new ticket:", "My answers are in red below:");
-        check(&answers, "My answers are in red below:\n\n\nIt hums.");
+        check(&form.replace("A new", "New"), "New ticket:");
+        check(&form.replace("ticket:", "ticket."), "A new ticket.");
         check(
-            "这是客户写给我们的内容：\n\n发件人: 李四 <li@example.com>\n发送时间: 2016年5月2日\n收件人: 王五\n主题: x\n\n你好",
-            "这是客户写给我们的内容：\n\n发件人: 李四 <li@example.com>\n发送时间: 2016年5月2日\n收件人: 王五\n主题: x\n\n你好",
+            &form.replace("A new ticket:", "My answers are in red below:"),
+            "My answers are in red below:\n\n\nIt hums.",
         );
-        check(pasted, "Look at this.");
-        check(&pasted.replace("this.", "this.\nBob:"), "Look at this.\nBob:");
-        // A separator says what stands below in any message.
-        for rule in ["-----Original Message-----", "________________________________"] {
-            assert_eq!(first(&pasted.replace("From:", &format!("{rule}\nFrom:"))), "Look at this.");
-        }
-        assert_eq!(first("Yes.\n\nOn Tue, 3 May 2016 at 10:10, Bob <b@example.com> wrote:\n> hi"), "Yes.");
+        check(&form.replace("From:", "-----Original Message-----\nFrom:"), "A new ticket:");
+        let chinese = "这是客户写给我们的内容：\n\n发件人: 李四 <li@example.com>\n发送时间: 2016年5月2日\n收件人: 王五\n主题: x\n\n你好";
+        check(chinese, chinese);
     }
 
     #[test]

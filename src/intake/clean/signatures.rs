@@ -160,7 +160,10 @@ fn device(lines: &[&str], only_line: bool) -> Option<usize> {
         let written = lines[..at].iter().any(|line| line.chars().any(char::is_alphanumeric));
         let alone = lines.get(at + 1).is_none_or(|line| is_blank(line) || devices::is_device_line(line));
         let marked = lines.iter().any(|line| is_quoted(line));
-        (written && alone && !marked).then_some(at)
+        // A sentence or two are hardly history.
+        let below: Vec<&&str> = lines[at + 1..].iter().filter(|line| !is_blank(line)).collect();
+        let is_more = (1..=2).contains(&below.len()) && below.iter().all(|line| tail::kind(line) == LineClass::Prose);
+        (written && alone && !marked && !is_more).then_some(at)
     };
     let at = if only_line { None } else { history() };
     at.or_else(|| devices::is_device_line(lines[last]).then_some(last))
@@ -189,7 +192,10 @@ fn closes(lines: &[&str], at: usize, replied: bool) -> bool {
     // A motto may follow contact details; any other sentence was written by the sender.
     let motto = first_prose
         .is_some_and(|at| at >= 2 && kinds[..at].iter().any(|k| matches!(k, LineClass::Contact | LineClass::Title)));
-    if prose > 0 && !(motto && prose <= 2 && below.len() <= 10) || below.iter().any(|line| is_postscript(line)) {
+    if prose > 0 && !(motto && prose <= 2 && below.len() <= 10)
+        || below.iter().any(|line| is_postscript(line))
+        || has_heading(&lines[at + 1..])
+    {
         return false;
     }
     let first = below[0];
@@ -209,6 +215,17 @@ fn is_plain(lines: &[&str], at: usize, kinds: &[LineClass]) -> bool {
     let last = (first..lines.len()).rfind(|&i| sign_off(lines[i]).is_some()).map_or(first, |i| i + 1);
     let from = lines::next_nonblank(lines, last).unwrap_or(last);
     name && !marked && kinds.len() <= MOST_REPLIED && !lines[from..].iter().any(|line| is_blank(line))
+}
+
+/// True for a line that announces others, apart from the name above: "Order details:"
+fn has_heading(below: &[&str]) -> bool {
+    let is_heading = |i: &usize| {
+        trim(below[*i]).ends_with([':', '：'])
+            && is_blank(below[i - 1])
+            && !below[i + 1..].iter().all(|line| is_blank(line))
+            && sign_off(below[*i]).is_none()
+    };
+    (1..below.len()).any(|i| is_heading(&i))
 }
 
 fn is_postscript(line: &str) -> bool {
@@ -364,8 +381,18 @@ mod tests {
 
     #[test]
     fn below_a_device_line_stands_history() {
-        check("Yes.\n\nSent from my iPhone\n\nCan you come?", false, "Yes.");
+        check("Yes.\n\nSent from my iPhone\n\nHi Ann,\n\nCan you come on Monday?\n\nBob", false, "Yes.");
+        let more = "Thanks!\n\nSent from my iPhone\n\nPlease also cancel order 77.";
+        check(more, false, more);
         check("Yes.\n\nSent from my iPhone\n\nAnd no.", true, "Yes.\n\nSent from my iPhone\n\nAnd no.");
+    }
+
+    #[test]
+    fn what_a_heading_announces_is_no_signature() {
+        let order = "Here is our order.\n\nBest regards\nAnna\n\nOrder details:\n3 x chair\n2 x table";
+        check(order, false, order);
+        let signed = "Here is our order.\n\nBest regards\nAnna Fox\n\nPhone: +1 713 853 5620\nMail: a@example.com";
+        check(signed, false, "Here is our order.");
     }
 
     #[test]

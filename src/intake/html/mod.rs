@@ -108,8 +108,14 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> VisibleTokens<'a> {
     let mut judged = 0;
     // Set at the first quotation.
     let mut announced = None;
+    // Where marks of signatures stand, and where the signatures end.
+    let mut signatures: Vec<(usize, usize)> = Vec::new();
+    let mut open = None;
     let mut at = 0;
     while at < tokens.len() {
+        if let Some((mark, _)) = open.take_if(|(_, end)| at >= *end) {
+            signatures.push((mark, kept.len()));
+        }
         if let Token::Open(name, inside) = tokens[at] {
             let by_sheet = hiding.hides(name, inside, at, nesting.closed_end(at)) && !is_shown(inside);
             if by_sheet || is_hidden(name, inside) {
@@ -136,13 +142,26 @@ fn visible<'a>(tokens: &[Token<'a>], cut_quotes: bool) -> VisibleTokens<'a> {
                 continue;
             }
             if quote::is_signature(inside) {
+                open = open.or(nesting.closed_end(at).map(|end| (kept.len(), end)));
                 kept.extend([Token::Open("div", ""), Token::Text("-- "), Token::Close("div")]);
             }
         }
         kept.push(tokens[at]);
         at += 1;
     }
+    for (mark, end) in signatures {
+        if goes_on(&kept[end..]) {
+            kept[mark + 1] = Token::Text("");
+        }
+    }
     VisibleTokens { kept, quoted, hidden }
+}
+
+/// True where more than history follows a signature: below its mark it would be lost
+fn goes_on(behind: &[Token<'_>]) -> bool {
+    let text = strip::strip_tokens(behind);
+    let first = text.lines().map(str::trim).find(|line| line.chars().any(char::is_alphanumeric));
+    first.is_some_and(|line| !clean::may_be_history(line))
 }
 
 /// What tokens that are cut say, if anything
@@ -202,6 +221,8 @@ fn is_hidden(name: &str, inside: &str) -> bool {
         || tight.contains("overflow:hidden")
             && (declares_zero(&tight, "max-height:") || declares_zero(&tight, "height:"))
         || declares_zero(&tight, "opacity:")
+        || declares_zero(&tight, "font-size:")
+        || tight.contains("mso-hide:all")
 }
 
 fn declares_zero(style: &str, property: &str) -> bool {
@@ -409,6 +430,14 @@ mod tests {
             Rendered { text: "hi".into(), quoted: Vec::new(), hidden: Vec::new() }
         );
         check("<p>Yes.</p><div class=gmail_signature>Bob</div>", "Yes.\n\n--\nBob");
+        check(
+            "<p>Yes.</p><div class=gmail_signature>Bob</div><p>One more thing.</p>",
+            "Yes.\n\nBob\n\nOne more thing.",
+        );
+        check(
+            "<p>Yes.</p><div id=Signature>Bob</div><div>From: Ann &lt;a@b&gt;</div>",
+            "Yes.\n\n--\nBob\nFrom: Ann <a@b>",
+        );
         let answered =
             "<p>My answers are in blue below.</p><div id=divRplyFwdMsg>From: Bob</div><p>When? <b>At nine.</b></p>";
         check(answered, "My answers are in blue below.\n\nFrom: Bob\n\nWhen? At nine.");

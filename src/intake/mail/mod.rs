@@ -78,7 +78,7 @@ fn parse_within(bytes: &[u8], switches: &Switches, opening: &mut Opening<'_>) ->
     let whole = sniff::without_blank_lines(charset::without_mark(mbox::without_from_line(whole)));
     let bounds::Bounded { bytes, is_tame } = bounds::bounded(whole);
     let cut = bytes.len() < whole.len();
-    let bytes = terminated(bytes);
+    let bytes = terminated(parted(bytes));
     let bytes = bytes.as_ref();
     let parsed = if is_tame { guard::catch(|| MessageParser::default().parse(bytes)).ok() } else { None };
     let mail = match parsed {
@@ -105,6 +105,38 @@ fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
     bytes.into()
 }
 
+/// A message whose body begins without a blank line above it has one put there, as Python's email reads it: the parser
+/// would pass over its lines.
+fn parted(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !sniff::is_field(first_line(&bytes)) {
+        return bytes;
+    }
+    let (mut at, mut body, mut others, mut fields) = (0, None, 0, 0);
+    for line in bytes.split_inclusive(|&byte| byte == b'\n').skip_while(|line| line.trim_ascii().is_empty()) {
+        let is_blank = line.trim_ascii().is_empty();
+        if is_blank {
+            break;
+        }
+        let is_field = sniff::is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
+        match body {
+            None if !is_field => body = Some(at),
+            None => {}
+            Some(_) if is_field => fields += 1,
+            Some(_) => others += 1,
+        }
+        at += line.len();
+    }
+    let start = bytes.len() - bytes.trim_ascii_start().len();
+    match body {
+        // A line that is none among headers is one that a program wrote wrongly.
+        Some(body) if fields <= others => {
+            let (headers, body) = bytes.split_at(start + body);
+            [headers, b"\n", body].concat().into()
+        }
+        _ => bytes,
+    }
+}
+
 /// The parser ignores a header line without an end, as in a message that was cut off in its header.
 fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     let ends = bytes.ends_with(b"\n") || !sniff::is_field(first_line(&bytes));
@@ -125,7 +157,7 @@ fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening<'_>) -
         false => has("Message-ID").then_some(false),
     };
     let place = place(envelope.subject.as_deref(), answers);
-    let switches = Switches { quotes: switches.quotes && place != ThreadPlace::Forward, ..*switches };
+    let switches = Switches { quotes: switches.quotes && place.has_history(), ..*switches };
     let mut mail = Mail { envelope, place, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
     mail.doubt = mail.doubt.take().or_else(|| headers::doubt(message));
@@ -191,7 +223,7 @@ fn is_reply(subject: &str) -> bool {
 
 /// True for a subject with a short word before a colon, which may be the prefix of a reply in any language.
 fn is_prefixed(subject: &str) -> bool {
-    static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"{TAGS}\p{{L}}{{1,4}}\.?\s*[:：]")));
+    static PREFIX: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"{TAGS}\p{{L}}{{1,10}}\.?\s*[:：]")));
     PREFIX.is_match(subject)
 }
 

@@ -10,7 +10,7 @@ use mail_parser::{DateTime, MessageParser};
 
 use super::{Mail, Opening, body, headers, parse_within, place, placeholder, smime};
 use crate::charset;
-use crate::intake::clean::{Switches, ThreadPlace};
+use crate::intake::clean::Switches;
 use crate::intake::one_line;
 use crate::intake::source::MAX_DOCUMENT;
 use crate::intake::visible::{self, Rendering, Visible, declared_by};
@@ -173,7 +173,7 @@ impl<'f> Storage<'f> {
 fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = envelope(storage, opening.wanted);
     let place = place(envelope.subject.as_deref(), storage.answers());
-    let switches = Switches { quotes: switches.quotes && place != ThreadPlace::Forward, ..*switches };
+    let switches = Switches { quotes: switches.quotes && place.has_history(), ..*switches };
     let mut mail = Mail { envelope, place, ..text(storage, &switches).into() };
     if mail.body.trim().is_empty() && storage.bytes(RTF, BYTES, 1).is_some() {
         mail.sealed = Some(IN_RTF);

@@ -20,6 +20,34 @@ fn blank_lines_may_precede_headers() {
 }
 
 #[test]
+fn a_body_without_a_blank_line_above_it_is_read() {
+    for (raw, body) in [
+        ("Subject: x\nFrom: a@b.org\nPlease pay the bill.\nThanks\n", "Please pay the bill.\nThanks"),
+        ("Subject: x\nPlease pay.\n\nNote: by Monday\n", "Please pay.\n\nNote: by Monday"),
+        ("\n\nSubject: x\nFrom: a@b.org\nPlease pay.\n", "Please pay."),
+        ("Subject: x\n folded\nnonsense\nFrom: a@b.org\nTo: c@d.org\n\nPlease pay.\n", "Please pay."),
+    ] {
+        assert_eq!(check(raw.as_bytes()).body.trim(), body, "{raw:?}");
+    }
+}
+
+#[test]
+fn a_charset_that_makes_no_words_of_the_bytes_is_not_believed() {
+    let gbk = encoding_rs::GBK.encode("请尽快付款，发票已经寄出。").0.into_owned();
+    for declared in ["iso-8859-1", "windows-1252", "us-ascii", "big5", "euc-kr"] {
+        let head = format!("Subject: x\nContent-Type: text/plain; charset={declared}\n\n");
+        let mail = check(&[head.as_bytes(), &gbk].concat());
+        assert_eq!(mail.body.trim(), "请尽快付款，发票已经寄出。", "{declared}");
+    }
+    let latin =
+        "Über die Größe: naïve Fälle, öfter Äpfel, ÄÖÜ, «café», 5 °C, §3".chars().map(|c| c as u8).collect::<Vec<u8>>();
+    let mail = check(&[&b"Subject: x\nContent-Type: text/plain; charset=iso-8859-1\n\n"[..], &latin].concat());
+    assert!(mail.body.starts_with("Über die Größe: naïve") && mail.doubt.is_none(), "{}", mail.body);
+    let subject = [&b"Subject: "[..], &gbk, b"\nContent-Type: text/plain; charset=gb2312\n\nok\n"].concat();
+    assert_eq!(check(&subject).envelope.subject.as_deref(), Some("请尽快付款，发票已经寄出。"));
+}
+
+#[test]
 fn headers_are_decoded_and_folded() {
     let mail = check(
         b"Message-ID: <a@b>\r\nSubject: =?gb2312?B?u+HS6c2o1qo=?=\r\n =?utf-8?q?_caf=C3=A9?=\r\n\
@@ -272,12 +300,15 @@ fn a_subject_tells_what_was_forwarded() {
     {
         assert_eq!(place(Some(subject), Some(false)), ThreadPlace::Reply, "{subject}");
     }
-    assert_eq!(place(Some("Request: x"), Some(false)), ThreadPlace::First);
-    assert_eq!(place(Some("Request: x"), Some(true)), ThreadPlace::Reply);
+    assert_eq!(place(Some("Printer request"), Some(false)), ThreadPlace::First);
+    assert_eq!(place(Some("Printer request"), Some(true)), ThreadPlace::Reply);
     assert_eq!(place(Some("FW: x"), Some(true)), ThreadPlace::Forward);
-    for (subject, answers) in
-        [(None, Some(false)), (Some("Request: x"), None), (Some("Odg: x"), Some(false)), (Some("رد: x"), Some(false))]
-    {
+    for (subject, answers) in [
+        (None, Some(false)),
+        (Some("Printer request"), None),
+        (Some("Odg: x"), Some(false)),
+        (Some("رد: x"), Some(false)),
+    ] {
         assert_eq!(place(subject, answers), ThreadPlace::Unknown, "{subject:?}");
     }
     let ticket = "From: Bob <b@example.com>\nDate: 3 May 2016 10:10\nTo: Help\nSubject: printer\n\nIt hums.";
