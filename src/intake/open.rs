@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use encoding_rs::Encoding;
+
 use super::lines::{self, FromCr};
 use super::mail::outlook;
 use super::sniff::{self, SourceFormat};
@@ -50,22 +52,26 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Opens `path`, or standard input for `-`: UTF-16 comes as UTF-8, and bare CR as line feeds.
+/// The charset that the user has named.
+type Given = Option<&'static Encoding>;
+
+/// Opens `path`, or standard input for `-`: UTF-16 comes as UTF-8, unless another charset is `given`, and bare CR as line
+/// feeds.
 ///
 /// # Errors
 /// If it cannot be opened, or its first bytes cannot be read or decompressed.
-pub(super) fn open(path: &Path, count: &Arc<AtomicU64>) -> io::Result<Opened> {
+pub(super) fn open(path: &Path, given: Given, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let Opened { stream, head, .. } = open_message(path, count)?;
-    readable(head, Box::new(stream))
+    readable(head, given, Box::new(stream))
 }
 
 /// Opens what is in memory, as [`open`] does.
 ///
 /// # Errors
 /// If its first bytes cannot be decompressed.
-pub(super) fn open_bytes(bytes: Vec<u8>, count: &Arc<AtomicU64>) -> io::Result<Opened> {
+pub(super) fn open_bytes(bytes: Vec<u8>, given: Given, count: &Arc<AtomicU64>) -> io::Result<Opened> {
     let Opened { stream, head, .. } = unzipped(Box::new(Cursor::new(bytes)), 0, count)?;
-    readable(head, Box::new(stream))
+    readable(head, given, Box::new(stream))
 }
 
 /// The same for a message that may be written back, whose bytes come as they are.
@@ -94,9 +100,11 @@ fn unzipped(reader: Box<dyn Read + Send>, left: u64, count: &Arc<AtomicU64>) -> 
 }
 
 /// Text in UTF-16 as UTF-8, and lines that end with a bare CR with line feeds.
-fn readable(head: Vec<u8>, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
+fn readable(head: Vec<u8>, given: Given, stream: Box<dyn Read + Send>) -> io::Result<Opened> {
     let is_document = sniff::is_binary(&head) || sniff::find_pdf(&head).is_some();
-    let utf16 = charset::utf16_of(&head);
+    let is_told =
+        |utf16: &&'static Encoding| given.is_none_or(|given| given == *utf16) || Encoding::for_bom(&head).is_some();
+    let utf16 = charset::utf16_of(&head).filter(is_told);
     let (head, stream): (_, Box<dyn Read + Send>) = match utf16 {
         Some(encoding) => peek(Box::new(Transcoded::known(stream, encoding)))?,
         None => (head, stream),
@@ -241,7 +249,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x");
             std::fs::write(&path, bytes).unwrap();
-            let mut opened = open(&path, &Arc::default()).unwrap();
+            let mut opened = open(&path, None, &Arc::default()).unwrap();
             let mut text = String::new();
             opened.stream.read_to_string(&mut text).unwrap();
             let seen = sniff::sniff(&opened.head);
@@ -260,7 +268,7 @@ mod tests {
         check(mailbox.replace('\n', "\r").as_bytes(), &mailbox, Some(SourceFormat::Mbox));
         check(b"%PDF-1.4\r%x\r", "%PDF-1.4\r%x\r", Some(SourceFormat::Pdf));
         let wide: Vec<u8> = "\u{feff}id\ttext\r\n1\ta\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let opened = open_bytes(wide, &Arc::default()).unwrap();
+        let opened = open_bytes(wide, None, &Arc::default()).unwrap();
         assert_eq!(format(Path::new("-"), &opened.head, None), Some(SourceFormat::Delimited));
     }
 
@@ -269,7 +277,7 @@ mod tests {
         let path = folder.path().join("x.gz");
         std::fs::write(&path, bytes)?;
         let mut text = String::new();
-        open(&path, &Arc::default())?.stream.read_to_string(&mut text)?;
+        open(&path, None, &Arc::default())?.stream.read_to_string(&mut text)?;
         Ok(text)
     }
 
@@ -288,7 +296,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.mbox");
         std::fs::write(&path, "line of text\n".repeat(40_000)).unwrap();
-        let mut opened = open(&path, &Arc::default()).unwrap();
+        let mut opened = open(&path, None, &Arc::default()).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(200_000).unwrap();
         let mut text = String::new();
         let failure = opened.stream.read_to_string(&mut text).unwrap_err();

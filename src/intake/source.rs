@@ -191,7 +191,7 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
     }
 
     fn open_file(&self, path: &Path) -> io::Result<open::Opened> {
-        open::open(path, &self.bytes_read)
+        open::open(path, self.options.encoding, &self.bytes_read)
     }
 
     /// Opens a message of a maildir; `None` if it was deleted. A mail reader that sets a flag renames the file
@@ -223,7 +223,7 @@ impl Source<Empty<PathBuf>> {
     pub fn of_bytes(bytes: Vec<u8>, options: Options) -> Self {
         let (path, forced) = (Path::new("-"), options.format);
         let mut source = Source::new(std::iter::empty(), options);
-        source.first = match open::open_bytes(bytes, &source.bytes_read) {
+        source.first = match open::open_bytes(bytes, source.options.encoding, &source.bytes_read) {
             Ok(opened) => source.begin(path, opened, forced),
             Err(error) => Some(Err(skip(origin(path), Reason::Unreadable(reason(&error))))),
         };

@@ -227,7 +227,7 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     if tree {
         bail!("{shown} is no folder; --maildir takes the folder of a maildir tree");
     }
-    let opened = open::open(path, &Arc::default()).with_context(|| {
+    let opened = open::open(path, options.encoding, &Arc::default()).with_context(|| {
         format!("cannot read the samples {shown} (JSON Lines, CSV or TSV with labels, or a folder of labels)")
     })?;
     if opened.head.trim_ascii().is_empty() {
