@@ -47,12 +47,15 @@ pub fn doubt(declared: Option<&str>, bytes: &[u8]) -> Option<Doubt> {
     let is_high = |at: usize| bytes.get(at).is_some_and(|byte| !byte.is_ascii());
     let high: Vec<usize> = (0..bytes.len()).filter(|&at| is_high(at)).take(bytes.len() / FEW + 1).collect();
     let is_few = high.len() * FEW <= bytes.len() && !high.iter().any(|&at| is_high(at + 1));
+    if is_few || declared.is_some() && std::str::from_utf8(bytes).is_ok() {
+        return None;
+    }
     let is_guessed = match read_as(declared, bytes) {
         None => true,
         // Characters of two bytes may be of GBK too, where nothing says that they are UTF-8.
         Some(_) => declared.is_none() && Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_ok(),
     };
-    if is_few || !is_guessed { None } else { whole::guess(whole::window(bytes)).err() }
+    if is_guessed { whole::guess(whole::window(bytes)).err() } else { None }
 }
 
 /// The text in a charset that is declared or shows itself.

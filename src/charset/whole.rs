@@ -273,7 +273,11 @@ pub(super) fn misnamed(declared: &'static Encoding, bytes: &[u8]) -> Option<&'st
         return None;
     }
     let bytes = window(bytes);
-    if !is_latin && pairs(declared, bytes).is_some() {
+    // Accents are few and stand alone.
+    let is_high = |byte: &u8| !byte.is_ascii();
+    let high = bytes.iter().filter(|byte| is_high(byte)).count();
+    let beside = bytes.windows(2).filter(|two| two.iter().all(is_high)).count();
+    if 3 * beside < high || !is_latin && pairs(declared, bytes).is_some() {
         return None;
     }
     let told = guess(bytes).ok().filter(|told| *told != declared && PAIRS.contains(told))?;

@@ -49,11 +49,15 @@ pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &
 
 /// Why the charset of a part with `text` is in doubt.
 pub(super) fn doubt(message: &Message<'_>, part: &MessagePart<'_>, text: &str) -> Option<Doubt> {
-    if text.is_ascii() {
+    let declared = part.content_type().and_then(|declared| declared.attribute("charset"));
+    // The parser has read it as what it declares.
+    let is_believed = declared
+        .is_some_and(|name| !name.to_ascii_lowercase().ends_with("ascii") && charset::is_known(name))
+        && !text.contains(char::REPLACEMENT_CHARACTER);
+    if text.is_ascii() || is_believed {
         return None;
     }
     let bytes = content(message, part);
-    let declared = part.content_type().and_then(|declared| declared.attribute("charset"));
     let of_page = || declared_by(&bytes).filter(|_| matches!(part.body, PartType::Html(_)));
     charset::doubt(declared.or_else(of_page), &bytes)
 }
