@@ -151,7 +151,8 @@ pub enum ThreadPlace {
     Reply,
     /// A forward is about the forwarded text, however the mail program marks it: no quotation is cut
     Forward,
-    /// It answers none: what looks like history is of a form, a ticket or a mail that was pasted. It stays
+    /// It answers none: what looks like history is of a form, a ticket or a mail that was pasted. It stays, but for the line
+    /// above which a ticket system wants the reply
     First,
 }
 
@@ -193,7 +194,7 @@ pub fn clean(text: &str, switches: &Switches, place: ThreadPlace) -> Cleaned {
     let mut removed = Vec::new();
     let mut replied = false;
     for step in Step::ALL {
-        if !switches.runs(step) || step == Step::Quotes && !place.has_history() {
+        if !switches.runs(step) || step == Step::Quotes && place == ThreadPlace::Forward {
             continue;
         }
         let cut = match step {
@@ -201,6 +202,7 @@ pub fn clean(text: &str, switches: &Switches, place: ThreadPlace) -> Cleaned {
                 lines = forwarded(&lines, switches, &mut removed);
                 continue;
             }
+            Step::Quotes if place == ThreadPlace::First => quotes::cut_markers(&lines),
             Step::Quotes => quotes::cut(&lines),
             Step::Footers => footers::cut(&lines),
             Step::Disclaimers => disclaimers::cut(&lines),
@@ -256,6 +258,17 @@ mod tests {
         assert_eq!(steps, ["quotes", "signatures"]);
         let off = Switches::all(false);
         assert_eq!(clean(text, &off, ThreadPlace::Unknown), Cleaned { text: text.to_string(), removed: Vec::new() });
+    }
+
+    #[test]
+    fn a_message_that_answers_none_has_no_history() {
+        let first = |text: &str| clean(text, &Switches::default(), ThreadPlace::First).text;
+        let ticket = "##- Please type your reply above this line -##\n\nYour request (4711) has been updated.\n\nDana, Jun 11, 09:12:\n\nPaid?";
+        assert_eq!(first(ticket), ticket.split_once("\n\n").unwrap().1);
+        let pasted =
+            "Look.\n\n-----Original Message-----\nFrom: Bob <b@example.com>\nSent: May 2, 2016 10:10\nTo: Ann\n\nNo.";
+        assert_eq!(first(pasted), pasted);
+        assert_eq!(clean(pasted, &Switches::default(), ThreadPlace::Reply).text, "Look.");
     }
 
     #[test]

@@ -21,6 +21,12 @@ pub(super) fn cut<'a>(lines: &[&'a str]) -> LineCut<'a> {
     LineCut::ranges(lines, &ranges)
 }
 
+/// Cuts the lines above which ticket systems want the reply
+pub(super) fn cut_markers<'a>(lines: &[&'a str]) -> LineCut<'a> {
+    let markers = (0..lines.len()).filter(|&i| history::is_reply_marker(lines[i])).map(|i| i..i + 1);
+    LineCut::ranges(lines, &markers.collect::<Vec<_>>())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineKind {
     Blank,
