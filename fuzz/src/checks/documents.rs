@@ -65,11 +65,11 @@ fn read(format: SourceFormat, bytes: &[u8], switches: &Switches) -> Intake {
 }
 
 /// A stream that comes slowly is taken for the same as one that comes at once. What is no text is left out, for a NUL
-/// may come late and each reader looks for it.
+/// may come late and each reader looks for it, and so is what looks like UTF-16 only as a whole.
 fn is_sniffed_early(head: &[u8]) {
     let ends = head.iter().enumerate().filter(|&(_, &b)| b == b'\n').map(|(at, _)| at + 1);
     let early = ends.take(200).map(|end| &head[..end]).find(|early| sniff::is_enough(early));
-    if let Some(early) = early.filter(|_| !sniff::is_binary(head)) {
+    if let Some(early) = early.filter(|early| !sniff::is_binary(head) && !sniff::is_binary(early)) {
         assert_eq!(sniff::sniff(early), sniff::sniff(head), "{} bytes are not enough", early.len());
     }
 }
