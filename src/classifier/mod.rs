@@ -63,12 +63,28 @@ pub struct Classifier {
     model: String,
     identity: Vec<String>,
     budget: Budget,
-    /// Why a batch had to be scored document by document; said once.
-    taken_apart: OnceLock<String>,
-    said: AtomicBool,
-    /// A document whose charset is in doubt; said once.
-    doubt: OnceLock<String>,
-    doubt_said: AtomicBool,
+    /// Why a batch had to be scored document by document.
+    taken_apart: SaidOnce,
+    /// A document whose charset is in doubt.
+    doubt: SaidOnce,
+}
+
+/// A warning of which the first is said, once.
+#[derive(Default)]
+struct SaidOnce {
+    warning: OnceLock<String>,
+    is_said: AtomicBool,
+}
+
+impl SaidOnce {
+    fn note(&self, warning: String) {
+        let _ = self.warning.set(warning);
+    }
+
+    /// The warning, unless it was taken before.
+    fn take(&self) -> Option<String> {
+        self.warning.get().filter(|_| !self.is_said.swap(true, Ordering::Relaxed)).cloned()
+    }
 }
 
 /// A document that was read, and tokenised unless its scores may come from the cache: ready to be scored.
@@ -122,10 +138,8 @@ impl Classifier {
             model: String::new(),
             identity: Vec::new(),
             budget: Budget::FAST,
-            taken_apart: OnceLock::new(),
-            said: AtomicBool::new(false),
-            doubt: OnceLock::new(),
-            doubt_said: AtomicBool::new(false),
+            taken_apart: SaidOnce::default(),
+            doubt: SaidOnce::default(),
         }
     }
 
@@ -173,7 +187,7 @@ impl Classifier {
             }
         };
         if let Some(doubt) = document.doubted() {
-            let _ = self.doubt.set(doubt);
+            self.doubt.note(doubt);
         }
         let text = document.text();
         // What makes the tokenizer panic is tokenised again where it is scored, and becomes an error of the document.
@@ -209,17 +223,14 @@ impl Classifier {
 
     /// What a user should know since this was last asked, though the work goes on.
     pub fn troubles(&self) -> Vec<String> {
-        let cache = self.scorer.trouble();
-        let batch = self.taken_apart.get().filter(|_| !self.said.swap(true, Ordering::Relaxed));
-        let doubt = self.doubt.get().filter(|_| !self.doubt_said.swap(true, Ordering::Relaxed));
-        cache.into_iter().chain(batch.cloned()).chain(doubt.cloned()).collect()
+        [self.scorer.trouble(), self.taken_apart.take(), self.doubt.take()].into_iter().flatten().collect()
     }
 
     /// Scores texts, or says why one has no scores. The probe is a label, which any model must be able to read.
     fn scored(&self, texts: &[PreparedText]) -> Result<Vec<Result<Scored, Reason>>> {
         let tried = scoring::each(texts, |texts| self.scorer.score(texts), || self.scorer.probe())?;
         if let Some(note) = tried.taken_apart {
-            let _ = self.taken_apart.set(note);
+            self.taken_apart.note(note);
         }
         Ok(tried.outcomes)
     }
