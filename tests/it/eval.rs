@@ -14,11 +14,16 @@ const MEETING: &str = "Can we meet on Thursday at ten and talk about the agenda?
 
 /// A folder with files in it.
 pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    folder_of(files.iter().map(|(name, text)| (*name, text.as_bytes())))
+}
+
+/// The same of any bytes.
+pub fn folder_of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (name, text) in files {
+    for (name, bytes) in files {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(path, bytes).unwrap();
     }
     folder
 }

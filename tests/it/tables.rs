@@ -7,6 +7,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use crate::eval::folder_of;
 use crate::mailsort::{Run, mailsort};
 
 const LABELS: [&str; 4] =
@@ -19,13 +20,7 @@ fn classify(folder: &Path, arguments: &[&str]) -> Run {
 }
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        let path = folder.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-    folder
+    folder_of(files.iter().copied())
 }
 
 fn said(output: &Output) -> String {
