@@ -139,7 +139,7 @@ fn html(bencher: Bencher, name: &str) {
 
 #[divan::bench(args = corpora())]
 fn clean(bencher: Bencher, name: &str) {
-    each(bencher, &corpus(name).bodies, |body| clean::clean(body, &Switches::default(), ThreadPlace::Unknown));
+    each(bencher, &corpus(name).bodies, |body| clean::clean(body, &Switches::default(), ThreadPlace::Reply));
 }
 
 #[divan::bench(args = corpora())]

@@ -95,8 +95,8 @@ impl Document {
     pub fn doubted(&self) -> Option<String> {
         let (Origin { source, index, .. }, charsets) = (&self.origin, self.doubt.as_ref()?);
         Some(format!(
-            "{source} [{index}] may be read wrongly: its charset is in doubt ({charsets}), and no name that fits is given; this warning \
-             comes once. --encoding names the charset of texts and pages"
+            "{source} [{index}] may be read wrongly: its charset is in doubt ({charsets}), and no name that fits is given; \
+             this warning comes once. --encoding names the charset of texts and pages"
         ))
     }
 

@@ -16,6 +16,9 @@ pub use whole::{Doubt, decode_file, decode_one_of_many, named};
 /// Damaged characters that are put up with before a charset is taken for the wrong one: one, and one in so many.
 const STRAY: usize = 20;
 
+/// How many bytes tell UTF-16 without a mark.
+pub(crate) const UTF16_HEAD: usize = 1024;
+
 /// How many bytes statistics of letters look at. They are slower than what reads the text.
 const LOOKED_AT: usize = 64 * 1024;
 
@@ -34,28 +37,50 @@ pub fn decode(bytes: &[u8]) -> String {
 
 /// Decodes text of which a header says the charset, if it does. No name is believed that the bytes do not fit.
 pub fn decode_declared(declared: Option<&str>, bytes: &[u8]) -> String {
-    read_as(declared, bytes).unwrap_or_else(|| guess(bytes))
+    read(declared, bytes).text
 }
 
-/// Why it is in doubt what [`decode_declared`] makes of a text: its charset had to be guessed, and several fit. A few
-/// accents in a text of Latin letters are not worth a doubt.
-pub fn doubt(declared: Option<&str>, bytes: &[u8]) -> Option<Doubt> {
+/// A text, and why it is in doubt whether it is read in its charset.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DecodedText {
+    /// The text.
+    pub text: String,
+    /// Where its charset was guessed, and several fit.
+    pub doubt: Option<Doubt>,
+}
+
+/// As [`decode_declared`], with what is in doubt. A few accents in a text of Latin letters are not worth a doubt.
+pub fn read(declared: Option<&str>, bytes: &[u8]) -> DecodedText {
     const FEW: usize = 20;
-    if bytes.is_ascii() {
-        return None;
-    }
-    let is_high = |at: usize| bytes.get(at).is_some_and(|byte| !byte.is_ascii());
-    let high: Vec<usize> = (0..bytes.len()).filter(|&at| is_high(at)).take(bytes.len() / FEW + 1).collect();
-    let is_few = high.len() * FEW <= bytes.len() && !high.iter().any(|&at| is_high(at + 1));
-    if is_few || declared.is_some() && std::str::from_utf8(bytes).is_ok() {
-        return None;
-    }
-    let is_guessed = match read_as(declared, bytes) {
-        None => true,
+    let told = || whole::guess(whole::window(bytes));
+    let (text, told) = match read_as(declared, bytes) {
+        None => {
+            let told = told();
+            let encoding = told.clone().unwrap_or_else(|_| whole::detected(whole::window(bytes)));
+            (encoding.decode_without_bom_handling(bytes).0.into_owned(), told)
+        }
         // Characters of two bytes may be of GBK too, where nothing says that they are UTF-8.
-        Some(_) => declared.is_none() && Encoding::for_bom(bytes).is_none() && std::str::from_utf8(bytes).is_ok(),
+        Some(text) if declared.is_none() && !bytes.is_ascii() && text.as_bytes() == bytes => (text, told()),
+        Some(text) => (text, Ok(UTF_8)),
     };
-    if is_guessed { whole::guess(whole::window(bytes)).err() } else { None }
+    let doubt = told.err().filter(|_| {
+        let HighBytes { all, beside } = HighBytes::of(bytes);
+        beside > 0 || all * FEW > bytes.len()
+    });
+    DecodedText { text, doubt }
+}
+
+/// The numbers of bytes that are not ASCII, and of those behind another one.
+struct HighBytes {
+    all: usize,
+    beside: usize,
+}
+
+impl HighBytes {
+    fn of(bytes: &[u8]) -> Self {
+        let beside = bytes.windows(2).filter(|two| !two[0].is_ascii() && !two[1].is_ascii()).count();
+        Self { all: bytes.iter().filter(|byte| !byte.is_ascii()).count(), beside }
+    }
 }
 
 /// The text in a charset that is declared or shows itself.
@@ -242,12 +267,11 @@ fn utf7(bytes: &[u8]) -> String {
 /// The encoding of UTF-16 by its byte order mark, or by its first characters: they are those of words, and some are
 /// ASCII. `None` for other text and for bytes that are no text.
 pub(crate) fn utf16_of(head: &[u8]) -> Option<&'static Encoding> {
-    const HEAD: usize = 1024;
     const BEGINNING: usize = 16;
     if let Some((encoding, _)) = Encoding::for_bom(head) {
         return Some(encoding).filter(|encoding| is_utf16(encoding));
     }
-    let head = &head[..head.len().min(HEAD) & !1];
+    let head = &head[..head.len().min(UTF16_HEAD) & !1];
     memchr::memchr(0, head)?;
     // The text behind the headers of a message may be UTF-16.
     let is_ascii = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
@@ -340,13 +364,6 @@ fn mostly(encoding: &'static Encoding, bytes: &[u8]) -> Option<String> {
         *(if c == char::REPLACEMENT_CHARACTER { &mut stray } else { &mut good }) += 1;
     }
     (stray <= 1 + good / STRAY && good > stray).then(|| text.into_owned())
-}
-
-/// Text in the only charset that fits, else in the most likely legacy one.
-fn guess(bytes: &[u8]) -> String {
-    let window = whole::window(bytes);
-    let encoding = whole::guess(window).unwrap_or_else(|_| whole::detected(window));
-    encoding.decode_without_bom_handling(bytes).0.into_owned()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use encoding_rs::{
     WINDOWS_1252, WINDOWS_1254, WINDOWS_1257,
 };
 
-use super::{STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16, utf16_of};
+use super::{HighBytes, STRAY, is_japanese, is_utf16, mostly, mostly_utf8, utf16, utf16_of};
 
 /// Fewer characters than this may be common ones of several charsets by accident.
 const FEW: usize = 10;
@@ -274,10 +274,8 @@ pub(super) fn misnamed(declared: &'static Encoding, bytes: &[u8]) -> Option<&'st
     }
     let bytes = window(bytes);
     // Accents are few and stand alone.
-    let is_high = |byte: &u8| !byte.is_ascii();
-    let high = bytes.iter().filter(|byte| is_high(byte)).count();
-    let beside = bytes.windows(2).filter(|two| two.iter().all(is_high)).count();
-    if 3 * beside < high || !is_latin && pairs(declared, bytes).is_some() {
+    let HighBytes { all, beside } = HighBytes::of(bytes);
+    if 3 * beside < all || !is_latin && pairs(declared, bytes).is_some() {
         return None;
     }
     let told = guess(bytes).ok().filter(|told| *told != declared && PAIRS.contains(told))?;

@@ -27,7 +27,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::charset;
+use crate::charset::{self, DecodedText};
 use crate::guard;
 use crate::maildir;
 use crate::record::{Document, Envelope, Intake, Reason, Removed, Skip};
@@ -75,8 +75,8 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Msg => mail::outlook::read(bytes, truncated, &switches, &reading.headers),
         SourceFormat::Html | SourceFormat::Text if sniff::is_binary(&bytes) => Err(Reason::Binary),
         SourceFormat::Html => {
-            let doubt = charset::doubt(visible::declared_by(&bytes), &bytes);
-            Ok(Visible { doubt, ..visible::Rendering::new(&switches).page(&decode_html(&bytes)) }.into())
+            let DecodedText { text, doubt } = charset::read(visible::declared_by(&bytes), &bytes);
+            Ok(Visible { doubt, ..visible::Rendering::new(&switches).page(&text) }.into())
         }
         SourceFormat::Text => Ok(visible::undeclared(&bytes).into()),
         SourceFormat::Pdf | SourceFormat::Docx => office::read(format, bytes, truncated).map(|text| {

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use encoding_rs::Encoding;
+
 use super::mail::{emlx, outlook};
 use super::mbox;
 use super::tables::{self, Likeness};
-use crate::charset::{utf16_of, without_mark};
+use crate::charset::{UTF16_HEAD, utf16_of, without_mark};
 
 /// The input formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -147,6 +149,10 @@ pub fn sniff(head: &[u8]) -> Option<SourceFormat> {
 /// True if more bytes would not change the answer of [`sniff`], so that the format does not depend on the speed of a
 /// stream: a header block or a row is complete, or the start of a page is there.
 pub fn is_enough(head: &[u8]) -> bool {
+    // Whether NUL is of UTF-16 shows a little later.
+    if head.len() < UTF16_HEAD && head.contains(&0) && Encoding::for_bom(head).is_none() {
+        return false;
+    }
     let start = without_mark(head).trim_ascii_start();
     let has = |needle: &[u8]| memchr::memmem::find(start, needle).is_some();
     match start.first() {
@@ -242,13 +248,17 @@ fn is_header(block: &[u8]) -> bool {
     known > 0 && 2 * known >= all
 }
 
+/// Where the first line that is not blank starts.
+pub(super) fn first_line(bytes: &[u8]) -> usize {
+    let blank = bytes.len() - bytes.trim_ascii_start().len();
+    memchr::memrchr(b'\n', &bytes[..blank]).map_or(0, |end| end + 1)
+}
+
 /// A message without the blank lines that some programs put before its headers. procmail and formail skip them.
 pub fn without_blank_lines(bytes: &[u8]) -> &[u8] {
     /// One line of prose may look like a header
     const FEWEST: usize = 2;
-    let blank = bytes.len() - bytes.trim_ascii_start().len();
-    let start = memchr::memrchr(b'\n', &bytes[..blank]).map_or(0, |end| end + 1);
-    let rest = &bytes[start..];
+    let rest = &bytes[first_line(bytes)..];
     if known_headers(&rest[..rest.len().min(HEAD)]) >= FEWEST { rest } else { bytes }
 }
 

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 
 use super::clean::{Step, Switches};
 use super::{byte_pattern, data, html, lines, one_line, sniff};
-use crate::charset::{self, Doubt};
+use crate::charset::{self, DecodedText, Doubt};
 use crate::record::Removed;
 
 /// A text as its reader sees it.
@@ -102,7 +102,8 @@ impl<'s> Rendering<'s> {
 
 /// A text that declares no charset, without data.
 pub(super) fn undeclared(bytes: &[u8]) -> Visible {
-    Visible { doubt: charset::doubt(None, bytes), ..text(charset::decode(bytes)) }
+    let DecodedText { text: decoded, doubt } = charset::read(None, bytes);
+    Visible { doubt, ..text(decoded) }
 }
 
 /// A text without data. If bytes are not text at all, everything is removed.

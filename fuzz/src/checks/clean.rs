@@ -8,12 +8,9 @@ use mailsort::intake::clean::{Cleaned, Removal, Step, Switches, ThreadPlace, cle
 pub fn clean(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let chosen = bytes.iter().fold(0u8, |sum, &b| sum.wrapping_add(b));
-    for (bits, place) in [
-        (63, ThreadPlace::Unknown),
-        (63, ThreadPlace::First),
-        (chosen % 64, ThreadPlace::Unknown),
-        (0, ThreadPlace::Reply),
-    ] {
+    for (bits, place) in
+        [(63, ThreadPlace::Reply), (63, ThreadPlace::First), (chosen % 64, ThreadPlace::Reply), (0, ThreadPlace::Reply)]
+    {
         let all = switches(bits);
         let lines = Switches { links: false, ..all };
         let kept = cleaned(&text, &lines, place);

@@ -65,11 +65,11 @@ fn read(format: SourceFormat, bytes: &[u8], switches: &Switches) -> Intake {
 }
 
 /// A stream that comes slowly is taken for the same as one that comes at once. What is no text is left out, for a NUL
-/// may come late and each reader looks for it, and so is what looks like UTF-16 only as a whole.
+/// may come late and each reader looks for it.
 fn is_sniffed_early(head: &[u8]) {
     let ends = head.iter().enumerate().filter(|&(_, &b)| b == b'\n').map(|(at, _)| at + 1);
     let early = ends.take(200).map(|end| &head[..end]).find(|early| sniff::is_enough(early));
-    if let Some(early) = early.filter(|early| !sniff::is_binary(head) && !sniff::is_binary(early)) {
+    if let Some(early) = early.filter(|_| !sniff::is_binary(head)) {
         assert_eq!(sniff::sniff(early), sniff::sniff(head), "{} bytes are not enough", early.len());
     }
 }
@@ -108,14 +108,23 @@ fn is_one_line(name: &str, value: &str) {
     assert_eq!(value, intake::one_line(value), "{name} is not one line");
 }
 
-/// UTF-8 stays as it is, but for Japanese that is made of escapes and ASCII and for UTF-16, which has NUL, and nothing grows by more than an encoding
-/// can make it.
+/// UTF-8 stays as it is, but for Japanese that is made of escapes and ASCII and for UTF-16 of which the bytes happen to
+/// be UTF-8, and nothing grows by more than an encoding can make it.
 fn decoding(bytes: &[u8]) {
     let decoded = charset::decode(bytes);
     assert!(decoded.len() <= 3 * bytes.len(), "{} bytes became {}", bytes.len(), decoded.len());
-    let is_other = bytes.is_ascii() && bytes.contains(&0x1b) || bytes.contains(&0);
+    let is_japanese = bytes.is_ascii() && bytes.contains(&0x1b);
+    let wide = |unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    let is_utf16 = || {
+        let read = [wide(u16::from_le_bytes), wide(u16::from_be_bytes)];
+        bytes.contains(&0) && read.iter().any(|wide| decoded.starts_with(wide.as_str()))
+    };
     if let Ok(utf8) = std::str::from_utf8(bytes)
-        && !is_other
+        && !is_japanese
+        && !is_utf16()
     {
         assert_eq!(decoded, utf8.strip_prefix('\u{feff}').unwrap_or(utf8), "UTF-8 is taken for something else");
     }

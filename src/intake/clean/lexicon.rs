@@ -208,7 +208,7 @@ mod tests {
     /// Cleans a message and returns the steps that removed something; a device line counts as a step
     #[track_caller]
     fn check(file: &LexiconFile, mail: &str, keeps: &str) -> BTreeSet<&'static str> {
-        let cleaned = clean(mail, &Switches::default(), ThreadPlace::Unknown);
+        let cleaned = clean(mail, &Switches::default(), ThreadPlace::Reply);
         assert_eq!(cleaned.text.trim(), keeps.trim(), "{}: of {mail}", file.name);
         let mut lines = cleaned.removed.iter().flat_map(|removed| removed.text.lines());
         let device = lines.any(devices::is_device_line).then_some("device lines");

@@ -144,10 +144,8 @@ impl Switches {
 /// The place of a message in a conversation
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum ThreadPlace {
-    /// It is not known
+    /// A reply, or it is not known
     #[default]
-    Unknown,
-    /// It answers another message
     Reply,
     /// A forward is about the forwarded text, however the mail program marks it: no quotation is cut
     Forward,
@@ -159,7 +157,7 @@ pub enum ThreadPlace {
 impl ThreadPlace {
     /// True where an earlier message of the conversation may stand below
     pub fn has_history(self) -> bool {
-        matches!(self, ThreadPlace::Unknown | ThreadPlace::Reply)
+        self == ThreadPlace::Reply
     }
 }
 
@@ -252,12 +250,12 @@ mod tests {
     #[test]
     fn every_step_has_its_switch() {
         let text = "Yes.\n\nSent from my iPhone\n\nOn 3 May 2016 10:10, Bob <b@example.com> wrote:\n> When?";
-        let cleaned = clean(text, &Switches::default(), ThreadPlace::Unknown);
+        let cleaned = clean(text, &Switches::default(), ThreadPlace::Reply);
         assert_eq!(cleaned.text, "Yes.");
         let steps: Vec<&str> = cleaned.removed.iter().map(|removed| removed.step.name()).collect();
         assert_eq!(steps, ["quotes", "signatures"]);
         let off = Switches::all(false);
-        assert_eq!(clean(text, &off, ThreadPlace::Unknown), Cleaned { text: text.to_string(), removed: Vec::new() });
+        assert_eq!(clean(text, &off, ThreadPlace::Reply), Cleaned { text: text.to_string(), removed: Vec::new() });
     }
 
     #[test]
@@ -275,7 +273,7 @@ mod tests {
     fn when_nothing_is_left_the_text_comes_back() {
         for text in ["> only a quotation", "-- \nBob", "Sent from my iPhone", "", "\n\n", "🎉\n\n-- \nBob"] {
             assert_eq!(
-                clean(text, &Switches::default(), ThreadPlace::Unknown),
+                clean(text, &Switches::default(), ThreadPlace::Reply),
                 Cleaned { text: text.to_string(), removed: Vec::new() },
                 "{text}"
             );
@@ -285,7 +283,7 @@ mod tests {
     #[test]
     fn a_signature_over_a_forward_goes_and_the_forward_stays() {
         let text = "FYI\n\n-- \nBob\n\n---------- Forwarded message ---------\nFrom: Ann\nSubject: x\n\nThe news.";
-        assert_eq!(clean(text, &Switches::default(), ThreadPlace::Unknown).text, "FYI\n\n\nThe news.");
+        assert_eq!(clean(text, &Switches::default(), ThreadPlace::Reply).text, "FYI\n\n\nThe news.");
     }
 
     #[test]
@@ -302,7 +300,7 @@ mod tests {
             let line = format!("{line}\n");
             let text = format!("I wrote this.\n\n{}And that.\n{}", line.repeat(200_000 / line.len()), line.trim().repeat(200_000 / line.len()));
             let start = Instant::now();
-            clean(&text, &Switches::default(), ThreadPlace::Unknown);
+            clean(&text, &Switches::default(), ThreadPlace::Reply);
             assert!(start.elapsed() < Duration::from_secs(2), "{line:?} took {:?}", start.elapsed());
         }
     }
@@ -310,7 +308,7 @@ mod tests {
     #[test]
     fn huge_texts_pass_through() {
         for text in ["word ".repeat(4 << 20), "\n".repeat(MOST_LINES + 1)] {
-            assert_eq!(clean(&text, &Switches::default(), ThreadPlace::Unknown).text.len(), text.len());
+            assert_eq!(clean(&text, &Switches::default(), ThreadPlace::Reply).text.len(), text.len());
         }
     }
 }

@@ -189,8 +189,8 @@ fn certain(document: Document) -> Intake {
     let Some(charsets) = document.doubt else { return Ok(document) };
     let Document { origin, envelope, attachments, .. } = document;
     let why = format!(
-        "its charset is in doubt ({charsets}), and no name that fits is given: save it as UTF-8, name that of texts and pages with \
-         --encoding, or that of a message in its Content-Type"
+        "its charset is in doubt ({charsets}), and no name that fits is given: save it as UTF-8, name that of texts and \
+         pages with --encoding, or that of a message in its Content-Type"
     );
     Err(Skip { origin, envelope, attachments, reason: Reason::Unreadable(why) })
 }

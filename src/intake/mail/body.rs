@@ -7,11 +7,12 @@ use std::sync::LazyLock;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
 use regex::Regex;
 
-use super::decoded::{content, decoded, doubt};
+use super::decoded::{content, decoded};
 use super::{calendar, names, placeholder, sealed};
+use crate::charset::{self, DecodedText};
 use crate::intake::clean::Switches;
 use crate::intake::visible::{self, Rendering, Visible};
-use crate::intake::{charset, html, pattern, sniff};
+use crate::intake::{html, pattern, sniff};
 
 /// The greatest depth of nested messages that are read.
 pub(super) const MAX_DEPTH: usize = 4;
@@ -125,7 +126,7 @@ fn is_broken_page(part: &MessagePart<'_>) -> bool {
 
 fn source<'m>(message: &'m Message<'_>, part: &'m MessagePart<'_>) -> Cow<'m, str> {
     match &part.body {
-        PartType::Text(text) | PartType::Html(text) => decoded(message, part, text),
+        PartType::Text(text) | PartType::Html(text) => decoded(message, part, text).0,
         _ => Cow::Borrowed(""),
     }
 }
@@ -152,13 +153,13 @@ fn is_prose(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
 fn part_text(message: &Message<'_>, part: &MessagePart<'_>, rendering: &mut Rendering<'_>) -> Visible {
     match &part.body {
         PartType::Text(text) => {
-            let doubt = doubt(message, part, text);
-            let text = decoded(message, part, text).into_owned();
+            let (text, doubt) = decoded(message, part, text);
             let is_page = is_broken_page(part) || html::is_source(&text);
-            Visible { doubt, ..if is_page { rendering.page(&text) } else { visible::text(text) } }
+            Visible { doubt, ..if is_page { rendering.page(&text) } else { visible::text(text.into_owned()) } }
         }
         PartType::Html(source) => {
-            Visible { doubt: doubt(message, part, source), ..rendering.page(&decoded(message, part, source)) }
+            let (source, doubt) = decoded(message, part, source);
+            Visible { doubt, ..rendering.page(&source) }
         }
         _ => Visible::default(),
     }
@@ -206,8 +207,8 @@ fn raw_body(message: &Message<'_>, rendering: &mut Rendering<'_>) -> Option<Visi
     if !promises || has_parts || root.encoding != Encoding::None || bytes.trim_ascii().is_empty() {
         return None;
     }
-    let text = charset::decode(bytes);
+    let DecodedText { text, doubt } = charset::read(None, bytes);
     let is_html = sniff::sniff(bytes) == Some(sniff::SourceFormat::Html);
     let visible = if is_html { rendering.page(&text) } else { visible::text(text) };
-    Some(Visible { doubt: charset::doubt(None, bytes), ..visible })
+    Some(Visible { doubt, ..visible })
 }

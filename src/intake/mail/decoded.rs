@@ -6,7 +6,7 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MessagePart, MimeHeaders, PartType};
 
-use crate::charset::{self, Doubt};
+use crate::charset::{self, DecodedText, Doubt};
 use crate::intake::sniff;
 use crate::intake::visible::declared_by;
 
@@ -15,12 +15,17 @@ const LONG: usize = 20;
 /// Where other text or padding came before, a line of base64 is longer.
 const LONGER: usize = 40;
 
-/// The text of a part. mail-parser believes every charset that a part declares, so that its text is taken only where
-/// all charsets agree and where it is UTF-8 without a fault; else the bytes are decoded again.
-pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &'t str) -> Cow<'t, str> {
+/// The text of a part, and why its charset is in doubt. mail-parser believes every charset that a part declares, so that
+/// its text is taken only where all charsets agree and where it is UTF-8 without a fault; else the bytes are decoded
+/// again.
+pub(super) fn decoded<'t>(
+    message: &Message<'_>,
+    part: &MessagePart<'_>,
+    text: &'t str,
+) -> (Cow<'t, str>, Option<Doubt>) {
     let declared = part.content_type().and_then(|t| t.attribute("charset"));
     let Some(raw) = raw(message, part) else {
-        return Cow::Borrowed(text);
+        return (Cow::Borrowed(text), None);
     };
     let (encoded, behind) = raw.split_at(end_of_encoded(part, raw).unwrap_or(raw.len()));
     let is_utf8 = || {
@@ -30,36 +35,20 @@ pub(super) fn decoded<'t>(message: &Message<'_>, part: &MessagePart<'_>, text: &
     let is_plain = || text.is_ascii() && !declared.is_some_and(charset::is_seven_bit);
     let is_right = behind.is_empty() && !text.contains('\x1b') && (is_plain() || is_utf8());
     if is_right && !part.is_encoding_problem {
-        return Cow::Borrowed(text);
+        return (Cow::Borrowed(text), None);
     }
-    match bytes(part, encoded).filter(|bytes| !bytes.is_empty()) {
-        Some(bytes) => {
-            let mut whole = charset::decode_declared(declared, &bytes);
-            if !behind.is_empty() {
-                whole.push('\n');
-                // What is appended is hardly ever in the charset of the part, and UTF-8 shows itself.
-                let declared = declared.filter(|_| std::str::from_utf8(behind).is_err());
-                whole.push_str(&charset::decode_declared(declared, behind));
-            }
-            Cow::Owned(whole)
-        }
-        None => Cow::Borrowed(text),
+    let Some(bytes) = bytes(part, encoded).filter(|bytes| !bytes.is_empty()) else {
+        return (Cow::Borrowed(text), None);
+    };
+    let by_page = || declared_by(&bytes).filter(|_| matches!(part.body, PartType::Html(_)));
+    let DecodedText { text: mut whole, doubt } = charset::read(declared.or_else(by_page), &bytes);
+    if !behind.is_empty() {
+        whole.push('\n');
+        // What is appended is hardly ever in the charset of the part, and UTF-8 shows itself.
+        let declared = declared.filter(|_| std::str::from_utf8(behind).is_err());
+        whole.push_str(&charset::decode_declared(declared, behind));
     }
-}
-
-/// Why the charset of a part with `text` is in doubt.
-pub(super) fn doubt(message: &Message<'_>, part: &MessagePart<'_>, text: &str) -> Option<Doubt> {
-    let declared = part.content_type().and_then(|declared| declared.attribute("charset"));
-    // The parser has read it as what it declares.
-    let is_believed = declared
-        .is_some_and(|name| !name.to_ascii_lowercase().ends_with("ascii") && charset::is_known(name))
-        && !text.contains(char::REPLACEMENT_CHARACTER);
-    if text.is_ascii() || is_believed {
-        return None;
-    }
-    let bytes = content(message, part);
-    let of_page = || declared_by(&bytes).filter(|_| matches!(part.body, PartType::Html(_)));
-    charset::doubt(declared.or_else(of_page), &bytes)
+    (Cow::Owned(whole), doubt)
 }
 
 /// The bytes of a part.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mail_parser::{HeaderName, HeaderValue, Message, MimeHeaders};
 
 use super::words;
-use crate::charset::Doubt;
+use crate::charset::{DecodedText, Doubt};
 use crate::intake::one_line;
 use crate::record::{Envelope, Header};
 
@@ -13,17 +13,19 @@ use crate::record::{Envelope, Header};
 const MOST_KEPT: usize = 1000;
 const LONGEST_KEPT: usize = 16 * 1024;
 
-/// Reads the envelope of `message`.
-pub(super) fn envelope(message: &Message<'_>) -> Envelope {
-    Envelope {
+/// Reads the envelope of `message`, and why it is in doubt how its subject or sender is read.
+pub(super) fn envelope(message: &Message<'_>) -> (Envelope, Option<Doubt>) {
+    let mut doubt = None;
+    let envelope = Envelope {
         id: message.message_id().map(|id| format!("<{}>", one_line(id))),
-        subject: text(message, HeaderName::Subject),
-        from: from(message),
+        subject: subject(message, &mut doubt),
+        from: from(message, &mut doubt),
         date: message.date().filter(|date| date.is_valid()).map(|date| date.to_rfc3339()),
         list_id: list_id(message),
         headers: Box::default(),
         row: Vec::new(),
-    }
+    };
+    (envelope, doubt)
 }
 
 /// The headers of `wanted`, whose names are in lower case. Those that describe content, such as `Content-Type`, stand
@@ -40,20 +42,24 @@ pub(super) fn kept(message: &Message<'_>, wanted: &BTreeSet<String>) -> Box<[Hea
             let raw = message.raw_message.get(header.offset_start as usize..header.offset_end as usize);
             if let Some(raw) = raw.filter(|_| counts && kept.len() < MOST_KEPT) {
                 let raw = &raw[..raw.len().min(LONGEST_KEPT)];
-                kept.push(Header { name, value: one_line(&words::text(raw, None)) });
+                kept.push(Header { name, value: one_line(&words::text(raw, None).text) });
             }
         }
     }
     kept.into()
 }
 
-fn text(message: &Message<'_>, name: HeaderName<'static>) -> Option<String> {
-    let text = message.header(name.clone())?.as_text()?;
-    let decoded = match raw(message, name).and_then(|raw| words::decode(raw, charset_of(message))) {
-        Some(whole) => one_line(&whole),
-        None => one_line(text),
-    };
+fn subject(message: &Message<'_>, doubt: &mut Option<Doubt>) -> Option<String> {
+    let text = message.header(HeaderName::Subject)?.as_text()?;
+    let decoded = one_line(decoded(message, HeaderName::Subject, doubt).as_deref().unwrap_or(text));
     (!decoded.is_empty()).then_some(decoded)
+}
+
+/// A header that the parser may read wrongly.
+fn decoded(message: &Message<'_>, name: HeaderName<'static>, doubt: &mut Option<Doubt>) -> Option<String> {
+    let DecodedText { text, doubt: found } = words::decode(raw(message, name)?, charset_of(message))?;
+    *doubt = doubt.take().or(found);
+    Some(text)
 }
 
 /// The charset that the text declares. Programs that write it into headers without encoding it use the same.
@@ -62,24 +68,18 @@ fn charset_of<'m>(message: &'m Message<'_>) -> Option<&'m str> {
     declared.next()
 }
 
-/// Why it is in doubt how the subject or the sender is read.
-pub(super) fn doubt(message: &Message<'_>) -> Option<Doubt> {
-    let raw = [HeaderName::Subject, HeaderName::From].map(|name| raw(message, name));
-    raw.into_iter().flatten().find_map(|raw| words::doubt(raw, charset_of(message)))
-}
-
 /// The bytes of the header.
 fn raw<'m>(message: &'m Message<'_>, name: HeaderName<'static>) -> Option<&'m [u8]> {
     let header = message.headers().iter().rev().find(|header| header.name == name)?;
     message.raw_message.get(header.offset_start as usize..header.offset_end as usize)
 }
 
-fn from(message: &Message<'_>) -> Option<String> {
+fn from(message: &Message<'_>, doubt: &mut Option<Doubt>) -> Option<String> {
     let sender = message.from().or_else(|| message.sender())?.first()?;
     let mut name = sender.name().map(one_line);
     if name.is_some()
         && sender.address().is_some()
-        && let Some(header) = raw(message, HeaderName::From).and_then(|raw| words::decode(raw, charset_of(message)))
+        && let Some(header) = decoded(message, HeaderName::From, doubt)
         && let Some((whole, _)) = header.split_once('<')
     {
         name = Some(one_line(whole.trim_matches([' ', '"'])));

@@ -111,10 +111,10 @@ fn parted(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if !sniff::is_field(first_line(&bytes)) {
         return bytes;
     }
-    let (mut at, mut body, mut others, mut fields) = (0, None, 0, 0);
-    for line in bytes.split_inclusive(|&byte| byte == b'\n').skip_while(|line| line.trim_ascii().is_empty()) {
-        let is_blank = line.trim_ascii().is_empty();
-        if is_blank {
+    let start = sniff::first_line(&bytes);
+    let (mut at, mut body, mut others, mut fields) = (start, None, 0, 0);
+    for line in bytes[start..].split_inclusive(|&byte| byte == b'\n') {
+        if line.trim_ascii().is_empty() {
             break;
         }
         let is_field = sniff::is_field(line) || line.starts_with(b" ") || line.starts_with(b"\t");
@@ -126,11 +126,10 @@ fn parted(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
         }
         at += line.len();
     }
-    let start = bytes.len() - bytes.trim_ascii_start().len();
     match body {
         // A line that is none among headers is one that a program wrote wrongly.
         Some(body) if fields <= others => {
-            let (headers, body) = bytes.split_at(start + body);
+            let (headers, body) = bytes.split_at(body);
             [headers, b"\n", body].concat().into()
         }
         _ => bytes,
@@ -149,18 +148,15 @@ fn terminated(bytes: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 }
 
 fn read(message: &Message<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
-    let envelope = headers::envelope(message);
+    let (envelope, doubt) = headers::envelope(message);
     let has = |name| message.header(name).is_some();
-    let answers = match has("In-Reply-To") || has("References") {
-        true => Some(true),
-        // Without an identifier it is not as it was sent, and the others may be lost too.
-        false => has("Message-ID").then_some(false),
-    };
-    let place = place(envelope.subject.as_deref(), answers);
+    // Without an identifier it is not as it was sent, and the others may be lost too.
+    let may_answer = has("In-Reply-To") || has("References") || !has("Message-ID");
+    let place = place(envelope.subject.as_deref(), may_answer);
     let switches = Switches { quotes: switches.quotes && place.has_history(), ..*switches };
     let mut mail = Mail { envelope, place, ..body::read(message, &switches).into() };
     mail.sealed = sealed::text_is(message).or(mail.sealed);
-    mail.doubt = mail.doubt.take().or_else(|| headers::doubt(message));
+    mail.doubt = mail.doubt.take().or(doubt);
     let mut names = Vec::new();
     attachment_names(message, 0, &mut names);
     names.append(&mut mail.attachments);
@@ -192,14 +188,12 @@ fn open(message: &Message<'_>, depth: usize, switches: &Switches, opening: &mut 
     }
 }
 
-/// The place that the subject tells, and whether headers say that the message answers another one.
-fn place(subject: Option<&str>, answers: Option<bool>) -> ThreadPlace {
-    match (subject, answers) {
-        (Some(subject), _) if is_forward(subject) => ThreadPlace::Forward,
-        (Some(subject), _) if is_reply(subject) => ThreadPlace::Reply,
-        (_, Some(true)) => ThreadPlace::Reply,
-        (Some(subject), Some(false)) if !is_prefixed(subject) => ThreadPlace::First,
-        _ => ThreadPlace::Unknown,
+/// The place that the subject tells, and whether headers leave it open that the message answers another one.
+fn place(subject: Option<&str>, may_answer: bool) -> ThreadPlace {
+    match subject {
+        Some(subject) if is_forward(subject) => ThreadPlace::Forward,
+        Some(subject) if !may_answer && !is_reply(subject) && !is_prefixed(subject) => ThreadPlace::First,
+        _ => ThreadPlace::Reply,
     }
 }
 
@@ -269,8 +263,10 @@ fn unparsed(bytes: &[u8], wanted: &BTreeSet<String>) -> Mail {
     };
     let start = message.parts.first().map_or(0, |root| root.offset_body as usize);
     let body = visible::undeclared(bytes.get(start..).unwrap_or_default());
-    let envelope = Envelope { headers: headers::kept(&message, wanted), ..headers::envelope(&message) };
-    Mail { envelope, ..body.into() }
+    let (envelope, doubt) = headers::envelope(&message);
+    let envelope = Envelope { headers: headers::kept(&message, wanted), ..envelope };
+    let doubt = body.doubt.clone().or(doubt);
+    Mail { envelope, doubt, ..body.into() }
 }
 
 /// The first line that is not blank, because some messages start with an empty line.

@@ -146,7 +146,7 @@ fn text(value: &[u8]) -> String {
     {
         return charset::decode_declared(Some(name), &unescaped(rest));
     }
-    words::decode(value, None).unwrap_or_else(|| charset::decode(value))
+    words::decode(value, None).map_or_else(|| charset::decode(value), |read| read.text)
 }
 
 #[cfg(test)]

@@ -150,14 +150,12 @@ impl<'f> Storage<'f> {
         charset::code_page(self.number(property)? as u32)
     }
 
-    /// Whether it answers another message, if that is known: its place in the conversation has 22 bytes for the first
-    /// message, and more for each answer.
-    fn answers(&mut self) -> Option<bool> {
+    /// False if it is known to answer none: its place in the conversation has 22 bytes for the first message, and more
+    /// for each answer.
+    fn may_answer(&mut self) -> bool {
         const FIRST: usize = 22;
-        if self.line(IN_REPLY_TO).is_some() {
-            return Some(true);
-        }
-        self.bytes(CONVERSATION, BYTES, FIRST + 1).map(|place| place.len() > FIRST)
+        self.line(IN_REPLY_TO).is_some()
+            || self.bytes(CONVERSATION, BYTES, FIRST + 1).is_none_or(|place| place.len() > FIRST)
     }
 
     fn attachments(&mut self) -> Vec<PathBuf> {
@@ -172,7 +170,7 @@ impl<'f> Storage<'f> {
 
 fn message(storage: &mut Storage<'_>, switches: &Switches, opening: &mut Opening<'_>) -> Mail {
     let envelope = envelope(storage, opening.wanted);
-    let place = place(envelope.subject.as_deref(), storage.answers());
+    let place = place(envelope.subject.as_deref(), storage.may_answer());
     let switches = Switches { quotes: switches.quotes && place.has_history(), ..*switches };
     let mut mail = Mail { envelope, place, ..text(storage, &switches).into() };
     if mail.body.trim().is_empty() && storage.bytes(RTF, BYTES, 1).is_some() {
@@ -229,7 +227,7 @@ fn signed(attachment: &mut Storage<'_>, switches: &Switches, opening: &mut Openi
 fn envelope(storage: &mut Storage<'_>, wanted: &BTreeSet<String>) -> Envelope {
     let transported = storage.text(HEADERS).map(|headers| format!("{}\r\n\r\n", headers.trim_end()));
     let parsed = transported.as_deref().and_then(|headers| MessageParser::default().parse_headers(headers.as_bytes()));
-    let sent = parsed.as_ref().map(headers::envelope).unwrap_or_default();
+    let sent = parsed.as_ref().map(|parsed| headers::envelope(parsed).0).unwrap_or_default();
     let address = storage.line(SMTP_ADDRESS).or_else(|| storage.line(SENDER_ADDRESS).filter(|from| from.contains('@')));
     let from = match (storage.line(SENDER), address) {
         (Some(name), Some(address)) if name != address => Some(format!("{name} <{address}>")),
@@ -262,8 +260,9 @@ fn text(storage: &mut Storage<'_>, switches: &Switches) -> Visible {
         Some(bytes) => {
             let code_page = storage.code_page(BODY_CODE_PAGE);
             let declared = code_page.as_deref().or_else(|| declared_by(&bytes));
-            doubt = charset::doubt(declared, &bytes);
-            Some(charset::decode_declared(declared, &bytes))
+            let read = charset::read(declared, &bytes);
+            doubt = read.doubt;
+            Some(read.text)
         }
         None => storage.text(HTML),
     };

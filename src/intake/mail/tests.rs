@@ -23,6 +23,7 @@ fn blank_lines_may_precede_headers() {
 fn a_body_without_a_blank_line_above_it_is_read() {
     for (raw, body) in [
         ("Subject: x\nFrom: a@b.org\nPlease pay the bill.\nThanks\n", "Please pay the bill.\nThanks"),
+        ("\n  Subject: x\nPlease pay.\nThanks\n", "Subject: x\n\nPlease pay.\nThanks"),
         ("Subject: x\nPlease pay.\n\nNote: by Monday\n", "Please pay.\n\nNote: by Monday"),
         ("\n\nSubject: x\nFrom: a@b.org\nPlease pay.\n", "Please pay."),
         ("Subject: x\n folded\nnonsense\nFrom: a@b.org\nTo: c@d.org\n\nPlease pay.\n", "Please pay."),
@@ -298,18 +299,13 @@ fn a_subject_tells_what_was_forwarded() {
     }
     for subject in ["Re: x", "RE[2]: x", "[list] AW: x", "回复：会议", "Re: Fwd: x", "SV: x", "[EXTERNAL] [dev] Re: x"]
     {
-        assert_eq!(place(Some(subject), Some(false)), ThreadPlace::Reply, "{subject}");
+        assert_eq!(place(Some(subject), false), ThreadPlace::Reply, "{subject}");
     }
-    assert_eq!(place(Some("Printer request"), Some(false)), ThreadPlace::First);
-    assert_eq!(place(Some("Printer request"), Some(true)), ThreadPlace::Reply);
-    assert_eq!(place(Some("FW: x"), Some(true)), ThreadPlace::Forward);
-    for (subject, answers) in [
-        (None, Some(false)),
-        (Some("Printer request"), None),
-        (Some("Odg: x"), Some(false)),
-        (Some("رد: x"), Some(false)),
-    ] {
-        assert_eq!(place(subject, answers), ThreadPlace::Unknown, "{subject:?}");
+    assert_eq!(place(Some("Printer request"), false), ThreadPlace::First);
+    assert_eq!(place(Some("Printer request"), true), ThreadPlace::Reply);
+    assert_eq!(place(Some("FW: x"), true), ThreadPlace::Forward);
+    for subject in [None, Some("Odg: x"), Some("رد: x")] {
+        assert_eq!(place(subject, false), ThreadPlace::Reply, "{subject:?}");
     }
     let ticket = "From: Bob <b@example.com>\nDate: 3 May 2016 10:10\nTo: Help\nSubject: printer\n\nIt hums.";
     let cleaned = |headers: &str| {

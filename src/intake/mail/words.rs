@@ -2,7 +2,7 @@
 //! are joined before they are decoded.
 
 use super::decoded::base64;
-use crate::charset::{self, Doubt};
+use crate::charset::{self, DecodedText};
 
 /// Bytes in which the end of an encoded word is looked for. The standard allows 75; the bound keeps a header field of
 /// nothing but beginnings cheap.
@@ -18,7 +18,7 @@ enum Piece {
 
 /// The text of a header field's bytes, of which those that are not encoded are in the charset of the message. `None`
 /// where any parser reads it rightly: UTF-8 without encoded words.
-pub(super) fn decode(raw: &[u8], declared: Option<&str>) -> Option<String> {
+pub(super) fn decode(raw: &[u8], declared: Option<&str>) -> Option<DecodedText> {
     let has_words = memchr::memmem::find(raw, b"=?").is_some();
     if !has_words && memchr::memchr(0x1b, raw).is_none() && std::str::from_utf8(raw).is_ok() {
         return None;
@@ -27,20 +27,17 @@ pub(super) fn decode(raw: &[u8], declared: Option<&str>) -> Option<String> {
 }
 
 /// The same for any field.
-pub(super) fn text(raw: &[u8], declared: Option<&str>) -> String {
-    let text = pieces(raw).into_iter().map(|piece| match piece {
-        Piece::Plain(bytes) => charset::decode_declared(declared, &bytes),
-        Piece::Encoded(name, bytes) => charset::decode_declared(Some(&name), &bytes),
-    });
-    text.collect()
-}
-
-/// Why it is in doubt how a header field is read.
-pub(super) fn doubt(raw: &[u8], declared: Option<&str>) -> Option<Doubt> {
-    pieces(raw).iter().find_map(|piece| match piece {
-        Piece::Plain(bytes) => charset::doubt(declared, bytes),
-        Piece::Encoded(name, bytes) => charset::doubt(Some(name), bytes),
-    })
+pub(super) fn text(raw: &[u8], declared: Option<&str>) -> DecodedText {
+    let mut whole = DecodedText { text: String::new(), doubt: None };
+    for piece in pieces(raw) {
+        let DecodedText { text, doubt } = match &piece {
+            Piece::Plain(bytes) => charset::read(declared, bytes),
+            Piece::Encoded(name, bytes) => charset::read(Some(name), bytes),
+        };
+        whole.text.push_str(&text);
+        whole.doubt = whole.doubt.or(doubt);
+    }
+    whole
 }
 
 fn pieces(raw: &[u8]) -> Vec<Piece> {
@@ -121,7 +118,9 @@ mod tests {
 
     #[test]
     fn characters_that_were_cut_are_whole() {
-        let check = |raw: &[u8], expected: Option<&str>| assert_eq!(decode(raw, None).as_deref(), expected, "{raw:?}");
+        let check = |raw: &[u8], expected: Option<&str>| {
+            assert_eq!(decode(raw, None).map(|read| read.text).as_deref(), expected, "{raw:?}")
+        };
         check(b"=?utf-8?B?5YWz5LqO5YWt?= =?UTF-8?q?=E6=9C?=\r\n =?utf-8*zh?Q?=88_1?=", Some("关于六月 1"));
         check(b"=?gb2312?B?udjT2sH51MK3?=\n =?gb2312?B?3beixrE?=", Some("关于六月份发票"));
         check(b"Re: =?iso-8859-1?q?caf=E9?= =?utf-8?q?_=C3=A9t=C3=A9?= end", Some("Re: café été end"));
