@@ -264,8 +264,8 @@ fn single(bytes: &[u8], likeliest: &'static Encoding) -> Result<&'static Encodin
     Err(Doubt::Several([likeliest.name()].into_iter().chain(others).take(3).collect()))
 }
 
-/// The charset of Asia in which a text is, where the one that is declared makes no common characters of it. Latin letters
-/// with accents are everything that bytes can be, and so are rare characters.
+/// The charset of Asia in which a text is, where the one that is declared makes no common characters of it. Latin
+/// letters with accents are everything that bytes can be, and so are rare characters.
 pub(super) fn misnamed(declared: &'static Encoding, bytes: &[u8]) -> Option<&'static Encoding> {
     const FEWEST: usize = 4;
     let is_latin = [WINDOWS_1252, ISO_8859_15].contains(&declared);

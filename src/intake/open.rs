@@ -55,8 +55,8 @@ impl<R: Read> Read for Counted<R> {
 /// The charset that the user has named.
 type Given = Option<&'static Encoding>;
 
-/// Opens `path`, or standard input for `-`: UTF-16 comes as UTF-8, unless another charset is `given`, and bare CR as line
-/// feeds.
+/// Opens `path`, or standard input for `-`: UTF-16 comes as UTF-8, unless another charset is `given`, and bare CR as
+/// line feeds.
 ///
 /// # Errors
 /// If it cannot be opened, or its first bytes cannot be read or decompressed.

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, Result, bail};
 use encoding_rs::Encoding;
 
-use crate::charset::{self, Transcoded};
+use crate::charset::{self, BYTE_ORDER_MARK, Transcoded};
 use crate::intake::{self, FileEntry, Files, Options, RowFields, sniff};
 use crate::platform;
 
@@ -100,14 +100,13 @@ impl Names {
     /// Passes a byte order mark by, which editors of Windows write, and reads UTF-16 by its own.
     fn begin(&mut self) -> io::Result<()> {
         let mut mark = Vec::new();
-        let may_be_mark =
-            |seen: &[u8]| [&b"\xef\xbb\xbf"[..], b"\xff\xfe", b"\xfe\xff"].iter().any(|m| m.starts_with(seen));
+        let may_be_mark = |seen: &[u8]| [BYTE_ORDER_MARK, b"\xff\xfe", b"\xfe\xff"].iter().any(|m| m.starts_with(seen));
         while mark.len() < 3 && may_be_mark(&mark) {
             if self.reader.by_ref().take(1).read_to_end(&mut mark)? == 0 {
                 break;
             }
         }
-        let is_wide = mark.starts_with(b"\xff\xfe") || mark.starts_with(b"\xfe\xff");
+        let is_wide = charset::utf16_of(&mark).is_some();
         let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
         let rest = io::Cursor::new(charset::without_mark(&mark).to_vec()).chain(rest);
         self.reader = if is_wide { Box::new(BufReader::new(Transcoded::new(rest, None))) } else { Box::new(rest) };

@@ -149,8 +149,8 @@ pub enum ThreadPlace {
     Reply,
     /// A forward is about the forwarded text, however the mail program marks it: no quotation is cut
     Forward,
-    /// It answers none: what looks like history is of a form, a ticket or a mail that was pasted. It stays, but for the line
-    /// above which a ticket system wants the reply
+    /// It answers none: what looks like history is of a form, a ticket or a mail that was pasted. It stays, but for the
+    /// line above which a ticket system wants the reply
     First,
 }
 

@@ -15,9 +15,9 @@ const LONG: usize = 20;
 /// Where other text or padding came before, a line of base64 is longer.
 const LONGER: usize = 40;
 
-/// The text of a part, and why its charset is in doubt. mail-parser believes every charset that a part declares, so that
-/// its text is taken only where all charsets agree and where it is UTF-8 without a fault; else the bytes are decoded
-/// again.
+/// The text of a part, and why its charset is in doubt. mail-parser believes every charset that a part declares, so
+/// that its text is taken only where all charsets agree and where it is UTF-8 without a fault; else the bytes are
+/// decoded again.
 pub(super) fn decoded<'t>(
     message: &Message<'_>,
     part: &MessagePart<'_>,
