@@ -57,6 +57,10 @@ pub struct Train {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Learning")]
 pub struct Learning {
+    /// A label file whose descriptions say more than the names of the labels do; with few samples they count most
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub labels: Option<PathBuf>,
+
     /// The random seed of the cross-validation folds
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,

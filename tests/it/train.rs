@@ -173,8 +173,8 @@ fn odd_samples_are_named() {
     );
     let (stdout, stderr) = trained(train(&samples, &file));
     assert!(stdout.contains("5 samples, 3 labels"), "{stdout}");
-    assert!(stdout.contains("not tested      1  samples with a label that the other parts lack"), "{stdout}");
-    for part in ["stand there before", "another label", "\"other\" (1)", "cannot be tested", "few"] {
+    assert!(stdout.contains("each sample judged by a classifier of all others"), "{stdout}");
+    for part in ["stand there before", "another label", "\"other\" (1)", "says little", "few for 3 labels"] {
         assert!(stderr.contains(part), "{stderr:?} does not say {part:?}");
     }
     rows(&samples, &[("pay", json!("billing")), ("bill", json!("billing"))]);

@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn settings(link: Link) -> Settings {
-        Settings { link, seed: 1, folds: 5, c: None, ngrams: false, label_weights: LabelWeights::Balanced }
+        Settings { link, seed: 1, folds: 5, c: None, ngrams: false, label_weights: LabelWeights::Balanced, prior: None }
     }
 
     const LABELS: usize = 2000;
@@ -283,6 +283,8 @@ mod tests {
                 labels: 2,
                 link,
                 label_weights: &label_weights,
+                prior: None,
+                is_few: false,
                 closed_form: true,
                 fits: &Default::default(),
                 stop: &stop,

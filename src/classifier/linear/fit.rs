@@ -14,6 +14,9 @@ pub(super) const FINE: Precision = Precision { gradient: 1e-5, decrease: 1e-9, s
 /// Precision of classifiers that are only compared.
 pub(super) const COARSE: Precision = Precision { gradient: 1e-4, decrease: 1e-6, steps: 60 };
 
+/// How much weaker intercepts are drawn to zero than weights, where a label may have no sample.
+const INTERCEPTS: f64 = 10.0;
+
 /// What a classifier is fitted to.
 pub(super) struct Problem<'a> {
     pub(super) samples: &'a [&'a TrainingSample],
@@ -22,6 +25,10 @@ pub(super) struct Problem<'a> {
     pub(super) link: Link,
     /// Factors on the weights of samples, per label: without it, and with it.
     pub(super) label_weights: &'a [[f64; 2]],
+    /// Logits that names give the samples. Shape: [samples, labels].
+    pub(super) prior: Option<&'a [f32]>,
+    /// True where intercepts are drawn to zero too: a label may have no sample here.
+    pub(super) is_few: bool,
     /// True where a linear discriminant takes the place of logistic regression.
     pub(super) closed_form: bool,
     /// Fits of the run so far.
@@ -114,6 +121,8 @@ impl Problem<'_> {
             labels: self.labels,
             link: self.link,
             penalty: vectors / (c * total),
+            prior: self.prior,
+            penalty_of_intercepts: if self.is_few { vectors / (INTERCEPTS * c * total) } else { 0.0 },
         };
         let size = (self.design.features() + 1) * self.labels;
         let start = start.filter(|start| start.len() == size).map_or_else(|| vec![0.0; size], <[f64]>::to_vec);

@@ -47,6 +47,8 @@ struct Rest<'a> {
     label_weights: Vec<[f64; 2]>,
     held: Vec<usize>,
     unseen: Design,
+    /// Logits that names give the samples, and the held ones.
+    prior: Option<[Vec<f32>; 2]>,
 }
 
 /// Scores of held-out samples.
@@ -59,7 +61,14 @@ pub(super) struct Held {
 
 impl Dealt {
     /// Assigns samples to folds, stratified by the rarest label of each sample.
-    pub(super) fn new(samples: &[TrainingSample], labels: usize, folds: usize, seed: u64, link: Link) -> Self {
+    pub(super) fn new(
+        samples: &[TrainingSample],
+        labels: usize,
+        folds: usize,
+        seed: u64,
+        link: Link,
+        is_few: bool,
+    ) -> Self {
         let folds = folds.clamp(2, samples.len().max(2));
         let mut counts = vec![0usize; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
@@ -70,7 +79,8 @@ impl Dealt {
         order.sort_unstable();
         let mut part = vec![0; samples.len()];
         order.iter().enumerate().for_each(|(turn, &(_, _, at))| part[at] = turn % folds);
-        let tested = tested(samples, &counts, &part, folds, link);
+        // Where names are the prior, a label without a sample in the other folds has one all the same.
+        let tested = if is_few { vec![true; samples.len()] } else { tested(samples, &counts, &part, folds, link) };
         Self { folds, part, tested }
     }
 
@@ -158,13 +168,21 @@ impl<'a> TrainingRun<'a> {
     fn held_logits(&self, dealt: &Dealt, fold: &mut Fold<'a>, scale: f32, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
         let rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold.part, scale));
         let design = rest.reduced.as_ref().map_or(&rest.design, |reduced| &reduced.design);
-        let problem = self.problem(&rest.samples, design, &rest.label_weights);
+        let problem = self.problem(
+            &rest.samples,
+            design,
+            &rest.label_weights,
+            rest.prior.as_ref().map(|[of_samples, _]| &of_samples[..]),
+        );
         let found = problem.fit(c, fold.found.as_deref(), COARSE)?;
         let expanded = rest.reduced.as_ref().map(|reduced| reduced.expand(&rest.design, &found, self.labels));
         let parameters = expanded.as_ref().unwrap_or(&found);
         let narrow = Matrix::new(self.labels, parameters.iter().map(|&value| value as f32).collect());
         let mut logits = vec![0.0; rest.held.len() * self.labels];
         rest.unseen.logits(0, &narrow, &mut logits);
+        if let Some([_, of_held]) = &rest.prior {
+            logits.iter_mut().zip(of_held).for_each(|(logit, prior)| *logit += prior);
+        }
         let rows = logits.chunks_exact(self.labels).map(<[f32]>::to_vec);
         let logits = rest.held.iter().copied().zip(rows).collect();
         fold.found = Some(found);
@@ -186,6 +204,7 @@ impl<'a> TrainingRun<'a> {
             reduced: self.reduced(&design),
             design,
             label_weights: self.label_weights(&samples),
+            prior: self.prior_logits(&samples).zip(self.prior_logits(&unseen)).map(<[_; 2]>::from),
             samples,
             unseen: Design::new(&unseen, ngrams.as_ref()),
             held,

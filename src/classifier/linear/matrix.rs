@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 const DEPTH: usize = 256;
 
 /// A matrix in row-major order.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Matrix {
     rows: usize,
     columns: usize,

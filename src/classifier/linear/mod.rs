@@ -16,6 +16,7 @@ pub mod ngrams;
 mod objective;
 #[cfg(test)]
 mod parity;
+mod prior;
 mod reduced;
 mod temperature;
 mod train;
@@ -26,6 +27,7 @@ pub use design::TrainingSample;
 pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Validation, text_hash};
 pub use link::Link;
 pub use ngrams::{Counts, NGrams};
+pub use prior::Prior;
 pub use train::{FitProgress, HeldOut, LabelWeights, Settings, TrainingResult, is_closed_form, train};
 
 /// A fitted classifier.

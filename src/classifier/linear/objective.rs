@@ -27,6 +27,10 @@ pub(super) struct Objective<'a> {
     pub(super) link: Link,
     /// Factor of half the squared length of the weights.
     pub(super) penalty: f64,
+    /// Logits that are added to those of the weights. Shape: [samples, labels].
+    pub(super) prior: Option<&'a [f32]>,
+    /// The same factor for the intercepts, which have none where each label has samples enough.
+    pub(super) penalty_of_intercepts: f64,
 }
 
 impl Objective<'_> {
@@ -43,10 +47,15 @@ impl Objective<'_> {
             *slope += self.penalty * weight;
             length += weight * weight;
         }
+        let mut intercepts = 0.0;
+        for (slope, &intercept) in of_intercepts.iter_mut().zip(&point[size..]) {
+            *slope += self.penalty_of_intercepts * intercept;
+            intercepts += intercept * intercept;
+        }
         for sample in 0..residuals.rows() {
             of_intercepts.iter_mut().zip(residuals.row(sample)).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        (loss + 0.5 * self.penalty * length, gradient)
+        (loss + 0.5 * (self.penalty * length + self.penalty_of_intercepts * intercepts), gradient)
     }
 
     /// The loss, and the weighted residuals (probability - truth). Shape: [samples, labels].
@@ -56,6 +65,10 @@ impl Objective<'_> {
         let losses = pieces.map(|(piece, logits)| {
             let first = piece * SAMPLES;
             self.design.logits(first, weights, logits);
+            if let Some(prior) = self.prior {
+                let prior = &prior[first * self.labels..][..logits.len()];
+                logits.iter_mut().zip(prior).for_each(|(logit, prior)| *logit += prior);
+            }
             let mut loss = 0.0;
             for (sample, logits) in (first..).zip(logits.chunks_exact_mut(self.labels)) {
                 let weight = self.weights[sample];

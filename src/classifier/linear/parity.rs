@@ -33,6 +33,7 @@ fn logits_are_those_of_scikit_learn() {
             c: case["c"].as_f64(),
             ngrams: false,
             label_weights: if balanced { LabelWeights::Balanced } else { LabelWeights::None },
+            prior: None,
         };
         let labels = case["labels"].as_u64().unwrap() as usize;
         let model = train(&samples, labels, settings, &|_| false).unwrap().model;
@@ -69,7 +70,17 @@ fn slopes_are_those_of_differences() {
         let weights = [0.1, 0.2, 0.3, 0.4];
         let balance = [[0.5, 2.0], [1.5, 0.7], [1.0, 1.0]];
         let (design, targets, penalty) = (&design, &targets, 0.1);
-        let objective = Objective { design, targets, weights: &weights, balance: &balance, labels: 3, link, penalty };
+        let objective = Objective {
+            design,
+            targets,
+            weights: &weights,
+            balance: &balance,
+            labels: 3,
+            link,
+            penalty,
+            prior: None,
+            penalty_of_intercepts: 0.0,
+        };
         let size = (design.features() + 1) * 3;
         let point: Vec<f64> = (0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0).collect();
         let slope = objective.evaluate(&point).1;

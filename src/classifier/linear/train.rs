@@ -7,7 +7,7 @@ pub use super::fit::FitProgress;
 use super::fit::{FINE, FitCount, Problem};
 use super::folds::{Dealt, Held};
 use super::reduced::Reduced;
-use super::{Counts, LinearModel, Link, NGrams, discriminant};
+use super::{Counts, LinearModel, Link, NGrams, Prior, discriminant};
 
 /// The path of C. Each fit starts from the solution of the one before.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
@@ -21,6 +21,13 @@ const LESS: f32 = 0.5;
 const SCALES: usize = 3;
 /// C without cross-validation: about what the path finds for few samples.
 const UNTRIED: f64 = 10.0;
+/// With fewer samples a label, neither C nor the temperature is fitted where names are the prior.
+const FEW: usize = 8;
+/// C and temperature for few samples, by `model/make/few_samples.py`.
+const C_OF_FEW: f64 = 10.0;
+const TEMPERATURE_OF_FEW: f64 = 0.6;
+/// Up to so many samples each is tested by a classifier of all others, if they are few.
+const MOST_ALONE: usize = 256;
 /// Maximum numbers of n-gram weights and of n-grams.
 const MOST_WEIGHTS: usize = 256 * 1024;
 const MOST_NGRAMS: usize = 32_768;
@@ -36,7 +43,7 @@ pub enum LabelWeights {
 }
 
 /// Training options.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Mutually exclusive labels, or independent ones.
     pub link: Link,
@@ -50,6 +57,8 @@ pub struct Settings {
     pub ngrams: bool,
     /// Class weights.
     pub label_weights: LabelWeights,
+    /// What the names of mutually exclusive labels say.
+    pub prior: Option<Prior>,
 }
 
 /// The result of training.
@@ -77,6 +86,8 @@ pub struct HeldOut {
     pub path: Vec<(f64, f64)>,
     /// True where there are so many labels that only a part of the samples was tested.
     pub is_part: bool,
+    /// True where the samples were too few to choose C and the temperature.
+    pub is_fixed: bool,
 }
 
 /// True where so many labels are learned by a linear discriminant instead of logistic regression.
@@ -102,15 +113,16 @@ pub fn train(
     stop: &(dyn Fn(FitProgress) -> bool + Sync),
 ) -> Result<TrainingResult> {
     ensure!(!samples.is_empty() && labels > 0, "there are no samples");
-    let closed_form = is_closed_form(labels, samples.len());
-    let run = TrainingRun { samples, labels, settings, closed_form, fits: FitCount::default(), stop };
-    let mut dealt = Dealt::new(samples, labels, settings.folds, settings.seed, settings.link);
+    let run = TrainingRun::new(samples, labels, &settings, stop);
+    let closed_form = run.closed_form;
+    let folds = if run.is_few && samples.len() <= MOST_ALONE { samples.len() } else { settings.folds };
+    let mut dealt = Dealt::new(samples, labels, folds, settings.seed, settings.link, run.is_few);
     let is_part = closed_form && dealt.test_at_most(discriminant::most_tested(labels), settings.seed);
     let can_hold_out = run.can_hold_out() && dealt.tests_something();
     let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
     let (chosen, held_out) = match held_out {
         Some((chosen, held_out)) => (chosen, Some(HeldOut { is_part, ..held_out })),
-        None => (Chosen { c: settings.c.unwrap_or(UNTRIED), scale: SCALE, temperature: 1.0 }, None),
+        None => (run.untried(), None),
     };
     let Chosen { c, scale, temperature } = chosen;
     let all: Vec<&TrainingSample> = samples.iter().collect();
@@ -119,9 +131,15 @@ pub fn train(
     let label_weights = run.label_weights(&all);
     let reduced = run.reduced(&design);
     run.fits.plan(1);
-    let problem = run.problem(&all, reduced.as_ref().map_or(&design, |reduced| &reduced.design), &label_weights);
+    let prior = run.prior_logits(&all);
+    let reduced_design = reduced.as_ref().map_or(&design, |reduced| &reduced.design);
+    let problem = run.problem(&all, reduced_design, &label_weights, prior.as_deref());
     let found = problem.fit(c, None, FINE)?;
-    let parameters = reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+    let mut parameters =
+        reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+    if let Some(prior) = &run.prior {
+        prior.add_to(&mut parameters);
+    }
     let features = design.features();
     let (weights, intercepts) = parameters.split_at(features * labels);
     let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
@@ -140,13 +158,45 @@ pub fn train(
 pub(super) struct TrainingRun<'a> {
     pub(super) samples: &'a [TrainingSample],
     pub(super) labels: usize,
-    pub(super) settings: Settings,
+    pub(super) settings: &'a Settings,
+    /// What the names of the labels say, for as many samples.
+    pub(super) prior: Option<Prior>,
+    /// True where C and temperature are not fitted.
+    is_few: bool,
     closed_form: bool,
     fits: FitCount,
     stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
 }
 
-impl TrainingRun<'_> {
+impl<'a> TrainingRun<'a> {
+    fn new(
+        samples: &'a [TrainingSample],
+        labels: usize,
+        settings: &'a Settings,
+        stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
+    ) -> Self {
+        let closed_form = is_closed_form(labels, samples.len());
+        let usable = settings.prior.as_ref().filter(|_| !closed_form && settings.link == Link::Softmax);
+        let prior = usable.and_then(|prior| prior.for_samples(samples));
+        let mut counts = vec![0; labels];
+        samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
+        counts.sort_unstable();
+        // Half of the labels have fewer.
+        let is_few = usable.is_some() && counts[labels / 2] < FEW;
+        Self { samples, labels, settings, prior, is_few, closed_form, fits: FitCount::default(), stop }
+    }
+
+    /// Hyperparameters that are not tried.
+    fn untried(&self) -> Chosen {
+        let (c, temperature) = if self.is_few { (C_OF_FEW, TEMPERATURE_OF_FEW) } else { (UNTRIED, 1.0) };
+        Chosen { c: self.settings.c.unwrap_or(c), scale: SCALE, temperature }
+    }
+
+    /// The logits of the prior.
+    pub(super) fn prior_logits(&self, samples: &[&TrainingSample]) -> Option<Vec<f32>> {
+        self.prior.as_ref().map(|prior| prior.logits(samples))
+    }
+
     /// True when there are enough samples for cross-validation.
     fn can_hold_out(&self) -> bool {
         let mut counts = vec![0; self.labels];
@@ -155,11 +205,17 @@ impl TrainingRun<'_> {
             Link::Softmax => 2,
             Link::Sigmoid => 1,
         };
+        if self.is_few {
+            return self.samples.len() > 2;
+        }
         self.samples.len() > 2 && counts.iter().filter(|&&count| count > 1).count() >= enough
     }
 
     /// Chooses hyperparameters by cross-validation.
     fn hold_out(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
+        if self.is_few {
+            return self.hold_out_few(dealt);
+        }
         let first = self.settings.c.unwrap_or(UNTRIED);
         let compared = dealt.compared();
         // The scales, the path, all folds where fewer were compared, and all samples.
@@ -185,15 +241,42 @@ impl TrainingRun<'_> {
             held = self.held(dealt, &mut folds, scale, c)?;
         }
         let Held { logits, temperature, loss } = held;
-        let calibrated = |logits: Vec<f32>| {
-            let logits: Vec<f32> = logits.iter().map(|logit| logit / temperature as f32).collect();
-            self.settings.link.probabilities(&logits)
-        };
-        let probabilities = logits.into_iter().map(calibrated).collect();
+        let probabilities = logits.iter().map(|logits| self.calibrated(logits, temperature)).collect();
         Ok((
             Chosen { c, scale, temperature },
-            HeldOut { folds: folds.len(), probabilities, loss, path: tried, is_part: false },
+            HeldOut { folds: folds.len(), probabilities, loss, path: tried, is_part: false, is_fixed: false },
         ))
+    }
+
+    /// Tests few samples with hyperparameters that are not chosen by them.
+    fn hold_out_few(&self, dealt: &Dealt) -> Result<(Chosen, HeldOut)> {
+        let chosen = self.untried();
+        let mut folds = dealt.parts();
+        self.fits.plan(folds.len() + 1);
+        let held = self.held(dealt, &mut folds, chosen.scale, chosen.c)?;
+        let (mut loss, mut total) = (0.0, 0.0);
+        let probabilities: Vec<Vec<f32>> =
+            held.logits.iter().map(|logits| self.calibrated(logits, chosen.temperature)).collect();
+        for (made, sample) in probabilities.iter().zip(self.samples).filter(|(made, _)| !made.is_empty()) {
+            let weight = f64::from(sample.weight);
+            let likely = sample.labels.iter().map(|&label| f64::from(made[label].max(f32::MIN_POSITIVE)).ln());
+            loss -= weight * likely.sum::<f64>();
+            total += weight;
+        }
+        let held_out = HeldOut {
+            folds: folds.len(),
+            probabilities,
+            loss: loss / total,
+            path: Vec::new(),
+            is_part: false,
+            is_fixed: true,
+        };
+        Ok((chosen, held_out))
+    }
+
+    fn calibrated(&self, logits: &[f32], temperature: f64) -> Vec<f32> {
+        let logits: Vec<f32> = logits.iter().map(|logit| logit / temperature as f32).collect();
+        self.settings.link.probabilities(&logits)
     }
 
     /// Chooses the length of the n-gram vector relative to the embedding.
@@ -220,9 +303,10 @@ impl TrainingRun<'_> {
         samples: &'p [&'p TrainingSample],
         design: &'p Design,
         label_weights: &'p [[f64; 2]],
+        prior: Option<&'p [f32]>,
     ) -> Problem<'p> {
-        let Self { labels, settings: Settings { link, .. }, closed_form, ref fits, stop, .. } = *self;
-        Problem { samples, design, labels, link, label_weights, closed_form, fits, stop }
+        let Self { labels, settings: &Settings { link, .. }, is_few, closed_form, ref fits, stop, .. } = *self;
+        Problem { samples, design, labels, link, label_weights, prior, is_few, closed_form, fits, stop }
     }
 
     /// Fewer parameters, where there are fewer samples than features.

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use anyhow::Result;
 use rayon::prelude::*;
 
-use super::PreparedText;
 use super::memory::{KeyParts, Memory};
 use super::retry::{self, Tried};
+use super::{PreparedText, label_texts};
+use crate::classifier::linear::Prior;
 use crate::engine::{Embedder, Embedding, TokenizedText};
+use crate::labels::Label;
 
 /// An embedder with its cache.
 pub struct Embeddings {
@@ -92,6 +94,17 @@ impl Embeddings {
     /// When it cannot.
     pub(super) fn probe(&self, texts: &[String], instruct: Option<&str>) -> Result<()> {
         self.engine.embed(texts, instruct, self.max_tokens).map(drop)
+    }
+
+    /// What the names and descriptions of labels say, as zero-shot classification would take them. `None` where the model
+    /// knows no word of any.
+    ///
+    /// # Errors
+    /// When the model cannot run, or a label is too long for it.
+    pub fn prior(&self, labels: &[Label]) -> Result<Option<Prior>> {
+        let vectors = self.engine.embed_labels(&label_texts(labels))?;
+        let known: Vec<Vec<f32>> = vectors.iter().flatten().cloned().collect();
+        Ok(Prior::new(&vectors, self.engine.temperature(&known)))
     }
 
     /// What went wrong with the cache, once.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use anyhow::Result;
 
 use crate::engine::{LabelText, TokenizedText};
-use crate::labels::LabelSet;
+use crate::labels::Label;
 use crate::record::Scores;
 
 pub use embeddings::Embeddings;
@@ -124,8 +124,8 @@ impl Scorer {
     }
 }
 
-/// The labels of a set as a model reads them.
-fn label_texts(set: &LabelSet) -> Vec<LabelText> {
-    let text = |label: &crate::labels::Label| LabelText { name: label.words(), description: label.description.clone() };
-    set.labels.iter().map(text).collect()
+/// Labels as a model reads them.
+fn label_texts(labels: &[Label]) -> Vec<LabelText> {
+    let text = |label: &Label| LabelText { name: label.words(), description: label.description.clone() };
+    labels.iter().map(text).collect()
 }

@@ -64,7 +64,7 @@ impl Pairs {
             });
             let Asking { task, sets } = &mut tasks[known];
             sets.push((at, task.labels.len()));
-            task.labels.extend(label_texts(set));
+            task.labels.extend(label_texts(&set.labels));
         }
         tasks.iter().try_for_each(|asking| engine.check(&asking.task))?;
         let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());

@@ -135,7 +135,7 @@ fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Re
     let texts: Vec<PreparedText> = texts.map(PreparedText::from).collect();
     let mut examples = embeddings.embed(&texts, 0, instruct)?.into_iter();
     let mut vectors = Vec::with_capacity(set.labels.len());
-    for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(set))?) {
+    for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(&set.labels))?) {
         // An example without a known word is ignored.
         let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
         let vector = if examples.is_empty() {

@@ -23,6 +23,8 @@ pub(super) struct CrossValidated {
     samples: usize,
     /// True where only a part of the samples was tested.
     is_part: bool,
+    /// True where the samples were too few to choose C and the temperature.
+    is_fixed: bool,
     /// True where each label is a question of its own.
     questions: bool,
     c: f64,
@@ -59,6 +61,7 @@ pub(super) fn judge(
         confused,
         samples: samples.len(),
         is_part: trained.held_out.as_ref().is_some_and(|held_out| held_out.is_part),
+        is_fixed: trained.held_out.as_ref().is_some_and(|held_out| held_out.is_fixed),
         questions: link == Link::Sigmoid,
         c: trained.c,
         temperature: trained.model.temperature,
@@ -112,6 +115,20 @@ fn independent(tested: &[(&[usize], &[f32])], labels: usize) -> Evaluation {
     Evaluation::of_questions(&tested.iter().map(row).collect::<Vec<_>>(), &vec![LIKELIER_THAN_NOT; labels])
 }
 
+/// The interval of 95 % around a share of so many samples (Wilson, 1927).
+fn within(share: f64, samples: usize) -> String {
+    const Z: f64 = 1.96;
+    let n = samples as f64;
+    let middle = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
+    let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let right = (share * n).round();
+    format!(
+        "  {right} of {samples}; for other texts 95 % sure to be between {:.2} and {:.2}",
+        middle - half,
+        middle + half
+    )
+}
+
 /// Rounds to four decimals.
 fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
@@ -123,7 +140,10 @@ impl CrossValidated {
         let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
         match &self.validation {
             Some(Validation { folds, samples, accuracy, macro_f1, ece, log_loss }) => {
-                head.push(format!("{folds}-fold cross-validation:"));
+                head.push(match folds == samples {
+                    true => "each sample judged by a classifier of all others:".into(),
+                    false => format!("{folds}-fold cross-validation:"),
+                });
                 let left = self.samples - samples;
                 if left > 0 {
                     let why = if self.is_part {
@@ -134,7 +154,8 @@ impl CrossValidated {
                     head.push(format!("  {:<10} {left:>6}  {why}", "not tested"));
                 }
                 let what = if self.questions { "all labels of a sample right" } else { "accuracy" };
-                head.push(format!("  {what:<10} {accuracy:.4}"));
+                let interval = if self.samples < FEW_SAMPLES { within(*accuracy, *samples) } else { String::new() };
+                head.push(format!("  {what:<10} {accuracy:.4}{interval}"));
                 head.push(format!("  {:<10} {macro_f1:.4}", "macro F1"));
                 head.push(format!("  {:<10} {ece:.4}  how far probabilities are from shares", "ECE"));
                 head.push(format!("  {:<10} {log_loss:.4}", "log loss"));
@@ -171,6 +192,13 @@ pub(super) fn warn(judged: &CrossValidated, report: &Report) {
             "there are too few samples to hold some of them out, so nobody knows how good the classifier is, and its \
              probabilities are not calibrated; give at least two samples of each label",
         );
+    } else if judged.is_fixed {
+        report.warn(format_args!(
+            "{} samples are few for {} labels: names and descriptions of the labels count as much as the samples do, and the \
+             figures are rough; more samples would help",
+            judged.samples,
+            judged.learned.len()
+        ));
     } else if judged.samples < FEW_SAMPLES {
         report.warn(format_args!(
             "{} samples are few: the figures are rough, and labels in plain words may sort as well; more samples would help",

@@ -17,7 +17,9 @@ use crate::classifier::linear::{
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
 use crate::engine::BUILTIN;
+use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
+use crate::record::label_key;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard, Stop};
 use embed::{Embedded, How};
@@ -34,6 +36,10 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
     let spec = Spec { model: model.spec(), reading: cleaning.reading(), ..Spec::default() };
     check(arguments, &spec)?;
+    let descriptions = match &learning.labels {
+        Some(file) => LabelSet::read(file, samples.tables.encoding)?.labels,
+        None => Vec::new(),
+    };
     let pool = stream::pool(run.threads)?;
     let gathered = stream::gather(&samples.spec(), &spec.reading, &pool, &report)?;
     let given = gathered.samples.len() + gathered.left_out;
@@ -57,15 +63,18 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         return Ok(stop.exit_code());
     }
     let labels = screen::labels(&embedded, &report)?;
+    warn_of_unused(&descriptions, &labels, &report);
     let samples = numbered(embedded, &labels);
-    let settings = settings(learning, &samples, reads_words);
+    let mut settings = settings(learning, &samples, reads_words);
+    let link = settings.link;
+    settings.prior = pool.install(|| opened.embeddings.prior(&described(&labels, &descriptions)))?;
     let trained = pool.install(|| fitted(&samples, labels.len(), settings, &stop, &report));
     if stop.is_asked() {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
     }
     let trained = trained?;
-    let judged = judge::judge(&trained, &samples, &labels, settings.link);
+    let judged = judge::judge(&trained, &samples, &labels, link);
     let about = About {
         model: needs(&opened, arguments, &trained.model),
         cleaning: cleaning_steps(spec.reading.switches),
@@ -103,6 +112,24 @@ fn check(Train { samples, model, output, .. }: &Train, spec: &Spec) -> Result<()
     OutputGuard::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
     Sink::check(Some(&output.output), false)?;
     if output.verbosity.quiet { Ok(()) } else { Sink::check(None, false) }
+}
+
+/// The labels of the samples, with what the label file says about them.
+fn described(labels: &[Arc<str>], descriptions: &[Label]) -> Vec<Label> {
+    let of = |name: &Arc<str>| {
+        let known = descriptions.iter().find(|label| label_key(&label.name) == label_key(name));
+        known.cloned().unwrap_or_else(|| Label::named(name.clone()))
+    };
+    labels.iter().map(of).collect()
+}
+
+/// Warns of labels of the label file that no sample has.
+fn warn_of_unused(descriptions: &[Label], labels: &[Arc<str>], report: &Report) {
+    let is_used = |label: &Label| labels.iter().any(|name| label_key(name) == label_key(&label.name));
+    let unused: Vec<&str> = descriptions.iter().filter(|label| !is_used(label)).map(|label| &*label.name).collect();
+    if !unused.is_empty() {
+        report.warn(format_args!("no sample has the labels {unused:?} of the label file; they are not learned"));
+    }
 }
 
 /// Trains, and says how far it is.
@@ -146,6 +173,7 @@ fn settings(learning: &Learning, samples: &[TrainingSample], ngrams: bool) -> Se
         c: learning.c,
         ngrams,
         label_weights: learning.label_weights,
+        prior: None,
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn labels(samples: &[Embedded], report: &Report) -> Result<Vec<Arc<st
     let (single, few) = (having(&|count| count == 1), having(&|count| (2..FEW).contains(&count)));
     if !single.is_empty() {
         let shown = shown(&single);
-        report.warn(format_args!("{} with one sample, which cannot be tested: {shown}", labels_are(single.len())));
+        report.warn(format_args!("{} with one sample, which says little: {shown}", labels_are(single.len())));
     }
     if !few.is_empty() {
         let shown = shown(&few);

@@ -16,13 +16,13 @@ fn samples(count: usize, labels: usize) -> Vec<TrainingSample> {
 }
 
 fn settings(link: Link) -> Settings {
-    Settings { link, seed: 1, folds: 5, c: None, ngrams: false, label_weights: LabelWeights::Balanced }
+    Settings { link, seed: 1, folds: 5, c: None, ngrams: false, label_weights: LabelWeights::Balanced, prior: None }
 }
 
 #[test]
 fn every_fold_has_its_share_of_every_label() {
     let samples = samples(100, 4);
-    let dealt = |seed: u64| Dealt::new(&samples, 4, 5, seed, Link::Softmax).part;
+    let dealt = |seed: u64| Dealt::new(&samples, 4, 5, seed, Link::Softmax, false).part;
     let (dealt, other) = (dealt(3), dealt(4));
     for fold in 0..5 {
         for label in 0..4 {
@@ -45,6 +45,38 @@ fn learns_and_is_as_sure_as_it_is_right() {
     let sure = held_out.probabilities.iter().map(|made| made[best(made)]).sum::<f32>() / 400.0;
     assert!(accuracy > 0.75, "{accuracy}");
     assert!((sure - accuracy).abs() < 0.05, "{sure} {accuracy}");
+}
+
+/// Vectors that say nothing, and names that are nearly right.
+fn named(each: usize) -> (Vec<TrainingSample>, Prior) {
+    let labels: Vec<Option<Vec<f32>>> =
+        (0..4).map(|label| Some((0..8).map(|dim| f32::from(u8::from(dim == label))).collect())).collect();
+    (samples(4 * each, 4), Prior::new(&labels, 6.0).unwrap())
+}
+
+#[test]
+fn names_count_where_samples_are_few() {
+    let right = |model: &LinearModel| {
+        let fresh = &samples(400, 4)[100..];
+        let best = |scores: &[f32]| (0..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
+        fresh.iter().filter(|one| best(&model.scores(&one.vector, &Vec::new()).raw) == one.labels[0]).count()
+    };
+    let (few, prior) = named(1);
+    let with = Settings { prior: Some(prior.clone()), ..settings(Link::Softmax) };
+    let trained = train(&few, 4, with.clone(), &|_| false).unwrap();
+    let held_out = trained.held_out.unwrap();
+    assert!(held_out.is_fixed && held_out.folds == 4 && held_out.probabilities.iter().all(|made| made.len() == 4));
+    let without = train(&few, 4, settings(Link::Softmax), &|_| false).unwrap();
+    assert!(without.held_out.is_none());
+    assert!(right(&trained.model) > right(&without.model) + 10, "{} {}", right(&trained.model), right(&without.model));
+    // With many samples the names hardly matter, and C is chosen.
+    let (many, _) = named(200);
+    let trained = train(&many, 4, with.clone(), &|_| false).unwrap();
+    assert!(!trained.held_out.unwrap().is_fixed);
+    // Labels that are questions of their own have no prior.
+    let several = Settings { link: Link::Sigmoid, ..with };
+    let alone = Settings { prior: None, ..several.clone() };
+    assert_eq!(train(&few, 4, several, &|_| false).unwrap().model, train(&few, 4, alone, &|_| false).unwrap().model);
 }
 
 #[test]
@@ -117,7 +149,8 @@ fn a_question_with_one_answer_is_not_tested() {
 
 #[test]
 fn folds_that_are_compared_hold_enough_samples() {
-    let compared = |count: usize, folds: usize| Dealt::new(&samples(count, 4), 4, folds, 0, Link::Softmax).compared();
+    let compared =
+        |count: usize, folds: usize| Dealt::new(&samples(count, 4), 4, folds, 0, Link::Softmax, false).compared();
     assert_eq!([compared(400, 100), compared(2500, 9)], [100, 9]);
     assert_eq!([compared(3000, 2), compared(3000, 5), compared(3000, 20), compared(3000, 100)], [2, 2, 8, 40]);
 }
