@@ -2,12 +2,15 @@
 """Learning from few examples: `mailsort train` beside scikit-learn's TF-IDF and logistic regression, on the same splits.
 
 usage: few_shot.py FOLDER [--mailsort PATH] [--examples 8,64] [--seeds 5] [--sets NAME,...] [--full] [--same-features]
+                          [--from-names [--texts 3000]]
 
 FOLDER holds sets as JSON Lines with `text`, `label`, `lang` and `split`. Of each set so many examples of every label are drawn
 from the training split by a seed, and the whole test split is judged (dev where there is none; sets without splits are
 halved by the seed, each label by itself). The other side is TfidfVectorizer() and LogisticRegression(max_iter=1000).
 
 --full takes the whole training split once, and prints the seconds that training took and the size of the file.
+--from-names gives `train` the label names and at most so many texts of the training split without their labels, and compares
+with the names alone.
 --same-features compares `train --ngrams off --c 1 --label-weights none` with LogisticRegression on the vectors of the built-in
 model, which model/make/inference.py makes. Needs scikit-learn; --same-features also tokenizers and safetensors."""
 import argparse
@@ -118,16 +121,57 @@ def builtin_vectors():
     return open_artefact(str(ROOT / 'model/builtin.safetensors')).encode_mails
 
 
+def names_alone(program, train, test):
+    """Accuracy by names, and by what names and unlabelled texts teach; None where `train` refuses."""
+    names = sorted({row['label'] for row in train} | {row['label'] for row in test})
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        write(folder / 'test.jsonl', test)
+        (folder / 'texts.jsonl').write_text(''.join(json.dumps({'text': row['text']}) + '\n' for row in train))
+        (folder / 'labels.toml').write_text(''.join(f'[[label]]\nname = {json.dumps(name)}\n' for name in names))
+        labels = ['--labels', folder / 'labels.toml']
+
+        def accuracy(*flags):
+            done = subprocess.run([program, 'classify', folder / 'test.jsonl', '--quiet', '-k', '1', *flags],
+                                  stdout=subprocess.PIPE, check=False)
+            records = [json.loads(line) for line in done.stdout.splitlines()]
+            assert len(records) == len(test)
+            return 100 * np.mean([r['label'] == t['label'] for r, t in zip(records, test)])
+        learned = subprocess.run([program, 'train', folder / 'texts.jsonl', *labels, '--from-names', '--output', folder / 'c.json',
+                                  '--quiet'], stderr=subprocess.DEVNULL, check=False)
+        return accuracy(*labels), accuracy('--classifier', folder / 'c.json') if learned.returncode == 0 else None
+
+
+def compare_names(given):
+    print('| set | labels | texts | names | from names | difference |\n' + '|---' * 6 + '|')
+    gains = {}
+    for name in given.sets.split(','):
+        rows, test = rows_of(given.folder, name)
+        train, held = split(rows, test, 10 ** 9, 0)
+        train = [train[i] for i in np.random.default_rng(0).permutation(len(train))[:given.texts]]
+        alone, learned = names_alone(given.mailsort, train, held)
+        gains.setdefault(name.split('-')[0], []).append((alone if learned is None else learned) - alone)
+        shown = 'refused' if learned is None else f'{learned:.1f}'
+        print(f"| {name} | {len({row['label'] for row in train})} | {len(train)} | {alone:.1f} | {shown} | "
+              f'{gains[name.split("-")[0]][-1]:+.1f} |', flush=True)
+    print(f'mean of {len(gains)} sets {np.mean([np.mean(g) for g in gains.values()]):+.1f}; languages of one set count as one')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=pathlib.Path)
     parser.add_argument('--mailsort', default=str(ROOT / 'target/release/mailsort'))
     parser.add_argument('--examples', default='8,64')
     parser.add_argument('--seeds', type=int, default=5)
-    parser.add_argument('--sets', default=','.join(MEASURED))
+    parser.add_argument('--sets')
+    parser.add_argument('--from-names', action='store_true')
+    parser.add_argument('--texts', type=int, default=3000)
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--same-features', action='store_true')
     given = parser.parse_args()
+    given.sets = given.sets or ','.join(SETS if given.from_names else MEASURED)
+    if given.from_names:
+        return compare_names(given)
     examples = [10 ** 9] if given.full else [int(n) for n in given.examples.split(',')]
     features = builtin_vectors() if given.same_features else None
     flags = ['--ngrams', 'off', '--c', '1', '--label-weights', 'none'] if given.same_features else []

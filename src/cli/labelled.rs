@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use glob::Pattern;
 
 use super::TableFlags;
-use crate::intake::labelled::LabelledOptions;
+use crate::intake::labelled::{LabelledOptions, Unlabelled};
 use crate::stream::SampleSpec;
 
 /// Labelled samples.
@@ -65,6 +65,7 @@ impl SampleFlags {
             paths_anywhere: self.paths_anywhere,
             encoding: self.tables.encoding,
             sheet: self.tables.sheet.clone(),
+            unlabelled: Unlabelled::LeftOut,
         };
         SampleSpec { samples: self.samples.clone(), maildirs: self.maildirs.clone(), options }
     }

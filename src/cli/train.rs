@@ -18,6 +18,10 @@ A large model teaches a small one:
   mailsort classify unsorted.mbox -l queues.txt --model qwen3-reranker-4b --output taught.jsonl
   mailsort train taught.jsonl --min-score 0.8 --output queues.json
 
+Without labelled samples, names and unlabelled mail teach it:
+  mailsort train archive.mbox --labels queues.txt --output queues.json
+  mailsort train ~/Maildir --labels queues.txt --from-names --output queues.json
+
 Samples:
   A row has `text` (and perhaps `subject`, `from`, `id`) or a `path`, and a `label`; where rows have
   lists of `labels`, each label becomes a question of its own. A `weight` from 0.000001 to 1000000 says
@@ -27,7 +31,8 @@ Samples:
 
 Output:
   The table on stdout is of cross-validation: every sample is judged by a classifier that has not
-  seen it. The file holds numbers, the names of labels and what they need to be used (model, cleaning
+  seen it. Of texts without labels nobody knows which are right: the table says how many each label
+  found, and how far the rounds agree. The file holds numbers, the names of labels and what they need to be used (model, cleaning
   switches), but no text. The same samples, flags and seed give the same file.";
 
 /// `mailsort train`.
@@ -57,9 +62,17 @@ pub struct Train {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Learning")]
 pub struct Learning {
-    /// A label file whose descriptions say more than the names of the labels do; with few samples they count most
+    /// A label file: its descriptions say more than the names of the labels do, and texts without a label are learned
+    /// from by them
+    ///
+    /// Inputs that say nothing of labels, and rows without one, are read as `classify` reads them. The texts that the
+    /// labels fit best teach the classifier. With samples enough that have labels, the others are left out.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub labels: Option<PathBuf>,
+
+    /// Nothing is labelled: folders are no labels, and a row with one is an error
+    #[arg(long, requires = "labels", conflicts_with_all = ["maildirs", "exclude", "inbox", "set", "min_score"])]
+    pub from_names: bool,
 
     /// The random seed of the cross-validation folds
     #[arg(long, value_name = "N", default_value = "0")]

@@ -230,6 +230,13 @@ impl Source<Empty<PathBuf>> {
         source
     }
 
+    /// Reads what was opened at `path`.
+    pub(super) fn of_opened(path: &Path, opened: Opened, options: Options) -> Self {
+        let mut source = Source::new(std::iter::empty(), options);
+        source.first = source.begin(path, opened, None);
+        source
+    }
+
     /// Reads the file at `path`, a message that may be renamed if it is in a maildir.
     pub(super) fn at(path: &Path, options: Options) -> Self {
         let path = path.to_path_buf();

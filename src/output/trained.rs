@@ -14,6 +14,8 @@ const WIDEST: usize = 40;
 pub struct Table {
     /// Lines above it.
     pub head: Vec<String>,
+    /// The names of the columns behind that of the labels, and how wide they are at least.
+    pub columns: Vec<(&'static str, usize)>,
     /// One for each label.
     pub lines: Vec<LabelLine>,
     /// True label, given label, how often; the most frequent first.
@@ -27,10 +29,8 @@ pub struct Table {
 pub struct LabelLine {
     /// Its name.
     pub label: String,
-    /// How many samples it has.
-    pub samples: usize,
-    /// Precision, recall and F1; `None` where they are not known.
-    pub figures: [Option<f64>; 3],
+    /// One for each column.
+    pub cells: Vec<String>,
 }
 
 impl Table {
@@ -43,11 +43,13 @@ impl Table {
             writeln!(out, "{}", escape(line))?;
         }
         let widest = self.lines.iter().map(|line| fit(&line.label, WIDEST).width).max().unwrap_or(0).max("label".len());
-        writeln!(out, "\n{}  samples  precision  recall      F1", padded("label", widest))?;
-        for LabelLine { label, samples, figures } in &self.lines {
-            let [precision, recall, f1] =
-                figures.map(|figure| figure.map_or("–".into(), |value| format!("{value:.4}")));
-            writeln!(out, "{}  {samples:>7}  {precision:>9}  {recall:>6}  {f1:>6}", padded(label, widest))?;
+        let columns = || self.columns.iter().map(|(name, least)| (name, (*least).max(name.len())));
+        let names: String = columns().map(|(name, width)| format!("  {name:>width$}")).collect();
+        writeln!(out, "\n{}{names}", padded("label", widest))?;
+        for LabelLine { label, cells } in &self.lines {
+            let cells: String =
+                cells.iter().zip(columns()).map(|(cell, (_, width))| format!("  {cell:>width$}")).collect();
+            writeln!(out, "{}{cells}", padded(label, widest))?;
         }
         if !self.confused.is_empty() {
             writeln!(out, "\nmost confused")?;

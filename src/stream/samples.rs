@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rayon::ThreadPool;
 
 use super::scheduler::Scheduler;
 use crate::classifier::Budget;
 use crate::intake::Reading;
-use crate::intake::labelled::{self, Candidate, LabelledOptions, Left, Sample, Samples};
+use crate::intake::labelled::{self, Candidate, LabelledOptions, Left, Sample, Samples, Unlabelled};
 use crate::record::label_key;
 use crate::report::Report;
 
@@ -109,7 +109,7 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
         },
     )?;
     for input in &inputs {
-        input.tell(report)?;
+        input.tell(options.unlabelled == Unlabelled::LeftOut, report)?;
     }
     warn_of_folders(&inputs, &samples, report);
     spell_alike(&mut samples);
@@ -155,8 +155,8 @@ impl SampleInput {
     /// Reports what was left out.
     ///
     /// # Errors
-    /// When nothing is left.
-    fn tell(&self, report: &Report) -> Result<()> {
+    /// When nothing is left of what must have labels. Of many messages some may be empty.
+    fn tell(&self, needs_labels: bool, report: &Report) -> Result<()> {
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         self.left.iter().for_each(|left| *kinds.entry(left.why.kind()).or_default() += 1);
         let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -164,10 +164,14 @@ impl SampleInput {
         let path = self.path.display();
         if self.usable == 0 {
             let first = self.left.first().map(named).or(self.unreadable.clone());
-            match first {
-                Some(first) => bail!("{path} holds no labelled sample that can be used; the first: {first}"),
-                None => bail!("{path} holds no labelled sample"),
-            }
+            let what = if needs_labels { "labelled sample" } else { "text" };
+            let why = match first {
+                Some(first) => format!("{path} holds no {what} that can be used; the first: {first}"),
+                None => format!("{path} holds no {what}"),
+            };
+            ensure!(!needs_labels, "{why}");
+            report.warn(why);
+            return Ok(());
         }
         if self.by_place_alone > 0 {
             report.warn(format_args!(

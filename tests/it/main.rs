@@ -14,6 +14,7 @@
 //! - `failures`: models that are half, wrong or damaged, and mails on which one fails
 //! - `filter`: the mail comes out whatever happens, and nobody but us writes our header
 //! - `formats`: no value breaks TSV, no line of a table is wider than its page
+//! - `from_names`: classifiers without labelled samples: learned from names and mail, refused, and what counts beside
 //! - `golden`: the embedded model against values of its Python reference
 //! - `headers`: labels and rules that ask for headers of messages
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
@@ -56,6 +57,7 @@ mod eval;
 mod failures;
 mod filter;
 mod formats;
+mod from_names;
 mod golden;
 mod headers;
 mod hostile;

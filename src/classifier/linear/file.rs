@@ -82,6 +82,24 @@ pub struct Training {
     /// Hashes of the texts, ascending, in base64.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub texts: String,
+    /// What texts without a label it was learned from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_names: Option<Unsorted>,
+}
+
+/// Texts without a label that a classifier was learned from by the names of the labels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unsorted {
+    /// How many there were.
+    pub texts: usize,
+    /// How many of them it was trained on: the surest of each label.
+    pub learned: usize,
+    /// Number of labelled samples beside them.
+    pub labelled: usize,
+    /// Share of the texts whose label is the first one.
+    pub unchanged: f64,
+    /// Share of the texts whose label is that of the round before.
+    pub settled: f64,
 }
 
 impl Training {
@@ -329,6 +347,7 @@ mod tests {
                     c: 3.0,
                     label_weights: "balanced".into(),
                     texts: Training::stored(&[7, 1 << 60].into()),
+                    from_names: None,
                 },
                 validation: None,
                 labels: vec![learned("bill"), learned("会议")],
@@ -357,6 +376,12 @@ mod tests {
         assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), classifier);
         assert_eq!(classifier.to_json().unwrap(), text);
         assert_eq!(classifier.about.training.texts(), [7, 1 << 60].into());
+        let mut from_names = classifier.clone();
+        from_names.about.training.from_names =
+            Some(Unsorted { texts: 9, learned: 6, labelled: 0, unchanged: 0.5, settled: 0.75 });
+        let text = from_names.to_json().unwrap();
+        assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), from_names);
+        fails(&text.replace("\"learned\": 6", "\"learned\": 9"), "checksum");
         // The version before had no hashes of texts.
         let mut earlier = classifier.clone();
         earlier.about.training.texts = String::new();

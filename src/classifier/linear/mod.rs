@@ -2,13 +2,14 @@
 //!
 //! `objective` is the loss, `lbfgs` the optimiser, `folds` the cross-validation that chooses how strong the penalty is.
 //! The result is that of scikit-learn's `LogisticRegression`, which `parity` tests. Thousands of labels are learned by
-//! `discriminant` instead, in closed form.
+//! `discriminant` instead, in closed form. `from_names` learns from texts without a label.
 
 mod design;
 mod discriminant;
 mod file;
 mod fit;
 mod folds;
+mod from_names;
 mod lbfgs;
 mod link;
 mod matrix;
@@ -24,7 +25,8 @@ mod train;
 use crate::record::Scores;
 
 pub use design::TrainingSample;
-pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Validation, text_hash};
+pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Unsorted, Validation, text_hash};
+pub use from_names::{Doubt, FoundLabel, FromNames, are_few, learn};
 pub use link::Link;
 pub use ngrams::{Counts, NGrams};
 pub use prior::Prior;

@@ -5,9 +5,9 @@
 //! samples move the weights from there, the more of them the further. So a label with two samples is found by its name
 //! as well as by what its samples show.
 
-use super::Link;
 use super::design::TrainingSample;
 use super::matrix::{Matrix, add_product};
+use super::{LinearModel, Link};
 
 /// The part of the zero-shot logits that is the prior.
 ///
@@ -35,6 +35,19 @@ impl Prior {
             }
         }
         Some(Self(weights))
+    }
+
+    /// Number of labels.
+    pub(super) fn labels(&self) -> usize {
+        self.0.columns()
+    }
+
+    /// Zero-shot classification as a classifier.
+    pub(super) fn model(&self) -> LinearModel {
+        let (dims, labels) = (self.0.rows(), self.0.columns());
+        let weights = (0..dims).flat_map(|dim| self.0.row(dim).to_vec()).collect();
+        let intercepts = vec![0.0; labels];
+        LinearModel { labels, dims, ngrams: None, weights, intercepts, link: Link::Softmax, temperature: 1.0 }
     }
 
     /// The prior for these samples; `None` where it does not matter, and where it is worse than none: "spam" and "not spam"

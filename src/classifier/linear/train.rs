@@ -124,35 +124,24 @@ pub fn train(
         Some((chosen, held_out)) => (chosen, Some(HeldOut { is_part, ..held_out })),
         None => (run.untried(), None),
     };
-    let Chosen { c, scale, temperature } = chosen;
-    let all: Vec<&TrainingSample> = samples.iter().collect();
-    let ngrams = run.ngrams(&all, scale);
-    let design = Design::new(&all, ngrams.as_ref());
-    let label_weights = run.label_weights(&all);
-    let reduced = run.reduced(&design);
-    run.fits.plan(1);
-    let prior = run.prior_logits(&all);
-    let reduced_design = reduced.as_ref().map_or(&design, |reduced| &reduced.design);
-    let problem = run.problem(&all, reduced_design, &label_weights, prior.as_deref());
-    let found = problem.fit(c, None, FINE)?;
-    let mut parameters =
-        reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
-    if let Some(prior) = &run.prior {
-        prior.add_to(&mut parameters);
-    }
-    let features = design.features();
-    let (weights, intercepts) = parameters.split_at(features * labels);
-    let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
-    let model = LinearModel {
-        labels,
-        dims: design.dense.columns(),
-        ngrams,
-        weights: narrow(weights),
-        intercepts: narrow(intercepts),
-        link: settings.link,
-        temperature: temperature as f32,
-    };
-    Ok(TrainingResult { model, c, held_out })
+    Ok(TrainingResult { model: run.fit(&chosen)?, c: chosen.c, held_out })
+}
+
+/// Fits a classifier once, with this C and without cross-validation. Names are no prior of it. A label may have no
+/// sample.
+///
+/// # Errors
+/// As [`train`].
+pub(super) fn fit_once(
+    samples: &[TrainingSample],
+    labels: usize,
+    settings: &Settings,
+    c: f64,
+    stop: &(dyn Fn(FitProgress) -> bool + Sync),
+) -> Result<LinearModel> {
+    let settings = Settings { prior: None, ..settings.clone() };
+    let run = TrainingRun { is_few: true, ..TrainingRun::new(samples, labels, &settings, stop) };
+    run.fit(&Chosen { c, scale: SCALE, temperature: 1.0 })
 }
 
 pub(super) struct TrainingRun<'a> {
@@ -184,6 +173,38 @@ impl<'a> TrainingRun<'a> {
         // Half of the labels have fewer.
         let is_few = usable.is_some() && counts[labels / 2] < FEW;
         Self { samples, labels, settings, prior, is_few, closed_form, fits: FitCount::default(), stop }
+    }
+
+    /// Fits all samples.
+    fn fit(&self, &Chosen { c, scale, temperature }: &Chosen) -> Result<LinearModel> {
+        let labels = self.labels;
+        let all: Vec<&TrainingSample> = self.samples.iter().collect();
+        let ngrams = self.ngrams(&all, scale);
+        let design = Design::new(&all, ngrams.as_ref());
+        let label_weights = self.label_weights(&all);
+        let reduced = self.reduced(&design);
+        self.fits.plan(1);
+        let prior = self.prior_logits(&all);
+        let reduced_design = reduced.as_ref().map_or(&design, |reduced| &reduced.design);
+        let problem = self.problem(&all, reduced_design, &label_weights, prior.as_deref());
+        let found = problem.fit(c, None, FINE)?;
+        let mut parameters =
+            reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+        if let Some(prior) = &self.prior {
+            prior.add_to(&mut parameters);
+        }
+        let features = design.features();
+        let (weights, intercepts) = parameters.split_at(features * labels);
+        let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+        Ok(LinearModel {
+            labels,
+            dims: design.dense.columns(),
+            ngrams,
+            weights: narrow(weights),
+            intercepts: narrow(intercepts),
+            link: self.settings.link,
+            temperature: temperature as f32,
+        })
     }
 
     /// Hyperparameters that are not tried.

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::memory::{KeyParts, Memory};
 use super::retry::{self, Tried};
-use super::{PreparedText, label_texts};
+use super::{PreparedText, label_texts, vectors};
 use crate::classifier::linear::Prior;
 use crate::engine::{Embedder, Embedding, TokenizedText};
-use crate::labels::Label;
+use crate::labels::{Label, LabelSet};
 
 /// An embedder with its cache.
 pub struct Embeddings {
@@ -105,6 +105,19 @@ impl Embeddings {
         let vectors = self.engine.embed_labels(&label_texts(labels))?;
         let known: Vec<Vec<f32>> = vectors.iter().flatten().cloned().collect();
         Ok(Prior::new(&vectors, self.engine.temperature(&known)))
+    }
+
+    /// What the labels of a set say: their names, descriptions and examples, just as zero-shot classification takes them.
+    /// `None` for a set without labels.
+    ///
+    /// # Errors
+    /// When the model knows no word of a label, has no room for the instruction, or cannot run.
+    pub fn names(&self, set: &LabelSet, instruct: Option<&str>) -> Result<Option<Prior>> {
+        let instruct = instruct.filter(|_| self.engine.takes_instruction());
+        self.engine.check(instruct)?;
+        let vectors = vectors::label_vectors(self, set, instruct)?;
+        let factor = self.engine.temperature(&vectors);
+        Ok(Prior::new(&vectors.into_iter().map(Some).collect::<Vec<_>>(), factor))
     }
 
     /// What went wrong with the cache, once.

@@ -128,8 +128,17 @@ impl Vectors {
     }
 }
 
-/// Embeds the labels of a set, and their examples as texts.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
+    let vectors = label_vectors(embeddings, set, instruct)?;
+    let temperature = embeddings.engine.temperature(&vectors);
+    Ok(ZeroShot::new(vectors, temperature))
+}
+
+/// Embeds the labels of a set, and their examples as texts.
+///
+/// # Errors
+/// When the model knows no word of a label, or cannot run.
+pub(super) fn label_vectors(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<Vec<Vec<f32>>> {
     let engine = &embeddings.engine;
     let texts = set.labels.iter().flat_map(|label| label.examples.iter().cloned());
     let texts: Vec<PreparedText> = texts.map(PreparedText::from).collect();
@@ -154,6 +163,5 @@ fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Re
             ),
         }
     }
-    let temperature = engine.temperature(&vectors);
-    Ok(ZeroShot::new(vectors, temperature))
+    Ok(vectors)
 }

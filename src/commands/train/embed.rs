@@ -8,7 +8,7 @@ use anyhow::Result;
 use rayon::ThreadPool;
 
 use super::screen::{self, Kept};
-use crate::classifier::linear::{Counts, ngrams};
+use crate::classifier::linear::{Counts, ngrams, text_hash};
 use crate::classifier::{Budget, Embeddings, PreparedText, Tried};
 use crate::engine::Embedding;
 use crate::record::Reason;
@@ -21,6 +21,8 @@ pub(super) struct Embedded {
     pub(super) counts: Counts,
     pub(super) labels: Vec<Arc<str>>,
     pub(super) weight: f32,
+    /// The hash of its text.
+    pub(super) hash: u64,
 }
 
 /// How samples are embedded.
@@ -29,6 +31,8 @@ pub(super) struct How<'a> {
     pub(super) reads_words: bool,
     pub(super) budget: Budget,
     pub(super) pool: &'a ThreadPool,
+    /// Words of a label, which any working model can embed.
+    pub(super) probe: &'a str,
 }
 
 /// Samples without a vector, by the reason.
@@ -51,17 +55,16 @@ pub(super) fn embedded(
     stop: &Stop,
     report: &mut Report,
 ) -> Result<Vec<Embedded>> {
-    let How { instruct, reads_words, budget, pool } = how;
+    let How { instruct, reads_words, budget, pool, probe } = how;
     let voice = report.voice();
     let announced =
         budget.is_slow().then(|| stop.announce(Duration::ZERO, move || voice.say(&stopping(budget.documents))));
-    // Any working model can embed the words of a label.
-    let probe = kept.first().and_then(|kept| kept.labels.first()).cloned().unwrap_or_default();
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), LeftOut::default(), false);
     let prepare = |mut kept: Kept| {
+        let hash = text_hash(&kept.text);
         let counts = if reads_words { ngrams::count(&kept.text, embeddings.max_tokens) } else { Counts::new() };
         let text = embeddings.prepare(mem::take(&mut kept.text), instruct);
-        (text, (kept, counts))
+        (text, (kept, counts, hash))
     };
     let mut scheduler = Scheduler::of_files(pool, budget);
     // Nothing is written after a stop.
@@ -75,14 +78,14 @@ pub(super) fn embedded(
         || stop.is_asked(),
         |batch| {
             let (texts, samples): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let Tried { outcomes, taken_apart } = pool.install(|| embeddings.embed_each(&texts, instruct, &probe))?;
+            let Tried { outcomes, taken_apart } = pool.install(|| embeddings.embed_each(&texts, instruct, probe))?;
             if let Some(note) = taken_apart.filter(|_| !mem::replace(&mut said, true)) {
                 report.warn(note);
             }
-            for ((kept, counts), embedding) in samples.into_iter().zip(outcomes) {
+            for ((kept, counts, hash), embedding) in samples.into_iter().zip(outcomes) {
                 let Kept { labels, weight, place, .. } = kept;
                 if let Some(vector) = left.vector(embedding, place) {
-                    made.push(Embedded { vector, counts, labels, weight });
+                    made.push(Embedded { vector, counts, labels, weight, hash });
                     report.scored();
                 }
             }

@@ -130,7 +130,7 @@ fn within(share: f64, samples: usize) -> String {
 }
 
 /// Rounds to four decimals.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }
 
@@ -162,16 +162,18 @@ impl CrossValidated {
             }
             None => head.push("too few samples for cross-validation".into()),
         }
-        let line = |learned: &LearnedLabel| LabelLine {
-            label: learned.name.to_string(),
-            samples: learned.samples,
-            figures: [learned.precision, learned.recall, learned.f1],
+        let line = |learned: &LearnedLabel| {
+            let figure = |figure: Option<f64>| figure.map_or("–".into(), |value| format!("{value:.4}"));
+            let LearnedLabel { name, samples, precision, recall, f1 } = learned;
+            let cells = vec![samples.to_string(), figure(*precision), figure(*recall), figure(*f1)];
+            LabelLine { label: name.to_string(), cells }
         };
         let confused =
             |(truth, given, count): &(Arc<str>, Arc<str>, u64)| (truth.to_string(), given.to_string(), *count);
         let words = if self.words > 0 { format!(", {} words and pairs", self.words) } else { String::new() };
         Table {
             head,
+            columns: vec![("samples", 7), ("precision", 9), ("recall", 6), ("F1", 6)],
             lines: self.learned.iter().map(line).collect(),
             confused: self.confused.iter().take(CONFUSED).map(confused).collect(),
             foot: format!(

@@ -1,24 +1,29 @@
-//! `mailsort train`: learns a classifier from labelled samples and writes it to a file.
+//! `mailsort train`: learns a classifier from labelled samples, or from names and texts, and writes it to a file.
 
 mod embed;
 mod judge;
+mod names;
 mod screen;
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use rayon::ThreadPool;
 
 use crate::classifier::linear::{
-    self, About, LabelWeights, Needs, Settings, TrainedClassifier, Training, TrainingResult, TrainingSample,
+    self, About, LabelWeights, LearnedLabel, LinearModel, Needs, Settings, TrainedClassifier, Training, TrainingResult,
+    TrainingSample, Validation,
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
 use crate::engine::BUILTIN;
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
+use crate::output::trained::Table;
 use crate::record::label_key;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard, Stop};
@@ -36,15 +41,13 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
     let spec = Spec { model: model.spec(), reading: cleaning.reading(), ..Spec::default() };
     check(arguments, &spec)?;
-    let descriptions = match &learning.labels {
-        Some(file) => LabelSet::read(file, samples.tables.encoding)?.labels,
-        None => Vec::new(),
-    };
+    let set = learning.labels.as_ref().map(|file| LabelSet::read(file, samples.tables.encoding)).transpose()?;
     let pool = stream::pool(run.threads)?;
-    let gathered = stream::gather(&samples.spec(), &spec.reading, &pool, &report)?;
+    let mut wanted = samples.spec();
+    wanted.options.unlabelled = names::unlabelled(learning);
+    let gathered = stream::gather(&wanted, &spec.reading, &pool, &report)?;
     let given = gathered.samples.len() + gathered.left_out;
-    let kept = screen::screened(gathered.samples, &report)?;
-    let texts = kept.iter().map(|kept| linear::text_hash(&kept.text)).collect();
+    let kept = names::screened(gathered.samples, set.as_ref(), learning.from_names, &report)?;
     let selection = Selection::read(&spec)?;
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(&report))?;
@@ -54,51 +57,115 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         NGramsFlag::Off => false,
     };
     let stop = Stop::listen()?;
+    let from_names = set.as_ref().filter(|_| kept.iter().any(|kept| kept.labels.is_empty()));
+    // Only names are read with the instruction of a label file.
+    let instruct = model.instruct.clone().or_else(|| from_names?.instruct.clone());
+    let words = set.iter().flat_map(|set| &set.labels).map(|label| &label.name);
+    let probe = kept.iter().flat_map(|kept| &kept.labels).chain(words).next().cloned().unwrap_or_default();
     let budget = if plan.is_slow() { plan.budget() } else { FAST };
-    let how = How { instruct: model.instruct.as_deref(), reads_words, budget, pool: &pool };
+    let how = How { instruct: instruct.as_deref(), reads_words, budget, pool: &pool, probe: &probe };
     report.begin();
     let embedded = embed::embedded(&opened.embeddings, kept, how, &stop, &mut report)?;
     if stop.is_asked() {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
     }
-    let labels = screen::labels(&embedded, &report)?;
-    warn_of_unused(&descriptions, &labels, &report);
-    let samples = numbered(embedded, &labels);
-    let mut settings = settings(learning, &samples, reads_words);
-    let link = settings.link;
-    settings.prior = pool.install(|| opened.embeddings.prior(&described(&labels, &descriptions)))?;
-    let trained = pool.install(|| fitted(&samples, labels.len(), settings, &stop, &report));
-    if stop.is_asked() {
+    let task = Task {
+        learning,
+        opened: &opened,
+        instruct: instruct.as_deref(),
+        reads_words,
+        pool: &pool,
+        stop: &stop,
+        report: &report,
+    };
+    let made = match from_names {
+        Some(set) => names::learned(&task, set, embedded)?,
+        None => from_samples(&task, set.as_ref(), embedded, given)?,
+    };
+    let Some(Learned { model: classifier, training, validation, labels, table }) = made else {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
+    };
+    let about = About {
+        model: needs(&opened, arguments, instruct.clone(), &classifier),
+        cleaning: cleaning_steps(spec.reading.switches),
+        min_text: spec.reading.min_text,
+        training,
+        validation,
+        labels,
+    };
+    let file = TrainedClassifier { about, model: classifier }.to_json()?;
+    Sink::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
+    let ended = report.finish();
+    if !output.verbosity.quiet {
+        let mut out = Sink::standard_output();
+        table(&output.output, file.len()).write(&mut out).context("cannot write the output")?;
+        out.finish().context("cannot write the output")?;
+    }
+    Ok(ended)
+}
+
+/// What learning needs besides samples.
+struct Task<'a> {
+    learning: &'a Learning,
+    opened: &'a LoadedEmbedding,
+    instruct: Option<&'a str>,
+    reads_words: bool,
+    pool: &'a ThreadPool,
+    stop: &'a Stop,
+    report: &'a Report,
+}
+
+/// What was learned.
+struct Learned {
+    model: LinearModel,
+    training: Training,
+    validation: Option<Validation>,
+    labels: Vec<LearnedLabel>,
+    /// The table for the file and its size in bytes.
+    table: Box<dyn FnOnce(&Path, usize) -> Table>,
+}
+
+/// Learns from labelled samples, of `given` ones. `None` where the run was stopped.
+///
+/// # Errors
+/// When there is nothing to learn.
+fn from_samples(
+    task: &Task<'_>,
+    set: Option<&LabelSet>,
+    embedded: Vec<Embedded>,
+    given: usize,
+) -> Result<Option<Learned>> {
+    let report = task.report;
+    let descriptions = set.map_or(&[][..], |set| &set.labels);
+    let labels = screen::labels(&embedded, report)?;
+    check_descriptions(descriptions, &labels, report)?;
+    let texts = embedded.iter().map(|sample| sample.hash).collect();
+    let samples = numbered(embedded, &labels);
+    let mut settings = task.settings(&samples);
+    let link = settings.link;
+    settings.prior = task.pool.install(|| task.opened.embeddings.prior(&described(&labels, descriptions)))?;
+    let trained = task.pool.install(|| fitted(&samples, labels.len(), settings, task.stop, report));
+    if task.stop.is_asked() {
+        return Ok(None);
     }
     let trained = trained?;
     let judged = judge::judge(&trained, &samples, &labels, link);
-    let about = About {
-        model: needs(&opened, arguments, &trained.model),
-        cleaning: cleaning_steps(spec.reading.switches),
-        min_text: spec.reading.min_text,
-        training: training(&trained, &samples, learning, &texts),
-        validation: judged.validation.clone(),
-        labels: judged.learned.clone(),
-    };
-    let file = TrainedClassifier { about, model: trained.model }.to_json()?;
-    Sink::put(Some(&output.output), |mut target| target.write_all(file.as_bytes()))?;
-    judge::warn(&judged, &report);
+    judge::warn(&judged, report);
     if samples.len() < given {
         report.say(format_args!(
             "learned from {} of {given} samples; why not from the others stands above",
             samples.len()
         ));
     }
-    let ended = report.finish();
-    if !output.verbosity.quiet {
-        let mut out = Sink::standard_output();
-        judged.table(&output.output, file.len()).write(&mut out).context("cannot write the output")?;
-        out.finish().context("cannot write the output")?;
-    }
-    Ok(ended)
+    Ok(Some(Learned {
+        training: Training { samples: samples.len(), c: trained.c, ..task.training(&texts) },
+        model: trained.model,
+        validation: judged.validation.clone(),
+        labels: judged.learned.clone(),
+        table: Box::new(move |path, bytes| judged.table(path, bytes)),
+    }))
 }
 
 /// Checks flags and outputs before anything is read.
@@ -124,12 +191,21 @@ fn described(labels: &[Arc<str>], descriptions: &[Label]) -> Vec<Label> {
 }
 
 /// Warns of labels of the label file that no sample has.
-fn warn_of_unused(descriptions: &[Label], labels: &[Arc<str>], report: &Report) {
+///
+/// # Errors
+/// When no sample has any: folders may be no labels.
+fn check_descriptions(descriptions: &[Label], labels: &[Arc<str>], report: &Report) -> Result<()> {
     let is_used = |label: &Label| labels.iter().any(|name| label_key(name) == label_key(&label.name));
     let unused: Vec<&str> = descriptions.iter().filter(|label| !is_used(label)).map(|label| &*label.name).collect();
+    ensure!(
+        unused.is_empty() || unused.len() < descriptions.len(),
+        "the samples have the labels {labels:?}, none of which is in the label file; if these folders are no labels, say \
+         --from-names, and the names in the label file are learned"
+    );
     if !unused.is_empty() {
         report.warn(format_args!("no sample has the labels {unused:?} of the label file; they are not learned"));
     }
+    Ok(())
 }
 
 /// Trains, and says how far it is.
@@ -155,7 +231,7 @@ fn fitted(
 /// The samples with label indices. `labels` is sorted.
 fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<TrainingSample> {
     let number = |label: &Arc<str>| labels.binary_search(label).ok();
-    let sample = |Embedded { vector, counts, labels, weight }: Embedded| TrainingSample {
+    let sample = |Embedded { vector, counts, labels, weight, .. }: Embedded| TrainingSample {
         vector,
         counts,
         labels: labels.iter().filter_map(number).collect(),
@@ -164,21 +240,40 @@ fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<TrainingSample>
     embedded.into_iter().map(sample).collect()
 }
 
-fn settings(learning: &Learning, samples: &[TrainingSample], ngrams: bool) -> Settings {
-    let several = samples.iter().any(|sample| sample.labels.len() > 1);
-    Settings {
-        link: if several { linear::Link::Sigmoid } else { linear::Link::Softmax },
-        seed: learning.seed,
-        folds: learning.folds,
-        c: learning.c,
-        ngrams,
-        label_weights: learning.label_weights,
-        prior: None,
+impl Task<'_> {
+    fn settings(&self, samples: &[TrainingSample]) -> Settings {
+        let learning = self.learning;
+        let several = samples.iter().any(|sample| sample.labels.len() > 1);
+        Settings {
+            link: if several { linear::Link::Sigmoid } else { linear::Link::Softmax },
+            seed: learning.seed,
+            folds: learning.folds,
+            c: learning.c,
+            ngrams: self.reads_words,
+            label_weights: learning.label_weights,
+            prior: None,
+        }
+    }
+
+    /// How a classifier is trained, before samples are counted.
+    fn training(&self, texts: &BTreeSet<u64>) -> Training {
+        let label_weights = match self.learning.label_weights {
+            LabelWeights::Balanced => "balanced",
+            LabelWeights::None => "none",
+        };
+        Training {
+            samples: 0,
+            seed: self.learning.seed,
+            c: 0.0,
+            label_weights: label_weights.into(),
+            texts: Training::stored(texts),
+            from_names: None,
+        }
     }
 }
 
 /// What the classifier needs in order to be used.
-fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::LinearModel) -> Needs {
+fn needs(opened: &LoadedEmbedding, arguments: &Train, instruct: Option<String>, model: &LinearModel) -> Needs {
     let LoadedEmbedding { embeddings, key } = opened;
     let flags = &arguments.model;
     Needs {
@@ -189,26 +284,7 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, model: &linear::LinearMode
         dtype: key.dtype.clone(),
         dims: model.dims,
         asked_dims: flags.dims,
-        instruct: flags.instruct.clone().filter(|_| key.id != BUILTIN),
+        instruct: instruct.filter(|_| key.id != BUILTIN),
         max_tokens: embeddings.max_tokens,
-    }
-}
-
-fn training(
-    trained: &linear::TrainingResult,
-    samples: &[TrainingSample],
-    learning: &Learning,
-    texts: &BTreeSet<u64>,
-) -> Training {
-    let label_weights = match learning.label_weights {
-        LabelWeights::Balanced => "balanced",
-        LabelWeights::None => "none",
-    };
-    Training {
-        samples: samples.len(),
-        seed: learning.seed,
-        c: trained.c,
-        label_weights: label_weights.into(),
-        texts: Training::stored(texts),
     }
 }

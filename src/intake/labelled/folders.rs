@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use encoding_rs::Encoding;
 
 use super::row::clean;
-use super::{Candidate, Labelled, LabelledOptions, Left, Samples};
+use super::{Candidate, Labelled, LabelledOptions, Left, Samples, Unlabelled};
 use crate::intake::{Files, Options, source};
 use crate::maildir::{self, utf7};
 use crate::record::Origin;
@@ -34,6 +34,9 @@ pub(super) struct LabelFolder {
 pub(super) fn open(root: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<Samples> {
     std::fs::read_dir(root).with_context(|| format!("cannot list the folder {}", root.display()))?;
     let (places, loose) = places(root, tree, options);
+    if places.is_empty() && !tree && options.unlabelled != Unlabelled::LeftOut {
+        return options.documents(root);
+    }
     if places.is_empty() {
         bail!(
             "no folder in {} is a label: neither has it sub-folders with files, named as labels, nor is it a maildir \

@@ -20,7 +20,7 @@ use glob::Pattern;
 use super::lines::Lines;
 use super::open::{self, InputStream};
 use super::sniff::SourceFormat;
-use super::source::{self, Options};
+use super::source::{self, Options, Source};
 use super::tables::{self, CheckNames, RowFields, TableReader};
 use super::{Raw, Reading};
 use crate::record::{Document, Envelope, Intake, Origin, Reason, Skip};
@@ -50,6 +50,20 @@ pub struct LabelledOptions {
     pub encoding: Option<&'static Encoding>,
     /// The sheet of a workbook; `None` for all that are visible.
     pub sheet: Option<String>,
+    /// What becomes of documents without a label.
+    pub unlabelled: Unlabelled,
+}
+
+/// What becomes of documents without a label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unlabelled {
+    /// They are no samples.
+    #[default]
+    LeftOut,
+    /// They are samples without labels; inputs that say nothing of labels are read as `classify` reads them.
+    Taken,
+    /// All are, so that folders are no labels; a row with a label keeps it.
+    Expected,
 }
 
 impl Default for LabelledOptions {
@@ -64,6 +78,7 @@ impl Default for LabelledOptions {
             paths_anywhere: false,
             encoding: None,
             sheet: None,
+            unlabelled: Unlabelled::LeftOut,
         }
     }
 }
@@ -73,7 +88,7 @@ impl Default for LabelledOptions {
 pub struct Labelled {
     /// The document as it is in the input.
     pub raw: Result<Raw, Skip>,
-    /// Its labels; at least one.
+    /// Its labels; at least one, unless documents without a label are samples.
     pub labels: Vec<Arc<str>>,
     /// Its weight; 1 unless a row gives another.
     pub weight: f32,
@@ -95,7 +110,7 @@ struct Identity {
 pub struct Sample {
     /// The document, or why it cannot be read.
     pub document: Intake,
-    /// Its labels; at least one.
+    /// Its labels; at least one, unless documents without a label are samples.
     pub labels: Vec<Arc<str>>,
     /// Its weight: `weight` of a row, else the score of a record of `classify`, else 1.
     pub weight: f32,
@@ -218,9 +233,12 @@ pub type Samples = Box<dyn Iterator<Item = Candidate> + Send>;
 /// Opens an input and tells its kind from its content. With `tree`, a folder is treated as a maildir tree.
 ///
 /// # Errors
-/// If it is missing or unreadable, or has no labels.
+/// If it is missing or unreadable, or has no labels and they are needed.
 pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<Samples> {
     let shown = path.display();
+    if path.is_dir() && options.unlabelled == Unlabelled::Expected {
+        return options.documents(path);
+    }
     if path.is_dir() {
         return folders::open(path, tree, options);
     }
@@ -237,7 +255,16 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
         bail!("cannot read the samples {shown}: {why}");
     }
     let reading = options.reading();
-    match open::format(path, &opened.head, None) {
+    let format = open::format(path, &opened.head, None);
+    let has_rows = |format: SourceFormat| format == SourceFormat::Jsonl || format.is_table();
+    if options.unlabelled != Unlabelled::LeftOut && !format.is_some_and(has_rows) {
+        return if open::is_stdin(path) {
+            Ok(unlabelled(Source::of_opened(path, opened, reading)))
+        } else {
+            options.documents(path)
+        };
+    }
+    match format {
         Some(SourceFormat::Jsonl) => {
             let lines = Lines::new(reading.decoded(opened, SourceFormat::Jsonl));
             Ok(Box::new(RowSamples::new(path, options, lines)))
@@ -269,7 +296,22 @@ fn is_below(path: &Path, folders: &[&Path]) -> bool {
     })
 }
 
+/// Documents as samples without a label.
+fn unlabelled<I: Iterator<Item = PathBuf> + Send + 'static>(documents: Source<I>) -> Samples {
+    Box::new(documents.map(|raw| Candidate::Sample(Labelled::new(raw, Vec::new(), 1.0))))
+}
+
 impl LabelledOptions {
+    /// The documents of a file or folder that says nothing of labels, as `classify` reads them.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn documents(&self, path: &Path) -> Result<Samples> {
+        let reading = self.reading();
+        super::check(path, &reading)?;
+        Ok(unlabelled(Source::new(std::iter::once(path.to_path_buf()), reading)))
+    }
+
     /// How files of rows are read.
     fn reading(&self) -> Options {
         Options {
@@ -283,11 +325,12 @@ impl LabelledOptions {
     /// The columns of samples: one of labels, and one of texts or of where these are.
     fn check_of_names(&self) -> CheckNames {
         let (fields, label) = (self.fields.clone(), self.label_field.clone());
+        let needs_label = self.unlabelled == Unlabelled::LeftOut;
         Arc::new(move |names: &[&str]| {
             let is_named = |name: &str| names.iter().any(|column| column.trim().eq_ignore_ascii_case(name));
             let has_place = fields.are_default() && (is_named("path") || is_named("source"));
             let has_text = has_place || fields.choose(names).is_ok();
-            if has_text && (is_named(&label) || is_named("labels")) {
+            if has_text && (!needs_label || is_named(&label) || is_named("labels")) {
                 return Ok(());
             }
             let text = fields.text.first().map_or("text", String::as_str);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Identity, LabelledOptions, Why};
+use super::{Identity, LabelledOptions, Unlabelled, Why};
 use crate::intake::tables::{BEST_LABEL, TableRow};
 
 /// The range of sample weights.
@@ -83,7 +83,7 @@ impl SampleRow {
         let said = if is_record || is_scored { self.recorded(options)? } else { self.labels(&self.fields, options)? };
         let labels = said.labels.iter().map(|label| clean(label)).collect::<Result<Vec<_>, _>>()?;
         let labels = distinct(labels);
-        if labels.is_empty() {
+        if labels.is_empty() && options.unlabelled == Unlabelled::LeftOut {
             return Err(Why::NoLabel(""));
         }
         match said.score.zip(options.min_score) {

@@ -416,3 +416,34 @@ fn records_that_were_moved_with_their_mail_are_found() {
     let folder = folder(&[("r.jsonl", &record.replace("/home", "/../home")), ("boxes", MBOX)]);
     assert!(found(folder.path(), "r.jsonl", LabelledOptions::default())[0].contains("not found again"));
 }
+
+#[test]
+fn documents_without_a_label_may_be_samples() {
+    let rows = "{\"text\":\"x\",\"label\":\"a\"}\n{\"text\":\"y\"}\n{\"text\":\"z\",\"label\":\" \"}\n";
+    let files = [
+        ("s.jsonl", rows),
+        ("t.csv", "text\none\ntwo\n"),
+        ("box", MBOX),
+        ("mail/b/1.eml", "Subject: three\n\nc\n"),
+        ("note.txt", "some text\n"),
+    ];
+    let folder = folder(&files);
+    let check = |name: &str, unlabelled: Unlabelled, expected: &[&str]| {
+        let options = LabelledOptions { unlabelled, ..LabelledOptions::default() };
+        assert_eq!(found(folder.path(), name, options), expected, "{name} {unlabelled:?}");
+    };
+    for unlabelled in [Unlabelled::Taken, Unlabelled::Expected] {
+        check("s.jsonl", unlabelled, &["s.jsonl[0] a 1 x", "s.jsonl[1]  1 y", "s.jsonl[2]  1 z"]);
+        check("t.csv", unlabelled, &["t.csv[0]  1 one", "t.csv[1]  1 two"]);
+        check("box", unlabelled, &["box[0]  1 one\nx", "box[1]  1 two\ny"]);
+        check("note.txt", unlabelled, &["note.txt[0]  1 some text"]);
+    }
+    check("mail", Unlabelled::Taken, &["mail/b/1.eml[0] b 1 three\nc"]);
+    check("mail", Unlabelled::Expected, &["mail/b/1.eml[0]  1 three\nc"]);
+    check("mail/b", Unlabelled::Taken, &["mail/b/1.eml[0]  1 three\nc"]);
+    check(
+        "s.jsonl",
+        Unlabelled::LeftOut,
+        &["s.jsonl[0] a 1 x", "s.jsonl[1] without a label", "s.jsonl[2] without a label"],
+    );
+}

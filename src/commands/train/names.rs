@@ -1,0 +1,240 @@
+//! Learning from texts without a label, by the names of the labels.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::embed::Embedded;
+use super::judge::rounded;
+use super::screen::{self, Kept};
+use super::{Learned, Task, numbered};
+use crate::classifier::linear::{self, Doubt, FoundLabel, FromNames, LearnedLabel, Settings, Training, Unsorted};
+use crate::cli::Learning;
+use crate::intake::labelled::{Sample, Unlabelled};
+use crate::labels::{Label, LabelSet};
+use crate::output::trained::{LabelLine, Table};
+use crate::record::is_same_label;
+use crate::report::Report;
+
+/// With fewer texts a label's name is nearly all that is known of it.
+const FEW: usize = 8;
+/// Per cent of the texts from which on one label seems to have swallowed the others.
+const MOST: usize = 90;
+
+/// What becomes of texts without a label.
+pub(super) fn unlabelled(learning: &Learning) -> Unlabelled {
+    match (&learning.labels, learning.from_names) {
+        (None, _) => Unlabelled::LeftOut,
+        (_, true) => Unlabelled::Expected,
+        (_, false) => Unlabelled::Taken,
+    }
+}
+
+/// The samples to learn from: those with labels, and those without, unless there are enough with labels.
+///
+/// # Errors
+/// When there are none, when --from-names was given and some have labels, or when those of the samples and of the label
+/// file are not the same.
+pub(super) fn screened(
+    samples: Vec<Sample>,
+    set: Option<&LabelSet>,
+    from_names: bool,
+    report: &Report,
+) -> Result<Vec<Kept>> {
+    let Some(set) = set else { return screen::screened(samples, report) };
+    if let Some(sample) = samples.iter().find(|sample| from_names && !sample.labels.is_empty()) {
+        let origin = sample.document.as_ref().map_or_else(|skip| &skip.origin, |document| &document.origin);
+        bail!(
+            "--from-names is for samples without labels, and {} [{}] has the label {:?}; leave --from-names out to learn from \
+             labels, or name another column with --label-field",
+            origin.source,
+            origin.index,
+            sample.labels[0]
+        );
+    }
+    let (texts, labelled): (Vec<Sample>, Vec<Sample>) =
+        samples.into_iter().partition(|sample| sample.labels.is_empty());
+    if texts.is_empty() {
+        return screen::screened(labelled, report);
+    }
+    let mut kept = if labelled.is_empty() { Vec::new() } else { screen::screened(labelled, report)? };
+    let all = with_labels(set, kept.iter().flat_map(|kept| &kept.labels));
+    let count = |label: &Label| kept.iter().filter(|kept| kept.labels.contains(&label.name)).count();
+    if !kept.is_empty() && !linear::are_few(all.labels.iter().map(count).collect()) {
+        report.say(format_args!(
+            "{} texts without a label are left out: the others are enough to learn from",
+            texts.len()
+        ));
+        return Ok(kept);
+    }
+    let known: BTreeSet<u64> = kept.iter().map(|kept| linear::text_hash(&kept.text)).collect();
+    let texts = screen::screened(texts, report)?;
+    kept.extend(texts.into_iter().filter(|text| !known.contains(&linear::text_hash(&text.text))));
+    Ok(kept)
+}
+
+/// The labels of the label file and of samples, by name and spelled as in the samples.
+fn with_labels<'a>(set: &LabelSet, labels: impl Iterator<Item = &'a Arc<str>>) -> LabelSet {
+    let mut set = set.clone();
+    for label in labels {
+        match set.labels.iter_mut().find(|known| is_same_label(&known.name, label)) {
+            Some(known) => known.name = label.clone(),
+            None => set.labels.push(Label::named(label.clone())),
+        }
+    }
+    set.labels.sort_by(|one, other| one.name.cmp(&other.name));
+    set
+}
+
+/// Learns from names. `None` where the run was stopped.
+///
+/// # Errors
+/// When the labels cannot be told apart, or when the names alone may sort better.
+pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) -> Result<Option<Learned>> {
+    let is_labelled = |sample: &Embedded| !sample.labels.is_empty();
+    let (labelled, texts): (Vec<Embedded>, Vec<Embedded>) = embedded.into_iter().partition(is_labelled);
+    let set = with_labels(set, labelled.iter().flat_map(|sample| &sample.labels));
+    let labels: Vec<Arc<str>> = set.labels.iter().map(|label| label.name.clone()).collect();
+    ensure!(labels.len() > 1, "there is one label, so there is nothing to tell apart; add others to the label file");
+    let names =
+        task.pool.install(|| task.opened.embeddings.names(&set, task.instruct))?.context("there is no label")?;
+    let mut hashes: BTreeSet<u64> = labelled.iter().map(|sample| sample.hash).collect();
+    let hashes_of_texts: Vec<u64> = texts.iter().map(|text| text.hash).collect();
+    let (labelled, texts) = (numbered(labelled, &labels), numbered(texts, &labels));
+    let settings = Settings { prior: Some(names.clone()), ..task.settings(&labelled) };
+    let fitting = task.report.fitting();
+    let made = task.pool.install(|| {
+        linear::learn(&texts, &labelled, &names, &settings, &|fits| {
+            fitting.show(fits.done, fits.most);
+            task.stop.is_asked()
+        })
+    });
+    if task.stop.is_asked() {
+        return Ok(None);
+    }
+    let made = made?;
+    if let Some(doubt) = made.doubt {
+        bail!("{}", refusal(doubt, &made, texts.len(), &labels));
+    }
+    hashes.extend(made.learned.iter().map(|&at| hashes_of_texts[at]));
+    let mut samples: Vec<usize> = made.labels.iter().map(|found| found.learned).collect();
+    labelled.iter().flat_map(|sample| &sample.labels).for_each(|&label| samples[label] += 1);
+    warn(&made, &labels, &samples, task.report);
+    let unsorted = Unsorted {
+        texts: texts.len(),
+        learned: made.learned.len(),
+        labelled: labelled.len(),
+        unchanged: rounded(made.unchanged),
+        settled: rounded(made.settled),
+    };
+    Ok(Some(outcome(task, made, unsorted, &samples, labels, &hashes)))
+}
+
+/// What goes into the file and the table. `samples` is the number of samples of each label.
+fn outcome(
+    task: &Task<'_>,
+    made: FromNames,
+    unsorted: Unsorted,
+    samples: &[usize],
+    labels: Vec<Arc<str>>,
+    hashes: &BTreeSet<u64>,
+) -> Learned {
+    let learned = |(name, &samples): (&Arc<str>, &usize)| LearnedLabel {
+        name: name.clone(),
+        samples,
+        precision: None,
+        recall: None,
+        f1: None,
+    };
+    let training = Training {
+        samples: samples.iter().sum(),
+        c: made.c,
+        from_names: Some(unsorted.clone()),
+        ..task.training(hashes)
+    };
+    Learned {
+        model: made.model.clone(),
+        training,
+        validation: None,
+        labels: labels.iter().zip(samples).map(learned).collect(),
+        table: Box::new(move |path, bytes| table(&made, &unsorted, &labels, path, bytes)),
+    }
+}
+
+/// Why nothing is learned, and what to do instead.
+fn refusal(doubt: Doubt, made: &FromNames, texts: usize, labels: &[Arc<str>]) -> String {
+    let why = match doubt {
+        Doubt::FewTexts(least) => {
+            format!("{texts} texts without a label are too few to learn from names, which takes {least}")
+        }
+        Doubt::OneLabel => {
+            let only = (0..labels.len()).max_by_key(|&label| made.labels[label].first).map(|label| &labels[label]);
+            format!(
+                "all {texts} texts get the label {:?} by the names, so there is nothing to tell apart",
+                only.map_or("", |only| only)
+            )
+        }
+    };
+    format!(
+        "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; add \
+         unlabelled mail, label a few texts, or describe the labels in other words"
+    )
+}
+
+/// Warns of labels of which little or nothing was found.
+fn warn(made: &FromNames, labels: &[Arc<str>], samples: &[usize], report: &Report) {
+    let having = |is: &dyn Fn(usize) -> bool| -> Vec<&str> {
+        (0..labels.len()).filter(|&label| is(samples[label])).map(|label| &*labels[label]).collect()
+    };
+    let (none, few) = (having(&|count| count == 0), having(&|count| (1..FEW).contains(&count)));
+    if !none.is_empty() {
+        report.warn(format_args!(
+            "no text is nearest to {none:?}, so nothing was learned of that; describe it in words that such mail would use"
+        ));
+    }
+    if !few.is_empty() {
+        report.warn(format_args!("fewer than {FEW} texts were found of {few:?}, too few to trust"));
+    }
+    let most = made.labels.iter().map(|found| found.given).max().unwrap_or(0);
+    let all: usize = made.labels.iter().map(|found| found.given).sum();
+    if most * 100 > all * MOST {
+        report.warn(format_args!(
+            "one label has more than {MOST} % of the texts; look at some of them before you use it"
+        ));
+    }
+}
+
+/// The table that is printed.
+fn table(made: &FromNames, unsorted: &Unsorted, labels: &[Arc<str>], path: &Path, bytes: usize) -> Table {
+    let Unsorted { texts, learned, labelled, unchanged, settled } = unsorted;
+    let beside = if *labelled > 0 { format!(" and {labelled} labelled samples") } else { String::new() };
+    let first = if *labelled > 0 { "names and samples" } else { "names" };
+    let [sure_first, sure] = made.sure;
+    let head = vec![
+        format!("{texts} texts without a label{beside}, {} labels", labels.len()),
+        format!(
+            "learned from the {learned} texts that fit their labels best; nobody has said which of them are right:"
+        ),
+        format!("  {:<10} {unchanged:.4}  of the texts keep the label that {first} gave them first", "agreement"),
+        format!("  {:<10} {settled:.4}  keep the label of the round before", ""),
+        format!(
+            "  {:<10} {sure:.4}  have a label with a probability of at least 0.5; by {first} {sure_first:.4}",
+            "coverage"
+        ),
+    ];
+    let line = |(label, found): (&Arc<str>, &FoundLabel)| LabelLine {
+        label: label.to_string(),
+        cells: [found.first, found.learned, found.given].map(|count| count.to_string()).to_vec(),
+    };
+    let words = made.model.ngrams.as_ref().map_or(0, |ngrams| ngrams.len());
+    let words = if words > 0 { format!(", {words} words and pairs") } else { String::new() };
+    Table {
+        head,
+        columns: vec![("by name", 7), ("learned from", 12), ("now", 7)],
+        lines: labels.iter().zip(&made.labels).map(line).collect(),
+        confused: Vec::new(),
+        foot: format!("{}: {bytes} bytes, C = {}{words}", path.display(), made.c),
+    }
+}
