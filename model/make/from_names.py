@@ -29,6 +29,7 @@ NUMBERS = (30, 60, 100, 200, 500, 1000, 3000)
 SHARES = ((.5,), (.3, .3), (.3, .6), (.5, .8), (.3, .6, .9))
 STRENGTHS, PARTS = (.3, 1, 3), (0, .2, .4, .6, 1)
 CHOSEN = (.3, .6), 1, .4
+FEWEST, FEWEST_EACH = 100, 5            # texts, and texts a label: with fewer, one draw of five loses more than a point
 TEMPERATURES = np.exp(np.linspace(np.log(.3), np.log(3), 40))
 
 
@@ -131,7 +132,7 @@ def main(labelled, pairs, artefact):
     model = open_artefact(artefact)
     sets = {name: embedded(rows, model) for name, rows in development_sets(labelled, pairs).items()}
     tasks = list(draws(sets, np.random.default_rng(0)))
-    large = [task for task in tasks if len(task[1]) >= 100]
+    large = [task for task in tasks if len(task[1]) >= max(FEWEST, FEWEST_EACH * len(task[5]))]
 
     def gains(tasks, shares, strength, part):
         out = {}
@@ -153,6 +154,16 @@ def main(labelled, pairs, artefact):
         logits = learn(x, xs, zero_shot(z), *CHOSEN)
         curves[name] = np.array([-log_softmax(logits / t)[np.arange(len(ys)), ys].mean() for t in TEMPERATURES])
     losses = [family_mean({name: curve[i] for name, curve in curves.items()}) for i in range(len(TEMPERATURES))]
+    settled, swallowed = [], []
+    for name, x, _, _, _, z in large:
+        one, two = (learn(x, x, zero_shot(z), shares, *CHOSEN[1:]).argmax(1) for shares in (CHOSEN[0][:1], CHOSEN[0]))
+        settled.append((one == two).mean())
+        share = np.bincount(two).max() / len(two)
+        swallowed.append((share, found[name]))
+    print(f'the rounds agree on {min(settled):.2f} of the texts or more')
+    for least in (.5, .6, .7, .8):
+        gained = [gain for share, gain in swallowed if share > least]
+        print(f'one label has more than {least} of the texts: {len(gained)} draws, mean {np.mean(gained or [0]):+.2f}')
     print(f'temperature {TEMPERATURES[int(np.argmin(losses))]:.2f}')
     for number in (1, 2, 4, 8):
         beside(large, number)

@@ -227,7 +227,7 @@ fn a_few_labelled_rows_count_beside_the_others() {
     let many = place.put("m.jsonl", &texts().iter().enumerate().map(many).collect::<String>());
     let (stdout, stderr, _) = place.learned(place.train(&many));
     assert!(stdout.contains("60 samples, 3 labels") && stdout.contains("cross-validation"), "{stdout}");
-    assert!(stderr.contains("60 texts without a label are left out"), "{stderr}");
+    assert!(stderr.contains("60 texts without a label left out"), "{stderr}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::report::Report;
 use crate::stream::{Scheduler, Stop};
 
 /// A sample with its vector.
+#[derive(Clone)]
 pub(super) struct Embedded {
     pub(super) vector: Vec<f32>,
     pub(super) counts: Counts,

@@ -20,8 +20,6 @@ use crate::report::Report;
 
 /// With fewer texts a label's name is nearly all that is known of it.
 const FEW: usize = 8;
-/// Per cent of the texts from which on one label seems to have swallowed the others.
-const MOST: usize = 90;
 
 /// What becomes of texts without a label.
 pub(super) fn unlabelled(learning: &Learning) -> Unlabelled {
@@ -62,17 +60,28 @@ pub(super) fn screened(
     let mut kept = if labelled.is_empty() { Vec::new() } else { screen::screened(labelled, report)? };
     let all = with_labels(set, kept.iter().flat_map(|kept| &kept.labels));
     let count = |label: &Label| kept.iter().filter(|kept| kept.labels.contains(&label.name)).count();
-    if !kept.is_empty() && !linear::are_few(all.labels.iter().map(count).collect()) {
-        report.say(format_args!(
-            "{} texts without a label are left out: the others are enough to learn from",
-            texts.len()
-        ));
+    let fewest = linear::fewest_texts(all.labels.len());
+    let left_out = match () {
+        () if kept.is_empty() => None,
+        () if kept.iter().any(|kept| kept.labels.len() > 1) => Some("others have several labels".to_string()),
+        () if !linear::are_few(all.labels.iter().map(count).collect()) => {
+            Some("the others are enough to learn from".to_string())
+        }
+        () if texts.len() < fewest => Some(format!("it takes {fewest} of them to learn from names")),
+        () => None,
+    };
+    if let Some(why) = left_out {
+        report.say(format_args!("{} without a label left out: {why}", texts_of(texts.len())));
         return Ok(kept);
     }
     let known: BTreeSet<u64> = kept.iter().map(|kept| linear::text_hash(&kept.text)).collect();
     let texts = screen::screened(texts, report)?;
     kept.extend(texts.into_iter().filter(|text| !known.contains(&linear::text_hash(&text.text))));
     Ok(kept)
+}
+
+fn texts_of(count: usize) -> String {
+    if count == 1 { "1 text".into() } else { format!("{count} texts") }
 }
 
 /// The labels of the label file and of samples, by name and spelled as in the samples.
@@ -96,6 +105,7 @@ pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) 
     let is_labelled = |sample: &Embedded| !sample.labels.is_empty();
     let (labelled, texts): (Vec<Embedded>, Vec<Embedded>) = embedded.into_iter().partition(is_labelled);
     let set = with_labels(set, labelled.iter().flat_map(|sample| &sample.labels));
+    let (alone, given) = (labelled.clone(), labelled.len());
     let labels: Vec<Arc<str>> = set.labels.iter().map(|label| label.name.clone()).collect();
     ensure!(labels.len() > 1, "there is one label, so there is nothing to tell apart; add others to the label file");
     let names =
@@ -116,12 +126,19 @@ pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) 
     }
     let made = made?;
     if let Some(doubt) = made.doubt {
-        bail!("{}", refusal(doubt, &made, texts.len(), &labels));
+        let why = doubted(doubt, texts.len(), &labels);
+        ensure!(
+            !labelled.is_empty(),
+            "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; \
+             add unlabelled mail, label a few texts, or describe the labels in other words"
+        );
+        task.report.warn(format_args!("{why}; the texts without a label are left out"));
+        return super::from_samples(task, Some(&set), alone, given);
     }
     hashes.extend(made.learned.iter().map(|&at| hashes_of_texts[at]));
     let mut samples: Vec<usize> = made.labels.iter().map(|found| found.learned).collect();
     labelled.iter().flat_map(|sample| &sample.labels).for_each(|&label| samples[label] += 1);
-    warn(&made, &labels, &samples, task.report);
+    warn(&labels, &samples, task.report);
     let unsorted = Unsorted {
         texts: texts.len(),
         learned: made.learned.len(),
@@ -163,28 +180,22 @@ fn outcome(
     }
 }
 
-/// Why nothing is learned, and what to do instead.
-fn refusal(doubt: Doubt, made: &FromNames, texts: usize, labels: &[Arc<str>]) -> String {
-    let why = match doubt {
-        Doubt::FewTexts(least) => {
-            format!("{texts} texts without a label are too few to learn from names, which takes {least}")
+/// Why names and texts teach nothing.
+fn doubted(doubt: Doubt, texts: usize, labels: &[Arc<str>]) -> String {
+    match doubt {
+        Doubt::FewTexts(fewest) => {
+            format!("{texts} texts without a label are too few to learn from names, which takes {fewest}")
         }
-        Doubt::OneLabel => {
-            let only = (0..labels.len()).max_by_key(|&label| made.labels[label].first).map(|label| &labels[label]);
-            format!(
-                "all {texts} texts get the label {:?} by the names, so there is nothing to tell apart",
-                only.map_or("", |only| only)
-            )
-        }
-    };
-    format!(
-        "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; add \
-         unlabelled mail, label a few texts, or describe the labels in other words"
-    )
+        Doubt::OneLabel(label) => format!(
+            "nearly all of the {texts} texts get the label {:?}, so that they hardly show what tells the labels apart",
+            labels[label]
+        ),
+        Doubt::Unsettled => "the rounds of learning disagree, so that chance would decide what is learned".into(),
+    }
 }
 
 /// Warns of labels of which little or nothing was found.
-fn warn(made: &FromNames, labels: &[Arc<str>], samples: &[usize], report: &Report) {
+fn warn(labels: &[Arc<str>], samples: &[usize], report: &Report) {
     let having = |is: &dyn Fn(usize) -> bool| -> Vec<&str> {
         (0..labels.len()).filter(|&label| is(samples[label])).map(|label| &*labels[label]).collect()
     };
@@ -196,13 +207,6 @@ fn warn(made: &FromNames, labels: &[Arc<str>], samples: &[usize], report: &Repor
     }
     if !few.is_empty() {
         report.warn(format_args!("fewer than {FEW} texts were found of {few:?}, too few to trust"));
-    }
-    let most = made.labels.iter().map(|found| found.given).max().unwrap_or(0);
-    let all: usize = made.labels.iter().map(|found| found.given).sum();
-    if most * 100 > all * MOST {
-        report.warn(format_args!(
-            "one label has more than {MOST} % of the texts; look at some of them before you use it"
-        ));
     }
 }
 
