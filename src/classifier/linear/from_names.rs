@@ -31,10 +31,9 @@ const ENOUGH: usize = 8;
 /// With fewer texts, or fewer of them a label, too little is seen of what mail is like.
 const FEWEST: usize = 100;
 const FEWEST_EACH: usize = 5;
-/// Where one label has a larger share of the texts, nothing is gained on the whole.
+/// Outside of what was seen on any development set, nobody knows whether anything is gained: a larger share of the texts
+/// for one label, or fewer texts that keep the label of the round before.
 const MOST: f64 = 0.8;
-/// Where fewer texts keep the label of the round before, what is learned depends on chance. It was more on all
-/// development sets.
 const SETTLED: f64 = 0.8;
 /// From this probability on a text counts as sure.
 const SURE: f32 = 0.5;
