@@ -1,9 +1,9 @@
 //! Learning from the names of labels and from texts without one.
 //!
-//! The names score all texts, as zero-shot classification does; with a few labelled samples, what these teach beside the
-//! names does. Of the texts of each label the surest share trains a classifier, to whose logits a part of those first
-//! ones is added: it contradicts what a wrong guess would teach. That scores all texts again, and a larger share of each
-//! label trains the classifier that is kept.
+//! The names score all texts, as zero-shot classification does; with a few labelled samples, what these teach beside
+//! the names does. Of the texts of each label the surest share trains a classifier, to whose logits a part of those
+//! first ones is added: it contradicts what a wrong guess would teach. That scores all texts again, and a larger share
+//! of each label trains the classifier that is kept.
 //!
 //! Nobody has said which of these samples are right, so no accuracy can be measured here. What can be is whether the
 //! texts show what the names say: see [`Doubt`].
@@ -31,8 +31,8 @@ const ENOUGH: usize = 8;
 /// With fewer texts, or fewer of them a label, too little is seen of what mail is like.
 const FEWEST: usize = 100;
 const FEWEST_EACH: usize = 5;
-/// Outside of what was seen on any development set, nobody knows whether anything is gained: a larger share of the texts
-/// for one label, or fewer texts that keep the label of the round before.
+/// No development set had a larger share of the texts for one label, or fewer texts that keep the label of the round
+/// before, so nobody knows whether anything is gained there.
 const MOST: f64 = 0.8;
 const SETTLED: f64 = 0.8;
 /// From this probability on a text counts as sure.

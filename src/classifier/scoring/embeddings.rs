@@ -107,8 +107,8 @@ impl Embeddings {
         Ok(Prior::new(&vectors, self.engine.temperature(&known)))
     }
 
-    /// What the labels of a set say: their names, descriptions and examples, just as zero-shot classification takes them.
-    /// `None` for a set without labels.
+    /// What the labels of a set say by their names, descriptions and examples, just as zero-shot classification takes
+    /// them. `None` for a set without labels.
     ///
     /// # Errors
     /// When the model knows no word of a label, has no room for the instruction, or cannot run.
