@@ -4,10 +4,13 @@
 
 pub mod bert;
 pub mod builtin;
+mod calibration;
 pub(crate) mod candle;
 pub(crate) mod deberta;
+mod embedded;
 pub mod encoder;
 pub(crate) mod modernbert;
 pub(crate) mod nomic;
 pub mod qwen3;
 mod tasks;
+mod unigram;

@@ -3,22 +3,25 @@
 //! It is a student of all-MiniLM-L6-v2 for many languages; `model/README.md` says how it was made, what it can do and
 //! what not.
 
-mod calibration;
 mod matrix;
 mod student;
 mod tokens;
 mod weights;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::calibration;
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 use tokens::Tokenizer;
 use weights::Weights;
 
 /// Its name.
 pub const BUILTIN: &str = "builtin";
+
+/// Of the factor between a cosine and a logit, by `model/make/calibrate.py`.
+const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];
 
 /// The embedded model.
 pub struct Builtin {
@@ -34,7 +37,7 @@ impl Builtin {
     /// When the binary was built with a damaged model file.
     pub fn new() -> Result<Self> {
         let weights = Weights::embedded()?;
-        let tokenizer = Tokenizer::new(&weights);
+        let tokenizer = Tokenizer::new(&weights).context("the embedded model is damaged")?;
         Ok(Self { weights, tokenizer, arch: Arch::new() })
     }
 
@@ -53,13 +56,33 @@ impl Builtin {
 
     /// The first `most` pieces of a text that have a meaning.
     pub fn tokens(&self, text: &str, most: usize) -> Vec<u32> {
-        self.tokenizer.encode(&self.weights, text, most)
+        self.tokenizer.encode(text, most)
     }
 
     /// The normalised vector of a text, shape `[dims]`, and its language as an index into those of the model. `None`
     /// without a known token.
     pub fn vector(&self, text: &str) -> Option<(Vec<f32>, Option<usize>)> {
         self.sum(&self.tokens(text, self.default_max_tokens()))
+    }
+
+    /// The vector of a text. What all texts of a language share tells nothing about labels, so their mean is taken away.
+    pub(super) fn centred(&self, ids: &[u32]) -> Option<Vec<f32>> {
+        let (mut vector, language) = self.sum(ids)?;
+        if let Some(language) = language {
+            vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
+        }
+        Some(vector)
+    }
+
+    /// The language of a text, as [`Builtin::vector`] has it, where most pieces that are typical of any are of it.
+    pub(super) fn sure_language(&self, ids: &[u32]) -> Option<usize> {
+        self.weights.sure_language(ids)
+    }
+
+    /// The code of the language of a text, such as `en`, told by its first `most` pieces; `None` where they are of
+    /// several.
+    pub fn language(&self, text: &str, most: usize) -> Option<&str> {
+        Some(&self.weights.languages[self.sure_language(&self.tokens(text, most))?])
     }
 
     fn sum(&self, ids: &[u32]) -> Option<(Vec<f32>, Option<usize>)> {
@@ -94,15 +117,11 @@ impl Embedder for Builtin {
     }
 
     fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
-        // What all texts of a language share tells nothing about labels, so their mean is taken away.
-        let centred = |text: &&TokenizedText| {
-            let (mut vector, language) = self.sum(&text.ids)?;
-            if let Some(language) = language {
-                vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
-            }
+        let embedding = |text: &&TokenizedText| {
+            let vector = self.centred(&text.ids)?;
             Some(Embedding { vector, tokens: text.tokens, truncated: text.truncated })
         };
-        Ok(texts.par_iter().map(centred).collect())
+        Ok(texts.par_iter().map(embedding).collect())
     }
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
@@ -115,6 +134,6 @@ impl Embedder for Builtin {
     }
 
     fn temperature(&self, labels: &[Vec<f32>]) -> f32 {
-        calibration::factor(labels)
+        calibration::factor(labels, &COEFFICIENTS)
     }
 }

@@ -1,17 +1,18 @@
 //! Text to vocabulary pieces: the Unigram tokenizer that the model was trained with.
 //!
 //! The reference is `model/make` with Hugging Face `tokenizers`: white space folded, NFKC, lower case, digit runs to
-//! `0`; runs of Han and Kana apart from the rest; every word behind a `▁`; then the most probable split of each word
-//! (Kudo 2018). Log-probabilities are integers, so that this code and the reference agree to the last tie.
+//! `0`; runs of Han and Kana apart from the rest; every word behind a `▁`; then the most probable split of each word.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use anyhow::Result;
 use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 use super::weights::Weights;
+use crate::engine::models::unigram::Unigram;
 
 /// The unknown piece. It has no meaning and is left out of every sum.
 const UNKNOWN: u32 = 0;
@@ -20,8 +21,6 @@ const MARK: u32 = 1;
 
 /// The flag of a piece that is a whole word and wins over every split of itself.
 const WHOLE_WORD: u8 = 0x80;
-/// What an unknown character costs beyond the least probable piece, as in the reference.
-const UNKNOWN_PENALTY: i64 = 10 * 1024;
 /// Words that a thread remembers before it starts anew.
 const REMEMBERED_WORDS: usize = 32 * 1024;
 /// Longer stretches without white space are cut before anything else happens to them.
@@ -37,75 +36,21 @@ thread_local! {
     static SPLITS: RefCell<HashMap<Box<str>, Box<[u32]>>> = RefCell::new(HashMap::new());
 }
 
-/// Finds the pieces of a vocabulary by their bytes.
+/// Text to pieces of the vocabulary.
 pub(super) struct Tokenizer {
-    /// Open addressing; a slot holds 32 bits of the hash above the piece's number plus one, 0 when free.
-    slots: Vec<u64>,
-    longest: usize,
-    unknown_score: i64,
-}
-
-/// FNV-1a, which grows byte by byte as a candidate piece does.
-#[derive(Clone, Copy)]
-struct Hash(u64);
-
-impl Hash {
-    const START: Self = Self(0xcbf2_9ce4_8422_2325);
-
-    fn with(self, byte: u8) -> Self {
-        Self((self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-    }
-
-    fn of(bytes: &[u8]) -> Self {
-        bytes.iter().fold(Self::START, |hash, &byte| hash.with(byte))
-    }
-
-    /// FNV's low bits are weak; a multiplication spreads them.
-    fn mixed(self) -> u64 {
-        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
+    unigram: Unigram,
+    /// See [`Weights::piece_flags`].
+    flags: &'static [u8],
 }
 
 impl Tokenizer {
     /// Indexes the vocabulary.
-    pub(super) fn new(weights: &Weights) -> Self {
-        let count = weights.piece_ends.len();
-        let mut tokenizer = Self {
-            slots: vec![0; (count * 2).next_power_of_two()],
-            longest: 0,
-            unknown_score: i64::from(weights.piece_scores.iter().copied().min().unwrap_or(0)) - UNKNOWN_PENALTY,
-        };
-        let mask = tokenizer.slots.len() - 1;
-        for (id, number) in (0..count).zip(1u64..) {
-            let piece = weights.piece(id);
-            tokenizer.longest = tokenizer.longest.max(piece.len());
-            let hash = Hash::of(piece).mixed();
-            let mut at = hash as usize & mask;
-            while tokenizer.slots[at] != 0 {
-                at = (at + 1) & mask;
-            }
-            tokenizer.slots[at] = (hash >> 32 << 32) | number;
-        }
-        tokenizer
-    }
-
-    fn find(&self, weights: &Weights, bytes: &[u8], hash: Hash) -> Option<u32> {
-        let hash = hash.mixed();
-        let mask = self.slots.len() - 1;
-        let mut at = hash as usize & mask;
-        loop {
-            let slot = self.slots[at];
-            if slot == 0 {
-                return None;
-            }
-            if slot >> 32 == hash >> 32 {
-                let id = (slot as u32) - 1;
-                if weights.piece(id as usize) == bytes {
-                    return Some(id);
-                }
-            }
-            at = (at + 1) & mask;
-        }
+    ///
+    /// # Errors
+    /// When its tensors do not belong together.
+    pub(super) fn new(weights: &Weights) -> Result<Self> {
+        let unigram = Unigram::new(weights.pieces, weights.piece_ends, weights.piece_scores)?;
+        Ok(Self { unigram, flags: weights.piece_flags })
     }
 
     /// The pieces of `text` that have a meaning, at most `most` of them: without unknown ones and bare word marks. Text
@@ -113,7 +58,7 @@ impl Tokenizer {
     ///
     /// A piece of the vocabulary is letters, perhaps behind a mark, or one character. So the most probable split of
     /// `▁agenda,` is that of `▁agenda` and that of `,`, and words in front of punctuation are found as fast as others.
-    pub(super) fn encode(&self, weights: &Weights, text: &str, most: usize) -> Vec<u32> {
+    pub(super) fn encode(&self, text: &str, most: usize) -> Vec<u32> {
         let mut ids = Vec::with_capacity(most.min(text.len() / 4 + 1));
         let mut normal = String::new();
         let mut marked = String::new();
@@ -126,7 +71,7 @@ impl Tokenizer {
             normalise(run, &mut normal);
             for_each_word(&normal, |word| {
                 if ids.len() < most {
-                    self.encode_word(weights, word, &mut marked, &mut ids);
+                    self.encode_word(word, &mut marked, &mut ids);
                 }
             });
         }
@@ -136,35 +81,35 @@ impl Tokenizer {
 
     /// Appends the pieces of one word: those of its letters, with the mark in front of the first, and its other
     /// characters one by one. `marked` is room for the letters behind their mark.
-    fn encode_word(&self, weights: &Weights, word: &str, marked: &mut String, ids: &mut Vec<u32>) {
+    fn encode_word(&self, word: &str, marked: &mut String, ids: &mut Vec<u32>) {
         let mut rest = word;
         while let Some(first) = rest.chars().next() {
             let letters = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
             let (part, behind) = rest.split_at(if letters > 0 { letters } else { first.len_utf8() });
             if letters == 0 {
-                ids.extend(self.find(weights, part.as_bytes(), Hash::of(part.as_bytes())));
+                ids.extend(self.unigram.find(part.as_bytes()));
             } else if rest.len() == word.len() {
                 marked.clear();
                 marked.push('▁');
                 marked.push_str(part);
-                self.encode_part(weights, marked, ids);
+                self.encode_part(marked, ids);
             } else {
-                self.encode_part(weights, part, ids);
+                self.encode_part(part, ids);
             }
             rest = behind;
         }
     }
 
     /// Splits the letters of a word. Most are one piece or were seen before.
-    fn encode_part(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
-        if let Some(id) = self.find(weights, word.as_bytes(), Hash::of(word.as_bytes()))
-            && weights.piece_flags[id as usize] & WHOLE_WORD != 0
+    fn encode_part(&self, word: &str, ids: &mut Vec<u32>) {
+        if let Some(id) = self.unigram.find(word.as_bytes())
+            && self.flags[id as usize] & WHOLE_WORD != 0
         {
             ids.push(id);
             return;
         }
         if word.len() > LONGEST_REMEMBERED {
-            self.split(weights, word, ids);
+            self.split(word, ids);
             return;
         }
         SPLITS.with_borrow_mut(|splits| {
@@ -173,7 +118,7 @@ impl Tokenizer {
                 return;
             }
             let start = ids.len();
-            self.split(weights, word, ids);
+            self.split(word, ids);
             if splits.len() >= REMEMBERED_WORDS {
                 splits.clear();
             }
@@ -181,55 +126,11 @@ impl Tokenizer {
         });
     }
 
-    /// The most probable split of `word` (Viterbi), without what has no meaning.
-    fn split(&self, weights: &Weights, word: &str, ids: &mut Vec<u32>) {
-        /// The best way to reach a position: its score, where its last piece starts, and which it is.
-        #[derive(Clone, Copy)]
-        struct SplitStep {
-            score: i64,
-            start: usize,
-            id: u32,
-        }
-        let bytes = word.as_bytes();
-        let unreached = SplitStep { score: i64::MIN, start: 0, id: UNKNOWN };
-        let mut best = vec![unreached; bytes.len() + 1];
-        best[0].score = 0;
-        let mut start = 0;
-        while start < bytes.len() {
-            let reached = best[start].score;
-            let character = word[start..].chars().next().map_or(1, char::len_utf8);
-            let mut has_single = false;
-            let mut hash = Hash::START;
-            for end in start + 1..=bytes.len().min(start + self.longest) {
-                hash = hash.with(bytes[end - 1]);
-                if !word.is_char_boundary(end) {
-                    continue;
-                }
-                let Some(id) = self.find(weights, &bytes[start..end], hash) else {
-                    continue;
-                };
-                has_single |= end - start == character;
-                let score = reached + i64::from(weights.piece_scores[id as usize]);
-                if score > best[end].score {
-                    best[end] = SplitStep { score, start, id };
-                }
-            }
-            let end = start + character;
-            if !has_single && reached + self.unknown_score > best[end].score {
-                best[end] = SplitStep { score: reached + self.unknown_score, start, id: UNKNOWN };
-            }
-            start = end;
-        }
-        let first = ids.len();
-        let mut end = bytes.len();
-        while end > 0 {
-            let SplitStep { start, id, .. } = best[end];
-            if id != UNKNOWN && id != MARK {
-                ids.push(id);
-            }
-            end = start;
-        }
-        ids[first..].reverse();
+    /// The most probable split of `word`, without what has no meaning.
+    fn split(&self, word: &str, ids: &mut Vec<u32>) {
+        let mut pieces = Vec::with_capacity(8);
+        self.unigram.split(word, &mut pieces);
+        ids.extend(pieces.into_iter().flatten().filter(|&id| id != UNKNOWN && id != MARK));
     }
 }
 

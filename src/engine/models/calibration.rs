@@ -5,18 +5,17 @@
 //! coefficients on development sets and random subsets of their labels, and `model/README.md` says what comes of it.
 //! The order of labels never depends on the factor.
 
-/// Of 1, the logarithm of the number of labels, its square, and the spread of the cosines of pairs of labels.
-const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];
 /// Sets of more labels, by logarithm, count as sets of so many: there the parabola has its vertex.
 const MOST: f64 = 5.8;
 /// Labels of which pairs are compared; of larger sets so many are taken from all over them.
 const COMPARED: usize = 256;
 
-/// The factor for labels with these vectors of length 1.
-pub(super) fn factor(labels: &[Vec<f32>]) -> f32 {
+/// The factor for labels with these vectors. `coefficients` are those of 1, the logarithm of the number of labels, its
+/// square, and the spread of the cosines of pairs of labels.
+pub(super) fn factor(labels: &[Vec<f32>], coefficients: &[f64; 4]) -> f32 {
     let log = (labels.len().max(1) as f64).ln().min(MOST);
     let features = [1.0, log, log * log, spread(labels)];
-    let exponent: f64 = COEFFICIENTS.iter().zip(features).map(|(coefficient, feature)| coefficient * feature).sum();
+    let exponent: f64 = coefficients.iter().zip(features).map(|(coefficient, feature)| coefficient * feature).sum();
     exponent.exp() as f32
 }
 
@@ -39,6 +38,12 @@ fn spread(labels: &[Vec<f32>]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];
+
+    fn factor(labels: &[Vec<f32>]) -> f32 {
+        super::factor(labels, &COEFFICIENTS)
+    }
 
     /// Label vectors on a circle.
     fn labels(angles: &[f32]) -> Vec<Vec<f32>> {
