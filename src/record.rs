@@ -219,6 +219,28 @@ pub fn is_invisible(character: char) -> bool {
 /// Decimals of every printed score. Thresholds are compared with what is printed.
 pub const DECIMALS: usize = 4;
 
+/// What has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// A header of the message makes the label certain.
+    Header,
+    /// The built-in model was sure, so that no other was asked.
+    Builtin,
+    /// The model `deep`.
+    Deep,
+}
+
+impl Decider {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Builtin => "builtin",
+            Self::Deep => "deep",
+        }
+    }
+}
+
 /// The labels of one set, best first, and the one that was chosen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
@@ -226,8 +248,8 @@ pub struct Ranking {
     pub label: Option<Arc<str>>,
     /// The best score, whether it reaches the threshold or not.
     pub score: f32,
-    /// True where a header of the message makes the label certain.
-    pub by_header: bool,
+    /// What decided, where the name of the model does not say it.
+    pub by: Option<Decider>,
     /// At most top-k labels with their scores, best first.
     pub top: Vec<(Arc<str>, f32)>,
 }

@@ -39,7 +39,7 @@ use rayon::prelude::*;
 use crate::guard;
 use crate::intake::{self, Raw, Reading};
 use crate::labels::LabelSet;
-use crate::record::{Document, Envelope, Header, Intake, Origin, Outcome, Reason, Scores, Skip, Verdict};
+use crate::record::{Document, Envelope, Header, Intake, Origin, Outcome, Ranking, Reason, Scores, Skip, Verdict};
 use model::LoadedScorer;
 use ranking::RankingRules;
 use scoring::{Scored, Scorer};
@@ -48,7 +48,7 @@ pub use linear::LinearModel;
 pub use model::{LoadedEmbedding, Plan};
 pub use scoring::{Embeddings, PreparedText, Tried};
 pub use selection::Selection;
-pub use spec::{Budget, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
+pub use spec::{Budget, DeepReads, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;
 pub use zero_shot::ZeroShot;
 
@@ -119,6 +119,10 @@ impl Classifier {
         for set in &selection.sets {
             set.check().with_context(|| format!("the label set {:?}", set.name))?;
         }
+        ensure!(
+            !(selection.ranking.raw_scores && selection.trained.is_none() && plan.is_cascade()),
+            "--raw-scores: the cosines of the built-in model and of deep cannot be compared; give --deep all too"
+        );
         let LoadedScorer { scorer, identity } = match &selection.trained {
             Some(trained) => trained.load(plan, observer)?,
             None => plan.load(&selection.sets, identified, observer)?,
@@ -236,8 +240,12 @@ impl Classifier {
     }
 
     fn outcome(&self, scored: &Scored, headers: &[Header], cut: bool) -> Result<Outcome, Reason> {
-        let rank = |(rules, scores): (&RankingRules, &Scores)| rules.rank(scores, headers).ok_or(Reason::NotANumber);
-        let rankings = self.rules.iter().zip(&scored.sets).map(rank).collect::<Result<_, _>>()?;
+        let rank = |(at, (rules, scores)): (usize, (&RankingRules, &Scores))| {
+            let ranking = rules.rank(scores, headers).ok_or(Reason::NotANumber)?;
+            Ok(Ranking { by: ranking.by.or(scored.by.get(at).copied()), ..ranking })
+        };
+        let sets = self.rules.iter().zip(&scored.sets).enumerate();
+        let rankings = sets.map(rank).collect::<Result<_, Reason>>()?;
         Ok(Outcome { rankings, tokens: scored.tokens, truncated: scored.truncated || cut })
     }
 }

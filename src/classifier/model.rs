@@ -5,12 +5,13 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
-use super::scoring::{Embeddings, Memory, Pairs, Scorer, Vectors};
-use super::spec::{Budget, ModelSpec, Observer};
+use super::scoring::{Cascade, Embeddings, Memory, Pairs, Scorer, Vectors};
+use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
-use crate::engine::{BUILTIN, Builtin, Dtype, LoadOptions, Loaded, Model, Nli, Sketch};
+use crate::engine::{BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch};
 use crate::labels::LabelSet;
+use crate::record::Decider;
 
 /// A scorer, and what its scores depend on.
 pub(super) struct LoadedScorer {
@@ -41,6 +42,7 @@ pub struct Plan<'a> {
 /// A model that is on this machine and can do its part.
 enum Chosen {
     Builtin,
+    Deep,
     Files { located: Located, sketch: Sketch, dims: Option<usize> },
 }
 
@@ -67,8 +69,8 @@ pub(super) fn plan<'a>(
     let faster = spec.shortlist.map(|_| spec.shortlist_model.as_str());
     let parts = || [(name, Part::Scores)].into_iter().chain(faster.map(|name| (name, Part::Shortlist)));
     for (name, part) in parts() {
-        if name == BUILTIN {
-            check_builtin(spec, part, observer)?;
+        if is_embedded(name) {
+            check_embedded(name, spec, part, observer)?;
             continue;
         }
         hub::check(name, &options(spec, part))?;
@@ -79,13 +81,18 @@ pub(super) fn plan<'a>(
             check(spec, part, name, &sketch)?;
         }
     }
-    let is_file = parts().any(|(name, _)| name != BUILTIN);
+    ensure!(
+        spec.deep == DeepReads::Unsure || name == DEEP,
+        "--deep {all} is for the model {DEEP}: give --model {DEEP} too, or leave it out",
+        all = "all"
+    );
+    let is_file = parts().any(|(name, _)| !is_embedded(name));
     // A missing GPU that was asked for is an error before anything is downloaded.
     let is_asked = matches!(spec.device, DeviceChoice::Cuda(_));
     let asked = (is_file && is_asked).then(|| device::open(spec.device)).transpose()?;
     let choose = |name: &str, part| -> Result<Chosen> {
-        if name == BUILTIN {
-            return Ok(Chosen::Builtin);
+        if is_embedded(name) {
+            return Ok(if name == DEEP { Chosen::Deep } else { Chosen::Builtin });
         }
         let located = hub::locate(name, &options(spec, part), downloads)?;
         let sketch = Sketch::of(&located.path)?;
@@ -101,13 +108,18 @@ pub(super) fn plan<'a>(
         "--device {}: {name} runs on the CPU, as all encoders do; leave out --device",
         spec.device
     );
-    if !is_for_gpu {
+    if !is_for_gpu && !is_embedded(name) {
         check_encoders(spec, name)?;
     }
     let choice = if is_for_gpu { spec.device } else { DeviceChoice::Cpu };
     let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
-    let cache = spec.cache.as_deref().filter(|_| name != BUILTIN).map(Cache::open).transpose()?;
+    let cache = spec.cache.as_deref().filter(|_| !is_embedded(name)).map(Cache::open).transpose()?;
     Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
+}
+
+/// True for a model that lies in the program.
+fn is_embedded(name: &str) -> bool {
+    [BUILTIN, DEEP].contains(&name)
 }
 
 /// `revision` is that of the model that scores.
@@ -123,7 +135,7 @@ impl Chosen {
 
     fn dims(&self) -> Option<usize> {
         match self {
-            Self::Builtin => None,
+            Self::Builtin | Self::Deep => None,
             Self::Files { dims, .. } => *dims,
         }
     }
@@ -143,6 +155,10 @@ fn check(spec: &ModelSpec, part: Part, id: &str, sketch: &Sketch) -> Result<()> 
             ensure!(
                 spec.shortlist.is_none() || !sketch.embeds,
                 "--shortlist is for rerankers; {id} scores all labels at once"
+            );
+            ensure!(
+                spec.query_prefix.is_none() || sketch.embeds && !sketch.runs_on_gpu,
+                "--query-prefix is for encoders that were trained with one, such as e5; {id} is none"
             );
             for flag in inference(spec) {
                 ensure!(
@@ -173,34 +189,36 @@ fn check_encoders(spec: &ModelSpec, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses options that the built-in model does not have, and warns of those that it ignores.
-fn check_builtin(spec: &ModelSpec, part: Part, observer: &dyn Observer) -> Result<()> {
+/// Refuses options that the models in the program do not have, and warns of those that they ignore.
+fn check_embedded(name: &str, spec: &ModelSpec, part: Part, observer: &dyn Observer) -> Result<()> {
+    let model = if name == BUILTIN { "the built-in model" } else { "the model deep" };
     if part == Part::Shortlist {
         ensure!(
             spec.dims.is_none(),
-            "--dims is for embeddings; the built-in model, which makes the shortlist, was not trained for it"
+            "--dims is for embeddings; {model}, which makes the shortlist, was not trained for it"
         );
         return Ok(());
     }
-    ensure!(spec.shortlist.is_none(), "--shortlist is for rerankers; {BUILTIN} scores all labels at once");
+    ensure!(spec.shortlist.is_none(), "--shortlist is for rerankers; {name} scores all labels at once");
     if let Some(flag) = inference(spec).next() {
-        bail!("{flag} has no meaning for the built-in model; name an NLI model with --model");
+        bail!("{flag} has no meaning for {model}; name an NLI model with --model");
     }
     let gpu = matches!(spec.device, DeviceChoice::Cuda(_));
     let given = [
         ("--dims", spec.dims.is_some()),
+        ("--query-prefix", spec.query_prefix.is_some()),
         ("--device", gpu),
         ("--dtype", spec.dtype != Dtype::Auto),
         ("--batch-tokens", spec.batch_tokens.is_some()),
     ];
     for (flag, given) in given {
-        ensure!(!given, "{flag} has no meaning for the built-in model; name another with --model");
+        ensure!(!given, "{flag} has no meaning for {model}; name another with --model");
     }
     if spec.instruct.is_some() {
-        observer.warn("the built-in model takes no instruction; --instruct is for models of --model");
+        observer.warn(&format!("{model} takes no instruction; --instruct is for models of --model"));
     }
     if spec.cache.is_some() {
-        observer.warn("the built-in model is faster than a cache; --cache is not used");
+        observer.warn(&format!("{model} is faster than a cache; --cache is not used"));
     }
     Ok(())
 }
@@ -210,6 +228,7 @@ impl Plan<'_> {
     pub fn id(&self) -> &str {
         match &self.main {
             Chosen::Builtin => BUILTIN,
+            Chosen::Deep => DEEP,
             Chosen::Files { located, .. } => &located.id,
         }
     }
@@ -225,6 +244,11 @@ impl Plan<'_> {
         infers && self.spec.nli.unwrap_or_default() == Nli::Single
     }
 
+    /// True where some scores come from one model and some from two, which have cosines of their own.
+    pub(super) fn is_cascade(&self) -> bool {
+        matches!(self.main, Chosen::Deep) && self.spec.deep == DeepReads::Unsure
+    }
+
     /// True where a message takes milliseconds or more.
     pub fn is_slow(&self) -> bool {
         matches!(self.main, Chosen::Files { .. })
@@ -233,7 +257,7 @@ impl Plan<'_> {
     /// How much is scored between two looks at whether to stop.
     pub fn budget(&self) -> Budget {
         match self.main {
-            Chosen::Builtin => Budget::FAST,
+            Chosen::Builtin | Chosen::Deep => Budget::FAST,
             _ if self.is_on_gpu(&self.main) => Budget::GPU,
             _ => Budget::SLOW,
         }
@@ -271,15 +295,30 @@ impl Plan<'_> {
         };
         let (model, memory) = open(&self.main)?;
         self.say_instruct(&model, observer);
+        let is_deep = matches!(self.main, Chosen::Deep);
         let scorer = match model {
+            Model::Embedder(engine) if is_deep => {
+                let better = Embeddings::new(engine, spec.max_tokens, None);
+                let better = Vectors::new(better, sets, &instructs)?.named(Decider::Deep);
+                match spec.deep {
+                    DeepReads::All => Scorer::Vectors(better),
+                    DeepReads::Unsure => {
+                        let fast = Embeddings::new(Box::new(Builtin::new()?), None, None);
+                        let fast = Vectors::new(fast, sets, &instructs)?;
+                        Scorer::Cascade(Box::new(Cascade::new(fast.named(Decider::Builtin), better)))
+                    }
+                }
+            }
             Model::Embedder(engine) => {
-                Scorer::Vectors(Vectors::new(engine, sets, &instructs, spec.max_tokens, memory)?)
+                let embeddings = self.embeddings(&self.main, engine, spec.max_tokens, memory)?;
+                Scorer::Vectors(Vectors::new(embeddings, sets, &instructs)?)
             }
             Model::Reranker(engine) => {
                 let shortlist = match (&self.faster, spec.shortlist) {
                     (Some(faster), Some(most)) => match open(faster)? {
                         (Model::Embedder(engine), memory) => {
-                            Some((Vectors::new(engine, sets, &instructs, None, memory)?, most))
+                            let embeddings = self.embeddings(faster, engine, None, memory)?;
+                            Some((Vectors::new(embeddings, sets, &instructs)?, most))
                         }
                         (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
                     },
@@ -288,16 +327,33 @@ impl Plan<'_> {
                 Scorer::Pairs(Pairs::new(engine, sets, &instructs, spec.max_tokens, shortlist, memory)?)
             }
         };
-        let ModelSpec { instruct, shortlist, max_tokens, .. } = spec;
+        let ModelSpec { instruct, shortlist, max_tokens, deep, label_prompts, .. } = spec;
         seen.push(format!("instruct {instruct:?} shortlist {shortlist:?} max_tokens {max_tokens:?}"));
+        seen.push(format!("label_prompts {label_prompts}"));
+        seen.extend(is_deep.then(|| format!("deep {deep:?}")));
         Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
     }
 
-    /// Loads the model as an embedder.
+    /// An embedder with its cache, whose vectors are centred here or by itself.
+    fn embeddings(
+        &self,
+        chosen: &Chosen,
+        engine: Box<dyn Embedder>,
+        max_tokens: Option<usize>,
+        memory: Option<Memory>,
+    ) -> Result<Embeddings> {
+        let embeddings = Embeddings::new(engine, max_tokens, memory);
+        match chosen {
+            Chosen::Builtin | Chosen::Deep => Ok(embeddings),
+            Chosen::Files { .. } => embeddings.centred(self.spec.label_prompts),
+        }
+    }
+
+    /// Loads the model as an embedder. `centred` is false for the vectors of a checkpoint as earlier versions had them.
     ///
     /// # Errors
     /// When it is a reranker, is damaged or does not fit into the memory.
-    pub fn load_embedding(&self, observer: &dyn Observer) -> Result<LoadedEmbedding> {
+    pub fn load_embedding(&self, centred: bool, observer: &dyn Observer) -> Result<LoadedEmbedding> {
         ensure!(
             !self.is_of_pairs(),
             "{} is a reranker, and a classifier is learned from vectors: name an embedding, or take the reranker's records \
@@ -312,7 +368,11 @@ impl Plan<'_> {
         };
         let key = key(&self.main, class)?;
         let memory = self.memory(&self.main, key.clone());
-        Ok(LoadedEmbedding { embeddings: Embeddings::new(engine, self.spec.max_tokens, memory), key })
+        let embeddings = match centred {
+            true => self.embeddings(&self.main, engine, self.spec.max_tokens, memory)?,
+            false => Embeddings::new(engine, self.spec.max_tokens, memory),
+        };
+        Ok(LoadedEmbedding { embeddings, key })
     }
 
     /// Tells the device that `auto` has chosen.
@@ -330,12 +390,16 @@ impl Plan<'_> {
 
     /// Loads a model. Also returns the class of arithmetic, such as `bf16 cpu`, on which its results depend.
     fn open(&self, chosen: &Chosen, observer: &dyn Observer) -> Result<(Model, String)> {
+        if matches!(chosen, Chosen::Deep) {
+            return Ok((Model::Embedder(Box::new(Deep::new()?)), Deep::class()));
+        }
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
         };
         let ModelSpec { dtype, batch_tokens, nli, hypothesis, .. } = self.spec.clone();
         let (nli, hypothesis) = (nli.unwrap_or_default(), hypothesis.unwrap_or_default());
-        let options = LoadOptions { dtype, dims: *dims, batch_tokens, nli, hypothesis };
+        let query_prefix = self.spec.query_prefix.clone();
+        let options = LoadOptions { dtype, dims: *dims, batch_tokens, query_prefix, nli, hypothesis };
         let Located { id, path, may_lack_pooling, .. } = located;
         let Loaded { model, class, notes } = crate::engine::open(id, path, opened, options)?;
         let hint = format!("; `mailsort models pull {id}` gets the file that says it, if there is one");
@@ -344,7 +408,7 @@ impl Plan<'_> {
         Ok((model, class))
     }
 
-    /// The cache entries of a model; the built-in model has none.
+    /// The cache entries of a model; those in the program have none.
     fn memory(&self, chosen: &Chosen, key: ModelKey) -> Option<Memory> {
         let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. }));
         cache.map(|cache| Memory::new(cache, key))
@@ -355,6 +419,7 @@ impl Plan<'_> {
 fn key(chosen: &Chosen, dtype: String) -> Result<ModelKey> {
     Ok(match chosen {
         Chosen::Builtin => ModelKey { id: BUILTIN.into(), is_path: false, revision: Builtin::fingerprint(), dtype },
+        Chosen::Deep => ModelKey { id: DEEP.into(), is_path: false, revision: Deep::fingerprint()?, dtype },
         Chosen::Files { located: Located { id, path, revision, .. }, .. } => {
             let is_path = revision.is_none();
             let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;

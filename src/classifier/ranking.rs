@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::spec::RankingSpec;
 use crate::condition::{HeaderCondition, HeaderSign};
 use crate::labels::LabelSet;
-use crate::record::{DECIMALS, Header, Ranking, Scores};
+use crate::record::{DECIMALS, Decider, Header, Ranking, Scores};
 
 /// The default threshold of a label in multi-label classification.
 pub const LIKELIER_THAN_NOT: f32 = 0.5;
@@ -70,7 +70,7 @@ impl RankingRules {
         Some(Ranking {
             label: reached.then(|| self.names[best].clone()),
             score,
-            by_header,
+            by: by_header.then_some(Decider::Header),
             top: order.into_iter().map(|(label, score)| (self.names[label].clone(), rounded(score))).collect(),
         })
     }
@@ -221,10 +221,10 @@ mod tests {
         let conditions = conditions.into_iter().map(|text| text.map(condition)).collect();
         let rules = RankingRules { conditions, is_independent, ..rules([None, Some(0.9), Some(0.9)], 3, raw) };
         let headers = [Header { name: "list-id".into(), value: "a.example.com".into() }];
-        let Ranking { label, by_header, top, .. } = rules.rank(&scores(), &headers).unwrap();
+        let Ranking { label, by, top, .. } = rules.rank(&scores(), &headers).unwrap();
         (
             label.map(|label| label.to_string()),
-            by_header,
+            by == Some(Decider::Header),
             top.into_iter().map(|(label, score)| (label.to_string(), score)).collect(),
         )
     }

@@ -79,6 +79,16 @@ impl Default for RankingSpec {
     }
 }
 
+/// Which texts the model `deep` reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeepReads {
+    /// Those of which the built-in model is not sure
+    #[default]
+    Unsure,
+    /// All
+    All,
+}
+
 /// Which model scores, and how.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
@@ -108,6 +118,12 @@ pub struct ModelSpec {
     pub nli: Option<Nli>,
     /// What an NLI model is asked about each label; `None` for the default.
     pub hypothesis: Option<Hypothesis>,
+    /// What stands before texts and labels for an encoder; `None` for what its files or its name say.
+    pub query_prefix: Option<String>,
+    /// Whether an embedding reads labels in sentences about them.
+    pub label_prompts: bool,
+    /// Which texts the model `deep` reads.
+    pub deep: DeepReads,
     /// A file that keeps scores and vectors for the next run.
     pub cache: Option<PathBuf>,
 }
@@ -128,6 +144,9 @@ impl Default for ModelSpec {
             dtype: Dtype::Auto,
             nli: None,
             hypothesis: None,
+            query_prefix: None,
+            label_prompts: true,
+            deep: DeepReads::default(),
             cache: None,
         }
     }

@@ -14,7 +14,7 @@ use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
 use super::scoring::{LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
 use crate::engine::hub::DownloadProgress;
-use crate::engine::{BUILTIN, hub};
+use crate::engine::{BUILTIN, DEEP, hub};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
 use crate::labels::LabelSet;
@@ -117,16 +117,18 @@ impl TrainedFile {
         let needs = &self.classifier.about.model;
         let shown = self.path.display();
         ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
-        let is_builtin = needs.id == BUILTIN;
-        let other = given.model.as_deref().filter(|model| is_builtin && *model != BUILTIN);
+        let is_builtin = [BUILTIN, DEEP].contains(&&*needs.id);
+        let other = given.model.as_deref().filter(|model| is_builtin && *model != needs.id);
         ensure!(
             other.is_none(),
-            "the classifier {shown} was trained on {BUILTIN}, not on {}; leave out --model",
+            "the classifier {shown} was trained on {}, not on {}; leave out --model",
+            needs.id,
             other.unwrap_or_default()
         );
         ensure!(
             given.dims.is_none() || !is_builtin,
-            "--dims has no meaning for the built-in model, on which the classifier {shown} was trained"
+            "--dims has no meaning for the model {}, on which the classifier {shown} was trained",
+            needs.id
         );
         ensure!(
             given.dims.is_none_or(|dims| dims == needs.dims),
@@ -148,14 +150,21 @@ impl TrainedFile {
                 None => "the model's own".into(),
             }
         );
+        ensure!(
+            given.query_prefix.is_none() || given.query_prefix == needs.query_prefix,
+            "--query-prefix: the classifier {shown} was trained with another; leave it out"
+        );
         let mut spec = given.clone();
-        if spec.model.is_none() && !is_builtin {
+        if is_builtin {
+            spec.model = Some(needs.id.clone());
+        } else if spec.model.is_none() {
             spec.model = Some(self.model()?);
             spec.revision = needs.is_commit.then(|| needs.revision.clone());
         }
         // The dimensions that the training asked for, if it did: not every model has a choice.
         spec.dims = needs.asked_dims;
         spec.instruct = needs.instruct.clone();
+        spec.query_prefix = needs.query_prefix.clone();
         spec.max_tokens = Some(needs.max_tokens);
         Ok(spec)
     }
@@ -220,7 +229,7 @@ impl TrainedFile {
     /// When it cannot be loaded, or is another model.
     pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<LoadedScorer> {
         let Self { path, classifier, hash } = self;
-        let LoadedEmbedding { embeddings, key } = plan.load_embedding(observer)?;
+        let LoadedEmbedding { embeddings, key } = plan.load_embedding(classifier.about.model.is_centred, observer)?;
         let needs = &classifier.about.model;
         let shown = path.display();
         ensure!(

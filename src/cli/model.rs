@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::models::ModelSource;
 use super::{MOST, at_least_one};
-use crate::classifier::ModelSpec;
+use crate::classifier::{DeepReads, ModelSpec};
 use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 
 /// The model.
@@ -67,6 +67,20 @@ pub struct ModelFlags {
     #[arg(long, hide_short_help = true, value_enum, default_value = "auto", value_name = "TYPE")]
     pub dtype: Dtype,
 
+    /// What stands before texts and labels for an encoder that was trained with it, such as "query: "
+    ///
+    /// [default: what the model's files say, for e5 "query: "]
+    #[arg(long, hide_short_help = true, value_name = "TEXT")]
+    pub query_prefix: Option<String>,
+
+    /// Whether an embedding reads labels in sentences about them, such as "topic: invoice"
+    #[arg(long, hide_short_help = true, value_enum, default_value = "on", value_name = "WHEN")]
+    pub label_prompts: LabelPromptsFlag,
+
+    /// Which messages the model deep reads
+    #[arg(long, hide_short_help = true, value_enum, default_value = "unsure", value_name = "WHICH")]
+    pub deep: DeepReads,
+
     /// Keep scores in FILE for the next run; no text is kept
     ///
     /// They are taken from there when the same text meets the same labels and model again.
@@ -91,9 +105,21 @@ impl ModelFlags {
             dtype: self.dtype,
             nli: self.nli,
             hypothesis: self.hypothesis.clone(),
+            query_prefix: self.query_prefix.clone(),
+            label_prompts: self.label_prompts == LabelPromptsFlag::On,
+            deep: self.deep,
             cache: self.cache.clone(),
         }
     }
+}
+
+/// Whether labels are read in prompts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LabelPromptsFlag {
+    /// In each, and the mean is taken
+    On,
+    /// By themselves
+    Off,
 }
 
 /// An instruction is one line of the prompt.

@@ -42,6 +42,11 @@ values!(crate::engine::Nli {
     Multi = "multi", "Each label by itself: entailment against contradiction";
 });
 
+values!(crate::classifier::DeepReads {
+    Unsure = "unsure", "Those of which the built-in model is not sure";
+    All = "all", "All";
+});
+
 impl ValueEnum for &'static Format {
     fn value_variants<'a>() -> &'a [Self] {
         &FORMATS

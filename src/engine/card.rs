@@ -10,7 +10,7 @@ use super::checkpoint::{Checkpoint, Description, Kind};
 use super::kernels::products::Packing;
 use super::memory::check;
 use super::registry::{self, Dtype, dtype};
-use super::{Builtin, Embedder};
+use super::{Builtin, Deep, Embedder};
 
 /// What a model is.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +98,33 @@ pub fn builtin() -> Result<Card> {
         problem: None,
     })
 }
+
+/// What is known about the model `deep`.
+///
+/// # Errors
+/// When the program was built without it, or with a damaged file.
+pub fn deep() -> Result<Card> {
+    let (model, (parameters, bytes)) = (Deep::new()?, Deep::size()?);
+    Ok(Card {
+        architecture: "the built-in model, and multilingual-e5-small (BERT)".into(),
+        kind: "embedding",
+        parameters,
+        dtype: "4-bit".into(),
+        layers: Some(12),
+        hidden: Some(384),
+        context: Some(512),
+        dims: Some(model.dims() as u64),
+        yes_no: None,
+        template: None,
+        instruct: None,
+        memory: vec![("8-bit".into(), bytes + DEEP_LAYERS)],
+        auto: "8-bit".into(),
+        problem: None,
+    })
+}
+
+/// Bytes of the layers of `deep` as they are multiplied.
+const DEEP_LAYERS: u64 = 23 << 20;
 
 fn architecture(checkpoint: &Checkpoint) -> String {
     match &checkpoint.description {

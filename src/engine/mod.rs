@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod hub;
 pub mod kernels;
+pub mod label_prompts;
 mod memory;
 pub mod models;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use rayon::prelude::*;
 
 pub use checkpoint::fingerprint;
 pub use models::builtin::{BUILTIN, Builtin};
+pub use models::deep::{DEEP, Deep};
 pub use models::encoder::{Hypothesis, Nli};
 pub use registry::{Dtype, LoadOptions, Loaded, Model, Sketch, open};
 
@@ -58,6 +60,11 @@ pub trait Embedder: Send + Sync {
 
     /// How many tokens of a text the model sees unless told otherwise.
     fn default_max_tokens(&self) -> usize;
+
+    /// How many words of a text are worth counting beside a vector of so many tokens.
+    fn words(&self, max_tokens: usize) -> usize {
+        max_tokens
+    }
 
     /// Length of the vectors.
     fn dims(&self) -> usize;

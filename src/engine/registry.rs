@@ -66,6 +66,8 @@ pub struct LoadOptions {
     pub dims: Option<usize>,
     /// Tokens that go through the model together.
     pub batch_tokens: Option<usize>,
+    /// What stands before texts and labels for an encoder; `None` for what its files or its name say.
+    pub query_prefix: Option<String>,
     /// How an NLI model scores labels.
     pub nli: Nli,
     /// What an NLI model is asked of each label.
@@ -233,7 +235,7 @@ pub(crate) fn class(kind: Kind, device: &Device, dtype: Dtype) -> String {
     let device = if is_cpu { "cpu" } else { "gpu" };
     let widened = is_cpu && dtype == Dtype::Bf16 && !Packing::Bf16.is_available();
     let tiles = is_cpu && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
-    let blocks = dtype == Dtype::Q8_0 || kind == Kind::Q8_0 && Packing::Q8_0.is_available();
+    let blocks = dtype == Dtype::Q8_0 || matches!(kind, Kind::Q8_0 | Kind::Q4_0) && Packing::Q8_0.is_available();
     let others = !matches!(dtype, Dtype::F32 | Dtype::Q8_0);
     let dtype = match dtype {
         Dtype::Bf16 if widened => "f32",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Format, Layout, Records, number, record_key};
-use crate::record::{Envelope, Outcome, Ranking, Verdict};
+use crate::record::{Decider, Envelope, Outcome, Ranking, Verdict};
 
 /// One JSON object a line.
 pub static FORMAT: Format = Format {
@@ -51,7 +51,7 @@ struct Scored<'a> {
 struct Set<'a> {
     label: Option<&'a str>,
     score: Option<Box<RawValue>>,
-    /// What decided, if it was not the model.
+    /// What decided, where the name of the model does not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
     labels: Vec<Scored<'a>>,
@@ -66,7 +66,7 @@ impl<'a> Set<'a> {
         Ok(Self {
             label: ranking.label.as_deref(),
             score: Some(number(ranking.score)?),
-            by: ranking.by_header.then_some("header"),
+            by: ranking.by.map(Decider::name),
             labels: labels.collect::<io::Result<_>>()?,
         })
     }

@@ -7,6 +7,7 @@
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `daemon`: filters that ask a daemon: answers, refusals, and an end that loses nothing
+//! - `deep`: `--model deep`: who decides, what is refused, what is learned; label prompts and prefixes of others
 //! - `docs`: README and the pages of docs/: their commands print what they show, their links lead somewhere
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
 //! - `errors`: what is said of bad input, and that nothing is lost
@@ -50,6 +51,7 @@ mod classifier;
 mod classify;
 mod corpus;
 mod daemon;
+mod deep;
 mod docs;
 mod documents;
 mod errors;

@@ -62,8 +62,14 @@ pub struct Needs {
     pub dims: usize,
     /// Value of `--dims`.
     pub asked_dims: Option<usize>,
+    /// True where what the model makes of text in general was taken off. Files of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_centred: bool,
     /// The instruction, if it is not the default of the model.
     pub instruct: Option<String>,
+    /// What stood before texts, if it is not what the model's files say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_prefix: Option<String>,
     /// Maximum number of tokens for the model and of words for the classifier.
     pub max_tokens: usize,
 }
@@ -337,6 +343,8 @@ mod tests {
                     dims: 2,
                     asked_dims: None,
                     instruct: None,
+                    is_centred: false,
+                    query_prefix: None,
                     max_tokens: 512,
                 },
                 cleaning: BTreeMap::from([("quotes".into(), true)]),

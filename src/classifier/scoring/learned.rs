@@ -55,8 +55,8 @@ impl LearnedScorer {
         let scored = |(embedding, text): (Option<Embedding>, &PreparedText)| {
             let Embedding { vector, tokens, truncated } = embedding?;
             let reads = model.ngrams.is_some();
-            let counts = if reads { ngrams::count(&text.text, self.embeddings.max_tokens) } else { Counts::new() };
-            Some(Scored { sets: vec![model.scores(&vector, &counts)], tokens, truncated })
+            let counts = if reads { ngrams::count(&text.text, self.embeddings.words()) } else { Counts::new() };
+            Some(Scored { sets: vec![model.scores(&vector, &counts)], by: Vec::new(), tokens, truncated })
         };
         Ok(embedded.into_par_iter().zip(texts).map(scored).collect())
     }

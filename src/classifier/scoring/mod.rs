@@ -1,5 +1,7 @@
 //! From texts to scores: whichever model scores, behind whichever shortlist and cache.
 
+mod background;
+mod cascade;
 mod embeddings;
 mod learned;
 mod memory;
@@ -13,8 +15,9 @@ use anyhow::Result;
 
 use crate::engine::{LabelText, TokenizedText};
 use crate::labels::Label;
-use crate::record::Scores;
+use crate::record::{Decider, Scores};
 
+pub(super) use cascade::Cascade;
 pub use embeddings::Embeddings;
 pub(super) use learned::LearnedScorer;
 pub(super) use memory::Memory;
@@ -27,6 +30,8 @@ pub(super) use vectors::Vectors;
 pub(super) enum Scorer {
     /// Vectors of texts and labels.
     Vectors(Vectors),
+    /// Those of a fast model where it is sure, of a better one elsewhere.
+    Cascade(Box<Cascade>),
     /// Pairs of text and label.
     Pairs(Pairs),
     /// A trained classifier on vectors of texts.
@@ -72,6 +77,8 @@ impl From<String> for PreparedText {
 pub(super) struct Scored {
     /// One for each label set.
     pub(super) sets: Vec<Scores>,
+    /// What made them, for each set; empty where the name of the model says it.
+    pub(super) by: Vec<Decider>,
     pub(super) tokens: usize,
     pub(super) truncated: bool,
 }
@@ -82,6 +89,7 @@ impl Scorer {
     pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
         match self {
             Self::Vectors(vectors) => vectors.tokenize(text),
+            Self::Cascade(cascade) => cascade.tokenize(text),
             Self::Pairs(pairs) => pairs.tokenize(text),
             Self::Learned(learned) => vec![learned.tokenize(text)],
         }
@@ -91,6 +99,7 @@ impl Scorer {
     pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Option<Scored>>> {
         match self {
             Self::Vectors(vectors) => vectors.score(texts),
+            Self::Cascade(cascade) => cascade.score(texts),
             Self::Pairs(pairs) => Ok(pairs.score(texts)?.into_iter().map(Some).collect()),
             Self::Learned(learned) => learned.score(texts),
         }
@@ -100,6 +109,7 @@ impl Scorer {
     pub(super) fn max_tokens(&self) -> usize {
         match self {
             Self::Vectors(vectors) => vectors.max_tokens(),
+            Self::Cascade(cascade) => cascade.max_tokens(),
             Self::Pairs(pairs) => pairs.max_tokens,
             Self::Learned(learned) => learned.max_tokens(),
         }
@@ -109,6 +119,7 @@ impl Scorer {
     pub(super) fn probe(&self) -> Result<()> {
         match self {
             Self::Vectors(vectors) => vectors.probe(),
+            Self::Cascade(cascade) => cascade.probe(),
             Self::Pairs(pairs) => pairs.probe(),
             Self::Learned(learned) => learned.probe(),
         }
@@ -118,6 +129,7 @@ impl Scorer {
     pub(super) fn trouble(&self) -> Option<String> {
         match self {
             Self::Vectors(vectors) => vectors.trouble(),
+            Self::Cascade(cascade) => cascade.trouble(),
             Self::Pairs(pairs) => pairs.trouble(),
             Self::Learned(learned) => learned.trouble(),
         }

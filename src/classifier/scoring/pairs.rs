@@ -96,7 +96,8 @@ impl Pairs {
             None => None,
         };
         let empty = || Scores { labels: Vec::new(), probabilities: Vec::new(), raw: Vec::new() };
-        let new = || Scored { sets: (0..self.sets).map(|_| empty()).collect(), tokens: 0, truncated: false };
+        let new =
+            || Scored { sets: (0..self.sets).map(|_| empty()).collect(), by: Vec::new(), tokens: 0, truncated: false };
         let mut scored: Vec<Scored> = texts.iter().map(|_| new()).collect();
         for (at, asking) in self.tasks.iter().enumerate() {
             let wanted = |at: usize| asking.wanted(chosen.as_ref().map(|chosen| &chosen[at][..]));

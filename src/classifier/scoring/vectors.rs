@@ -1,12 +1,12 @@
 //! Scores of an embedder: the vector of the message with that of each label.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use super::{Embeddings, Memory, PreparedText, Scored, label_texts};
-use crate::classifier::zero_shot::{ZeroShot, prototype};
-use crate::engine::{Embedder, Embedding, TokenizedText};
+use super::{Embeddings, PreparedText, Scored};
+use crate::classifier::zero_shot::ZeroShot;
+use crate::engine::{Embedding, TokenizedText};
 use crate::labels::LabelSet;
-use crate::record::Scores;
+use crate::record::{Decider, Scores};
 
 /// An embedder and the vectors of all labels.
 pub(in crate::classifier) struct Vectors {
@@ -16,6 +16,8 @@ pub(in crate::classifier) struct Vectors {
     instructs: Vec<Option<String>>,
     /// The words of a label, which any working model can embed.
     probe: Vec<String>,
+    /// What records call it, where they say more than the name of the model.
+    decider: Option<Decider>,
 }
 
 struct EmbeddedSet {
@@ -30,13 +32,10 @@ impl Vectors {
     /// # Errors
     /// When the model knows no word of a label, has no room for an instruction, or cannot run.
     pub(in crate::classifier) fn new(
-        engine: Box<dyn Embedder>,
+        embeddings: Embeddings,
         sets: &[LabelSet],
         instructs: &[Option<String>],
-        max_tokens: Option<usize>,
-        memory: Option<Memory>,
     ) -> Result<Self> {
-        let embeddings = Embeddings::new(engine, max_tokens, memory);
         let read = |instruct: &Option<String>| instruct.clone().filter(|_| embeddings.engine.takes_instruction());
         let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
         let mut distinct: Vec<Option<String>> = Vec::new();
@@ -50,7 +49,12 @@ impl Vectors {
             made.push(EmbeddedSet { sorter: sorter(&embeddings, set, instruct.as_deref())?, instruct: known });
         }
         let probe = sets.iter().flat_map(|set| set.labels.first()).map(|label| label.words()).take(1).collect();
-        Ok(Self { embeddings, sets: made, instructs: distinct, probe })
+        Ok(Self { embeddings, sets: made, instructs: distinct, probe, decider: None })
+    }
+
+    /// Says in records that it has decided.
+    pub(in crate::classifier) fn named(self, decider: Decider) -> Self {
+        Self { decider: Some(decider), ..self }
     }
 
     /// See [`super::Scorer::tokenize`].
@@ -77,6 +81,7 @@ impl Vectors {
             let sets = self.sets.iter().map(|set| set.sorter.scores(&embeddings[set.instruct].vector));
             Some(Scored {
                 sets: sets.collect(),
+                by: self.decider.map_or(Vec::new(), |decider| vec![decider; self.sets.len()]),
                 tokens: embeddings.iter().map(|made| made.tokens).max().unwrap_or(0),
                 truncated: embeddings.iter().any(|made| made.truncated),
             })
@@ -128,40 +133,9 @@ impl Vectors {
     }
 }
 
+/// Embeds the labels of a set.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
-    let vectors = label_vectors(embeddings, set, instruct)?;
-    let temperature = embeddings.engine.temperature(&vectors);
+    let vectors = embeddings.of_set(set, instruct)?;
+    let temperature = embeddings.temperature(&vectors);
     Ok(ZeroShot::new(vectors, temperature))
-}
-
-/// Embeds the labels of a set, and their examples as texts.
-///
-/// # Errors
-/// When the model knows no word of a label, or cannot run.
-pub(super) fn label_vectors(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<Vec<Vec<f32>>> {
-    let engine = &embeddings.engine;
-    let texts = set.labels.iter().flat_map(|label| label.examples.iter().cloned());
-    let texts: Vec<PreparedText> = texts.map(PreparedText::from).collect();
-    let mut examples = embeddings.embed(&texts, 0, instruct)?.into_iter();
-    let mut vectors = Vec::with_capacity(set.labels.len());
-    for (label, own) in set.labels.iter().zip(engine.embed_labels(&label_texts(&set.labels))?) {
-        // An example without a known word is ignored.
-        let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
-        let vector = if examples.is_empty() {
-            own
-        } else {
-            let examples: Vec<&[f32]> = examples.iter().map(|example| &example.vector[..]).collect();
-            prototype(own.as_deref(), &examples)
-        };
-        match vector {
-            Some(vector) => vectors.push(vector),
-            None => bail!(
-                "the model {} knows no word of the label {:?} in {:?}; describe it in other words",
-                engine.id(),
-                label.name,
-                set.name
-            ),
-        }
-    }
-    Ok(vectors)
 }

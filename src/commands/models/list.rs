@@ -9,8 +9,8 @@ use serde_json::json;
 use super::super::size;
 use super::print;
 use crate::cli::ListForm;
-use crate::engine::BUILTIN;
 use crate::engine::hub::{self, Cached, KNOWN, Known};
+use crate::engine::{BUILTIN, DEEP, Deep};
 use crate::terminal::escape;
 
 /// Bytes of a parameter in f32, which a CPU computes with.
@@ -41,6 +41,10 @@ fn text(of_known: &[&Cached], others: &[&Cached]) -> String {
     let columns = ["name", "on the hub", "download", "memory", "licence", "cached"].map(String::from);
     let mut rows = vec![columns];
     rows.push([BUILTIN, "", "", "38 MB", "", "inside mailsort"].map(String::from));
+    rows.push(
+        [DEEP, "", "", "110 MB", "", if Deep::fingerprint().is_ok() { "inside mailsort" } else { "left out" }]
+            .map(String::from),
+    );
     for known in KNOWN {
         let is_cached = of_known.iter().any(|model| model.id == known.repository);
         rows.push([

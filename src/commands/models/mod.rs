@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cli::{Models, ModelsVerb, PathModel, PullModels};
-use crate::engine::BUILTIN;
 use crate::engine::hub::{self, HubOptions, Located};
+use crate::engine::{BUILTIN, DEEP};
 use crate::output::Sink;
 use crate::report::Downloads;
 
@@ -35,7 +35,7 @@ fn pull(arguments: &PullModels) -> Result<()> {
     let options = HubOptions { revision: arguments.revision.clone(), offline: false };
     // All names are checked before the first download.
     for model in &arguments.models {
-        ensure!(!is_builtin(model), "the model {BUILTIN} is inside mailsort; there is nothing to get");
+        ensure!(embedded(model).is_none(), "the model {model} is inside mailsort; there is nothing to get");
         hub::check(model, &options)?;
     }
     for model in &arguments.models {
@@ -49,18 +49,19 @@ fn path(arguments: &PathModel) -> Result<()> {
     print(&line(&find(&arguments.model, arguments.revision.as_deref())?.path))
 }
 
-/// Finds a model; the built-in model lies in the program itself.
+/// Finds a model; two lie in the program itself.
 fn find(model: &str, revision: Option<&str>) -> Result<Located> {
-    if !is_builtin(model) {
+    let Some(id) = embedded(model) else {
         return hub::find(model, revision);
-    }
-    ensure!(revision.is_none(), "the model {BUILTIN} is inside mailsort and has no revisions; leave out --revision");
+    };
+    ensure!(revision.is_none(), "the model {id} is inside mailsort and has no revisions; leave out --revision");
     let path = std::env::current_exe().context("the system does not tell where this program is")?;
-    Ok(Located { id: BUILTIN.into(), path, revision: None, may_lack_pooling: false })
+    Ok(Located { id: id.into(), path, revision: None, may_lack_pooling: false })
 }
 
-fn is_builtin(model: &str) -> bool {
-    model == BUILTIN && !Path::new(model).exists()
+/// The name of a model in the program, unless a folder of that name is here.
+fn embedded(model: &str) -> Option<&'static str> {
+    [BUILTIN, DEEP].into_iter().find(|&known| known == model && !Path::new(model).exists())
 }
 
 /// A path as raw bytes.

@@ -7,8 +7,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::super::size;
-use super::{find, is_builtin, print};
+use super::{embedded, find, print};
 use crate::cli::{ListForm, ShowModel};
+use crate::engine::DEEP;
 use crate::engine::card::{self, Card};
 use crate::engine::hub::{self, Located};
 use crate::terminal::escape;
@@ -19,7 +20,11 @@ use crate::terminal::escape;
 /// When the model is not here or is none, or the output cannot be written.
 pub(super) fn run(arguments: &ShowModel) -> Result<()> {
     let located = find(&arguments.model, arguments.revision.as_deref())?;
-    let card = if is_builtin(&arguments.model) { card::builtin()? } else { card::describe(&located.path)? };
+    let card = match embedded(&arguments.model) {
+        Some(DEEP) => card::deep()?,
+        Some(_) => card::builtin()?,
+        None => card::describe(&located.path)?,
+    };
     let files = files(&located.path);
     match arguments.format {
         ListForm::Text => print(text(&located, &card, &files).as_bytes()),

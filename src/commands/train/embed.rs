@@ -63,7 +63,7 @@ pub(super) fn embedded(
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), LeftOut::default(), false);
     let prepare = |mut kept: Kept| {
         let hash = text_hash(&kept.text);
-        let counts = if reads_words { ngrams::count(&kept.text, embeddings.max_tokens) } else { Counts::new() };
+        let counts = if reads_words { ngrams::count(&kept.text, embeddings.words()) } else { Counts::new() };
         let text = embeddings.prepare(mem::take(&mut kept.text), instruct);
         (text, (kept, counts, hash))
     };

@@ -20,7 +20,7 @@ use crate::classifier::linear::{
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
-use crate::engine::BUILTIN;
+use crate::engine::{BUILTIN, DEEP};
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
 use crate::output::trained::Table;
@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let kept = names::screened(gathered.samples, set.as_ref(), learning.from_names, &report)?;
     let selection = Selection::read(&spec)?;
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
-    let opened = pool.install(|| plan.load_embedding(&report))?;
+    let opened = pool.install(|| plan.load_embedding(true, &report))?;
     let reads_words = match learning.ngrams {
         NGramsFlag::Auto => !plan.is_slow(),
         NGramsFlag::On => true,
@@ -123,9 +123,11 @@ struct Learned {
     training: Training,
     validation: Option<Validation>,
     labels: Vec<LearnedLabel>,
-    /// The table for the file and its size in bytes.
-    table: Box<dyn FnOnce(&Path, usize) -> Table>,
+    table: TableOf,
 }
+
+/// Makes the table for the file and its size in bytes.
+type TableOf = Box<dyn FnOnce(&Path, usize) -> Table>;
 
 /// Learns from labelled samples, of `given` ones. `None` where the run was stopped.
 ///
@@ -280,11 +282,13 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, instruct: Option<String>, 
         id: key.id.clone(),
         name: flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),
         revision: key.revision.clone(),
-        is_commit: !key.is_path && key.id != BUILTIN,
+        is_commit: !key.is_path && ![BUILTIN, DEEP].contains(&&*key.id),
         dtype: key.dtype.clone(),
         dims: model.dims,
+        is_centred: embeddings.is_centred(),
         asked_dims: flags.dims,
-        instruct: instruct.filter(|_| key.id != BUILTIN),
+        query_prefix: flags.query_prefix.clone(),
+        instruct: instruct.filter(|_| ![BUILTIN, DEEP].contains(&&*key.id)),
         max_tokens: embeddings.max_tokens,
     }
 }

@@ -15,7 +15,7 @@ fn said(text: &str) -> String {
 
 fn ranking(label: &str, score: f32, sure: bool) -> Ranking {
     let label: Arc<str> = label.into();
-    Ranking { label: sure.then(|| label.clone()), score, by_header: false, top: vec![(label, score)] }
+    Ranking { label: sure.then(|| label.clone()), score, by: None, top: vec![(label, score)] }
 }
 
 const TWO: &str = "threshold = 0.5\non-unsure = { folder = \"Look\", errors = true }\n\

@@ -48,6 +48,26 @@ pub(crate) struct Embedding {
     weights: Arc<Weights>,
     name: String,
     shape: [usize; 2],
+    /// Where rows are codes, what a code stands for. Shape: [codes of a row, 256, numbers of a code].
+    centroids: Option<Vec<f32>>,
+}
+
+/// Codes that a byte can be.
+const CODES: usize = 256;
+
+impl Embedding {
+    /// A table by product quantisation (Jegou and others 2011): a row is codes, each of which stands for some numbers.
+    fn of_codes(weights: &Arc<Weights>, table: &str, [rows, width]: [usize; 2]) -> Result<Option<Self>> {
+        let (name, of_centroids) = (format!("{table}codes"), format!("{table}centroids"));
+        if !weights.has(&name) {
+            return Ok(None);
+        }
+        let codes = weights.columns(&name)?;
+        ensure!(codes > 0 && width.is_multiple_of(codes), "{codes} codes do not make a row of {width}");
+        weights.take(&name, &[rows, codes])?;
+        let centroids = weights.take(&of_centroids, &[codes, CODES, width / codes])?.values()?;
+        Ok(Some(Self { weights: weights.clone(), name, shape: [rows, codes], centroids: Some(centroids) }))
+    }
 }
 
 /// The attention of a batch.
@@ -77,8 +97,12 @@ impl Backend for Cpu {
     }
 
     fn load_embedding(&self, weights: &Arc<Weights>, name: &str, shape: [usize; 2]) -> Result<Embedding> {
+        let table = name.strip_suffix("weight").unwrap_or(name);
+        if let Some(table) = Embedding::of_codes(weights, table, shape)? {
+            return Ok(table);
+        }
         weights.take(name, &shape)?;
-        Ok(Embedding { weights: weights.clone(), name: name.to_string(), shape })
+        Ok(Embedding { weights: weights.clone(), name: name.to_string(), shape, centroids: None })
     }
 
     fn synchronize(&self) -> Result<()> {
@@ -86,13 +110,25 @@ impl Backend for Cpu {
     }
 
     fn embed(&self, table: &Embedding, ids: &[u32]) -> Result<Matrix> {
-        let [rows, width] = table.shape;
+        let [rows, columns] = table.shape;
         let highest = ids.iter().max().map_or(0, |&id| id as usize);
         ensure!(highest < rows, "the token {highest} is not in the vocabulary of the model");
         let view = table.weights.take(&table.name, &table.shape)?;
-        let mut x = self.matrix(ids.len(), width);
-        for (row, &id) in x.chunks_exact_mut(width).zip(ids) {
-            view.read_rows(id as usize..id as usize + 1, row)?;
+        let Some(centroids) = &table.centroids else {
+            let mut x = self.matrix(ids.len(), columns);
+            for (row, &id) in x.chunks_exact_mut(columns).zip(ids) {
+                view.read_rows(id as usize..id as usize + 1, row)?;
+            }
+            return Ok(x);
+        };
+        let numbers = centroids.len() / (CODES * columns);
+        let mut x = self.matrix(ids.len(), columns * numbers);
+        for (row, &id) in x.chunks_exact_mut(columns * numbers).zip(ids) {
+            let codes = &view.bytes[id as usize * columns..][..columns];
+            let books = centroids.chunks_exact(CODES * numbers);
+            for ((part, book), &code) in row.chunks_exact_mut(numbers).zip(books).zip(codes) {
+                part.copy_from_slice(&book[usize::from(code) * numbers..][..numbers]);
+            }
         }
         Ok(x)
     }

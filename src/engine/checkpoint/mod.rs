@@ -61,6 +61,18 @@ impl Checkpoint {
         Ok(Self { path: path.to_path_buf(), weights: Arc::new(weights), description })
     }
 
+    /// A safetensors file that lies in the program, with its `config.json`. `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    #[cfg(feature = "deep")]
+    pub(super) fn embedded(name: &str, config: &str, file: &'static [u8]) -> Result<Self> {
+        let weights = Arc::new(Weights::embedded(name, file)?);
+        let config =
+            serde_json::from_str(config).with_context(|| format!("the configuration of {name} is not JSON"))?;
+        Ok(Self { path: name.into(), weights, description: Description::Folder(config) })
+    }
+
     /// `config.json`.
     ///
     /// # Errors
@@ -106,7 +118,13 @@ pub(super) fn read_described(path: &Path) -> io::Result<Vec<u8>> {
 
 /// A file whose pages are read when they are looked at.
 #[derive(Debug)]
-pub(super) struct Mapped(Mmap);
+pub(super) enum Mapped {
+    /// One on the disk.
+    File(Mmap),
+    /// One that lies in the program.
+    #[cfg_attr(not(feature = "deep"), expect(dead_code, reason = "only the model deep is such a checkpoint"))]
+    Program(&'static [u8]),
+}
 
 impl Mapped {
     /// Maps a whole file.
@@ -120,7 +138,7 @@ impl Mapped {
         // The header is checked once, when the file is opened. After that the bytes are read as plain numbers, which
         // any bits are, at places that were checked against the length of the map.
         let map = unsafe { Mmap::map(&file) };
-        map.map(Self).with_context(|| format!("cannot map {} into memory", path.display()))
+        map.map(Self::File).with_context(|| format!("cannot map {} into memory", path.display()))
     }
 }
 
@@ -128,7 +146,10 @@ impl Deref for Mapped {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        match self {
+            Self::File(map) => map,
+            Self::Program(bytes) => bytes,
+        }
     }
 }
 

@@ -32,6 +32,10 @@ pub enum Kind {
     Q5K,
     /// GGUF: 4.5 bits a number.
     Q4K,
+    /// 4.5 bits a number: 16 bytes behind an f16 scale, as GGML's Q4_0. Only a model in the program has them.
+    Q4_0,
+    /// A byte each.
+    U8,
 }
 
 impl Kind {
@@ -40,6 +44,7 @@ impl Kind {
         match self {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
+            Self::U8 => (1, 1),
             _ => (self.ggml().block_size(), self.ggml().type_size()),
         }
     }
@@ -53,12 +58,15 @@ impl Kind {
             Self::Q6K => GgmlDType::Q6K,
             Self::Q5K => GgmlDType::Q5K,
             Self::Q4K => GgmlDType::Q4K,
+            Self::Q4_0 => GgmlDType::Q4_0,
+            // GGML has no such type; nothing asks for it.
+            Self::U8 => GgmlDType::F32,
         }
     }
 
     /// True for the kinds that only GGUF files have.
     pub fn is_quantised(self) -> bool {
-        !matches!(self, Self::F32 | Self::F16 | Self::Bf16)
+        !matches!(self, Self::F32 | Self::F16 | Self::Bf16 | Self::U8)
     }
 
     pub(super) fn of_ggml(kind: GgmlDType) -> Option<Self> {
@@ -77,6 +85,8 @@ impl fmt::Display for Kind {
             Self::Q6K => "Q6_K",
             Self::Q5K => "Q5_K",
             Self::Q4K => "Q4_K",
+            Self::Q4_0 => "Q4_0",
+            Self::U8 => "u8",
         })
     }
 }
@@ -149,6 +159,36 @@ impl Weights {
         Ok(Self::new(files, places))
     }
 
+    /// A file that lies in the program. Weights that are bytes are blocks of 4 bits.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    #[cfg(feature = "deep")]
+    pub(super) fn embedded(name: &str, file: &'static [u8]) -> Result<Self> {
+        let (length, metadata) = SafeTensors::read_metadata(file).with_context(|| format!("{name} is damaged"))?;
+        let mut places = BTreeMap::new();
+        for (tensor, info) in metadata.tensors() {
+            let mut shape = info.shape.clone();
+            let kind = match info.dtype {
+                Dtype::F32 => Kind::F32,
+                Dtype::F16 => Kind::F16,
+                Dtype::U8 if tensor.ends_with(".weight") => {
+                    let (numbers, size) = Kind::Q4_0.block();
+                    shape.iter_mut().skip(1).for_each(|bytes| *bytes = *bytes / size * numbers);
+                    Kind::Q4_0
+                }
+                Dtype::U8 => Kind::U8,
+                // What is no weight is read by whoever knows it.
+                _ => continue,
+            };
+            let (start, end) = info.data_offsets;
+            let bytes = length + 8 + start..length + 8 + end;
+            ensure!(bytes.end <= file.len(), "{name} ends before the tensor {tensor}");
+            places.insert(tensor.clone(), Place { file: 0, kind, shape, bytes });
+        }
+        Ok(Self::new(vec![(name.into(), Mapped::Program(file))], places))
+    }
+
     /// The names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
@@ -157,6 +197,15 @@ impl Weights {
     /// True when there is such a tensor.
     pub fn has(&self, name: &str) -> bool {
         self.places.contains_key(name)
+    }
+
+    /// Length of the rows of a tensor.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn columns(&self, name: &str) -> Result<usize> {
+        let place = self.places.get(name).with_context(|| format!("the weight {name} is missing"))?;
+        Ok(place.shape.last().copied().unwrap_or(0))
     }
 
     /// Numbers in all tensors, and how most of them are written.
@@ -305,6 +354,7 @@ impl View<'_> {
             Kind::Bf16 => {
                 values.iter_mut().zip(bytes.as_chunks().0).for_each(|(x, &b)| *x = bf16::from_le_bytes(b).to_f32());
             }
+            Kind::U8 => values.iter_mut().zip(bytes).for_each(|(x, &b)| *x = f32::from(b)),
             _ => {
                 let tensor = self.quantised(bytes, rows.len(), columns)?.dequantize(&Device::Cpu)?;
                 values.copy_from_slice(&tensor.flatten_all()?.to_vec1::<f32>()?);

@@ -17,9 +17,9 @@ use crate::engine::backend::{Backend, Heads, Mask, Sequences, Tree};
 use crate::engine::checkpoint::{Checkpoint, Weights};
 use config::{Config, Family};
 
-pub(crate) use load::load;
 #[cfg(test)]
 pub(crate) use load::{cross_encoder, embedding};
+pub(crate) use load::{embedded, load};
 
 /// `BertModel`.
 struct BertModel<B: Backend> {

@@ -47,7 +47,8 @@ pub(super) fn open(checkpoint: &Checkpoint, request: Request, parts: &Parts) -> 
         CrossEncoder::new(checkpoint, request, model, head)?.loaded(NUMBERS)
     } else {
         let model = Box::new((parts.encoder)(weights, config)?);
-        SentenceEmbedding::new(request.id, checkpoint, model)?.loaded(NUMBERS)
+        let embedding = SentenceEmbedding::new(request.id, checkpoint, model)?;
+        embedding.prefixed(request.options.query_prefix.as_deref())?.loaded(NUMBERS)
     };
     weights.finish(|name| !classifies && parts.unused.iter().any(|start| name.starts_with(start)))?;
     Ok(loaded)

@@ -7,6 +7,7 @@ pub mod builtin;
 mod calibration;
 pub(crate) mod candle;
 pub(crate) mod deberta;
+pub mod deep;
 mod embedded;
 pub mod encoder;
 pub(crate) mod modernbert;

@@ -20,7 +20,8 @@ const TILE: usize = 32;
 fn packing(views: &[View], dtype: Dtype) -> Option<Packing> {
     let all = |kind| views.iter().all(|view| view.kind == kind);
     match dtype {
-        _ if all(Kind::Q8_0) && Packing::Q8_0.is_available() => Some(Packing::Q8_0),
+        // What 4 bits hold, 8 bits hold too.
+        _ if (all(Kind::Q8_0) || all(Kind::Q4_0)) && Packing::Q8_0.is_available() => Some(Packing::Q8_0),
         _ if views.iter().any(|view| view.kind.is_quantised()) => None,
         Dtype::Q8_0 if Packing::Q8_0.is_available() => Some(Packing::Q8_0),
         Dtype::Bf16 if Packing::Bf16.is_available() => Some(Packing::Bf16),
@@ -86,6 +87,7 @@ fn packed(views: &[View], packing: Packing) -> Result<Packed> {
     for view in views {
         match view.kind {
             Kind::Q8_0 => builder.push(WeightRows::Q8_0(view.bytes)),
+            Kind::Q4_0 => builder.push(WeightRows::Q8_0(&widened(view.bytes))),
             Kind::Bf16 => match try_cast_slice::<u8, bf16>(view.bytes) {
                 Ok(rows) => builder.push(WeightRows::Bf16(rows)),
                 Err(_) => builder.push(WeightRows::F32(&view.values()?)),
@@ -94,6 +96,18 @@ fn packed(views: &[View], packing: Packing) -> Result<Packed> {
         }
     }
     Ok(builder.finish())
+}
+
+/// Blocks of 4 bits as blocks of 8: 16 bytes, each of which holds a number of the first half of the block below one of
+/// the second, 8 more than they are, become 32.
+fn widened(blocks: &[u8]) -> Vec<u8> {
+    let mut wide = Vec::with_capacity(blocks.len() / 18 * 34);
+    for [low, high, bytes @ ..] in blocks.as_chunks::<18>().0 {
+        wide.extend([*low, *high]);
+        wide.extend(bytes.iter().map(|byte| (byte & 15).wrapping_sub(8)));
+        wide.extend(bytes.iter().map(|byte| (byte >> 4).wrapping_sub(8)));
+    }
+    wide
 }
 
 /// With rows of zeros behind the others, up to whole tiles.

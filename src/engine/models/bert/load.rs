@@ -11,8 +11,8 @@ use crate::engine::card;
 use crate::engine::checkpoint::{Checkpoint, Weights};
 use crate::engine::kernels::{Activation, activate};
 use crate::engine::models::encoder::head::{self, Head};
-use crate::engine::models::encoder::{self, CrossEncoder, SentenceEmbedding};
-use crate::engine::registry::{Loaded, Request, class, dtype};
+use crate::engine::models::encoder::{self, CrossEncoder, Encoder, SentenceEmbedding};
+use crate::engine::registry::{Dtype, Loaded, Request, class, dtype};
 
 /// Tokens that go through the layers together unless told otherwise: enough to keep the cores busy, few enough to stay
 /// in the caches.
@@ -29,7 +29,8 @@ pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     if encoder::has_classes(&checkpoint)? {
         Ok(cross_encoder(&checkpoint, request, backend)?.loaded(&class))
     } else {
-        Ok(embedding(&checkpoint, request.id, backend)?.loaded(&class))
+        let embedding = embedding(&checkpoint, request.id, backend)?;
+        Ok(embedding.prefixed(request.options.query_prefix.as_deref())?.loaded(&class))
     }
 }
 
@@ -47,6 +48,13 @@ where
         name == "embeddings.position_ids" || ["pooler.dense.", "cls.", "lm_head.", "vocab_"].iter().any(head)
     })?;
     Ok(embedding)
+}
+
+/// The encoder of a file that lies in the program. What does not begin like its weights is not its own.
+pub(crate) fn embedded(checkpoint: &Checkpoint) -> Result<Box<dyn Encoder>> {
+    let model = BertModel::load(checkpoint, &Config::of(checkpoint)?, Cpu::new(Dtype::F32), TOGETHER)?;
+    checkpoint.weights.finish(|name| !["embeddings.", "encoder."].iter().any(|start| name.starts_with(start)))?;
+    Ok(Box::new(model))
 }
 
 /// A cross-encoder on any device.

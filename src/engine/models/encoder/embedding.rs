@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
-use super::recipe::{Pooling, Recipe};
+use super::recipe::{Pooling, Prompts, Recipe};
 use super::tokens::{Input, Tokens};
 use super::{Encoder, EncoderShape, check_tokens, sum, words};
 use crate::engine::checkpoint::Checkpoint;
@@ -46,6 +46,18 @@ impl SentenceEmbedding {
         check_tokens(&tokens, &shape)?;
         let prompt_tokens = tokens.words(&recipe.prompts.asking(None), usize::MAX)?.tokens;
         Ok(Self { id: id.to_string(), encoder, shape, tokens, recipe, prompt_tokens, prompts: Memo::default() })
+    }
+
+    /// With what the user says stands before texts and labels, if anything.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub(crate) fn prefixed(mut self, prefix: Option<&str>) -> Result<Self> {
+        if let Some(prefix) = prefix {
+            self.recipe.prompts = Prompts { query: prefix.into(), passage: prefix.into(), has_task: false };
+            self.prompt_tokens = self.tokens.words(prefix, usize::MAX)?.tokens;
+        }
+        Ok(self)
     }
 
     /// As the registry returns it. `numbers` is the class of numbers that the encoder computes with, such as `f32 cpu`.

@@ -100,7 +100,7 @@ pub(crate) fn sum(states: &[f32], hidden: usize) -> Vec<f32> {
 }
 
 /// A label as encoders read it.
-fn words(label: &LabelText) -> String {
+pub(crate) fn words(label: &LabelText) -> String {
     match &label.description {
         Some(description) => format!("{}. {description}", label.name),
         None => label.name.clone(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::engine::checkpoint::names::{MODULES, POOLING};
+use crate::engine::checkpoint::names::{CONFIG, MODULES, POOLING};
 use crate::engine::checkpoint::read_described;
 
 /// Which of the last hidden states become the vector.
@@ -74,7 +74,10 @@ impl Recipe {
         };
         let lengths = LENGTHS.iter().find(|name| folder.join(name).exists());
         let lengths = lengths.map_or(Ok(Value::Null), |name| read(folder, name))?;
-        let e5 = is_e5(id) || folder.file_name().is_some_and(|name| is_e5(&name.to_string_lossy()));
+        // transformers notes where a checkpoint was made from.
+        let origin = read(folder, CONFIG).ok().and_then(|config| config["_name_or_path"].as_str().map(String::from));
+        let names = [Some(id.to_string()), folder.file_name().map(|name| name.to_string_lossy().into()), origin];
+        let e5 = names.iter().flatten().any(|name| is_e5(name));
         let prompts = prompts(folder, e5, id)?;
         Ok(Self {
             pooling,
@@ -183,7 +186,8 @@ fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
     Ok(if id.to_lowercase().contains("instruct") {
         Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }
     } else {
-        Prompts { query: "query: ".into(), passage: "passage: ".into(), has_task: false }
+        // A label is no passage that answers: labels and texts are much alike, and so are read alike.
+        Prompts { query: "query: ".into(), passage: "query: ".into(), has_task: false }
     })
 }
 
@@ -247,9 +251,9 @@ mod tests {
             assert_eq!((&prompts.query[..], &prompts.passage[..]), (query, passage), "{id}");
         };
         check("{}", "all-MiniLM-L6-v2", "", "");
-        check("{}", "intfloat/multilingual-e5-small", "query: ", "passage: ");
+        check("{}", "intfloat/multilingual-e5-small", "query: ", "query: ");
         check("{}", "multilingual-e5-large-instruct", E5_INSTRUCT, "");
-        check(r#"{"prompts": {"query": "", "document": ""}}"#, "e5-base-v2", "query: ", "passage: ");
+        check(r#"{"prompts": {"query": "", "document": ""}}"#, "e5-base-v2", "query: ", "query: ");
         check(r#"{"prompts": {"query": "Q: ", "document": "D: "}}"#, "bge", "Q: ", "D: ");
         check(r#"{"prompts": {"a": "A: "}, "default_prompt_name": "a"}"#, "x", "A: ", "A: ");
         assert!(!is_e5("bge5") && is_e5("E5_small"));
@@ -269,10 +273,7 @@ mod tests {
             words(&[], "e5"),
             words(&[], "e5-instruct"),
         ];
-        assert_eq!(
-            (&all[0][..], &all[1][..], &all[5][..]),
-            ("mean", "cls", "mean, behind \"query: \" or \"passage: \"")
-        );
+        assert_eq!((&all[0][..], &all[1][..], &all[5][..]), ("mean", "cls", "mean, behind \"query: \" or \"query: \""));
         let distinct: std::collections::HashSet<&String> = all.iter().collect();
         assert_eq!(distinct.len(), all.len(), "{all:?}");
     }

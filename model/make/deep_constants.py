@@ -1,0 +1,110 @@
+"""The constants of `deep` and of centred embeddings on development sets: which label prompts, how much e5 weighs beside the
+built-in model, from which probability on the built-in model decides alone, and the factors of the softmax.
+
+usage: deep_constants.py LABELLED WORK BUILTIN DEEP      WORK as for deep.py; vectors are kept in WORK/deep_dev.npz
+
+Only development sets take part (dev.py), at most 250 texts of each. Figures are means of families of sets."""
+import itertools
+import json
+import os
+import random
+import sys
+
+import numpy as np
+
+import artefact
+import calibrate
+from calibrate import family_mean, log_softmax
+from deep import LABEL_PROMPTS, PROMPT
+from deep_golden import encoder_of
+from dev import development_sets
+from inference import open_artefact, unit
+
+TRIED = ('{}', '{}.', '{}: {}', 'This is about {}.', 'This text is about {}', 'category: {}', *LABEL_PROMPTS)
+WEIGHTS = (.5, .75, 1, 1.3, 1.6, 2)
+SURE = (.3, .4, .5, .6, .7, .8)
+TEXTS = 250
+
+
+def vectors(labelled, work, builtin, deep):
+    """name -> x, labels in each prompt z, and of the built-in model b, zb and languages; truth y."""
+    path = work + '/deep_dev.npz'
+    if not os.path.exists(path):
+        encoder, first, made = encoder_of(work, deep), open_artefact(builtin), {}
+        for name, (texts, labels) in development_sets(labelled).items():
+            rows = sorted(random.Random(name).sample(range(len(texts)), min(TEXTS, len(texts))))
+            known = sorted(set(labels))
+            texts = [artefact.clean(texts[i]) for i in rows]
+            ids = first.ids(texts)
+            made |= {f'{name}/x': encoder.embed([PROMPT + text for text in texts]), f'{name}/lang': sure(first, ids),
+                     f'{name}/z': np.stack([encoder.embed([PROMPT + p.format(k, k) for k in known]) for p in TRIED]),
+                     f'{name}/b': first.encode_mails(texts), f'{name}/zb': first.encode(known),
+                     f'{name}/y': np.array([known.index(labels[i]) for i in rows])}
+            print(name, len(rows), flush=True)
+        np.savez(path, **made)
+    z = np.load(path)
+    out = {}
+    for key in z.files:
+        out.setdefault(key.rsplit('/', 1)[0], {})[key.rsplit('/', 1)[1]] = z[key]
+    return out
+
+
+def sure(model, ids):
+    """The language that more than half of the votes are for, or -1."""
+    votes = np.stack([np.bincount(model.pieces[i], minlength=128)[:127] for i in ids])
+    return np.where(2 * votes.max(1) > votes.sum(1), votes.argmax(1), -1)
+
+
+def scores(data, deep, prompts):
+    """name -> cosines of e5, centred, with the labels in these prompts."""
+    tensors, _ = artefact.load(deep)
+    out = {}
+    for name, v in data.items():
+        x = unit(v['x'] - tensors['means'][v['lang']])
+        out[name] = x @ unit(v['z'][list(prompts)].mean(0) - tensors['words']).T
+    return out
+
+
+def accuracy(scored, data):
+    return 100 * family_mean({n: (s.argmax(1) == data[n]['y']).mean() for n, s in scored.items()})
+
+
+def by_probability(first, both, data, factor, threshold):
+    """Accuracy where the first decides from this probability on, and the share that goes on."""
+    right, on = {}, {}
+    for name, v in data.items():
+        p = np.exp(log_softmax(first[name] * factor(v['zb']))).max(1)
+        best = np.where(p >= threshold, first[name].argmax(1), both[name].argmax(1))
+        right[name], on[name] = (best == v['y']).mean(), (p < threshold).mean()
+    return 100 * family_mean(right), 100 * family_mean(on)
+
+
+def main(labelled, work, builtin, deep):
+    data = vectors(labelled, work, builtin, deep)
+    first = {n: v['b'] @ v['zb'].T for n, v in data.items()}
+    print(f'the built-in model alone: {accuracy(first, data):.1f}')
+    shipped = [TRIED.index(prompt) for prompt in LABEL_PROMPTS]
+    choices = [c for size in (1, 3) for c in itertools.combinations(range(len(TRIED)), size)]
+    ranked = sorted(choices, key=lambda c: -accuracy(scores(data, deep, c), data))
+    for chosen in [*ranked[:6], tuple(shipped), tuple(range(len(TRIED)))]:
+        print(f'{accuracy(scores(data, deep, chosen), data):.1f}', [TRIED[i] for i in chosen])
+    e5 = scores(data, deep, shipped)
+    both = {w: {n: first[n] + w * e5[n] for n in data} for w in WEIGHTS}
+    print('weights', {w: round(accuracy(s, data), 1) for w, s in both.items()})
+    weight = max(WEIGHTS, key=lambda w: accuracy(both[w], data))
+    factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ np.array([2.0888, .1829, -.0157, 1.5038])))
+    for threshold in SURE:
+        print('sure from {}: accuracy {:.1f}, {:.0f} % go on'.format(
+            threshold, *by_probability(first, both[weight], data, factor, threshold)))
+    print('e5 alone: factor', calibrate.fit({n: (s, data[n]['y']) for n, s in e5.items()})[0])
+    words = artefact.load(deep)[0]['words']
+    label = {n: np.concatenate([v['zb'], weight * unit(v['z'][shipped].mean(0) - words)], 1) for n, v in data.items()}
+    sets = {n: (both[weight][n], data[n]['y'], label[n] @ label[n].T) for n in data}
+    w = calibrate.coefficients(calibrate.with_subsets(sets, np.random.default_rng(0)))
+    print('weight', weight, 'coefficients', ' '.join(f'{x:.4f}' for x in w))
+    errors = {n: calibrate.ece(s, y, float(np.exp(calibrate.features(c) @ w))) for n, (s, y, c) in sets.items()}
+    print(f'ECE {family_mean(errors):.1f}')
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:5])

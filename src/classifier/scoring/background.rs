@@ -1,0 +1,189 @@
+//! What a model makes of text in general, which is taken off the vectors of texts and of labels.
+//!
+//! All vectors of an embedding point into much the same direction, and those of one language into one of its own. What
+//! all texts share tells nothing about labels, and without it the rest is seen (Mu and others 2018,
+//! <https://arxiv.org/abs/1702.01417>). `model/background.json` holds some texts and words of each language; their means
+//! are made when the first text of a language comes, so that a score depends on nothing but text, labels and model.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::engine::label_prompts::{self, LABEL_PROMPTS};
+use crate::engine::{Builtin, Embedder, LabelText};
+
+/// The languages in the order of their codes.
+static LANGUAGES: LazyLock<Result<BTreeMap<String, Language>, serde_json::Error>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../../model/background.json")));
+/// The language of labels that are of none in particular.
+const ENGLISH: &str = "en";
+/// Tokens of a text by which its language is told.
+const TOLD_BY: usize = 256;
+
+/// What is known of a language.
+#[derive(Deserialize)]
+struct Language {
+    texts: Vec<String>,
+    /// None for some languages.
+    words: Vec<String>,
+}
+
+/// Means, by the instruction and the language of texts; `None` for one that is not sure.
+type Means = HashMap<(Option<String>, Option<&'static str>), Arc<Vec<f32>>>;
+
+/// The means of one model.
+pub(super) struct Background {
+    languages: &'static BTreeMap<String, Language>,
+    /// Tells languages.
+    builtin: Builtin,
+    means: Mutex<Means>,
+}
+
+impl Background {
+    /// For any model.
+    ///
+    /// # Errors
+    /// When the program was built with a damaged file.
+    pub(super) fn new() -> Result<Self> {
+        let languages = LANGUAGES.as_ref().context("model/background.json")?;
+        Ok(Self { languages, builtin: Builtin::new()?, means: Mutex::default() })
+    }
+
+    /// The language of a text, if there are texts of it here and it is sure.
+    fn language(&self, text: &str) -> Option<&'static str> {
+        let code = self.builtin.language(text, TOLD_BY)?;
+        self.languages.get_key_value(code).map(|(code, _)| code.as_str())
+    }
+
+    /// Some texts of a language; without one the first of each.
+    fn texts(&self, language: Option<&str>) -> Vec<String> {
+        match language.and_then(|language| self.languages.get(language)) {
+            Some(language) => language.texts.clone(),
+            None => self.languages.values().filter_map(|language| language.texts.first().cloned()).collect(),
+        }
+    }
+
+    /// Takes the mean of its language off the vector of a text, and scales it to length 1. `embed` embeds texts with
+    /// the same instruction.
+    ///
+    /// # Errors
+    /// Those of `embed`.
+    pub(super) fn take_off(
+        &self,
+        vector: Vec<f32>,
+        text: &str,
+        instruct: Option<&str>,
+        embed: impl FnOnce(Vec<String>) -> Result<Vec<Vec<f32>>>,
+    ) -> Result<Vec<f32>> {
+        let language = self.language(text);
+        let key = (instruct.map(String::from), language);
+        let known = self.means.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let mean = match known {
+            Some(mean) => mean,
+            None => {
+                let mean = Arc::new(mean(&embed(self.texts(language))?));
+                self.means.lock().unwrap_or_else(PoisonError::into_inner).insert(key, mean.clone());
+                mean
+            }
+        };
+        Ok(label_prompts::unit(vector.iter().zip(mean.iter()).map(|(value, mean)| value - mean).collect()))
+    }
+
+    /// The vectors of labels in the label prompts, or without them, less the mean of words in the same. `None` for a
+    /// label of which the model knows no word.
+    ///
+    /// # Errors
+    /// When the model cannot run, or a label is too long for it.
+    pub(super) fn labels(
+        &self,
+        engine: &dyn Embedder,
+        labels: &[LabelText],
+        prompts: bool,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
+        let language = self.language(&names.join(" ")).and_then(|language| self.languages.get(language));
+        let known = language.filter(|language| !language.words.is_empty()).or_else(|| self.languages.get(ENGLISH));
+        let words = known.map_or(&[][..], |language| &language.words);
+        // A word in one prompt each is enough, as all labels lose the same mean.
+        let word = |(at, word): (usize, &String)| {
+            let prompt = if prompts { LABEL_PROMPTS[at % LABEL_PROMPTS.len()] } else { "{}" };
+            LabelText { name: prompt.replace("{}", word), description: None }
+        };
+        let words: Vec<LabelText> = words.iter().enumerate().map(word).collect();
+        // A model whose vocabulary lacks the words of a prompt reads labels by themselves.
+        let made = engine.embed_labels(&words).and_then(|words| {
+            let known: Vec<Vec<f32>> = words.into_iter().flatten().collect();
+            let mean = if known.is_empty() { vec![0.0; engine.dims()] } else { mean(&known) };
+            let prompted: Vec<LabelText> = labels.iter().flat_map(label_prompts::prompted).collect();
+            Ok((if prompts { engine.embed_labels(&prompted)? } else { engine.embed_labels(labels)? }, mean))
+        });
+        let (vectors, words) = match made {
+            Ok(made) => made,
+            Err(_) if prompts => return self.labels(engine, labels, false),
+            // Words in general are not what was asked for; without their mean the labels still differ.
+            Err(_) => (engine.embed_labels(labels)?, vec![0.0; engine.dims()]),
+        };
+        if prompts {
+            return Ok(label_prompts::joined(&vectors, &words));
+        }
+        let centred = |vector: Vec<f32>| {
+            label_prompts::unit(vector.iter().zip(&words).map(|(value, mean)| value - mean).collect())
+        };
+        Ok(vectors.into_iter().map(|vector| vector.map(centred)).collect())
+    }
+}
+
+/// The mean of vectors, of which there is at least one.
+fn mean(vectors: &[Vec<f32>]) -> Vec<f32> {
+    let (first, others) = vectors.split_first().map_or((&[][..], &[][..]), |(first, others)| (&first[..], others));
+    let mut sum = first.to_vec();
+    for vector in others {
+        sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+    }
+    sum.iter_mut().for_each(|value| *value /= vectors.len() as f32);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GERMAN: &str = "Die Sitzung wurde gestern wegen des schlechten Wetters auf die nächste Woche verschoben.";
+
+    #[test]
+    fn a_text_loses_the_mean_of_its_language() {
+        let background = Background::new().unwrap();
+        let seen = Mutex::new(Vec::new());
+        let take_off = |text: &str, instruct: Option<&str>| {
+            let embed = |texts: Vec<String>| {
+                let vectors = texts.iter().map(|_| vec![1.0, 0.0]).collect();
+                seen.lock().unwrap().push(texts);
+                Ok(vectors)
+            };
+            background.take_off(vec![1.0, 2.0], text, instruct, embed).unwrap()
+        };
+        for text in [GERMAN, GERMAN, "Wir haben die Rechnung für den letzten Monat noch nicht erhalten.", "12345"] {
+            assert_eq!(take_off(text, None), [0.0, 1.0]);
+        }
+        take_off(GERMAN, Some("sort"));
+        let seen = seen.into_inner().unwrap();
+        let german = &background.languages["de"].texts;
+        // German once, what is of no language once, and German anew for another instruction.
+        assert_eq!((seen.len(), &seen[0], &seen[2]), (3, german, german));
+        assert_eq!(seen[1].len(), background.languages.len());
+    }
+
+    #[test]
+    fn the_file_is_whole() {
+        let background = Background::new().unwrap();
+        assert!(background.languages.len() > 30 && background.languages.contains_key(ENGLISH));
+        for (code, language) in background.languages {
+            assert!(language.texts.len() >= 30, "{code}");
+            assert!(language.words.is_empty() || language.words.len() >= 20, "{code}");
+            let told = language.texts.iter().filter(|text| background.language(text) == Some(code.as_str())).count();
+            assert!(2 * told > language.texts.len(), "{code}: {told}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Two embedders: the fast one decides where it is sure, the better one elsewhere.
+
+use anyhow::Result;
+
+use super::{PreparedText, Scored, Vectors};
+use crate::engine::TokenizedText;
+use crate::record::{Decider, Scores};
+
+/// From this probability on the fast model decides: the best of .3 to .8 on development sets, where 59 % of the texts go
+/// on to the better one (`model/make/deep_constants.py`).
+const SURE: f32 = 0.6;
+
+/// The built-in model, and `deep` where it is not sure.
+pub(in crate::classifier) struct Cascade {
+    fast: Vectors,
+    better: Vectors,
+}
+
+impl Cascade {
+    pub(in crate::classifier) fn new(fast: Vectors, better: Vectors) -> Self {
+        Self { fast, better }
+    }
+
+    /// Of the fast model: most texts go no further.
+    pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
+        self.fast.tokenize(text)
+    }
+
+    /// Scores texts. `None` for one of which neither model knows a word.
+    ///
+    /// # Errors
+    /// When a model cannot run.
+    pub(super) fn score(&self, texts: &[PreparedText]) -> Result<Vec<Option<Scored>>> {
+        let mut scored = self.fast.score(texts)?;
+        let is_sure = |scored: &Option<Scored>| scored.as_ref().is_some_and(|scored| scored.sets.iter().all(is_sure));
+        let unsure: Vec<usize> = (0..texts.len()).filter(|&at| !is_sure(&scored[at])).collect();
+        // Their tokens are those of the fast model.
+        let again: Vec<PreparedText> = unsure.iter().map(|&at| texts[at].text.clone().into()).collect();
+        for (at, better) in unsure.into_iter().zip(self.better.score(&again)?) {
+            scored[at] = match (scored[at].take(), better) {
+                (Some(fast), Some(better)) => Some(joined(fast, better)),
+                (fast, better) => better.or(fast),
+            };
+        }
+        Ok(scored)
+    }
+
+    /// See [`super::Scorer::probe`].
+    pub(super) fn probe(&self) -> Result<()> {
+        self.better.probe()
+    }
+
+    /// How many tokens of a text the better model sees.
+    pub(super) fn max_tokens(&self) -> usize {
+        self.better.max_tokens()
+    }
+
+    /// What went wrong with the cache, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.better.trouble()
+    }
+}
+
+fn is_sure(scores: &Scores) -> bool {
+    scores.probabilities.iter().any(|&probability| probability >= SURE)
+}
+
+/// The better scores of the sets of which the fast model is not sure. Of a text that both have read, the tokens are
+/// those of the better one.
+fn joined(fast: Scored, better: Scored) -> Scored {
+    let sets = fast.sets.into_iter().zip(better.sets);
+    let (sets, by) = sets
+        .map(|(fast, better)| if is_sure(&fast) { (fast, Decider::Builtin) } else { (better, Decider::Deep) })
+        .unzip();
+    Scored { sets, by, tokens: better.tokens, truncated: better.truncated }
+}

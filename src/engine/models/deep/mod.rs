@@ -1,0 +1,189 @@
+//! `deep`: the built-in model and multilingual-e5-small side by side, both in the program.
+//!
+//! multilingual-e5-small (Wang and others 2024, <https://arxiv.org/abs/2402.05672>, MIT) is a BERT of 12 layers that reads
+//! words in their order and a hundred languages; `model/README.md` says how its file was made and what it can do. The
+//! vector of a text is that of the built-in model, and behind it that of this one, less what all texts of the language
+//! share.
+
+mod file;
+#[cfg(test)]
+mod parity;
+mod tokens;
+
+use anyhow::Result;
+use candle_core::Device;
+
+use super::builtin::Builtin;
+use super::encoder::{Encoder, Input, sum, words};
+use super::{bert, calibration};
+use crate::engine::checkpoint::Kind;
+use crate::engine::label_prompts::{self, unit};
+use crate::engine::registry::{Dtype, class};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
+use file::{File, HIDDEN};
+use tokens::{AROUND, END, UNKNOWN};
+
+/// Its name.
+pub const DEEP: &str = "deep";
+
+/// Stands before every text that e5 reads.
+const PROMPT: &str = "query: ";
+/// Tokens of a mail that e5 reads unless told otherwise: its beginning says what it is about. Of 48, 96 and 256 none is
+/// better than another, and 96 tokens take a third of the time of 256.
+const MAX_TOKENS: usize = 96;
+
+/// How much longer the vector of e5 is than that of the built-in model, by `model/make/deep_constants.py`.
+const WEIGHT: f32 = 1.6;
+
+/// Of the factor between a cosine and a logit, by the same program.
+const COEFFICIENTS: [f64; 4] = [1.5583, 0.1972, -0.0212, 0.1419];
+
+/// Both models.
+pub struct Deep {
+    builtin: Builtin,
+    file: File,
+    encoder: Box<dyn Encoder>,
+    /// The tokens of [`PROMPT`].
+    prompt: Vec<u32>,
+}
+
+impl Deep {
+    /// Opens both models.
+    ///
+    /// # Errors
+    /// When this program was built without the second, or with a damaged file.
+    pub fn new() -> Result<Self> {
+        let file = File::open()?;
+        let encoder = bert::embedded(&file.checkpoint)?;
+        let prompt = tokens::bare(&file.unigram, PROMPT);
+        Ok(Self { builtin: Builtin::new()?, file, encoder, prompt })
+    }
+
+    /// Tells the two models from those of another release.
+    ///
+    /// # Errors
+    /// When this program was built without the second.
+    pub fn fingerprint() -> Result<String> {
+        Ok(format!("{} {}", Builtin::fingerprint(), File::fingerprint()?))
+    }
+
+    /// Numbers that both have learned, and bytes of their files, which lie in the program.
+    ///
+    /// # Errors
+    /// As [`Deep::new`].
+    pub fn size() -> Result<(u64, u64)> {
+        let ((numbers, bytes), (more_numbers, more_bytes)) = (Builtin::size()?, File::size()?);
+        Ok((numbers + more_numbers, bytes + more_bytes))
+    }
+
+    /// The class of numbers that its vectors depend on.
+    pub fn class() -> String {
+        class(Kind::Q4_0, &Device::Cpu, Dtype::F32)
+    }
+
+    /// The tokens of a label in words.
+    fn label_tokens(&self, words: &str) -> Vec<u32> {
+        tokens::encode(&self.file.unigram, &self.prompt, words, self.room())
+    }
+
+    /// Tokens of a text that fit.
+    fn room(&self) -> usize {
+        self.encoder.shape().max_tokens - self.prompt.len() - AROUND
+    }
+
+    /// The mean hidden state of each text, of length 1. Shape: [texts][HIDDEN].
+    fn pooled<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<Vec<Vec<f32>>> {
+        let inputs: Vec<Input> = texts.map(|ids| Input { types: vec![0; ids.len()], ids: ids.to_vec() }).collect();
+        let mut vectors = Vec::with_capacity(inputs.len());
+        self.encoder.encode(&inputs, &mut |states| vectors.push(unit(sum(states, HIDDEN))))?;
+        Ok(vectors)
+    }
+}
+
+/// A text in the tokens of both models: how many the first has, those, and those of the second.
+struct BothTokens<'a> {
+    builtin: &'a [u32],
+    e5: &'a [u32],
+}
+
+impl<'a> BothTokens<'a> {
+    fn of(text: &'a TokenizedText) -> Self {
+        let (count, rest) = text.ids.split_first().unwrap_or((&0, &[]));
+        let (builtin, e5) = rest.split_at((*count as usize).min(rest.len()));
+        Self { builtin, e5 }
+    }
+}
+
+impl Embedder for Deep {
+    fn id(&self) -> &str {
+        DEEP
+    }
+
+    fn default_max_tokens(&self) -> usize {
+        MAX_TOKENS
+    }
+
+    /// As many as the built-in model reads.
+    fn words(&self, max_tokens: usize) -> usize {
+        max_tokens.max(self.builtin.default_max_tokens())
+    }
+
+    /// Of both models together.
+    fn dims(&self) -> usize {
+        self.builtin.dims() + HIDDEN
+    }
+
+    fn takes_instruction(&self) -> bool {
+        false
+    }
+
+    /// `max_tokens` are those of e5; the built-in model reads on, as it does alone.
+    fn tokenize(&self, text: &str, _: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
+        let TokenizedText { ids: builtin, truncated, .. } =
+            self.builtin.tokenize(text, None, self.words(max_tokens))?;
+        let most = max_tokens.min(self.room());
+        let e5 = tokens::encode(&self.file.unigram, &self.prompt, text, most);
+        let tokens = e5.len() - self.prompt.len() - AROUND;
+        let ids = [&[builtin.len() as u32], &builtin[..], &e5].concat();
+        Ok(TokenizedText { ids, tokens, truncated })
+    }
+
+    fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
+        let both: Vec<BothTokens> = texts.iter().map(|text| BothTokens::of(text)).collect();
+        let deep = self.pooled(both.iter().map(|both| both.e5))?;
+        let joined = |((text, both), deep): ((&&TokenizedText, &BothTokens), Vec<f32>)| {
+            let first = self.builtin.centred(both.builtin);
+            let (own, rest) = both.e5.split_at((1 + self.prompt.len()).min(both.e5.len()));
+            let is_known = own.len() > self.prompt.len() && rest.iter().any(|id| ![UNKNOWN, END].contains(id));
+            if first.is_none() && !is_known {
+                return None;
+            }
+            let language = self.builtin.sure_language(both.builtin);
+            let mut deep = deep;
+            deep.iter_mut().zip(self.file.mean(language)).for_each(|(value, mean)| *value -= mean);
+            let mut vector = first.unwrap_or_else(|| vec![0.0; self.builtin.dims()]);
+            vector.extend(unit(deep).into_iter().map(|value| WEIGHT * value));
+            Some(Embedding { vector, tokens: text.tokens, truncated: text.truncated })
+        };
+        Ok(texts.iter().zip(&both).zip(deep).map(joined).collect())
+    }
+
+    fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
+        let prompted = labels.iter().flat_map(label_prompts::prompted);
+        let tokens: Vec<Vec<u32>> = prompted.map(|label| self.label_tokens(&words(&label))).collect();
+        let deep = self.pooled(tokens.iter().map(Vec::as_slice))?;
+        let deep: Vec<Option<Vec<f32>>> = deep.into_iter().map(Some).collect();
+        let deep = label_prompts::joined(&deep, self.file.words);
+        let builtin = self.builtin.embed_labels(labels)?;
+        let joined = |(first, deep): (Option<Vec<f32>>, Option<Vec<f32>>)| {
+            let mut vector = first.unwrap_or_else(|| vec![0.0; self.builtin.dims()]);
+            vector.extend(deep?);
+            Some(vector)
+        };
+        Ok(builtin.into_iter().zip(deep).map(joined).collect())
+    }
+
+    fn temperature(&self, labels: &[Vec<f32>]) -> f32 {
+        calibration::factor(labels, &COEFFICIENTS)
+    }
+}
