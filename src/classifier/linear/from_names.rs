@@ -6,7 +6,7 @@
 //! of each label trains the classifier that is kept.
 //!
 //! Nobody has said which of these samples are right, so no accuracy can be measured here. What can be is whether the
-//! texts show what the names say: see [`Doubt`].
+//! texts show what the names say: see [`Harm`].
 
 use std::mem;
 
@@ -56,7 +56,7 @@ pub struct FromNames {
     /// Share of the texts whose label has a probability of at least one half: at first, and by the classifier.
     pub sure: [f64; 2],
     /// Why the names alone may sort better.
-    pub doubt: Option<Doubt>,
+    pub doubt: Option<Harm>,
 }
 
 /// How many texts were found of a label.
@@ -72,7 +72,7 @@ pub struct FoundLabel {
 
 /// A sign that learning does harm.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Doubt {
+pub enum Harm {
     /// There are fewer texts than this.
     FewTexts(usize),
     /// One label, of this number, has nearly all texts.
@@ -164,14 +164,14 @@ fn add(model: &mut LinearModel, start: &LinearModel) {
 }
 
 /// The sign that learning does harm, if there is one.
-fn doubt(found: &[FoundLabel], texts: usize, settled: f64) -> Option<Doubt> {
+fn doubt(found: &[FoundLabel], texts: usize, settled: f64) -> Option<Harm> {
     let fewest = fewest_texts(found.len());
     if texts < fewest {
-        return Some(Doubt::FewTexts(fewest));
+        return Some(Harm::FewTexts(fewest));
     }
     let swallows = |found: &FoundLabel| found.given as f64 > MOST * texts as f64;
-    let one_label = found.iter().position(swallows).map(Doubt::OneLabel);
-    one_label.or((settled < SETTLED).then_some(Doubt::Unsettled))
+    let one_label = found.iter().position(swallows).map(Harm::OneLabel);
+    one_label.or((settled < SETTLED).then_some(Harm::Unsettled))
 }
 
 fn guesses(model: &LinearModel, texts: &[TrainingSample]) -> Vec<Guess> {
@@ -278,12 +278,12 @@ mod tests {
     #[test]
     fn too_little_is_doubted() {
         let made = |texts: &[TrainingSample]| learn(texts, &[], &names(3), &settings(), &|_| false).unwrap().doubt;
-        assert_eq!(made(&texts(FEWEST - 1)), Some(Doubt::FewTexts(FEWEST)));
-        assert_eq!(made(&vec![texts(1).remove(0); FEWEST]), Some(Doubt::OneLabel(0)));
+        assert_eq!(made(&texts(FEWEST - 1)), Some(Harm::FewTexts(FEWEST)));
+        assert_eq!(made(&vec![texts(1).remove(0); FEWEST]), Some(Harm::OneLabel(0)));
         assert_eq!(made(&texts(FEWEST)), None);
         let found = vec![FoundLabel { first: 4, learned: 2, given: 4 }; 30];
-        assert_eq!(doubt(&found, 120, 0.9), Some(Doubt::FewTexts(150)));
-        assert_eq!(doubt(&found[..25], 125, 0.7), Some(Doubt::Unsettled));
+        assert_eq!(doubt(&found, 120, 0.9), Some(Harm::FewTexts(150)));
+        assert_eq!(doubt(&found[..25], 125, 0.7), Some(Harm::Unsettled));
         assert!(learn(&texts(200), &[], &names(3), &settings(), &|_| true).is_err());
     }
 

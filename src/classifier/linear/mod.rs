@@ -26,7 +26,7 @@ use crate::record::Scores;
 
 pub use design::TrainingSample;
 pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Unsorted, Validation, text_hash};
-pub use from_names::{Doubt, FoundLabel, FromNames, are_few, fewest_texts, learn};
+pub use from_names::{FoundLabel, FromNames, Harm, are_few, fewest_texts, learn};
 pub use link::Link;
 pub use ngrams::{Counts, NGrams};
 pub use prior::Prior;

@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         report.stopped("nothing was written");
         return Ok(stop.exit_code());
     }
-    let task = Task {
+    let lesson = Lesson {
         learning,
         opened: &opened,
         instruct: instruct.as_deref(),
@@ -80,8 +80,8 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         report: &report,
     };
     let made = match from_names {
-        Some(set) => names::learned(&task, set, embedded)?,
-        None => from_samples(&task, set.as_ref(), embedded, given)?,
+        Some(set) => names::learned(&lesson, set, embedded)?,
+        None => from_samples(&lesson, set.as_ref(), embedded, given)?,
     };
     let Some(Learned { model: classifier, training, validation, labels, table }) = made else {
         report.stopped("nothing was written");
@@ -107,7 +107,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
 }
 
 /// What learning needs besides samples.
-struct Task<'a> {
+struct Lesson<'a> {
     learning: &'a Learning,
     opened: &'a LoadedEmbedding,
     instruct: Option<&'a str>,
@@ -134,22 +134,22 @@ type TableOf = Box<dyn FnOnce(&Path, usize) -> Table>;
 /// # Errors
 /// When there is nothing to learn.
 fn from_samples(
-    task: &Task<'_>,
+    lesson: &Lesson<'_>,
     set: Option<&LabelSet>,
     embedded: Vec<Embedded>,
     given: usize,
 ) -> Result<Option<Learned>> {
-    let report = task.report;
+    let report = lesson.report;
     let descriptions = set.map_or(&[][..], |set| &set.labels);
     let labels = screen::labels(&embedded, report)?;
     check_descriptions(descriptions, &labels, report)?;
     let texts = embedded.iter().map(|sample| sample.hash).collect();
     let samples = numbered(embedded, &labels);
-    let mut settings = task.settings(&samples);
+    let mut settings = lesson.settings(&samples);
     let link = settings.link;
-    settings.prior = task.pool.install(|| task.opened.embeddings.prior(&described(&labels, descriptions)))?;
-    let trained = task.pool.install(|| fitted(&samples, labels.len(), settings, task.stop, report));
-    if task.stop.is_asked() {
+    settings.prior = lesson.pool.install(|| lesson.opened.embeddings.prior(&described(&labels, descriptions)))?;
+    let trained = lesson.pool.install(|| fitted(&samples, labels.len(), settings, lesson.stop, report));
+    if lesson.stop.is_asked() {
         return Ok(None);
     }
     let trained = trained?;
@@ -162,7 +162,7 @@ fn from_samples(
         ));
     }
     Ok(Some(Learned {
-        training: Training { samples: samples.len(), c: trained.c, ..task.training(&texts) },
+        training: Training { samples: samples.len(), c: trained.c, ..lesson.training(&texts) },
         model: trained.model,
         validation: judged.validation.clone(),
         labels: judged.learned.clone(),
@@ -242,7 +242,7 @@ fn numbered(embedded: Vec<Embedded>, labels: &[Arc<str>]) -> Vec<TrainingSample>
     embedded.into_iter().map(sample).collect()
 }
 
-impl Task<'_> {
+impl Lesson<'_> {
     fn settings(&self, samples: &[TrainingSample]) -> Settings {
         let learning = self.learning;
         let several = samples.iter().any(|sample| sample.labels.len() > 1);

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::embed::Embedded;
 use super::judge::rounded;
 use super::screen::{self, Kept};
-use super::{Learned, Task, numbered};
-use crate::classifier::linear::{self, Doubt, FoundLabel, FromNames, LearnedLabel, Settings, Training, Unsorted};
+use super::{Learned, Lesson, numbered};
+use crate::classifier::linear::{self, FoundLabel, FromNames, Harm, LearnedLabel, Settings, Training, Unsorted};
 use crate::cli::Learning;
 use crate::intake::labelled::{Sample, Unlabelled};
 use crate::labels::{Label, LabelSet};
@@ -101,7 +101,7 @@ fn with_labels<'a>(set: &LabelSet, labels: impl Iterator<Item = &'a Arc<str>>) -
 ///
 /// # Errors
 /// When the labels cannot be told apart, or when the names alone may sort better.
-pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) -> Result<Option<Learned>> {
+pub(super) fn learned(lesson: &Lesson<'_>, set: &LabelSet, embedded: Vec<Embedded>) -> Result<Option<Learned>> {
     let is_labelled = |sample: &Embedded| !sample.labels.is_empty();
     let (labelled, texts): (Vec<Embedded>, Vec<Embedded>) = embedded.into_iter().partition(is_labelled);
     let set = with_labels(set, labelled.iter().flat_map(|sample| &sample.labels));
@@ -109,19 +109,19 @@ pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) 
     let labels: Vec<Arc<str>> = set.labels.iter().map(|label| label.name.clone()).collect();
     ensure!(labels.len() > 1, "there is one label, so there is nothing to tell apart; add others to the label file");
     let names =
-        task.pool.install(|| task.opened.embeddings.names(&set, task.instruct))?.context("there is no label")?;
+        lesson.pool.install(|| lesson.opened.embeddings.names(&set, lesson.instruct))?.context("there is no label")?;
     let mut hashes: BTreeSet<u64> = labelled.iter().map(|sample| sample.hash).collect();
     let hashes_of_texts: Vec<u64> = texts.iter().map(|text| text.hash).collect();
     let (labelled, texts) = (numbered(labelled, &labels), numbered(texts, &labels));
-    let settings = Settings { prior: Some(names.clone()), ..task.settings(&labelled) };
-    let fitting = task.report.fitting();
-    let made = task.pool.install(|| {
+    let settings = Settings { prior: Some(names.clone()), ..lesson.settings(&labelled) };
+    let fitting = lesson.report.fitting();
+    let made = lesson.pool.install(|| {
         linear::learn(&texts, &labelled, &names, &settings, &|fits| {
             fitting.show(fits.done, fits.most);
-            task.stop.is_asked()
+            lesson.stop.is_asked()
         })
     });
-    if task.stop.is_asked() {
+    if lesson.stop.is_asked() {
         return Ok(None);
     }
     let made = made?;
@@ -132,13 +132,13 @@ pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) 
             "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; \
              add unlabelled mail, label a few texts, or describe the labels in other words"
         );
-        task.report.warn(format_args!("{why}; the texts without a label are left out"));
-        return super::from_samples(task, Some(&set), alone, given);
+        lesson.report.warn(format_args!("{why}; the texts without a label are left out"));
+        return super::from_samples(lesson, Some(&set), alone, given);
     }
     hashes.extend(made.learned.iter().map(|&at| hashes_of_texts[at]));
     let mut samples: Vec<usize> = made.labels.iter().map(|found| found.learned).collect();
     labelled.iter().flat_map(|sample| &sample.labels).for_each(|&label| samples[label] += 1);
-    warn(&labels, &samples, task.report);
+    warn(&labels, &samples, lesson.report);
     let unsorted = Unsorted {
         texts: texts.len(),
         learned: made.learned.len(),
@@ -146,12 +146,12 @@ pub(super) fn learned(task: &Task<'_>, set: &LabelSet, embedded: Vec<Embedded>) 
         unchanged: rounded(made.unchanged),
         settled: rounded(made.settled),
     };
-    Ok(Some(outcome(task, made, unsorted, &samples, labels, &hashes)))
+    Ok(Some(outcome(lesson, made, unsorted, &samples, labels, &hashes)))
 }
 
 /// What goes into the file and the table. `samples` is the number of samples of each label.
 fn outcome(
-    task: &Task<'_>,
+    lesson: &Lesson<'_>,
     made: FromNames,
     unsorted: Unsorted,
     samples: &[usize],
@@ -169,7 +169,7 @@ fn outcome(
         samples: samples.iter().sum(),
         c: made.c,
         from_names: Some(unsorted.clone()),
-        ..task.training(hashes)
+        ..lesson.training(hashes)
     };
     Learned {
         model: made.model.clone(),
@@ -181,16 +181,16 @@ fn outcome(
 }
 
 /// Why names and texts teach nothing.
-fn doubted(doubt: Doubt, texts: usize, labels: &[Arc<str>]) -> String {
+fn doubted(doubt: Harm, texts: usize, labels: &[Arc<str>]) -> String {
     match doubt {
-        Doubt::FewTexts(fewest) => {
+        Harm::FewTexts(fewest) => {
             format!("{texts} texts without a label are too few to learn from names, which takes {fewest}")
         }
-        Doubt::OneLabel(label) => format!(
+        Harm::OneLabel(label) => format!(
             "nearly all of the {texts} texts get the label {:?}, so that they hardly show what tells the labels apart",
             labels[label]
         ),
-        Doubt::Unsettled => "the rounds of learning disagree, so that chance would decide what is learned".into(),
+        Harm::Unsettled => "the rounds of learning disagree, so that chance would decide what is learned".into(),
     }
 }
 
