@@ -98,8 +98,9 @@ def main(labelled, work, builtin, deep):
             threshold, *by_probability(first, both[weight], data, factor, threshold)))
     print('e5 alone: factor', calibrate.fit({n: (s, data[n]['y']) for n, s in e5.items()})[0])
     words = artefact.load(deep)[0]['words']
-    label = {n: np.concatenate([v['zb'], weight * unit(v['z'][shipped].mean(0) - words)], 1) for n, v in data.items()}
-    sets = {n: (both[weight][n], data[n]['y'], label[n] @ label[n].T) for n in data}
+    # Labels as the program has them: both vectors side by side, the second longer, and of length 1 together.
+    label = {n: unit(np.concatenate([v['zb'], weight ** .5 * unit(v['z'][shipped].mean(0) - words)], 1)) for n, v in data.items()}
+    sets = {n: (both[weight][n] / (1 + weight) ** .5, data[n]['y'], label[n] @ label[n].T) for n in data}
     w = calibrate.coefficients(calibrate.with_subsets(sets, np.random.default_rng(0)))
     print('weight', weight, 'coefficients', ' '.join(f'{x:.4f}' for x in w))
     errors = {n: calibrate.ece(s, y, float(np.exp(calibrate.features(c) @ w))) for n, (s, y, c) in sets.items()}

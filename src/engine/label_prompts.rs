@@ -16,11 +16,12 @@ pub fn prompted(label: &LabelText) -> impl Iterator<Item = LabelText> {
         .map(|prompt| LabelText { name: prompt.replace("{}", &label.name), description: label.description.clone() })
 }
 
-/// One vector of length 1 for each label, from those of its prompts, less the mean of words in general. `None` where a
-/// model knows no word of it. Shapes: `vectors` `[labels · prompts][dims]`, `words` `[dims]`.
-pub fn joined(vectors: &[Option<Vec<f32>>], words: &[f32]) -> Vec<Option<Vec<f32>>> {
-    let label = |prompts: &[Option<Vec<f32>>]| {
-        let known: Vec<&Vec<f32>> = prompts.iter().map(Option::as_ref).collect::<Option<_>>()?;
+/// One vector of length 1 for each label, from those in so many prompts, less the mean of words in general. `None` where a
+/// model knows no word of it. Shapes: `vectors`
+/// `[labels · prompts][dims]`, `words` `[dims]`.
+pub fn joined(vectors: &[Option<Vec<f32>>], prompts: usize, words: &[f32]) -> Vec<Option<Vec<f32>>> {
+    let label = |own: &[Option<Vec<f32>>]| {
+        let known: Vec<&Vec<f32>> = own.iter().map(Option::as_ref).collect::<Option<_>>()?;
         let mut sum = vec![0.0; words.len()];
         for vector in &known {
             sum.iter_mut().zip(*vector).for_each(|(sum, value)| *sum += value / known.len() as f32);
@@ -28,7 +29,7 @@ pub fn joined(vectors: &[Option<Vec<f32>>], words: &[f32]) -> Vec<Option<Vec<f32
         sum.iter_mut().zip(words).for_each(|(value, mean)| *value -= mean);
         Some(unit(sum))
     };
-    vectors.chunks_exact(LABEL_PROMPTS.len()).map(label).collect()
+    vectors.chunks_exact(prompts).map(label).collect()
 }
 
 /// A vector scaled to length 1, if it has one.
@@ -49,7 +50,7 @@ mod tests {
         assert_eq!(texts.len(), LABEL_PROMPTS.len());
         assert!(texts.iter().all(|text| text.name.contains("invoice") && text.description == label.description));
         let vectors = [[1.0, 1.0], [1.0, 4.0], [1.0, 1.0]].map(|vector| Some(vector.to_vec()));
-        assert_eq!(joined(&vectors, &[1.0, 1.0]), [Some(vec![0.0, 1.0])]);
-        assert_eq!(joined(&[vectors[0].clone(), None, None], &[1.0, 1.0]), [None]);
+        assert_eq!(joined(&vectors, 3, &[1.0, 1.0]), [Some(vec![0.0, 1.0])]);
+        assert_eq!(joined(&[vectors[0].clone(), None, None], 3, &[1.0, 1.0]), [None]);
     }
 }

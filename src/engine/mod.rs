@@ -61,6 +61,11 @@ pub trait Embedder: Send + Sync {
     /// How many tokens of a text the model sees unless told otherwise.
     fn default_max_tokens(&self) -> usize;
 
+    /// Whether the model knows a word of a text.
+    fn knows(&self, _text: &str) -> bool {
+        true
+    }
+
     /// How many words of a text are worth counting beside a vector of so many tokens.
     fn words(&self, max_tokens: usize) -> usize {
         max_tokens

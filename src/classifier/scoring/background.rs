@@ -83,7 +83,8 @@ impl Background {
         let mean = match known {
             Some(mean) => mean,
             None => {
-                let mean = Arc::new(mean(&embed(self.texts(language))?));
+                let mean = mean(&embed(self.texts(language))?).unwrap_or_else(|| vec![0.0; vector.len()]);
+                let mean = Arc::new(mean);
                 self.means.lock().unwrap_or_else(PoisonError::into_inner).insert(key, mean.clone());
                 mean
             }
@@ -102,6 +103,22 @@ impl Background {
         labels: &[LabelText],
         prompts: bool,
     ) -> Result<Vec<Option<Vec<f32>>>> {
+        let prompted: Vec<LabelText> = labels.iter().flat_map(label_prompts::prompted).collect();
+        // A tokenizer may lack the letters of a prompt, or the room for it beside a long label.
+        let prompts = prompts && prompted.iter().all(|label| is_readable(engine, label));
+        let words = self.words(engine, labels, prompts)?;
+        let vectors = engine.embed_labels(if prompts { &prompted } else { labels })?;
+        let each = if prompts { LABEL_PROMPTS.len() } else { 1 };
+        let mut made = label_prompts::joined(&vectors, each, &words);
+        // The words of a prompt are known, whatever the label.
+        let unknown = labels.iter().map(|label| !engine.knows(&label.name));
+        made.iter_mut().zip(unknown).filter(|(_, unknown)| *unknown).for_each(|(vector, _)| *vector = None);
+        Ok(made)
+    }
+
+    /// The mean of words in the language of the labels, in the label prompts or without. Zeros where the model reads
+    /// none of them.
+    fn words(&self, engine: &dyn Embedder, labels: &[LabelText], prompts: bool) -> Result<Vec<f32>> {
         let names: Vec<&str> = labels.iter().map(|label| &*label.name).collect();
         let language = self.language(&names.join(" ")).and_then(|language| self.languages.get(language));
         let known = language.filter(|language| !language.words.is_empty()).or_else(|| self.languages.get(ENGLISH));
@@ -111,39 +128,28 @@ impl Background {
             let prompt = if prompts { LABEL_PROMPTS[at % LABEL_PROMPTS.len()] } else { "{}" };
             LabelText { name: prompt.replace("{}", word), description: None }
         };
-        let words: Vec<LabelText> = words.iter().enumerate().map(word).collect();
-        // A model whose vocabulary lacks the words of a prompt reads labels by themselves.
-        let made = engine.embed_labels(&words).and_then(|words| {
-            let known: Vec<Vec<f32>> = words.into_iter().flatten().collect();
-            let mean = if known.is_empty() { vec![0.0; engine.dims()] } else { mean(&known) };
-            let prompted: Vec<LabelText> = labels.iter().flat_map(label_prompts::prompted).collect();
-            Ok((if prompts { engine.embed_labels(&prompted)? } else { engine.embed_labels(labels)? }, mean))
-        });
-        let (vectors, words) = match made {
-            Ok(made) => made,
-            Err(_) if prompts => return self.labels(engine, labels, false),
-            // Words in general are not what was asked for; without their mean the labels still differ.
-            Err(_) => (engine.embed_labels(labels)?, vec![0.0; engine.dims()]),
-        };
-        if prompts {
-            return Ok(label_prompts::joined(&vectors, &words));
-        }
-        let centred = |vector: Vec<f32>| {
-            label_prompts::unit(vector.iter().zip(&words).map(|(value, mean)| value - mean).collect())
-        };
-        Ok(vectors.into_iter().map(|vector| vector.map(centred)).collect())
+        let mut words: Vec<LabelText> = words.iter().enumerate().map(word).collect();
+        words.retain(|word| is_readable(engine, word));
+        let words: Vec<Vec<f32>> = engine.embed_labels(&words)?.into_iter().flatten().collect();
+        Ok(mean(&words).unwrap_or_else(|| vec![0.0; engine.dims()]))
     }
 }
 
-/// The mean of vectors, of which there is at least one.
-fn mean(vectors: &[Vec<f32>]) -> Vec<f32> {
-    let (first, others) = vectors.split_first().map_or((&[][..], &[][..]), |(first, others)| (&first[..], others));
-    let mut sum = first.to_vec();
+/// True where the tokenizer reads the whole label.
+fn is_readable(engine: &dyn Embedder, label: &LabelText) -> bool {
+    let text = [&label.name, label.description.as_deref().unwrap_or_default()].join(". ");
+    engine.tokenize(&text, None, usize::MAX).is_ok_and(|text| !text.truncated)
+}
+
+/// The mean of vectors; `None` of none.
+fn mean(vectors: &[Vec<f32>]) -> Option<Vec<f32>> {
+    let (first, others) = vectors.split_first()?;
+    let mut sum = first.clone();
     for vector in others {
         sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
     }
     sum.iter_mut().for_each(|value| *value /= vectors.len() as f32);
-    sum
+    Some(sum)
 }
 
 #[cfg(test)]

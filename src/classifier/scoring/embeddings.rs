@@ -91,19 +91,10 @@ impl Embeddings {
             return Ok(made);
         };
         let embed = |texts: Vec<String>| -> Result<Vec<Vec<f32>>> {
-            let texts: Vec<PreparedText> = texts.into_iter().map(PreparedText::from).collect();
-            let made = match self.raw(&texts, task, instruct) {
-                Ok(made) => made,
-                // A damaged tokenizer fails on some texts; the others have a mean as well.
-                Err(error) => {
-                    let one = |text| self.raw(std::slice::from_ref(text), task, instruct).unwrap_or_default();
-                    let made: Vec<Option<Embedding>> = texts.iter().flat_map(one).collect();
-                    if made.iter().all(Option::is_none) {
-                        return Err(error);
-                    }
-                    made
-                }
-            };
+            // A damaged tokenizer fails on some texts; the others have a mean as well.
+            let is_readable = |text: &String| self.engine.tokenize(text, instruct, self.max_tokens).is_ok();
+            let texts = texts.into_iter().filter(is_readable).map(PreparedText::from);
+            let made = self.raw(&texts.collect::<Vec<_>>(), task, instruct)?;
             Ok(made.into_iter().flatten().map(|made| made.vector).collect())
         };
         for (made, text) in made.iter_mut().zip(texts) {

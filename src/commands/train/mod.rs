@@ -174,10 +174,11 @@ fn from_samples(
 ///
 /// # Errors
 /// When flags contradict each other, or an output cannot be written or would replace an input.
-fn check(Train { samples, model, output, .. }: &Train, spec: &Spec) -> Result<()> {
+fn check(Train { samples, learning, model, output, .. }: &Train, spec: &Spec) -> Result<()> {
     ensure!(model.shortlist.is_none(), "--shortlist is for rerankers; a classifier is learned from vectors");
     ensure!(output.output.as_os_str() != "-", "the table goes to standard output; name a file with --output");
-    let read = samples.samples.iter().chain(&samples.maildirs).cloned().chain(spec.model.files());
+    let read =
+        samples.samples.iter().chain(&samples.maildirs).chain(&learning.labels).cloned().chain(spec.model.files());
     OutputGuard::new(Some(&output.output)).spare(read.filter(|path| path.exists()))?;
     Sink::check(Some(&output.output), false)?;
     if output.verbosity.quiet { Ok(()) } else { Sink::check(None, false) }

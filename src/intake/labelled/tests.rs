@@ -435,7 +435,7 @@ fn documents_without_a_label_may_be_samples() {
     for unlabelled in [Unlabelled::Taken, Unlabelled::Expected] {
         check("s.jsonl", unlabelled, &["s.jsonl[0] a 1 x", "s.jsonl[1]  1 y", "s.jsonl[2]  1 z"]);
         check("t.csv", unlabelled, &["t.csv[0]  1 one", "t.csv[1]  1 two"]);
-        check("box", unlabelled, &["box[0]  1 one\nx", "box[1]  1 two\ny"]);
+        check("box", unlabelled, &["box[0]  1 one\nx", "box[1]  1 two\ny", "box[2]  1 three\nz"]);
         check("note.txt", unlabelled, &["note.txt[0]  1 some text"]);
     }
     check("mail", Unlabelled::Taken, &["mail/b/1.eml[0] b 1 three\nc"]);

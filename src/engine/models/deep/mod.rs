@@ -15,9 +15,10 @@ use candle_core::Device;
 
 use super::builtin::Builtin;
 use super::encoder::{Encoder, Input, sum, words};
+use super::tasks::too_long;
 use super::{bert, calibration};
 use crate::engine::checkpoint::Kind;
-use crate::engine::label_prompts::{self, unit};
+use crate::engine::label_prompts::{self, LABEL_PROMPTS, unit};
 use crate::engine::registry::{Dtype, class};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 use file::{File, HIDDEN};
@@ -36,7 +37,7 @@ const MAX_TOKENS: usize = 96;
 const WEIGHT: f32 = 1.6;
 
 /// Of the factor between a cosine and a logit, by the same program.
-const COEFFICIENTS: [f64; 4] = [1.5583, 0.1972, -0.0212, 0.1419];
+const COEFFICIENTS: [f64; 4] = [2.0325, 0.2072, -0.0226, 0.3959];
 
 /// Both models.
 pub struct Deep {
@@ -45,6 +46,8 @@ pub struct Deep {
     encoder: Box<dyn Encoder>,
     /// The tokens of [`PROMPT`].
     prompt: Vec<u32>,
+    /// The token of a word's beginning, which says nothing by itself.
+    mark: Option<u32>,
 }
 
 impl Deep {
@@ -56,7 +59,8 @@ impl Deep {
         let file = File::open()?;
         let encoder = bert::embedded(&file.checkpoint)?;
         let prompt = tokens::bare(&file.unigram, PROMPT);
-        Ok(Self { builtin: Builtin::new()?, file, encoder, prompt })
+        let mark = file.unigram.find("▁".as_bytes());
+        Ok(Self { builtin: Builtin::new()?, file, encoder, prompt, mark })
     }
 
     /// Tells the two models from those of another release.
@@ -81,9 +85,29 @@ impl Deep {
         class(Kind::Q4_0, &Device::Cpu, Dtype::F32)
     }
 
-    /// The tokens of a label in words.
-    fn label_tokens(&self, words: &str) -> Vec<u32> {
-        tokens::encode(&self.file.unigram, &self.prompt, words, self.room())
+    /// The tokens of a label.
+    ///
+    /// # Errors
+    /// When it is too long.
+    fn label_tokens(&self, label: &LabelText) -> Result<Vec<u32>> {
+        let room = self.room();
+        let ids = tokens::encode(&self.file.unigram, &self.prompt, &words(label), room + 1);
+        let tokens = ids.len() - self.prompt.len() - AROUND;
+        if tokens > room { Err(too_long(label, tokens, DEEP)) } else { Ok(ids) }
+    }
+
+    /// True where some of the tokens of a text, with those around it, say something.
+    fn says_something(&self, ids: &[u32]) -> bool {
+        let text = ids.get(1 + self.prompt.len()..).unwrap_or_default();
+        text.iter().any(|&id| ![UNKNOWN, END].contains(&id) && Some(id) != self.mark)
+    }
+
+    /// The vectors of both models side by side, the second longer. Labels and texts alike, so that a label may be
+    /// examples.
+    fn joined(&self, first: Option<Vec<f32>>, second: Vec<f32>) -> Vec<f32> {
+        let mut vector = first.unwrap_or_else(|| vec![0.0; self.builtin.dims()]);
+        vector.extend(second.into_iter().map(|value| WEIGHT.sqrt() * value));
+        vector
     }
 
     /// Tokens of a text that fit.
@@ -99,6 +123,9 @@ impl Deep {
         Ok(vectors)
     }
 }
+
+/// The vectors of a label by both models, where they know a word of it.
+type Halves = (Option<Vec<f32>>, Option<Vec<f32>>);
 
 /// A text in the tokens of both models: how many the first has, those, and those of the second.
 struct BothTokens<'a> {
@@ -123,6 +150,11 @@ impl Embedder for Deep {
         MAX_TOKENS
     }
 
+    fn knows(&self, text: &str) -> bool {
+        self.builtin.vector(text).is_some()
+            || self.says_something(&tokens::encode(&self.file.unigram, &self.prompt, text, self.room()))
+    }
+
     /// As many as the built-in model reads.
     fn words(&self, max_tokens: usize) -> usize {
         max_tokens.max(self.builtin.default_max_tokens())
@@ -143,7 +175,7 @@ impl Embedder for Deep {
             self.builtin.tokenize(text, None, self.words(max_tokens))?;
         let most = max_tokens.min(self.room());
         let e5 = tokens::encode(&self.file.unigram, &self.prompt, text, most);
-        let tokens = e5.len() - self.prompt.len() - AROUND;
+        let tokens = builtin.len().max(e5.len() - self.prompt.len() - AROUND);
         let ids = [&[builtin.len() as u32], &builtin[..], &e5].concat();
         Ok(TokenizedText { ids, tokens, truncated })
     }
@@ -153,16 +185,14 @@ impl Embedder for Deep {
         let deep = self.pooled(both.iter().map(|both| both.e5))?;
         let joined = |((text, both), deep): ((&&TokenizedText, &BothTokens), Vec<f32>)| {
             let first = self.builtin.centred(both.builtin);
-            let (own, rest) = both.e5.split_at((1 + self.prompt.len()).min(both.e5.len()));
-            let is_known = own.len() > self.prompt.len() && rest.iter().any(|id| ![UNKNOWN, END].contains(id));
+            let is_known = self.says_something(both.e5);
             if first.is_none() && !is_known {
                 return None;
             }
             let language = self.builtin.sure_language(both.builtin);
             let mut deep = deep;
             deep.iter_mut().zip(self.file.mean(language)).for_each(|(value, mean)| *value -= mean);
-            let mut vector = first.unwrap_or_else(|| vec![0.0; self.builtin.dims()]);
-            vector.extend(unit(deep).into_iter().map(|value| WEIGHT * value));
+            let vector = self.joined(first, unit(deep));
             Some(Embedding { vector, tokens: text.tokens, truncated: text.truncated })
         };
         Ok(texts.iter().zip(&both).zip(deep).map(joined).collect())
@@ -170,17 +200,18 @@ impl Embedder for Deep {
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let prompted = labels.iter().flat_map(label_prompts::prompted);
-        let tokens: Vec<Vec<u32>> = prompted.map(|label| self.label_tokens(&words(&label))).collect();
+        let tokens: Vec<Vec<u32>> = prompted.map(|label| self.label_tokens(&label)).collect::<Result<_>>()?;
         let deep = self.pooled(tokens.iter().map(Vec::as_slice))?;
         let deep: Vec<Option<Vec<f32>>> = deep.into_iter().map(Some).collect();
-        let deep = label_prompts::joined(&deep, self.file.words);
+        let deep = label_prompts::joined(&deep, LABEL_PROMPTS.len(), self.file.words);
         let builtin = self.builtin.embed_labels(labels)?;
-        let joined = |(first, deep): (Option<Vec<f32>>, Option<Vec<f32>>)| {
-            let mut vector = first.unwrap_or_else(|| vec![0.0; self.builtin.dims()]);
-            vector.extend(deep?);
-            Some(vector)
+        let joined = |(label, (first, deep)): (&LabelText, Halves)| {
+            // The words of a prompt are known, whatever the label.
+            let is_known = first.is_some() || self.knows(&label.name);
+            // Of length 1, as a label of examples is.
+            is_known.then(|| deep.map(|deep| unit(self.joined(first, deep)))).flatten()
         };
-        Ok(builtin.into_iter().zip(deep).map(joined).collect())
+        Ok(labels.iter().zip(builtin.into_iter().zip(deep)).map(joined).collect())
     }
 
     fn temperature(&self, labels: &[Vec<f32>]) -> f32 {

@@ -108,6 +108,11 @@ impl Embedder for SentenceEmbedding {
         longest.saturating_sub(self.tokens.around_one() + self.prompt_tokens).max(1)
     }
 
+    fn knows(&self, text: &str) -> bool {
+        let words = self.tokens.words(text, usize::MAX);
+        words.is_ok_and(|words| !words.ids.iter().all(|&id| self.tokens.is_unknown(id)))
+    }
+
     fn dims(&self) -> usize {
         self.shape.hidden_size
     }
