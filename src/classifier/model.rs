@@ -83,8 +83,7 @@ pub(super) fn plan<'a>(
     }
     ensure!(
         spec.deep == DeepReads::Unsure || name == DEEP,
-        "--deep {all} is for the model {DEEP}: give --model {DEEP} too, or leave it out",
-        all = "all"
+        "--deep all is for the model {DEEP}: give --model {DEEP} too, or leave it out"
     );
     let is_file = parts().any(|(name, _)| !is_embedded(name));
     // A missing GPU that was asked for is an error before anything is downloaded.
@@ -157,6 +156,10 @@ fn check(spec: &ModelSpec, part: Part, id: &str, sketch: &Sketch) -> Result<()> 
                 "--shortlist is for rerankers; {id} scores all labels at once"
             );
             ensure!(
+                spec.label_prompts || sketch.embeds || spec.shortlist.is_some(),
+                "--label-prompts is for embeddings; {id} reads a label with the message"
+            );
+            ensure!(
                 spec.query_prefix.is_none() || sketch.embeds && !sketch.runs_on_gpu,
                 "--query-prefix is for encoders that were trained with one, such as e5; {id} is none"
             );
@@ -206,6 +209,7 @@ fn check_embedded(name: &str, spec: &ModelSpec, part: Part, observer: &dyn Obser
     let gpu = matches!(spec.device, DeviceChoice::Cuda(_));
     let given = [
         ("--dims", spec.dims.is_some()),
+        ("--label-prompts off", !spec.label_prompts),
         ("--query-prefix", spec.query_prefix.is_some()),
         ("--device", gpu),
         ("--dtype", spec.dtype != Dtype::Auto),
@@ -218,7 +222,7 @@ fn check_embedded(name: &str, spec: &ModelSpec, part: Part, observer: &dyn Obser
         observer.warn(&format!("{model} takes no instruction; --instruct is for models of --model"));
     }
     if spec.cache.is_some() {
-        observer.warn(&format!("{model} is faster than a cache; --cache is not used"));
+        observer.warn(&format!("{model} uses no cache; --cache is for other models"));
     }
     Ok(())
 }
@@ -251,13 +255,19 @@ impl Plan<'_> {
 
     /// True where a message takes milliseconds or more.
     pub fn is_slow(&self) -> bool {
-        matches!(self.main, Chosen::Files { .. })
+        !matches!(self.main, Chosen::Builtin)
+    }
+
+    /// True for the models in the program, beside whose vectors words are worth learning from.
+    pub fn reads_words(&self) -> bool {
+        !matches!(self.main, Chosen::Files { .. })
     }
 
     /// How much is scored between two looks at whether to stop.
     pub fn budget(&self) -> Budget {
         match self.main {
-            Chosen::Builtin | Chosen::Deep => Budget::FAST,
+            Chosen::Builtin => Budget::FAST,
+            Chosen::Deep => Budget::SLOW,
             _ if self.is_on_gpu(&self.main) => Budget::GPU,
             _ => Budget::SLOW,
         }
@@ -329,7 +339,7 @@ impl Plan<'_> {
         };
         let ModelSpec { instruct, shortlist, max_tokens, deep, label_prompts, .. } = spec;
         seen.push(format!("instruct {instruct:?} shortlist {shortlist:?} max_tokens {max_tokens:?}"));
-        seen.push(format!("label_prompts {label_prompts}"));
+        seen.extend((!label_prompts).then(|| "no label prompts".to_string()));
         seen.extend(is_deep.then(|| format!("deep {deep:?}")));
         Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
     }
@@ -383,7 +393,7 @@ impl Plan<'_> {
 
     /// Warns of an instruction that the model ignores. The built-in model has its own warning.
     fn say_instruct(&self, model: &Model, observer: &dyn Observer) {
-        if self.spec.instruct.is_some() && self.is_slow() && !model.takes_instruction() {
+        if self.spec.instruct.is_some() && !self.reads_words() && !model.takes_instruction() {
             observer.warn(&format!("{} was trained without instructions; --instruct changes nothing", self.id()));
         }
     }

@@ -171,7 +171,7 @@ impl<'a> TrainingRun<'a> {
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
         counts.sort_unstable();
         // Half of the labels have fewer.
-        let is_few = usable.is_some() && counts[labels / 2] < FEW;
+        let is_few = prior.is_some() && counts[labels / 2] < FEW;
         Self { samples, labels, settings, prior, is_few, closed_form, fits: FitCount::default(), stop }
     }
 

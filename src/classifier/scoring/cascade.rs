@@ -21,7 +21,7 @@ impl Cascade {
         Self { fast, better }
     }
 
-    /// Of the fast model: most texts go no further.
+    /// Of the fast model; those that go on are tokenised again.
     pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
         self.fast.tokenize(text)
     }

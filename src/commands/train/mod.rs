@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(true, &report))?;
     let reads_words = match learning.ngrams {
-        NGramsFlag::Auto => !plan.is_slow(),
+        NGramsFlag::Auto => plan.reads_words(),
         NGramsFlag::On => true,
         NGramsFlag::Off => false,
     };
@@ -198,6 +198,18 @@ fn described(labels: &[Arc<str>], descriptions: &[Label]) -> Vec<Label> {
 /// # Errors
 /// When no sample has any: folders may be no labels.
 fn check_descriptions(descriptions: &[Label], labels: &[Arc<str>], report: &Report) -> Result<()> {
+    let unused = unused(descriptions, labels)?;
+    if !unused.is_empty() {
+        report.warn(format_args!("no sample has the labels {unused:?} of the label file; they are not learned"));
+    }
+    Ok(())
+}
+
+/// The labels of the label file that no sample has.
+///
+/// # Errors
+/// When these are all of them.
+fn unused<'a>(descriptions: &'a [Label], labels: &[Arc<str>]) -> Result<Vec<&'a str>> {
     let is_used = |label: &Label| labels.iter().any(|name| label_key(name) == label_key(&label.name));
     let unused: Vec<&str> = descriptions.iter().filter(|label| !is_used(label)).map(|label| &*label.name).collect();
     ensure!(
@@ -205,10 +217,7 @@ fn check_descriptions(descriptions: &[Label], labels: &[Arc<str>], report: &Repo
         "the samples have the labels {labels:?}, none of which is in the label file; if these folders are no labels, say \
          --from-names, and the names in the label file are learned"
     );
-    if !unused.is_empty() {
-        report.warn(format_args!("no sample has the labels {unused:?} of the label file; they are not learned"));
-    }
-    Ok(())
+    Ok(unused)
 }
 
 /// Trains, and says how far it is.

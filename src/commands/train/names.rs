@@ -104,6 +104,10 @@ fn with_labels<'a>(set: &LabelSet, labels: impl Iterator<Item = &'a Arc<str>>) -
 pub(super) fn learned(lesson: &Lesson<'_>, set: &LabelSet, embedded: Vec<Embedded>) -> Result<Option<Learned>> {
     let is_labelled = |sample: &Embedded| !sample.labels.is_empty();
     let (labelled, texts): (Vec<Embedded>, Vec<Embedded>) = embedded.into_iter().partition(is_labelled);
+    if !labelled.is_empty() {
+        let own: BTreeSet<Arc<str>> = labelled.iter().flat_map(|sample| &sample.labels).cloned().collect();
+        super::unused(&set.labels, &own.into_iter().collect::<Vec<_>>())?;
+    }
     let set = with_labels(set, labelled.iter().flat_map(|sample| &sample.labels));
     let (alone, given) = (labelled.clone(), labelled.len());
     let labels: Vec<Arc<str>> = set.labels.iter().map(|label| label.name.clone()).collect();

@@ -258,11 +258,8 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     let format = open::format(path, &opened.head, None);
     let has_rows = |format: SourceFormat| format == SourceFormat::Jsonl || format.is_table();
     if options.unlabelled != Unlabelled::LeftOut && !format.is_some_and(has_rows) {
-        return if open::is_stdin(path) {
-            Ok(unlabelled(Source::of_opened(path, opened, reading)))
-        } else {
-            options.documents(path)
-        };
+        // What was read of a pipe does not come again.
+        return Ok(unlabelled(Source::of_opened(path, opened, reading)));
     }
     match format {
         Some(SourceFormat::Jsonl) => {
