@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
-use super::scoring::{Cascade, Embeddings, Memory, Pairs, Scorer, Vectors};
+use super::scoring::{Background, Cascade, Embeddings, Memory, Pairs, Scorer, Vectors};
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
@@ -340,6 +340,9 @@ impl Plan<'_> {
         let ModelSpec { instruct, shortlist, max_tokens, deep, label_prompts, .. } = spec;
         seen.push(format!("instruct {instruct:?} shortlist {shortlist:?} max_tokens {max_tokens:?}"));
         seen.extend((!label_prompts).then(|| "no label prompts".to_string()));
+        let is_centred =
+            self.chosen().any(|chosen| matches!(chosen, Chosen::Files { sketch: Sketch { embeds: true, .. }, .. }));
+        seen.extend(is_centred.then(|| format!("background {}", Background::fingerprint())));
         seen.extend(is_deep.then(|| format!("deep {deep:?}")));
         Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
     }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::linear::{Link, TrainedClassifier};
 use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
-use super::scoring::{LearnedScorer, Scorer};
+use super::scoring::{Background, LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
 use crate::engine::hub::DownloadProgress;
 use crate::engine::{BUILTIN, DEEP, hub};
@@ -229,9 +229,14 @@ impl TrainedFile {
     /// When it cannot be loaded, or is another model.
     pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<LoadedScorer> {
         let Self { path, classifier, hash } = self;
-        let LoadedEmbedding { embeddings, key } = plan.load_embedding(classifier.about.model.is_centred, observer)?;
         let needs = &classifier.about.model;
         let shown = path.display();
+        ensure!(
+            needs.background.as_ref().is_none_or(|needed| *needed == Background::fingerprint()),
+            "the classifier {shown} was trained by a version of mailsort that takes other texts for the mean of a language; \
+             train it again"
+        );
+        let LoadedEmbedding { embeddings, key } = plan.load_embedding(needs.background.is_some(), observer)?;
         ensure!(
             key.revision == needs.revision,
             "the classifier {shown} was trained on {} (revision {}), and {} has the revision {}; name that model with \

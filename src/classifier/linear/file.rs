@@ -62,9 +62,10 @@ pub struct Needs {
     pub dims: usize,
     /// Value of `--dims`.
     pub asked_dims: Option<usize>,
-    /// True where what the model makes of text in general was taken off. Files of earlier versions do not say it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_centred: bool,
+    /// A name for the texts whose mean was taken off. Files of earlier versions, and models that do so by themselves, have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<String>,
     /// The instruction, if it is not the default of the model.
     pub instruct: Option<String>,
     /// What stood before texts, if it is not what the model's files say.
@@ -343,7 +344,7 @@ mod tests {
                     dims: 2,
                     asked_dims: None,
                     instruct: None,
-                    is_centred: false,
+                    background: None,
                     query_prefix: None,
                     max_tokens: 512,
                 },

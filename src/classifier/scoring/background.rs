@@ -10,13 +10,15 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::engine::label_prompts::{self, LABEL_PROMPTS};
 use crate::engine::{Builtin, Embedder, LabelText};
 
 /// The languages in the order of their codes.
 static LANGUAGES: LazyLock<Result<BTreeMap<String, Language>, serde_json::Error>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../model/background.json")));
+    LazyLock::new(|| serde_json::from_str(FILE));
+const FILE: &str = include_str!("../../../model/background.json");
 /// The language of labels that are of none in particular.
 const ENGLISH: &str = "en";
 /// Tokens of a text by which its language is told.
@@ -34,7 +36,7 @@ struct Language {
 type Means = HashMap<(Option<String>, Option<&'static str>), Arc<Vec<f32>>>;
 
 /// The means of one model.
-pub(super) struct Background {
+pub(in crate::classifier) struct Background {
     languages: &'static BTreeMap<String, Language>,
     /// Tells languages.
     builtin: Builtin,
@@ -49,6 +51,13 @@ impl Background {
     pub(super) fn new() -> Result<Self> {
         let languages = LANGUAGES.as_ref().context("model/background.json")?;
         Ok(Self { languages, builtin: Builtin::new()?, means: Mutex::default() })
+    }
+
+    /// A name for all that the means depend on besides the model, for files of classifiers and for `--resume`.
+    pub(in crate::classifier) fn fingerprint() -> String {
+        let mut hasher = Sha256::new_with_prefix(FILE);
+        LABEL_PROMPTS.iter().for_each(|prompt| hasher.update(prompt));
+        hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The language of a text, if there are texts of it here and it is sure.

@@ -55,9 +55,9 @@ impl Embeddings {
         self.engine.words(self.max_tokens)
     }
 
-    /// True where all vectors are centred here.
-    pub fn is_centred(&self) -> bool {
-        self.background.is_some()
+    /// A name for the texts whose mean is taken off here.
+    pub fn background(&self) -> Option<String> {
+        self.background.as_ref().map(|_| Background::fingerprint())
     }
 
     /// Tokenises a text ahead of [`Embeddings::embed_each`], unless its vector may come from the cache.
@@ -150,7 +150,7 @@ impl Embeddings {
 
     /// The factor between a cosine and the logit of a softmax over labels with these vectors.
     pub(super) fn temperature(&self, labels: &[Vec<f32>]) -> f32 {
-        if self.is_centred() { CENTRED } else { self.engine.temperature(labels) }
+        if self.background.is_some() { CENTRED } else { self.engine.temperature(labels) }
     }
 
     /// The vectors as the model makes them, or from the cache.

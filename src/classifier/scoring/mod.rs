@@ -17,6 +17,7 @@ use crate::engine::{LabelText, TokenizedText};
 use crate::labels::Label;
 use crate::record::{Decider, Scores};
 
+pub(super) use background::Background;
 pub(super) use cascade::Cascade;
 pub use embeddings::Embeddings;
 pub(super) use learned::LearnedScorer;
