@@ -140,13 +140,14 @@ def main(wheels, work, builtin, background, out):
     encoder.words[kept] = np.concatenate([own[code] for own, code in zip(centroids, codes.T)], 1)
     encoder.tokenizer.enable_truncation(encoder.max_tokens)
     tensors = layers(weights) | embeddings(weights, codes, centroids) | pieces(vocab, kept)
-    tensors['means'] = means(encoder, work, artefact.load(builtin)[1]['languages'].split(','))
+    languages = artefact.load(builtin)[1]['languages']
+    tensors['means'] = means(encoder, work, languages.split(','))
     tensors['words'] = word_mean(encoder, background)
     config = {'model_type': 'bert', 'architectures': ['BertModel'], 'vocab_size': len(kept), 'hidden_size': weights.width,
               'num_hidden_layers': weights.layers, 'num_attention_heads': weights.heads, 'intermediate_size': weights.inner,
               'max_position_embeddings': weights.positions, 'type_vocab_size': 1, 'layer_norm_eps': round(weights.epsilon, 12),
               'hidden_act': 'gelu'}
-    artefact.save(out, tensors, {'version': '1', 'config': json.dumps(config)})
+    artefact.save(out, tensors, {'version': '1', 'config': json.dumps(config), 'languages': languages})
     print(out, os.path.getsize(out), 'bytes')
     assert os.path.getsize(out) <= 40_000_000
 

@@ -9,7 +9,9 @@ use super::scoring::{Background, Cascade, Embeddings, Memory, Pairs, Scorer, Vec
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
-use crate::engine::{BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch};
+use crate::engine::{
+    BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch, is_embedded,
+};
 use crate::labels::LabelSet;
 use crate::record::Decider;
 
@@ -114,11 +116,6 @@ pub(super) fn plan<'a>(
     let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
     let cache = spec.cache.as_deref().filter(|_| !is_embedded(name)).map(Cache::open).transpose()?;
     Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
-}
-
-/// True for a model that lies in the program.
-fn is_embedded(name: &str) -> bool {
-    [BUILTIN, DEEP].contains(&name)
 }
 
 /// `revision` is that of the model that scores.

@@ -14,7 +14,7 @@ use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
 use super::scoring::{Background, LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
 use crate::engine::hub::DownloadProgress;
-use crate::engine::{BUILTIN, DEEP, hub};
+use crate::engine::{hub, is_embedded};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
 use crate::labels::LabelSet;
@@ -117,8 +117,8 @@ impl TrainedFile {
         let needs = &self.classifier.about.model;
         let shown = self.path.display();
         ensure!(given.shortlist.is_none(), "--shortlist is for rerankers; a classifier scores all labels at once");
-        let is_builtin = [BUILTIN, DEEP].contains(&&*needs.id);
-        let other = given.model.as_deref().filter(|model| is_builtin && *model != needs.id);
+        let is_embedded = is_embedded(&needs.id);
+        let other = given.model.as_deref().filter(|model| is_embedded && *model != needs.id);
         ensure!(
             other.is_none(),
             "the classifier {shown} was trained on {}, not on {}; leave out --model",
@@ -126,7 +126,7 @@ impl TrainedFile {
             other.unwrap_or_default()
         );
         ensure!(
-            given.dims.is_none() || !is_builtin,
+            given.dims.is_none() || !is_embedded,
             "--dims has no meaning for the model {}, on which the classifier {shown} was trained",
             needs.id
         );
@@ -155,7 +155,7 @@ impl TrainedFile {
             "--query-prefix: the classifier {shown} was trained with another; leave it out"
         );
         let mut spec = given.clone();
-        if is_builtin {
+        if is_embedded {
             spec.model = Some(needs.id.clone());
         } else if spec.model.is_none() {
             spec.model = Some(self.model()?);

@@ -22,6 +22,14 @@ pub use models::deep::{DEEP, Deep};
 pub use models::encoder::{Hypothesis, Nli};
 pub use registry::{Dtype, LoadOptions, Loaded, Model, Sketch, open};
 
+/// The models that lie in the program.
+pub const EMBEDDED: [&str; 2] = [BUILTIN, DEEP];
+
+/// True for the name of a model that lies in the program.
+pub fn is_embedded(name: &str) -> bool {
+    EMBEDDED.contains(&name)
+}
+
 /// A label as a model reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LabelText {

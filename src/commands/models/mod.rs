@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cli::{Models, ModelsVerb, PathModel, PullModels};
+use crate::engine::EMBEDDED;
 use crate::engine::hub::{self, HubOptions, Located};
-use crate::engine::{BUILTIN, DEEP};
 use crate::output::Sink;
 use crate::report::Downloads;
 
@@ -61,7 +61,7 @@ fn find(model: &str, revision: Option<&str>) -> Result<Located> {
 
 /// The name of a model in the program, unless a folder of that name is here.
 fn embedded(model: &str) -> Option<&'static str> {
-    [BUILTIN, DEEP].into_iter().find(|&known| known == model && !Path::new(model).exists())
+    EMBEDDED.into_iter().find(|&known| known == model && !Path::new(model).exists())
 }
 
 /// A path as raw bytes.

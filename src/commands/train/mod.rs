@@ -20,7 +20,7 @@ use crate::classifier::linear::{
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
-use crate::engine::{BUILTIN, DEEP};
+use crate::engine::{BUILTIN, is_embedded};
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
 use crate::output::trained::Table;
@@ -292,13 +292,13 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, instruct: Option<String>, 
         id: key.id.clone(),
         name: flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),
         revision: key.revision.clone(),
-        is_commit: !key.is_path && ![BUILTIN, DEEP].contains(&&*key.id),
+        is_commit: !key.is_path && !is_embedded(&key.id),
         dtype: key.dtype.clone(),
         dims: model.dims,
         background: embeddings.background(),
         asked_dims: flags.dims,
         query_prefix: flags.query_prefix.clone(),
-        instruct: instruct.filter(|_| ![BUILTIN, DEEP].contains(&&*key.id)),
+        instruct: instruct.filter(|_| !is_embedded(&key.id)),
         max_tokens: embeddings.max_tokens,
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use crate::engine::{BUILTIN, DEEP};
+use crate::engine::EMBEDDED;
 
 /// A model that has a short name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub(super) fn parse(model: &str) -> Result<Named> {
 }
 
 fn what_else(model: &str) -> String {
-    let names: Vec<&str> = [BUILTIN, DEEP].into_iter().chain(KNOWN.iter().map(|known| known.name)).collect();
+    let names: Vec<&str> = EMBEDDED.into_iter().chain(KNOWN.iter().map(|known| known.name)).collect();
     let missing = if model.contains(['/', '\\']) || is_gguf(model) { "no such file or folder" } else { "no folder" };
     format!(
         "{missing} here; a model is one of {}, or OWNER/NAME on the hub, OWNER/NAME/FILE.gguf, a folder with config.json \
