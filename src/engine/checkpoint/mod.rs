@@ -65,7 +65,6 @@ impl Checkpoint {
     ///
     /// # Errors
     /// When it is damaged.
-    #[cfg(feature = "deep")]
     pub(super) fn embedded(name: &str, config: &str, file: &'static [u8]) -> Result<Self> {
         let weights = Arc::new(Weights::embedded(name, file)?);
         let config =
@@ -122,7 +121,6 @@ pub(super) enum Mapped {
     /// One on the disk.
     File(Mmap),
     /// One that lies in the program.
-    #[cfg_attr(not(feature = "deep"), expect(dead_code, reason = "only the model deep is such a checkpoint"))]
     Program(&'static [u8]),
 }
 

@@ -44,13 +44,13 @@ impl Kind {
         match self {
             Self::F32 => (1, 4),
             Self::F16 | Self::Bf16 => (1, 2),
-            Self::U8 => (1, 1),
-            _ => (self.ggml().block_size(), self.ggml().type_size()),
+            _ => self.ggml().map_or((1, 1), |kind| (kind.block_size(), kind.type_size())),
         }
     }
 
-    fn ggml(self) -> GgmlDType {
-        match self {
+    /// The same in GGML; bytes are none.
+    fn ggml(self) -> Option<GgmlDType> {
+        Some(match self {
             Self::F32 => GgmlDType::F32,
             Self::F16 => GgmlDType::F16,
             Self::Bf16 => GgmlDType::BF16,
@@ -59,9 +59,8 @@ impl Kind {
             Self::Q5K => GgmlDType::Q5K,
             Self::Q4K => GgmlDType::Q4K,
             Self::Q4_0 => GgmlDType::Q4_0,
-            // GGML has no such type; nothing asks for it.
-            Self::U8 => GgmlDType::F32,
-        }
+            Self::U8 => return None,
+        })
     }
 
     /// True for the kinds that only GGUF files have.
@@ -71,7 +70,7 @@ impl Kind {
 
     pub(super) fn of_ggml(kind: GgmlDType) -> Option<Self> {
         let all = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q6K, Self::Q5K, Self::Q4K];
-        all.into_iter().find(|known| known.ggml() == kind)
+        all.into_iter().find(|known| known.ggml() == Some(kind))
     }
 }
 
@@ -163,7 +162,6 @@ impl Weights {
     ///
     /// # Errors
     /// When it is damaged.
-    #[cfg(feature = "deep")]
     pub(super) fn embedded(name: &str, file: &'static [u8]) -> Result<Self> {
         let (length, metadata) = SafeTensors::read_metadata(file).with_context(|| format!("{name} is damaged"))?;
         let mut places = BTreeMap::new();
@@ -174,7 +172,9 @@ impl Weights {
                 Dtype::F16 => Kind::F16,
                 Dtype::U8 if tensor.ends_with(".weight") => {
                     let (numbers, size) = Kind::Q4_0.block();
-                    shape.iter_mut().skip(1).for_each(|bytes| *bytes = *bytes / size * numbers);
+                    let row = shape.last_mut().filter(|row| row.is_multiple_of(size));
+                    let row = row.with_context(|| format!("the rows of {tensor} in {name} are no blocks"))?;
+                    *row = *row / size * numbers;
                     Kind::Q4_0
                 }
                 Dtype::U8 => Kind::U8,
@@ -391,12 +391,16 @@ impl View<'_> {
     /// # Errors
     /// When the device has not enough memory.
     pub fn quantised_on(&self, device: &Device) -> Result<QTensor> {
-        let storage = QStorage::from_data(self.bytes.into(), device, self.kind.ggml())?;
+        let storage = QStorage::from_data(self.bytes.into(), device, self.ggml()?)?;
         Ok(QTensor::new(storage, self.shape)?)
     }
 
+    fn ggml(&self) -> Result<GgmlDType> {
+        self.kind.ggml().with_context(|| format!("the weight {} is of bytes, which stand for no numbers", self.name))
+    }
+
     fn quantised(&self, bytes: &[u8], rows: usize, columns: usize) -> Result<QTensor> {
-        let storage = QStorage::from_data(bytes.into(), &Device::Cpu, self.kind.ggml())?;
+        let storage = QStorage::from_data(bytes.into(), &Device::Cpu, self.ggml()?)?;
         Ok(QTensor::new(storage, (rows, columns))?)
     }
 }

@@ -8,7 +8,9 @@ mod student;
 mod tokens;
 mod weights;
 
-use anyhow::{Context, Result};
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, anyhow};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -24,21 +26,32 @@ pub const BUILTIN: &str = "builtin";
 const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];
 
 /// The embedded model.
-pub struct Builtin {
+#[derive(Clone, Copy)]
+pub struct Builtin(&'static Opened);
+
+/// What all who use it share.
+struct Opened {
     weights: Weights,
     tokenizer: Tokenizer,
     arch: Arch,
 }
 
+impl Opened {
+    fn new() -> Result<Self> {
+        let weights = Weights::embedded()?;
+        let tokenizer = Tokenizer::new(&weights).context("the embedded model is damaged")?;
+        Ok(Self { weights, tokenizer, arch: Arch::new() })
+    }
+}
+
 impl Builtin {
-    /// Opens the embedded model and indexes its vocabulary, which takes a few milliseconds.
+    /// Opens the embedded model. The first time indexes its vocabulary, which takes a few milliseconds.
     ///
     /// # Errors
     /// When the binary was built with a damaged model file.
     pub fn new() -> Result<Self> {
-        let weights = Weights::embedded()?;
-        let tokenizer = Tokenizer::new(&weights).context("the embedded model is damaged")?;
-        Ok(Self { weights, tokenizer, arch: Arch::new() })
+        static OPENED: LazyLock<Result<Opened>> = LazyLock::new(Opened::new);
+        OPENED.as_ref().map(Self).map_err(|error| anyhow!("{error:#}"))
     }
 
     /// Tells the embedded model from that of another release.
@@ -56,7 +69,7 @@ impl Builtin {
 
     /// The first `most` pieces of a text that have a meaning.
     pub fn tokens(&self, text: &str, most: usize) -> Vec<u32> {
-        self.tokenizer.encode(text, most)
+        self.0.tokenizer.encode(text, most)
     }
 
     /// The normalised vector of a text, shape `[dims]`, and its language as an index into those of the model. `None`
@@ -69,24 +82,24 @@ impl Builtin {
     pub(super) fn centred(&self, ids: &[u32]) -> Option<Vec<f32>> {
         let (mut vector, language) = self.sum(ids)?;
         if let Some(language) = language {
-            vector.iter_mut().zip(self.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
+            vector.iter_mut().zip(self.0.weights.mean(language)).for_each(|(value, mean)| *value -= mean);
         }
         Some(vector)
     }
 
     /// The language of a text, as [`Builtin::vector`] has it, where most pieces that are typical of any are of it.
     pub(super) fn sure_language(&self, ids: &[u32]) -> Option<usize> {
-        self.weights.sure_language(ids)
+        self.0.weights.sure_language(ids)
     }
 
     /// The code of the language of a text, such as `en`, told by its first `most` pieces; `None` where they are of
     /// several.
     pub fn language(&self, text: &str, most: usize) -> Option<&str> {
-        Some(&self.weights.languages[self.sure_language(&self.tokens(text, most))?])
+        Some(&self.0.weights.languages[self.sure_language(&self.tokens(text, most))?])
     }
 
     fn sum(&self, ids: &[u32]) -> Option<(Vec<f32>, Option<usize>)> {
-        Some((student::embed(&self.weights, ids, self.arch)?, self.weights.language(ids)))
+        Some((student::embed(&self.0.weights, ids, self.0.arch)?, self.0.weights.language(ids)))
     }
 }
 
@@ -101,7 +114,7 @@ impl Embedder for Builtin {
 
     /// Of its two halves together.
     fn dims(&self) -> usize {
-        2 * self.weights.dims
+        2 * self.0.weights.dims
     }
 
     fn takes_instruction(&self) -> bool {

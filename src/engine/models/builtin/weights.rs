@@ -4,10 +4,10 @@
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::Dtype;
 
 use super::matrix::Matrix;
-use crate::engine::models::embedded::{Aligned, Tensors, fingerprint, learned};
+use crate::engine::models::embedded::{Aligned, EmbeddedFile, fingerprint, learned};
 
 static FILE: &Aligned<[u8]> = &Aligned(*include_bytes!("../../../../model/builtin.safetensors"));
 
@@ -73,18 +73,12 @@ impl Weights {
     /// # Errors
     /// As [`Weights::embedded`].
     pub(super) fn size() -> Result<(u64, u64)> {
-        // The vocabulary is text and how it is cut.
-        let learned = learned(&FILE.0, |name| !name.starts_with("piece")).context("the embedded model is damaged")?;
+        let learned = learned(&FILE.0).context("the embedded model is damaged")?;
         Ok((learned, FILE.0.len() as u64))
     }
 
     fn parse(file: &'static [u8]) -> Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(file)?;
-        let constants = header.metadata().clone().unwrap_or_default();
-        let constant = |name: &str| constants.get(name).with_context(|| format!("no constant {name}"));
-        ensure!(constant("version")? == "1", "the file has version {}, not 1", constant("version")?);
-        let tensors = SafeTensors::deserialize(file)?;
-        let file = Tensors(&tensors);
+        let file = EmbeddedFile::open(file)?;
         let vocabulary = file.shape("piece_ends")?[0];
         let [_, dims] = file.shape("vectors")?[..] else {
             anyhow::bail!("vectors is no matrix");
@@ -112,9 +106,9 @@ impl Weights {
             head_bias: file.slice("head_b1", Dtype::F32, &[head])?,
             head_out: matrix("head_w2", head, dims)?,
             lang_means: file.slice("lang_means", Dtype::F32, &[file.shape("lang_means")?[0], 2 * dims])?,
-            languages: constant("languages")?.split(',').map(String::from).collect(),
-            mix_sum: constant("mix_sum")?.parse()?,
-            mix_context: constant("mix_ctx")?.parse()?,
+            languages: file.constant("languages")?.split(',').map(String::from).collect(),
+            mix_sum: file.constant("mix_sum")?.parse()?,
+            mix_context: file.constant("mix_ctx")?.parse()?,
         };
         weights.check()?;
         Ok(weights)

@@ -63,6 +63,11 @@ impl Deep {
         Ok(Self { builtin: Builtin::new()?, file, encoder, prompt, mark })
     }
 
+    /// True where it was compiled in.
+    pub fn is_here() -> bool {
+        File::is_here()
+    }
+
     /// Tells the two models from those of another release.
     ///
     /// # Errors
