@@ -204,7 +204,8 @@ impl<'a> TrainingRun<'a> {
             reduced: self.reduced(&design),
             design,
             label_weights: self.label_weights(&samples),
-            prior: self.prior_logits(&samples).zip(self.prior_logits(&unseen)).map(<[_; 2]>::from),
+            // Nor may they say whether names help.
+            prior: self.prior(&samples).map(|prior| [prior.logits(&samples), prior.logits(&unseen)]),
             samples,
             unseen: Design::new(&unseen, ngrams.as_ref()),
             held,

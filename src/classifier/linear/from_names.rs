@@ -26,8 +26,6 @@ const C: f64 = 1.0;
 const FIRST: f32 = 0.4;
 /// The temperature of their sum.
 const TEMPERATURE: f32 = 1.1;
-/// From so many labelled samples on (of half of the labels), texts without a label teach nothing more.
-const ENOUGH: usize = 8;
 /// With fewer texts, or fewer of them a label, too little is seen of what mail is like.
 const FEWEST: usize = 100;
 const FEWEST_EACH: usize = 5;
@@ -88,13 +86,6 @@ struct Guess {
     probability: f32,
     /// How far the second label is behind.
     margin: f32,
-}
-
-/// True where labels have so few labelled samples, each this many, that texts without a label teach something beside
-/// them.
-pub fn are_few(mut counts: Vec<usize>) -> bool {
-    counts.sort_unstable();
-    counts.get(counts.len() / 2).is_none_or(|&count| count < ENOUGH)
 }
 
 /// So many texts without a label it takes to learn from names.
@@ -296,14 +287,5 @@ mod tests {
         assert_eq!(doubt(&found, 120, 0.9), Some(Harm::FewTexts(150)));
         assert_eq!(doubt(&found[..25], 125, 0.7), Some(Harm::Unsettled));
         assert!(learn(&texts(200), &[], &names(3), &settings(), &|_| true).is_err());
-    }
-
-    #[test]
-    fn few_labelled_samples_are_few() {
-        let check = |counts: &[usize], expected: bool| assert_eq!(are_few(counts.to_vec()), expected, "{counts:?}");
-        check(&[], true);
-        check(&[0, 1, 9], true);
-        check(&[0, 8, 9], false);
-        check(&[7, 7, 7, 90], true);
     }
 }

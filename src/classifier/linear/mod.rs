@@ -26,11 +26,13 @@ use crate::record::Scores;
 
 pub use design::TrainingSample;
 pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Unsorted, Validation, text_hash};
-pub use from_names::{FoundLabel, FromNames, Harm, are_few, fewest_texts, learn};
+pub use from_names::{FoundLabel, FromNames, Harm, fewest_texts, learn};
 pub use link::Link;
 pub use ngrams::{Counts, NGrams};
 pub use prior::Prior;
-pub use train::{FitProgress, HeldOut, LabelWeights, Settings, TrainingResult, is_closed_form, train};
+pub use train::{
+    FitProgress, HeldOut, LabelWeights, Settings, TrainingResult, are_few, is_closed_form, names_count, train,
+};
 
 /// A fitted classifier.
 #[derive(Clone, Debug, PartialEq)]

@@ -37,6 +37,11 @@ impl Prior {
         Some(Self(weights))
     }
 
+    /// True where it matters beside so many samples.
+    pub(super) fn counts(labels: usize, samples: usize) -> bool {
+        samples as f32 <= MANY * labels as f32
+    }
+
     /// Number of labels.
     pub(super) fn labels(&self) -> usize {
         self.0.columns()
@@ -50,14 +55,20 @@ impl Prior {
         LinearModel { labels, dims, ngrams: None, weights, intercepts, link: Link::Softmax, temperature: 1.0 }
     }
 
+    /// Numbers of the labels of which the model knows no word.
+    pub fn unknown(&self) -> Vec<usize> {
+        let is_zero = |label: &usize| (0..self.0.rows()).all(|dim| self.0.row(dim)[*label] == 0.0);
+        (0..self.labels()).filter(is_zero).collect()
+    }
+
     /// The prior for these samples; `None` where it does not matter, and where it is worse than none: "spam" and "not spam"
     /// may say nothing about them.
-    pub(super) fn for_samples(&self, samples: &[TrainingSample]) -> Option<Self> {
+    pub(super) fn for_samples(&self, samples: &[&TrainingSample]) -> Option<Self> {
         let labels = self.0.columns();
-        let each = samples.len() as f32 / labels as f32;
-        if each > MANY {
+        if !Self::counts(labels, samples.len()) {
             return None;
         }
+        let each = samples.len() as f32 / labels as f32;
         let share = SHARE * (FEW / each).min(1.0);
         let mut weights = self.0.clone();
         weights.values_mut().iter_mut().for_each(|weight| *weight *= share);
@@ -66,11 +77,11 @@ impl Prior {
     }
 
     /// The mean cross-entropy of the samples' labels in nats, each label counting the same.
-    fn loss(&self, samples: &[TrainingSample]) -> f64 {
+    fn loss(&self, samples: &[&TrainingSample]) -> f64 {
         let labels = self.0.columns();
         let mut sums = vec![(0.0, 0_u32); labels];
         for samples in samples.chunks(SAMPLES) {
-            let logits = self.logits(&samples.iter().collect::<Vec<_>>());
+            let logits = self.logits(samples);
             for (sample, logits) in samples.iter().zip(logits.chunks_exact(labels)) {
                 let loss = Link::Softmax.loss(logits, 1.0, &sample.labels);
                 for &label in &sample.labels {
@@ -119,15 +130,16 @@ mod tests {
             labels: vec![label],
             weight: 1.0,
         };
-        let logits = |count: usize| prior.for_samples(&vec![sample(2); count]).map(|prior| prior.logits(&[&sample(2)]));
+        let logits =
+            |count: usize| prior.for_samples(&vec![&sample(2); count]).map(|prior| prior.logits(&[&sample(2)]));
         assert_eq!(logits(3).unwrap(), [0.75, 0.0, 3.0]);
         assert_eq!(logits(96).unwrap(), [0.375, 0.0, 1.5]);
         assert_eq!(logits(3000), None);
         assert_eq!(Prior::new(&[None, None], 3.0), None);
         let mut weights = vec![1.0; 9];
-        prior.for_samples(&[sample(2)]).unwrap().add_to(&mut weights);
+        prior.for_samples(&[&sample(2)]).unwrap().add_to(&mut weights);
         assert_eq!(weights, [2.5, 1.0, 1.0, 1.0, 1.0, 4.0, 1.0, 1.0, 1.0]);
         // It is sure, and wrong.
-        assert_eq!(prior.for_samples(&[sample(1), sample(1)]), None);
+        assert_eq!(prior.for_samples(&[&sample(1), &sample(1)]), None);
     }
 }

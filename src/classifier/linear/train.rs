@@ -95,6 +95,17 @@ pub fn is_closed_form(labels: usize, samples: usize) -> bool {
     discriminant::is_used(labels, samples)
 }
 
+/// True where the names of the labels may count beside so many samples.
+pub fn names_count(labels: usize, samples: usize, link: Link) -> bool {
+    link == Link::Softmax && !is_closed_form(labels, samples) && Prior::counts(labels, samples)
+}
+
+/// True where half of the labels have fewer than eight samples; `counts` has the number of each label.
+pub fn are_few(mut counts: Vec<usize>) -> bool {
+    counts.sort_unstable();
+    counts.get(counts.len() / 2).is_none_or(|&count| count < FEW)
+}
+
 /// Hyperparameters chosen by cross-validation.
 struct Chosen {
     c: f64,
@@ -148,8 +159,8 @@ pub(super) struct TrainingRun<'a> {
     pub(super) samples: &'a [TrainingSample],
     pub(super) labels: usize,
     pub(super) settings: &'a Settings,
-    /// What the names of the labels say, for as many samples.
-    pub(super) prior: Option<Prior>,
+    /// What the names of the labels say, where they may count.
+    names: Option<&'a Prior>,
     /// True where C and temperature are not fitted.
     is_few: bool,
     closed_form: bool,
@@ -165,14 +176,18 @@ impl<'a> TrainingRun<'a> {
         stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
     ) -> Self {
         let closed_form = is_closed_form(labels, samples.len());
-        let usable = settings.prior.as_ref().filter(|_| !closed_form && settings.link == Link::Softmax);
-        let prior = usable.and_then(|prior| prior.for_samples(samples));
+        let names = settings.prior.as_ref().filter(|_| names_count(labels, samples.len(), settings.link));
         let mut counts = vec![0; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-        counts.sort_unstable();
-        // Half of the labels have fewer.
-        let is_few = prior.is_some() && counts[labels / 2] < FEW;
-        Self { samples, labels, settings, prior, is_few, closed_form, fits: FitCount::default(), stop }
+        let run =
+            Self { samples, labels, settings, names, is_few: false, closed_form, fits: FitCount::default(), stop };
+        let is_few = are_few(counts) && run.prior(&samples.iter().collect::<Vec<_>>()).is_some();
+        Self { is_few, ..run }
+    }
+
+    /// What the names say beside these samples.
+    pub(super) fn prior(&self, samples: &[&TrainingSample]) -> Option<Prior> {
+        self.names?.for_samples(samples)
     }
 
     /// Fits all samples.
@@ -184,13 +199,14 @@ impl<'a> TrainingRun<'a> {
         let label_weights = self.label_weights(&all);
         let reduced = self.reduced(&design);
         self.fits.plan(1);
-        let prior = self.prior_logits(&all);
+        let prior = self.prior(&all);
+        let of_names = prior.as_ref().map(|prior| prior.logits(&all));
         let reduced_design = reduced.as_ref().map_or(&design, |reduced| &reduced.design);
-        let problem = self.problem(&all, reduced_design, &label_weights, prior.as_deref());
+        let problem = self.problem(&all, reduced_design, &label_weights, of_names.as_deref());
         let found = problem.fit(c, None, FINE)?;
         let mut parameters =
             reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
-        if let Some(prior) = &self.prior {
+        if let Some(prior) = &prior {
             prior.add_to(&mut parameters);
         }
         let features = design.features();
@@ -211,11 +227,6 @@ impl<'a> TrainingRun<'a> {
     fn untried(&self) -> Chosen {
         let (c, temperature) = if self.is_few { (C_OF_FEW, TEMPERATURE_OF_FEW) } else { (UNTRIED, 1.0) };
         Chosen { c: self.settings.c.unwrap_or(c), scale: SCALE, temperature }
-    }
-
-    /// The logits of the prior.
-    pub(super) fn prior_logits(&self, samples: &[&TrainingSample]) -> Option<Vec<f32>> {
-        self.prior.as_ref().map(|prior| prior.logits(samples))
     }
 
     /// True when there are enough samples for cross-validation.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rayon::prelude::*;
 
 use super::background::Background;
@@ -117,35 +117,25 @@ impl Embeddings {
         }
     }
 
-    /// The vectors of the labels of a set, with their examples, which are embedded as texts.
+    /// The vectors of the labels of a set, with their examples, which are embedded as texts. `None` for a label of
+    /// which the model knows no word.
     ///
     /// # Errors
-    /// When the model knows no word of a label, or cannot run.
-    pub(super) fn of_set(&self, set: &LabelSet, instruct: Option<&str>) -> Result<Vec<Vec<f32>>> {
+    /// When the model cannot run, or a label is too long for it.
+    pub(super) fn of_set(&self, set: &LabelSet, instruct: Option<&str>) -> Result<Vec<Option<Vec<f32>>>> {
         let texts = set.labels.iter().flat_map(|label| label.examples.iter().cloned());
         let texts: Vec<PreparedText> = texts.map(PreparedText::from).collect();
         let mut examples = self.embed(&texts, 0, instruct)?.into_iter();
-        let mut vectors = Vec::with_capacity(set.labels.len());
-        for (label, own) in set.labels.iter().zip(self.labels(&label_texts(&set.labels))?) {
+        let vector = |(label, own): (&Label, Option<Vec<f32>>)| {
             // An example without a known word is ignored.
             let examples: Vec<Embedding> = examples.by_ref().take(label.examples.len()).flatten().collect();
-            let vector = if examples.is_empty() {
-                own
-            } else {
-                let examples: Vec<&[f32]> = examples.iter().map(|example| &example.vector[..]).collect();
-                prototype(own.as_deref(), &examples)
-            };
-            match vector {
-                Some(vector) => vectors.push(vector),
-                None => bail!(
-                    "the model {} knows no word of the label {:?} in {:?}; describe it in other words",
-                    self.engine.id(),
-                    label.name,
-                    set.name
-                ),
+            if examples.is_empty() {
+                return own;
             }
-        }
-        Ok(vectors)
+            let examples: Vec<&[f32]> = examples.iter().map(|example| &example.vector[..]).collect();
+            prototype(own.as_deref(), &examples)
+        };
+        Ok(set.labels.iter().zip(self.labels(&label_texts(&set.labels))?).map(vector).collect())
     }
 
     /// The factor between a cosine and the logit of a softmax over labels with these vectors.
@@ -194,28 +184,17 @@ impl Embeddings {
         self.engine.embed(texts, instruct, self.max_tokens).map(drop)
     }
 
-    /// What the names and descriptions of labels say, as zero-shot classification would take them. `None` where the model
-    /// knows no word of any.
-    ///
-    /// # Errors
-    /// When the model cannot run, or a label is too long for it.
-    pub fn prior(&self, labels: &[Label]) -> Result<Option<Prior>> {
-        let vectors = self.labels(&label_texts(labels))?;
-        let known: Vec<Vec<f32>> = vectors.iter().flatten().cloned().collect();
-        Ok(Prior::new(&vectors, self.temperature(&known)))
-    }
-
     /// What the labels of a set say by their names, descriptions and examples, just as zero-shot classification takes
-    /// them. `None` for a set without labels.
+    /// them. `None` where the model knows no word of any.
     ///
     /// # Errors
-    /// When the model knows no word of a label, has no room for the instruction, or cannot run.
+    /// When a label is too long, the model has no room for the instruction, or it cannot run.
     pub fn names(&self, set: &LabelSet, instruct: Option<&str>) -> Result<Option<Prior>> {
         let instruct = instruct.filter(|_| self.engine.takes_instruction());
         self.engine.check(instruct)?;
         let vectors = self.of_set(set, instruct)?;
-        let factor = self.temperature(&vectors);
-        Ok(Prior::new(&vectors.into_iter().map(Some).collect::<Vec<_>>(), factor))
+        let known: Vec<Vec<f32>> = vectors.iter().flatten().cloned().collect();
+        Ok(Prior::new(&vectors, self.temperature(&known)))
     }
 
     /// What went wrong with the cache, once.

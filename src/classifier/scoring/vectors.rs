@@ -1,11 +1,11 @@
 //! Scores of an embedder: the vector of the message with that of each label.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{Embeddings, PreparedText, Scored};
 use crate::classifier::zero_shot::ZeroShot;
 use crate::engine::{Embedding, TokenizedText};
-use crate::labels::LabelSet;
+use crate::labels::{Label, LabelSet};
 use crate::record::{Decider, Scores};
 
 /// An embedder and the vectors of all labels.
@@ -135,7 +135,16 @@ impl Vectors {
 
 /// Embeds the labels of a set.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
-    let vectors = embeddings.of_set(set, instruct)?;
+    let known = |(label, vector): (&Label, Option<Vec<f32>>)| {
+        vector.with_context(|| {
+            let model = embeddings.engine.id();
+            format!(
+                "the model {model} knows no word of the label {:?} in {:?}; describe it in other words",
+                label.name, set.name
+            )
+        })
+    };
+    let vectors = set.labels.iter().zip(embeddings.of_set(set, instruct)?).map(known).collect::<Result<Vec<_>>>()?;
     let temperature = embeddings.temperature(&vectors);
     Ok(ZeroShot::new(vectors, temperature))
 }

@@ -15,8 +15,8 @@ use anyhow::{Context, Result, ensure};
 use rayon::ThreadPool;
 
 use crate::classifier::linear::{
-    self, About, LabelWeights, LearnedLabel, LinearModel, Needs, Settings, TrainedClassifier, Training, TrainingResult,
-    TrainingSample, Validation,
+    self, About, LabelWeights, LearnedLabel, LinearModel, Needs, Prior, Settings, TrainedClassifier, Training,
+    TrainingResult, TrainingSample, Validation,
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
@@ -24,7 +24,7 @@ use crate::engine::{BUILTIN, is_embedded};
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
 use crate::output::trained::Table;
-use crate::record::label_key;
+use crate::record::is_same_label;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard, Stop};
 use embed::{Embedded, How};
@@ -147,7 +147,9 @@ fn from_samples(
     let samples = numbered(embedded, &labels);
     let mut settings = lesson.settings(&samples);
     let link = settings.link;
-    settings.prior = lesson.pool.install(|| lesson.opened.embeddings.prior(&described(&labels, descriptions)))?;
+    if linear::names_count(labels.len(), samples.len(), link) {
+        settings.prior = names_of(lesson, &labels, set);
+    }
     let trained = lesson.pool.install(|| fitted(&samples, labels.len(), settings, lesson.stop, report));
     if lesson.stop.is_asked() {
         return Ok(None);
@@ -184,13 +186,19 @@ fn check(Train { samples, learning, model, output, .. }: &Train, spec: &Spec) ->
     if output.verbosity.quiet { Ok(()) } else { Sink::check(None, false) }
 }
 
-/// The labels of the samples, with what the label file says about them.
-fn described(labels: &[Arc<str>], descriptions: &[Label]) -> Vec<Label> {
-    let of = |name: &Arc<str>| {
-        let known = descriptions.iter().find(|label| label_key(&label.name) == label_key(name));
-        known.cloned().unwrap_or_else(|| Label::named(name.clone()))
-    };
-    labels.iter().map(of).collect()
+/// What the names of the samples' labels say, with what the label file says about them. Without it samples teach as
+/// well, so that a label too long for the model ends nothing.
+fn names_of(lesson: &Lesson<'_>, labels: &[Arc<str>], set: Option<&LabelSet>) -> Option<Prior> {
+    let mut named = LabelSet::named(String::new(), labels.iter().cloned());
+    for label in &mut named.labels {
+        let described = set.and_then(|set| set.labels.iter().find(|known| is_same_label(&known.name, &label.name)));
+        described.into_iter().for_each(|described| *label = described.clone());
+    }
+    let names = lesson.pool.install(|| lesson.opened.embeddings.names(&named, lesson.instruct));
+    names.unwrap_or_else(|error| {
+        lesson.report.warn(format_args!("the names of the labels do not count: {error:#}"));
+        None
+    })
 }
 
 /// Warns of labels of the label file that no sample has.
@@ -210,7 +218,7 @@ fn check_descriptions(descriptions: &[Label], labels: &[Arc<str>], report: &Repo
 /// # Errors
 /// When these are all of them.
 fn unused<'a>(descriptions: &'a [Label], labels: &[Arc<str>]) -> Result<Vec<&'a str>> {
-    let is_used = |label: &Label| labels.iter().any(|name| label_key(name) == label_key(&label.name));
+    let is_used = |label: &Label| labels.iter().any(|name| is_same_label(name, &label.name));
     let unused: Vec<&str> = descriptions.iter().filter(|label| !is_used(label)).map(|label| &*label.name).collect();
     ensure!(
         unused.is_empty() || unused.len() < descriptions.len(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 
 use super::embed::Embedded;
 use super::judge::rounded;
@@ -61,14 +61,17 @@ pub(super) fn screened(
     let all = with_labels(set, kept.iter().flat_map(|kept| &kept.labels));
     let count = |label: &Label| kept.iter().filter(|kept| kept.labels.contains(&label.name)).count();
     let fewest = linear::fewest_texts(all.labels.len());
-    let left_out = match () {
-        () if kept.is_empty() => None,
-        () if kept.iter().any(|kept| kept.labels.len() > 1) => Some("others have several labels".to_string()),
-        () if !linear::are_few(all.labels.iter().map(count).collect()) => {
-            Some("the others are enough to learn from".to_string())
-        }
-        () if texts.len() < fewest => Some(format!("it takes {fewest} of them to learn from names")),
-        () => None,
+    if kept.is_empty() && texts.len() < fewest {
+        return Err(nothing_learned(&doubted(Harm::FewTexts(fewest), texts.len(), &[])));
+    }
+    let left_out = if kept.is_empty() {
+        None
+    } else if kept.iter().any(|kept| kept.labels.len() > 1) {
+        Some("others have several labels".to_string())
+    } else if !linear::are_few(all.labels.iter().map(count).collect()) {
+        Some("the others are enough to learn from".to_string())
+    } else {
+        (texts.len() < fewest).then(|| format!("it takes {fewest} of them to learn from names"))
     };
     if let Some(why) = left_out {
         report.say(format_args!("{} without a label left out: {why}", texts_of(texts.len())));
@@ -110,10 +113,18 @@ pub(super) fn learned(lesson: &Lesson<'_>, set: &LabelSet, embedded: Vec<Embedde
     }
     let set = with_labels(set, labelled.iter().flat_map(|sample| &sample.labels));
     let (alone, given) = (labelled.clone(), labelled.len());
+    if texts.is_empty() && !labelled.is_empty() {
+        return super::from_samples(lesson, Some(&set), alone, given);
+    }
     let labels: Vec<Arc<str>> = set.labels.iter().map(|label| label.name.clone()).collect();
     ensure!(labels.len() > 1, "there is one label, so there is nothing to tell apart; add others to the label file");
-    let names =
-        lesson.pool.install(|| lesson.opened.embeddings.names(&set, lesson.instruct))?.context("there is no label")?;
+    let names = lesson
+        .pool
+        .install(|| lesson.opened.embeddings.names(&set, lesson.instruct))?
+        .context("there is no known label")?;
+    if let Some(&label) = names.unknown().first() {
+        bail!("the model knows no word of the label {:?}; describe it in other words", labels[label]);
+    }
     let mut hashes: BTreeSet<u64> = labelled.iter().map(|sample| sample.hash).collect();
     let hashes_of_texts: Vec<u64> = texts.iter().map(|text| text.hash).collect();
     let (labelled, texts) = (numbered(labelled, &labels), numbered(texts, &labels));
@@ -131,11 +142,9 @@ pub(super) fn learned(lesson: &Lesson<'_>, set: &LabelSet, embedded: Vec<Embedde
     let made = made?;
     if let Some(doubt) = made.doubt {
         let why = doubted(doubt, texts.len(), &labels);
-        ensure!(
-            !labelled.is_empty(),
-            "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; \
-             add unlabelled mail, label a few texts, or describe the labels in other words"
-        );
+        if labelled.is_empty() {
+            return Err(nothing_learned(&why));
+        }
         lesson.report.warn(format_args!("{why}; the texts without a label are left out"));
         return super::from_samples(lesson, Some(&set), alone, given);
     }
@@ -182,6 +191,14 @@ fn outcome(
         labels: labels.iter().zip(samples).map(learned).collect(),
         table: Box::new(move |path, bytes| table(&made, &unsorted, &labels, path, bytes)),
     }
+}
+
+/// What to do where names and texts teach nothing.
+fn nothing_learned(why: &str) -> Error {
+    anyhow!(
+        "{why}; nothing was learned and nothing is written. `mailsort classify --labels` sorts by the names themselves; \
+         add unlabelled mail, label a few texts, or describe the labels in other words"
+    )
 }
 
 /// Why names and texts teach nothing.

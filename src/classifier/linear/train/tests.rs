@@ -199,3 +199,12 @@ fn a_rare_label_counts_as_much_as_its_absence() {
     let (balanced, none) = (probability(LabelWeights::Balanced), probability(LabelWeights::None));
     assert!((balanced - 0.5).abs() < 0.02 && (none - 0.1).abs() < 0.02, "{balanced} {none}");
 }
+
+#[test]
+fn few_labelled_samples_are_few() {
+    let check = |counts: &[usize], expected: bool| assert_eq!(are_few(counts.to_vec()), expected, "{counts:?}");
+    check(&[], true);
+    check(&[0, 1, 9], true);
+    check(&[0, 8, 9], false);
+    check(&[7, 7, 7, 90], true);
+}
