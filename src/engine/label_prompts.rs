@@ -4,7 +4,7 @@
 //! nearer to texts of its kind; what the sentences themselves say is in the vector of every word, and is taken away with
 //! their mean.
 
-use super::LabelText;
+use super::{LabelText, unit};
 
 /// `{}` stands for the label. `model/make/deep_constants.py` compares them.
 pub const LABEL_PROMPTS: [&str; 3] = ["topic: {}", "A message about {}.", "The subject is {}."];
@@ -16,9 +16,8 @@ pub fn prompted(label: &LabelText) -> impl Iterator<Item = LabelText> {
         .map(|prompt| LabelText { name: prompt.replace("{}", &label.name), description: label.description.clone() })
 }
 
-/// One vector of length 1 for each label, from those in so many prompts, less the mean of words in general. `None` where a
-/// model knows no word of it. Shapes: `vectors`
-/// `[labels · prompts][dims]`, `words` `[dims]`.
+/// One vector of length 1 for each label, from those in so many prompts, less the mean of words in general. `None` where
+/// a model knows no word of it. Shapes: `vectors` `[labels · prompts][dims]`, `words` `[dims]`.
 pub fn joined(vectors: &[Option<Vec<f32>>], prompts: usize, words: &[f32]) -> Vec<Option<Vec<f32>>> {
     let label = |own: &[Option<Vec<f32>>]| {
         let known: Vec<&Vec<f32>> = own.iter().map(Option::as_ref).collect::<Option<_>>()?;
@@ -30,13 +29,6 @@ pub fn joined(vectors: &[Option<Vec<f32>>], prompts: usize, words: &[f32]) -> Ve
         Some(unit(sum))
     };
     vectors.chunks_exact(prompts).map(label).collect()
-}
-
-/// A vector scaled to length 1, if it has one.
-pub fn unit(mut vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|value| *value /= length.max(1e-12));
-    vector
 }
 
 #[cfg(test)]

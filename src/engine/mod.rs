@@ -39,6 +39,13 @@ pub struct LabelText {
     pub description: Option<String>,
 }
 
+/// A vector scaled to length 1, if it has one.
+pub fn unit(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    vector.iter_mut().for_each(|value| *value /= length.max(1e-12));
+    vector
+}
+
 /// A text in the tokens of one model, cut to what it may see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenizedText {

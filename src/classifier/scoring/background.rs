@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::engine::label_prompts::{self, LABEL_PROMPTS};
-use crate::engine::{Builtin, Embedder, LabelText};
+use crate::engine::{Builtin, Embedder, LabelText, unit};
 
 /// The languages in the order of their codes.
 static LANGUAGES: LazyLock<Result<BTreeMap<String, Language>, serde_json::Error>> =
@@ -60,8 +60,8 @@ impl Background {
         hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The language of a text, if there are texts of it here and it is sure.
-    fn language(&self, text: &str) -> Option<&'static str> {
+    /// The language of a text, if there are texts of it here and most of its pieces are of it.
+    pub(super) fn language(&self, text: &str) -> Option<&'static str> {
         let code = self.builtin.language(text, TOLD_BY)?;
         self.languages.get_key_value(code).map(|(code, _)| code.as_str())
     }
@@ -81,24 +81,23 @@ impl Background {
     /// Those of `embed`.
     pub(super) fn take_off(
         &self,
-        vector: Vec<f32>,
-        text: &str,
+        vector: &[f32],
+        language: Option<&'static str>,
         instruct: Option<&str>,
         embed: impl FnOnce(Vec<String>) -> Result<Vec<Vec<f32>>>,
     ) -> Result<Vec<f32>> {
-        let language = self.language(text);
         let key = (instruct.map(String::from), language);
         let known = self.means.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let mean = match known {
             Some(mean) => mean,
             None => {
-                let mean = mean(&embed(self.texts(language))?).unwrap_or_else(|| vec![0.0; vector.len()]);
-                let mean = Arc::new(mean);
-                self.means.lock().unwrap_or_else(PoisonError::into_inner).insert(key, mean.clone());
-                mean
+                let made = mean(&embed(self.texts(language))?).unwrap_or_else(|| vec![0.0; vector.len()]);
+                let made = Arc::new(made);
+                self.means.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+                made
             }
         };
-        Ok(label_prompts::unit(vector.iter().zip(mean.iter()).map(|(value, mean)| value - mean).collect()))
+        Ok(unit(vector.iter().zip(mean.iter()).map(|(value, mean)| value - mean).collect()))
     }
 
     /// The vectors of labels in the label prompts, or without them, less the mean of words in the same. `None` for a
@@ -177,7 +176,7 @@ mod tests {
                 seen.lock().unwrap().push(texts);
                 Ok(vectors)
             };
-            background.take_off(vec![1.0, 2.0], text, instruct, embed).unwrap()
+            background.take_off(&[1.0, 2.0], background.language(text), instruct, embed).unwrap()
         };
         for text in [GERMAN, GERMAN, "Wir haben die Rechnung für den letzten Monat noch nicht erhalten.", "12345"] {
             assert_eq!(take_off(text, None), [0.0, 1.0]);

@@ -97,10 +97,10 @@ impl Embeddings {
             let made = self.raw(&texts.collect::<Vec<_>>(), task, instruct)?;
             Ok(made.into_iter().flatten().map(|made| made.vector).collect())
         };
-        for (made, text) in made.iter_mut().zip(texts) {
+        let languages: Vec<_> = texts.par_iter().map(|text| background.language(&text.text)).collect();
+        for (made, language) in made.iter_mut().zip(languages) {
             if let Some(made) = made {
-                let vector = std::mem::take(&mut made.vector);
-                made.vector = background.take_off(vector, &text.text, instruct, embed)?;
+                made.vector = background.take_off(&made.vector, language, instruct, embed)?;
             }
         }
         Ok(made)

@@ -12,15 +12,16 @@ mod tokens;
 
 use anyhow::Result;
 use candle_core::Device;
+use rayon::prelude::*;
 
 use super::builtin::Builtin;
 use super::encoder::{Encoder, Input, sum, words};
 use super::tasks::too_long;
 use super::{bert, calibration};
 use crate::engine::checkpoint::Kind;
-use crate::engine::label_prompts::{self, LABEL_PROMPTS, unit};
+use crate::engine::label_prompts::{self, LABEL_PROMPTS};
 use crate::engine::registry::{Dtype, class};
-use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
 use file::{File, HIDDEN};
 use tokens::{AROUND, END, UNKNOWN};
 
@@ -188,19 +189,17 @@ impl Embedder for Deep {
     fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         let both: Vec<BothTokens> = texts.iter().map(|text| BothTokens::of(text)).collect();
         let deep = self.pooled(both.iter().map(|both| both.e5))?;
-        let joined = |((text, both), deep): ((&&TokenizedText, &BothTokens), Vec<f32>)| {
+        let joined = |((text, both), mut deep): ((&&TokenizedText, &BothTokens), Vec<f32>)| {
             let first = self.builtin.centred(both.builtin);
-            let is_known = self.says_something(both.e5);
-            if first.is_none() && !is_known {
+            if first.is_none() && !self.says_something(both.e5) {
                 return None;
             }
             let language = self.builtin.sure_language(both.builtin);
-            let mut deep = deep;
             deep.iter_mut().zip(self.file.mean(language)).for_each(|(value, mean)| *value -= mean);
             let vector = self.joined(first, unit(deep));
             Some(Embedding { vector, tokens: text.tokens, truncated: text.truncated })
         };
-        Ok(texts.iter().zip(&both).zip(deep).map(joined).collect())
+        Ok(texts.par_iter().zip(&both).zip(deep).map(joined).collect())
     }
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {

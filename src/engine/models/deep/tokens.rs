@@ -17,7 +17,7 @@ pub(super) const AROUND: usize = 2;
 
 /// Bytes of a text that are looked at for each token that is wanted: what has fewer tokens is noise.
 const BYTES_A_TOKEN: usize = 256;
-/// No word of any language is longer; what is, is cut.
+/// Bytes that are split at once: a paragraph of a script without spaces is one word, and noise may be one of megabytes.
 const LONGEST_WORD: usize = 1024;
 
 /// The first `most` tokens of a text behind a prompt, within the tokens that stand around every text. Those of the
@@ -53,22 +53,25 @@ fn words(unigram: &Unigram, text: &str, most: usize, ids: &mut Vec<u32>) {
         }
         seen += run.len();
         word.clear();
+        let mut begins = true;
         for c in run.nfkc().filter(|c| !is_control(*c)) {
             // A character such as ¨ is a space and another in NFKC.
-            if is_space(c) || word.len() >= LONGEST_WORD {
+            let is_space = is_space(c);
+            if is_space || word.len() >= LONGEST_WORD {
                 split(unigram, &word, &mut pieces, ids);
                 word.clear();
+                begins = is_space;
             }
             if ids.len() - first >= most {
                 return;
             }
-            if is_space(c) {
-                continue;
+            if !is_space {
+                if begins {
+                    word.push('▁');
+                }
+                begins = false;
+                word.push(c);
             }
-            if word.is_empty() {
-                word.push('▁');
-            }
-            word.push(c);
         }
         split(unigram, &word, &mut pieces, ids);
     }

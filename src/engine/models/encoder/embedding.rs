@@ -10,7 +10,7 @@ use super::{Encoder, EncoderShape, check_tokens, sum, words};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Memo, too_long};
 use crate::engine::registry::{Loaded, Model};
-use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
+use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
 
 /// Ends of class names in config.json that embeddings have: no head, or one that guesses words and is not read.
 const BARE: [&str; 3] = ["Model", "ForMaskedLM", "ForPreTraining"];
@@ -86,14 +86,11 @@ impl SentenceEmbedding {
     /// [tokens, hidden] -> [hidden], of length 1. NaN stays, and is an error where it is ranked.
     fn pool(&self, states: &[f32]) -> Vec<f32> {
         let hidden = self.shape.hidden_size;
-        let mut vector = match self.recipe.pooling {
+        unit(match self.recipe.pooling {
             Pooling::Cls => states[..hidden].to_vec(),
             // Normalised, the sum is the mean.
             Pooling::Mean => sum(states, hidden),
-        };
-        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|value| *value /= length.max(1e-12));
-        vector
+        })
     }
 }
 
