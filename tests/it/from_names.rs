@@ -232,6 +232,43 @@ fn a_few_labelled_rows_count_beside_the_others() {
 }
 
 #[test]
+fn the_label_file_is_never_written_over() {
+    let place = Place::new();
+    let all = place.put("all.mbox", &mbox(&texts()));
+    let output = place.labels.to_str().unwrap().to_string();
+    let paths = [all.to_str().unwrap().to_string(), "--labels".into(), output.clone(), "--output".into(), output];
+    let (status, _, stderr) = said(mailsort(["train".to_string()].into_iter().chain(paths)));
+    assert_eq!(status, Some(2), "{stderr}");
+    assert_eq!(fs::read_to_string(&place.labels).unwrap(), LABELS);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_once_from_its_beginning() {
+    let place = Place::new();
+    let pipe = place.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writing = std::thread::spawn({
+        let (pipe, mail) = (pipe.clone(), mbox(&texts()));
+        move || fs::write(pipe, mail)
+    });
+    let (stdout, ..) = place.learned(place.train(&pipe));
+    writing.join().unwrap().unwrap();
+    assert!(stdout.contains("120 texts without a label"), "{stdout}");
+}
+
+#[test]
+fn folders_whose_labels_are_others_are_refused_beside_unlabelled_mail() {
+    let place = Place::new();
+    let all = place.put("all.mbox", &mbox(&texts()));
+    for (at, folder) in ["2023", "2024"].into_iter().enumerate() {
+        place.put(&format!("mail/{folder}/{at}.eml"), &format!("Subject: something\n\nSome text of {folder}.\n"));
+    }
+    let mail = place.folder.path().join("mail");
+    place.refused(place.train(&all).args([mail]), &["\"2023\"", "none of which is in the label file"]);
+}
+
+#[test]
 fn what_cannot_be_learned_is_said() {
     let place = Place::new();
     let few = place.put("few.mbox", &mbox(&texts()[..20]));

@@ -66,7 +66,9 @@ fn slopes_are_those_of_differences() {
     let grams = NGrams::learn(&counts, 8, 1.0);
     let design = Design::new(&samples, Some(&grams));
     let targets: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
-    for link in [Link::Softmax, Link::Sigmoid] {
+    let of_names: Vec<f32> = (0..samples.len() * 3).map(|at| (at * 5 % 7) as f32 / 3.0 - 1.0).collect();
+    let cases = [Link::Softmax, Link::Sigmoid].map(|link| [(link, None), (link, Some(&of_names[..]))]);
+    for (link, prior) in cases.concat() {
         let weights = [0.1, 0.2, 0.3, 0.4];
         let balance = [[0.5, 2.0], [1.5, 0.7], [1.0, 1.0]];
         let (design, targets, penalty) = (&design, &targets, 0.1);
@@ -78,8 +80,8 @@ fn slopes_are_those_of_differences() {
             labels: 3,
             link,
             penalty,
-            prior: None,
-            penalty_of_intercepts: 0.0,
+            prior,
+            penalty_of_intercepts: if prior.is_some() { 0.3 } else { 0.0 },
         };
         let size = (design.features() + 1) * 3;
         let point: Vec<f64> = (0..size).map(|at| ((at * 37 % 19) as f64 - 9.0) / 10.0).collect();

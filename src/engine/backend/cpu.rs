@@ -210,3 +210,37 @@ impl Backend for Cpu {
         Ok(x.to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::{Dtype as FileType, TensorView, serialize};
+
+    use super::*;
+
+    #[test]
+    fn codes_stand_for_the_numbers_of_their_centroids() {
+        let codes = [7u8, 255, 0, 3, 9, 7];
+        let centroids: Vec<u8> = (0..3 * 256 * 2).flat_map(|at| (at as f32).to_le_bytes()).collect();
+        let tensor = |kind, shape: &[usize], bytes| TensorView::new(kind, shape.to_vec(), bytes).unwrap();
+        let tensors = [
+            ("words.codes", tensor(FileType::U8, &[2, 3], &codes[..])),
+            ("words.centroids", tensor(FileType::F32, &[3, 256, 2], &centroids[..])),
+        ];
+        let file = serialize(tensors, None).unwrap().leak();
+        let weights = Arc::new(Weights::embedded("test", file).unwrap());
+        let cpu = Cpu::new(Dtype::F32);
+        let table = cpu.load_embedding(&weights, "words.weight", [2, 6]).unwrap();
+        let rows = cpu.embed(&table, &[1, 0]).unwrap();
+        let number = |book: usize, code: u8| 2 * (256 * book + usize::from(code));
+        let row = |codes: &[u8]| -> Vec<f32> {
+            codes
+                .iter()
+                .enumerate()
+                .flat_map(|(book, &code)| [0, 1].map(|at| (number(book, code) + at) as f32))
+                .collect()
+        };
+        assert_eq!(rows.to_vec(), [row(&codes[3..]), row(&codes[..3])].concat());
+        assert!(cpu.embed(&table, &[2]).is_err());
+        assert!(cpu.load_embedding(&weights, "words.weight", [2, 7]).is_err());
+    }
+}

@@ -162,7 +162,7 @@ impl Weights {
     ///
     /// # Errors
     /// When it is damaged.
-    pub(super) fn embedded(name: &str, file: &'static [u8]) -> Result<Self> {
+    pub(in crate::engine) fn embedded(name: &str, file: &'static [u8]) -> Result<Self> {
         let (length, metadata) = SafeTensors::read_metadata(file).with_context(|| format!("{name} is damaged"))?;
         let mut places = BTreeMap::new();
         for (tensor, info) in metadata.tensors() {

@@ -130,3 +130,19 @@ fn by_candle(linear: &ByCandle, x: &Matrix, out: &mut Matrix) -> Result<()> {
     ensure!(first == outputs, "{first} outputs of a weight of {outputs}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_bits_are_the_same_numbers_in_eight() {
+        let scale = half::f16::from_f32(0.375).to_le_bytes();
+        let halves = (0..16u8).map(|low| low | (15 - low) << 4);
+        let blocks: Vec<u8> = scale.into_iter().chain(halves).collect::<Vec<u8>>().repeat(2);
+        let values = |kind, bytes: &[u8]| View { name: "w", kind, shape: &[2, 32], bytes }.values().unwrap();
+        let wide = values(Kind::Q8_0, &widened(&blocks));
+        assert_eq!(wide, values(Kind::Q4_0, &blocks));
+        assert_eq!((wide[0], wide[15], wide[16]), (-8.0 * 0.375, 7.0 * 0.375, 7.0 * 0.375));
+    }
+}
