@@ -78,11 +78,11 @@ pub struct Learning {
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
 
-    /// How many folds cross-validation has
+    /// How many folds cross-validation has; few samples are each a fold
     #[arg(long, value_name = "N", default_value = "5", value_parser = folds)]
     pub folds: usize,
 
-    /// Whether word unigrams and bigrams are features beside the model's vectors; auto is on for the built-in model
+    /// Whether word unigrams and bigrams are features beside the model's vectors; auto is on for builtin and deep
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub ngrams: NGramsFlag,
 
@@ -98,7 +98,7 @@ pub struct Learning {
 /// When n-grams are features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NGramsFlag {
-    /// For the built-in model
+    /// For the models in the program
     Auto,
     /// For any model
     On,

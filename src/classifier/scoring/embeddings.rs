@@ -26,10 +26,6 @@ pub struct Embeddings {
     prompts: bool,
 }
 
-/// The factor between a cosine of centred vectors and a logit. Of 2 to 40 it suits multilingual-e5-small best on the
-/// development sets of `model/make/deep_constants.py`, where the calibration error is 8 %.
-const CENTRED: f32 = 20.0;
-
 impl Embeddings {
     /// `max_tokens` is `None` for the model's own bound.
     pub(in crate::classifier) fn new(
@@ -138,11 +134,6 @@ impl Embeddings {
         Ok(set.labels.iter().zip(self.labels(&label_texts(&set.labels))?).map(vector).collect())
     }
 
-    /// The factor between a cosine and the logit of a softmax over labels with these vectors.
-    pub(super) fn temperature(&self, labels: &[Vec<f32>]) -> f32 {
-        if self.background.is_some() { CENTRED } else { self.engine.temperature(labels) }
-    }
-
     /// The vectors as the model makes them, or from the cache.
     fn raw(&self, texts: &[PreparedText], task: usize, instruct: Option<&str>) -> Result<Vec<Option<Embedding>>> {
         let embed = |texts: &[&PreparedText]| -> Result<Vec<Option<Embedding>>> {
@@ -194,7 +185,7 @@ impl Embeddings {
         self.engine.check(instruct)?;
         let vectors = self.of_set(set, instruct)?;
         let known: Vec<Vec<f32>> = vectors.iter().flatten().cloned().collect();
-        Ok(Prior::new(&vectors, self.temperature(&known)))
+        Ok(Prior::new(&vectors, self.engine.temperature(&known)))
     }
 
     /// What went wrong with the cache, once.

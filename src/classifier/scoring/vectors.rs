@@ -145,6 +145,6 @@ fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Re
         })
     };
     let vectors = set.labels.iter().zip(embeddings.of_set(set, instruct)?).map(known).collect::<Result<Vec<_>>>()?;
-    let temperature = embeddings.temperature(&vectors);
+    let temperature = embeddings.engine.temperature(&vectors);
     Ok(ZeroShot::new(vectors, temperature))
 }

@@ -122,11 +122,7 @@ fn within(share: f64, samples: usize) -> String {
     let middle = (share + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
     let right = (share * n).round();
-    format!(
-        "  {right} of {samples}; for other texts 95 % sure to be between {:.2} and {:.2}",
-        middle - half,
-        middle + half
-    )
+    format!("  {right} of {samples}, 95 % interval {:.2} to {:.2}", middle - half, middle + half)
 }
 
 /// Rounds to four decimals.
@@ -196,8 +192,8 @@ pub(super) fn warn(judged: &CrossValidated, report: &Report) {
         );
     } else if judged.is_fixed {
         report.warn(format_args!(
-            "{} samples are few for {} labels: names and descriptions of the labels count as much as the samples do, and the \
-             figures are rough; more samples would help",
+            "{} samples are few for {} labels: their names and descriptions count beside the samples, and the figures are \
+             rough; more samples would help",
             judged.samples,
             judged.learned.len()
         ));

@@ -1,5 +1,5 @@
 //! Sentence embeddings by an encoder, as sentence-transformers makes them: its hidden states pooled and normalised. The
-//! mail is the query, a label the passage.
+//! mail is the query, a label the passage where the repository tells them apart.
 
 use anyhow::{Result, ensure};
 use rayon::prelude::*;
@@ -30,7 +30,7 @@ pub(crate) struct SentenceEmbedding {
 
 impl SentenceEmbedding {
     /// Reads how the folder wants its vectors made. `id` is the name that goes into every record; the e5 family, which
-    /// wants `query: ` and `passage: ` before its texts, is known by the word `e5` in it or in the folder's name.
+    /// wants `query: ` before its texts, is known by the word `e5` in it, in the folder's name or in config.json.
     ///
     /// # Errors
     /// When a file is missing or damaged, or asks for a step that mailsort does not have.
@@ -154,9 +154,5 @@ impl Embedder for SentenceEmbedding {
             cut.map_or(Ok(()), |cut| Err(too_long(label, cut.tokens, &self.id)))?;
         }
         Ok(embedded.into_iter().map(|embedding| Some(embedding?.vector)).collect())
-    }
-
-    fn temperature(&self, _: &[Vec<f32>]) -> f32 {
-        self.recipe.temperature
     }
 }

@@ -44,8 +44,6 @@ pub(super) struct Recipe {
     pub(super) max_seq_length: Option<usize>,
     pub(super) lower_case: bool,
     pub(super) prompts: Prompts,
-    /// The factor before the softmax; see [`temperature`].
-    pub(super) temperature: f32,
     /// What a user should know.
     pub(super) notes: Vec<String>,
 }
@@ -77,14 +75,13 @@ impl Recipe {
         // transformers notes where a checkpoint was made from.
         let origin = read(folder, CONFIG).ok().and_then(|config| config["_name_or_path"].as_str().map(String::from));
         let names = [Some(id.to_string()), folder.file_name().map(|name| name.to_string_lossy().into()), origin];
-        let e5 = names.iter().flatten().any(|name| is_e5(name));
-        let prompts = prompts(folder, e5, id)?;
+        let e5 = names.iter().flatten().find(|name| is_e5(name));
+        let prompts = prompts(folder, e5.map(String::as_str))?;
         Ok(Self {
             pooling,
             max_seq_length: lengths["max_seq_length"].as_u64().map(|length| length as usize),
             lower_case: lengths["do_lower_case"] == true,
             prompts,
-            temperature: temperature(e5),
             notes,
         })
     }
@@ -103,16 +100,6 @@ impl Recipe {
         }
         words.trim_end().to_string()
     }
-}
-
-/// The factor between a cosine and the logit of a softmax over the labels.
-///
-/// Models of sentence-transformers were trained with 20, and of 10 to 30 it suits all-MiniLM-L6-v2 best: over eight
-/// English sets of `examples/zero_shot.rs` both the calibration error (8.6 %) and the log loss (1.116) are lowest
-/// there. The e5 family was trained with 100 (a temperature of 0.01), which leaves its cosines between 0.7 and 1; not
-/// measured here.
-fn temperature(e5: bool) -> f32 {
-    if e5 { 100.0 } else { 20.0 }
 }
 
 /// True for names such as `multilingual-e5-small` and `e5-base-v2`.
@@ -167,8 +154,8 @@ fn pooling(folder: &Path, name: &str) -> Result<Pooling> {
     }
 }
 
-/// The mail is the query, a label the passage.
-fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
+/// The mail is the query, a label the passage. `e5` is the name by which a model of that family is known.
+fn prompts(folder: &Path, e5: Option<&str>) -> Result<Prompts> {
     let file = "config_sentence_transformers.json";
     let config = if folder.join(file).exists() { read(folder, file)? } else { Value::Null };
     let said = |names: &[&str]| names.iter().find_map(|name| config["prompts"][*name].as_str());
@@ -180,10 +167,10 @@ fn prompts(folder: &Path, e5: bool, id: &str) -> Result<Prompts> {
     };
     // sentence-transformers itself writes empty prompts into folders that it saves.
     let empty = written.query.is_empty() && written.passage.is_empty();
-    if !(e5 && empty) {
+    let Some(name) = e5.filter(|_| empty) else {
         return Ok(written);
-    }
-    Ok(if id.to_lowercase().contains("instruct") {
+    };
+    Ok(if name.to_lowercase().contains("instruct") {
         Prompts { query: E5_INSTRUCT.into(), passage: String::new(), has_task: true }
     } else {
         // A label is no passage that answers: labels and texts are much alike, and so are read alike.
@@ -279,9 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn lengths_and_temperature() {
+    fn lengths_and_case() {
         let folder = folder(&[(LENGTHS[0], r#"{"max_seq_length": 256, "do_lower_case": true}"#)]);
         let recipe = Recipe::of(folder.path(), "e5").unwrap();
-        assert_eq!((recipe.max_seq_length, recipe.lower_case, recipe.temperature), (Some(256), true, 100.0));
+        assert_eq!((recipe.max_seq_length, recipe.lower_case), (Some(256), true));
     }
 }

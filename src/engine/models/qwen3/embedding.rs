@@ -13,9 +13,6 @@ use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Memo, too_long};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 
-/// The factor before the softmax over cosines: what sentence-transformers scales cosines by when it trains.
-const TEMPERATURE: f32 = 20.0;
-
 /// A Qwen3 embedding.
 pub(super) struct Qwen3Embedding {
     id: String,
@@ -120,9 +117,5 @@ impl Embedder for Qwen3Embedding {
         let read: Vec<TokenizedText> = read.collect::<Result<_>>()?;
         let vectors = self.vectors(&read.iter().collect::<Vec<_>>())?;
         Ok(vectors.into_iter().map(|embedding| Some(embedding.vector)).collect())
-    }
-
-    fn temperature(&self, _: &[Vec<f32>]) -> f32 {
-        TEMPERATURE
     }
 }
