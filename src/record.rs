@@ -100,6 +100,13 @@ impl Document {
         ))
     }
 
+    /// Where subject and sender end in [`Document::text`].
+    pub fn heads(&self) -> HeadLines {
+        let line = |part: &Option<String>| part.as_ref().map_or(0, |part| part.len() + 1);
+        let subject = line(&self.envelope.subject);
+        HeadLines { subject, sender: subject + line(&self.envelope.from) }
+    }
+
     /// What a model sees: subject, sender and body, a line break between them.
     pub fn text(&self) -> String {
         let headers = [&self.envelope.subject, &self.envelope.from];
@@ -110,6 +117,28 @@ impl Document {
         }
         text.push_str(&self.body);
         text
+    }
+}
+
+/// Where the lines of the subject and of the sender end in what a model sees of a document: where it has none, where they
+/// would begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadLines {
+    /// End of the subject.
+    pub subject: usize,
+    /// End of the sender.
+    pub sender: usize,
+}
+
+impl HeadLines {
+    /// The subject in a text.
+    pub fn subject(self, text: &str) -> &str {
+        text.get(..self.subject).unwrap_or_default()
+    }
+
+    /// The sender in a text.
+    pub fn sender(self, text: &str) -> &str {
+        text.get(self.subject..self.sender).unwrap_or_default()
     }
 }
 

@@ -193,11 +193,11 @@ impl Classifier {
         if let Some(doubt) = document.doubted() {
             self.doubt.note(doubt);
         }
-        let text = document.text();
+        let (text, heads) = (document.text(), document.heads());
         // What makes the tokenizer panic is tokenised again where it is scored, and becomes an error of the document.
         let tokens = guard::catch(|| self.scorer.tokenize(&text)).unwrap_or_default();
         let Document { origin, envelope, truncated, .. } = document;
-        PreparedDocument { origin, envelope, text: Ok(PreparedText { text, tokens }), truncated }
+        PreparedDocument { origin, envelope, text: Ok(PreparedText { text, heads, tokens }), truncated }
     }
 
     /// One verdict for each document, in order. It runs on the threads of the rayon pool from which it is called.

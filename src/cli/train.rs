@@ -82,7 +82,7 @@ pub struct Learning {
     #[arg(long, value_name = "N", default_value = "5", value_parser = folds)]
     pub folds: usize,
 
-    /// Whether word unigrams and bigrams are features beside the model's vectors; auto is on for builtin and deep
+    /// Whether n-grams of words, characters, subject and sender are features beside the model's vectors; auto is on for builtin and deep
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     pub ngrams: NGramsFlag,
 

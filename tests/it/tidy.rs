@@ -67,7 +67,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("anstyle", &["src/output/table/mod.rs"]),
     ("terminal_size", &["src/output/table/mod.rs"]),
     ("unicode_width", &["src/output/table/fit.rs"]),
-    ("unicode_segmentation", &["src/output/table/fit.rs", "src/classifier/linear/ngrams.rs"]),
+    ("unicode_segmentation", &["src/output/table/fit.rs", "src/classifier/linear/ngrams/count.rs"]),
     ("clap", &["src/main.rs", "src/cli/"]),
     ("tokio", &[]),
     ("axum", &[]),

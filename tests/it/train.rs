@@ -147,10 +147,46 @@ fn a_damaged_file_is_refused() {
     };
     check(&whole[..whole.len() / 2], "breaks off");
     check(&whole.replace("\"weights\": \"", "\"weights\": \"AAAA"), "damaged");
-    check(&whole.replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 4"), "number 4");
+    check(&whole.replace("\"mailsort_classifier\": 4", "\"mailsort_classifier\": 5"), "number 5");
     check("billing: invoices\n", "no classifier");
     check("", "no classifier");
     refused(classify(Path::new("nowhere.json")).stdin(""), &["nowhere.json", "mailsort train"]);
+}
+
+#[test]
+fn a_file_of_an_earlier_version_gives_the_scores_that_it_gave() {
+    let input = texts(&["please pay invoice 7", "Subject: a meeting at nine"]);
+    let records = classify(&root().join("tests/train/earlier.json")).stdin(input).records();
+    let scores: Vec<_> = records.iter().map(|record| (record["label"].as_str().unwrap(), &record["score"])).collect();
+    assert_eq!(scores, [("bill", &json!(0.9999)), ("meeting", &json!(0.918))]);
+}
+
+#[test]
+fn who_wrote_is_learned_and_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, file) = (folder.path().join("mail"), folder.path().join("c.json"));
+    let things =
+        ["the order", "our prices", "a parcel", "your question", "the list", "a date", "the report", "an offer"];
+    let mail = |sender: &str, thing: &str, other: &str| {
+        format!("From: Desk <desk@{sender}.example>\nSubject: About {thing}\n\nHere is what you asked about {other}.\n")
+    };
+    for (label, sender) in [("one", "northwind"), ("two", "contoso")] {
+        fs::create_dir_all(samples.join(label)).unwrap();
+        for (at, thing) in things.iter().enumerate() {
+            for (next, other) in things.iter().enumerate().filter(|(next, _)| (next + at) % 3 == 0) {
+                fs::write(samples.join(label).join(format!("{at}-{next}.eml")), mail(sender, thing, other)).unwrap();
+            }
+        }
+    }
+    trained(train(&samples, &file));
+    assert!(fs::read_to_string(&file).unwrap().contains("\"heads\": {"), "the file does not say that it reads senders");
+    for (label, sender) in [("one", "northwind"), ("two", "contoso")] {
+        let fresh = folder.path().join("fresh.eml");
+        fs::write(&fresh, mail(sender, "the weather", "tomorrow")).unwrap();
+        let run = mailsort(["classify", fresh.to_str().unwrap(), "--classifier", file.to_str().unwrap()]);
+        let record = &run.records()[0];
+        assert_eq!(record["label"], label, "{record}");
+    }
 }
 
 #[test]

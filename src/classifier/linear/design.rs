@@ -1,14 +1,15 @@
 //! The design matrix: samples × features.
 
 use super::matrix::{Matrix, add_product};
-use super::ngrams::{Counts, NGrams};
+use super::ngrams::{Counts, FeatureGroup, NGrams};
+use super::weights::GroupWeights;
 
 /// A training sample.
 #[derive(Clone, Debug)]
 pub struct TrainingSample {
     /// The embedding. Shape: `[dims]`.
     pub vector: Vec<f32>,
-    /// Its n-grams; empty if they are not used.
+    /// Its n-grams.
     pub counts: Counts,
     /// Indices of its labels; exactly one for mutually exclusive labels.
     pub labels: Vec<usize>,
@@ -17,15 +18,19 @@ pub struct TrainingSample {
 }
 
 /// The features of samples. Shape: [samples, dims + n-grams].
+#[derive(Clone)]
 pub(super) struct Design {
     /// Shape: [samples, dims].
     pub(super) dense: Matrix,
     pub(super) rows: Sparse,
     /// The transpose of `rows`, for gradients.
     pub(super) columns: Sparse,
+    /// Where the columns of each group of n-grams end.
+    pub(super) ends: Vec<(FeatureGroup, usize)>,
 }
 
 /// A sparse matrix in compressed row format.
+#[derive(Clone)]
 pub(super) struct Sparse {
     /// Offsets of the rows in `entries`, and the end of the last. Shape: [rows + 1].
     starts: Vec<usize>,
@@ -71,23 +76,50 @@ impl Sparse {
 }
 
 impl Design {
-    /// The features of `samples`, with the n-grams of `grams`.
-    pub(super) fn new(samples: &[&TrainingSample], grams: Option<&NGrams>) -> Self {
+    /// The features of `samples`: the embedding, then the n-grams of `groups`.
+    pub(super) fn new(samples: &[&TrainingSample], groups: &[NGrams]) -> Self {
         let dims = samples.first().map_or(0, |sample| sample.vector.len());
         let mut dense = Matrix::zeros(samples.len(), dims);
         for (at, sample) in samples.iter().enumerate() {
             dense.row_mut(at).iter_mut().zip(&sample.vector).for_each(|(to, from)| *to = *from);
         }
-        let words = |sample: &&TrainingSample| grams.map(|grams| grams.vector(&sample.counts)).unwrap_or_default();
-        let rows = Sparse::new(samples.iter().map(words));
-        let columns = rows.transposed(grams.map_or(0, NGrams::len));
-        Self { dense, rows, columns }
+        let mut end = 0;
+        let ends: Vec<(FeatureGroup, usize)> = groups
+            .iter()
+            .map(|ngrams| {
+                end += ngrams.len();
+                (ngrams.group, end)
+            })
+            .collect();
+        let row = |sample: &&TrainingSample| {
+            let group = |(ngrams, &(_, end)): (&NGrams, &(FeatureGroup, usize))| {
+                let start = (end - ngrams.len()) as u32;
+                ngrams.vector(&sample.counts).into_iter().map(move |(at, value)| (start + at, value))
+            };
+            groups.iter().zip(&ends).flat_map(group).collect()
+        };
+        let rows = Sparse::new(samples.iter().map(row));
+        let columns = rows.transposed(end);
+        Self { dense, rows, columns, ends }
+    }
+
+    /// The same samples, where each group of features counts as `weights` say.
+    pub(super) fn weighted(mut self, weights: &GroupWeights) -> Self {
+        self.dense.values_mut().iter_mut().for_each(|value| *value *= weights.embedding);
+        let mut factors = Vec::with_capacity(self.columns.len());
+        self.ends.iter().for_each(|&(group, end)| factors.resize(end, weights.of(group)));
+        self.rows.entries.iter_mut().for_each(|(column, value)| *value *= factors[*column as usize]);
+        let Sparse { starts, entries } = &mut self.columns;
+        for (column, factor) in factors.into_iter().enumerate() {
+            entries[starts[column]..starts[column + 1]].iter_mut().for_each(|(_, value)| *value *= factor);
+        }
+        self
     }
 
     /// Dense features only.
     pub(super) fn dense(dense: Matrix) -> Self {
         let rows = Sparse::new((0..dense.rows()).map(|_| Vec::new()));
-        Self { columns: rows.transposed(0), dense, rows }
+        Self { columns: rows.transposed(0), dense, rows, ends: Vec::new() }
     }
 
     /// Number of samples.

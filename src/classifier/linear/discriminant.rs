@@ -199,6 +199,7 @@ fn inverted(mut matrix: Vec<f64>, size: usize) -> Result<Matrix> {
 mod tests {
     use super::super::{LabelWeights, Settings, TrainingSample, train};
     use super::*;
+    use crate::classifier::linear::Counts;
 
     /// Bits that look random (splitmix64).
     fn bits(at: usize) -> u64 {
@@ -218,7 +219,7 @@ mod tests {
         let corner = |label: usize, dim: usize| if bits(label) >> dim & 1 == 1 { 1.0 } else { -1.0 };
         let sample = |at: usize| TrainingSample {
             vector: (0..64).map(|dim| corner(at % labels, dim) + noise(at * 64 + dim)).collect(),
-            counts: Vec::new(),
+            counts: Counts::default(),
             labels: if link == Link::Sigmoid && !at.is_multiple_of(labels) {
                 vec![0, at % labels]
             } else {
@@ -257,7 +258,7 @@ mod tests {
     fn independent_labels_have_their_own_probabilities() {
         let samples = samples(LABELS, Link::Sigmoid);
         let model = train(&samples, LABELS, settings(Link::Sigmoid), &|_| false).unwrap().model;
-        let scores = model.scores(&samples[7].vector, &Vec::new()).probabilities;
+        let scores = model.scores(&samples[7].vector, &Counts::default()).probabilities;
         assert!(scores[7] > 0.9 && scores[0] > 0.5, "{} {}", scores[7], scores[0]);
         assert!(scores.iter().filter(|score| **score > 0.5).count() < 20);
     }
@@ -267,13 +268,13 @@ mod tests {
     fn logits_are_those_of_the_formula() {
         let sample = |at: usize| TrainingSample {
             vector: vec![(at % 2) as f32 + noise(2 * at), noise(2 * at + 1)],
-            counts: Vec::new(),
+            counts: Counts::default(),
             labels: vec![at % 2],
             weight: 1.0,
         };
         let samples: Vec<TrainingSample> = (0..4000).map(sample).collect();
         let samples: Vec<&TrainingSample> = samples.iter().collect();
-        let design = Design::new(&samples, None);
+        let design = Design::new(&samples, &[]);
         for link in [Link::Softmax, Link::Sigmoid] {
             let label_weights = [[1.0, 1.0]; 2];
             let stop = |_| false;

@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{LinearModel, Link, NGrams, ngrams};
+use super::{FeatureGroup, LinearModel, Link, NGrams};
 
 /// Version of the format. Changes when older versions could not read it.
-const FORMAT: u32 = 3;
-/// An earlier version that is read: it has no hashes of texts.
-const EARLIER: u32 = 2;
+const FORMAT: u32 = 4;
+/// Earlier versions that are read: the second has no hashes of texts, and both have no n-grams but words.
+const EARLIER: [u32; 2] = [2, 3];
 
 /// A classifier and its metadata.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,14 +169,21 @@ struct File {
     about: About,
     link: Link,
     temperature: f32,
-    ngrams: Option<Words>,
+    /// Words and pairs of words.
+    ngrams: Option<StoredNGrams>,
+    /// Characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    characters: Option<StoredNGrams>,
+    /// Subject and sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heads: Option<StoredNGrams>,
     intercepts: String,
     weights: String,
     checksum: String,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Words {
+struct StoredNGrams {
     scheme: String,
     scale: f32,
     unknown: f32,
@@ -197,20 +204,16 @@ impl TrainedClassifier {
     /// When a number is not finite, which JSON cannot represent.
     pub fn to_json(&self) -> Result<String> {
         let LinearModel { ngrams, weights, intercepts, link, temperature, .. } = &self.model;
-        let words = |words: &NGrams| Words {
-            scheme: ngrams::SCHEME.into(),
-            scale: words.scale,
-            unknown: words.unknown,
-            buckets: STANDARD.encode(words.buckets.iter().flat_map(|bucket| bucket.to_le_bytes()).collect::<Vec<_>>()),
-            idf: floats(&words.idf),
-        };
+        let stored = |group: FeatureGroup| ngrams.iter().find(|ngrams| ngrams.group == group).map(StoredNGrams::new);
         let mut file = File {
             mailsort_classifier: FORMAT,
             mailsort_version: env!("CARGO_PKG_VERSION").into(),
             about: self.about.clone(),
             link: *link,
             temperature: *temperature,
-            ngrams: ngrams.as_ref().map(words),
+            ngrams: stored(FeatureGroup::Words),
+            characters: stored(FeatureGroup::Characters),
+            heads: stored(FeatureGroup::Heads),
             intercepts: floats(intercepts),
             weights: floats(weights),
             checksum: String::new(),
@@ -234,7 +237,8 @@ impl TrainedClassifier {
             Err(_) => bail!("{foreign}"),
         };
         match any.mailsort_classifier {
-            Some(EARLIER | FORMAT) => {}
+            Some(FORMAT) => {}
+            Some(earlier) if EARLIER.contains(&earlier) => {}
             Some(other) => bail!("its form is number {other}, and this version reads {FORMAT}; train it again"),
             None => bail!("{foreign}"),
         }
@@ -260,9 +264,9 @@ impl File {
         add(&self.weights);
         add(&self.intercepts);
         add(&format!("{} {:?}", self.temperature, self.link));
-        if let Some(words) = &self.ngrams {
-            let factors = format!("{:?} {:?}", words.scale, words.unknown);
-            [&words.scheme, &words.buckets, &words.idf, &factors].into_iter().for_each(|text| add(text));
+        for stored in [&self.ngrams, &self.characters, &self.heads].into_iter().flatten() {
+            let factors = format!("{:?} {:?}", stored.scale, stored.unknown);
+            [&stored.scheme, &stored.buckets, &stored.idf, &factors].into_iter().for_each(|text| add(text));
         }
         add(&serde_json::to_string(&self.about)?);
         Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
@@ -277,9 +281,11 @@ impl File {
             ensure!(!name.trim().is_empty() && !name.contains(char::is_control), "{name:?} is no name of a label");
             ensure!(seen.insert(name), "the label {name:?} is there twice");
         }
-        let ngrams = self.ngrams.map(Words::read).transpose()?;
+        let stored = FeatureGroup::ALL.into_iter().zip([self.ngrams, self.characters, self.heads]);
+        let ngrams: Vec<NGrams> =
+            stored.filter_map(|(group, stored)| Some(stored?.read(group))).collect::<Result<_>>()?;
         let dims = self.about.model.dims;
-        let features = dims.saturating_add(ngrams.as_ref().map_or(0, NGrams::len));
+        let features = dims.saturating_add(ngrams.iter().map(NGrams::len).sum());
         let model = LinearModel {
             labels,
             dims,
@@ -295,11 +301,22 @@ impl File {
     }
 }
 
-impl Words {
-    fn read(self) -> Result<NGrams> {
+impl StoredNGrams {
+    fn new(ngrams: &NGrams) -> Self {
+        let NGrams { group, buckets, idf, unknown, scale } = ngrams;
+        Self {
+            scheme: group.scheme().into(),
+            scale: *scale,
+            unknown: *unknown,
+            buckets: STANDARD.encode(buckets.iter().flat_map(|bucket| bucket.to_le_bytes()).collect::<Vec<_>>()),
+            idf: floats(idf),
+        }
+    }
+
+    fn read(self, group: FeatureGroup) -> Result<NGrams> {
         ensure!(
-            self.scheme == ngrams::SCHEME,
-            "it splits words by {:?}, which this version does not know",
+            self.scheme == group.scheme(),
+            "it splits texts by {:?}, which this version does not know",
             self.scheme
         );
         let bytes = STANDARD.decode(&self.buckets).context("its words")?;
@@ -308,7 +325,7 @@ impl Words {
         ensure!(rest.is_empty() && buckets.is_sorted_by(|a, b| a < b), "its words are out of order");
         let idf = numbers(&self.idf, Some(buckets.len())).context("its words")?;
         ensure!(self.scale.is_finite() && self.unknown.is_finite(), "the scale of its words is no number");
-        Ok(NGrams { buckets, idf, unknown: self.unknown, scale: self.scale })
+        Ok(NGrams { group, buckets, idf, unknown: self.unknown, scale: self.scale })
     }
 }
 
@@ -329,6 +346,13 @@ fn numbers(text: &str, expected: Option<usize>) -> Result<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classifier::linear::Counts;
+    use crate::record::HeadLines;
+
+    fn ngrams(group: FeatureGroup, buckets: &[u32]) -> NGrams {
+        let idf = buckets.iter().map(|&bucket| bucket as f32).collect();
+        NGrams { group, buckets: buckets.to_vec(), idf, unknown: 2.5, scale: 1.0 }
+    }
 
     fn classifier() -> TrainedClassifier {
         let learned =
@@ -364,8 +388,12 @@ mod tests {
             model: LinearModel {
                 labels: 2,
                 dims: 2,
-                ngrams: Some(NGrams { buckets: vec![3, 9], idf: vec![1.5, 2.0], unknown: 2.5, scale: 1.0 }),
-                weights: vec![0.1, -0.2, 0.3, -0.4, 0.5, -0.6, 0.7, -0.8],
+                ngrams: vec![
+                    ngrams(FeatureGroup::Words, &[3, 9]),
+                    ngrams(FeatureGroup::Characters, &[7]),
+                    ngrams(FeatureGroup::Heads, &[2, 5]),
+                ],
+                weights: (1..15).map(|at| at as f32 / 10.0).collect(),
                 intercepts: vec![0.25, -0.25],
                 link: Link::Softmax,
                 temperature: 0.9,
@@ -394,7 +422,7 @@ mod tests {
         // The version before had no hashes of texts.
         let mut earlier = classifier.clone();
         earlier.about.training.texts = String::new();
-        let text = earlier.to_json().unwrap().replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 2");
+        let text = earlier.to_json().unwrap().replace("\"mailsort_classifier\": 4", "\"mailsort_classifier\": 2");
         assert!(!text.contains("texts"));
         assert_eq!(TrainedClassifier::from_json(text.as_bytes()).unwrap(), earlier);
         // Not every number of so many digits is read as it was written, if one is not careful.
@@ -412,7 +440,7 @@ mod tests {
         fails("label: a bill\n", "no classifier");
         fails("{}", "no classifier");
         fails(&text[..text.len() / 2], "breaks off");
-        fails(&text.replace("\"mailsort_classifier\": 3", "\"mailsort_classifier\": 7"), "number 7");
+        fails(&text.replace("\"mailsort_classifier\": 4", "\"mailsort_classifier\": 7"), "number 7");
         fails(&text.replace("\"bill\"", "\"pill\""), "checksum");
         fails(&text.replace("\"temperature\": 0.9", "\"temperature\": 0.5"), "checksum");
         fails(&text.replace("\"quotes\": true", "\"quotes\": false"), "checksum");
@@ -430,21 +458,33 @@ mod tests {
         };
         check(&|broken| broken.model.weights[1] = f32::NAN, "not a number");
         check(&|broken| broken.model.intercepts[1] = f32::INFINITY, "not a number");
-        check(&|broken| broken.model.weights.truncate(7), "there are 7, not 8");
-        check(&|broken| broken.about.model.dims = 3, "there are 8, not 10");
+        check(&|broken| broken.model.weights.truncate(7), "there are 7, not 14");
+        check(&|broken| broken.about.model.dims = 3, "there are 14, not 16");
         check(&|broken| broken.about.model.dims = usize::MAX, "not");
         check(&|broken| broken.model.temperature = 0.0, "temperature");
         check(&|broken| broken.about.labels[1].name = "bill".into(), "twice");
         check(&|broken| broken.about.labels[1].name = "a\nb".into(), "no name");
-        check(&|broken| broken.model.ngrams.as_mut().unwrap().buckets.reverse(), "out of order");
+        check(&|broken| broken.model.ngrams[2].buckets.reverse(), "out of order");
     }
 
     #[test]
     fn scores_are_those_of_the_formula() {
-        let TrainedClassifier { model, .. } = classifier();
-        let scores = model.scores(&[1.0, 2.0], &vec![(3, 1), (4, 7)]);
-        let word = 1.5 / f32::hypot(1.5, 2.5 * (1.0 + 7f32.ln()));
-        let expected = [0.25 + 0.1 + 0.6 + 0.5 * word, -0.25 - 0.2 - 0.8 - 0.6 * word];
+        let TrainedClassifier { mut model, .. } = classifier();
+        let (text, heads) = ("invoice once once", HeadLines { subject: 8, sender: 8 });
+        let counts = Counts::new(text, heads, 9, |_| true);
+        let invoice = |group: FeatureGroup| counts.of(group).iter().find(|(_, count)| *count == 1).unwrap().0;
+        model.ngrams = vec![
+            ngrams(FeatureGroup::Words, &[invoice(FeatureGroup::Words)]),
+            ngrams(FeatureGroup::Heads, &[3, invoice(FeatureGroup::Heads)]),
+        ];
+        model.ngrams.iter_mut().for_each(|ngrams| ngrams.idf.fill(1.5));
+        let scores = model.scores(&[1.0, 2.0], &counts);
+        // Known is one of four words and pairs, one of which occurs twice.
+        let word = 1.5 / (1.5f32.powi(2) + 2.0 * 2.5f32.powi(2) + (2.5 * (1.0 + 2f32.ln())).powi(2)).sqrt();
+        let expected = [0, 1].map(|label| {
+            let at = |feature: usize| model.weights[2 * feature + label];
+            model.intercepts[label] + at(0) + 2.0 * at(1) + at(2) * word + at(4)
+        });
         for (found, expected) in scores.raw.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6);
         }

@@ -1,6 +1,7 @@
 //! Cross-validation: the samples of each fold are scored by a classifier that is trained on the other folds.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use anyhow::Result;
 use rayon::prelude::*;
@@ -9,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::design::{Design, TrainingSample};
 use super::fit::COARSE;
 use super::matrix::Matrix;
-use super::reduced::Reduced;
+use super::reduced::{Products, Reduced};
 use super::train::TrainingRun;
+use super::weights::GroupWeights;
 use super::{Link, temperature};
 
 /// With more samples than this, hyperparameters are compared on folds with `COMPARED` percent of the tested samples.
@@ -37,11 +39,16 @@ pub(super) struct Fold<'a> {
     rest: Option<Rest<'a>>,
     /// The last solution, for the reduced problem if there is one.
     found: Option<Vec<f64>>,
+    /// True while several weights are tried.
+    tries_weights: bool,
 }
 
 /// The training data of a fold (all other folds), and its test data.
 struct Rest<'a> {
     samples: Vec<&'a TrainingSample>,
+    /// What other weights are applied to, while they are tried.
+    unweighted: Option<Unweighted>,
+    weights: GroupWeights,
     design: Design,
     reduced: Option<Reduced>,
     label_weights: Vec<[f64; 2]>,
@@ -49,6 +56,14 @@ struct Rest<'a> {
     unseen: Design,
     /// Logits that names give the samples, and the held ones.
     prior: Option<[Vec<f32>; 2]>,
+}
+
+/// The features of a fold before they are weighted.
+#[derive(Clone)]
+struct Unweighted {
+    design: Design,
+    unseen: Design,
+    products: Option<Arc<Products>>,
 }
 
 /// Scores of held-out samples.
@@ -103,20 +118,30 @@ impl Dealt {
         if self.part.len() <= MANY_SAMPLES {
             return self.folds;
         }
+        let all = self.tested.iter().filter(|&&tested| tested).count();
+        self.testing((all * COMPARED).div_ceil(100)).max(2)
+    }
+
+    /// Number of folds that test so many samples, of all folds where that is fewer: the first ones.
+    pub(super) fn testing(&self, samples: usize) -> usize {
         let mut sizes = vec![0usize; self.folds];
         self.part.iter().zip(&self.tested).for_each(|(&part, &tested)| sizes[part] += usize::from(tested));
-        let all: usize = sizes.iter().sum();
         let mut held = 0;
         let fewer = sizes.iter().take_while(|&&size| {
             held += size;
-            held * 100 < all * COMPARED
+            held < samples
         });
-        (fewer.count() + 1).clamp(2, self.folds)
+        (fewer.count() + 1).min(self.folds)
+    }
+
+    /// The first folds, to try weights on.
+    pub(super) fn first_parts<'a>(&self, count: usize) -> Vec<Fold<'a>> {
+        self.parts().into_iter().take(count).map(|fold| Fold { tries_weights: true, ..fold }).collect()
     }
 
     /// The folds, without data.
     pub(super) fn parts<'a>(&self) -> Vec<Fold<'a>> {
-        (0..self.folds).map(|part| Fold { part, rest: None, found: None }).collect()
+        (0..self.folds).map(|part| Fold { part, rest: None, found: None, tries_weights: false }).collect()
     }
 }
 
@@ -150,14 +175,14 @@ fn tested(samples: &[TrainingSample], counts: &[usize], part: &[usize], folds: u
 }
 
 impl<'a> TrainingRun<'a> {
-    /// Fits folds with C = `c` and n-gram vectors of length `scale`. Samples that no fold tests have no logits.
-    pub(super) fn held(&self, dealt: &Dealt, folds: &mut [Fold<'a>], scale: f32, c: f64) -> Result<Held> {
+    /// Fits folds with C = `c` and these weights of features. Samples that no fold tests have no logits.
+    pub(super) fn held(&self, dealt: &Dealt, folds: &mut [Fold<'a>], weights: GroupWeights, c: f64) -> Result<Held> {
         let mut logits = vec![Vec::new(); self.samples.len()];
         // Not all at once, because a fold takes memory.
         let together = rayon::current_num_threads().max(KEPT);
         for folds in folds.chunks_mut(together) {
             let fitted: Vec<Vec<(usize, Vec<f32>)>> =
-                folds.par_iter_mut().map(|fold| self.held_logits(dealt, fold, scale, c)).collect::<Result<_>>()?;
+                folds.par_iter_mut().map(|fold| self.held_logits(dealt, fold, weights, c)).collect::<Result<_>>()?;
             fitted.into_iter().flatten().for_each(|(at, made)| logits[at] = made);
         }
         let (temperature, loss) = temperature::fit(&logits, self.samples, self.settings.link)?;
@@ -165,8 +190,15 @@ impl<'a> TrainingRun<'a> {
     }
 
     /// Fits one fold and returns the logits of its test samples.
-    fn held_logits(&self, dealt: &Dealt, fold: &mut Fold<'a>, scale: f32, c: f64) -> Result<Vec<(usize, Vec<f32>)>> {
-        let rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold.part, scale));
+    fn held_logits(
+        &self,
+        dealt: &Dealt,
+        fold: &mut Fold<'a>,
+        weights: GroupWeights,
+        c: f64,
+    ) -> Result<Vec<(usize, Vec<f32>)>> {
+        let mut rest = fold.rest.take().unwrap_or_else(|| self.rest(dealt, fold, weights));
+        rest.weigh(weights);
         let design = rest.reduced.as_ref().map_or(&rest.design, |reduced| &reduced.design);
         let problem = self.problem(
             &rest.samples,
@@ -190,25 +222,50 @@ impl<'a> TrainingRun<'a> {
         Ok(logits)
     }
 
-    fn rest(&self, dealt: &Dealt, part: usize, scale: f32) -> Rest<'a> {
+    fn rest(&self, dealt: &Dealt, fold: &Fold<'a>, weights: GroupWeights) -> Rest<'a> {
+        let part = fold.part;
         let all = || self.samples.iter().zip(&dealt.part).enumerate();
         let samples: Vec<&TrainingSample> =
             all().filter(|(_, (_, of))| **of != part).map(|(_, (one, _))| one).collect();
         let is_held = |(at, (_, of)): &(usize, (&TrainingSample, &usize))| **of == part && dealt.tested[*at];
         let held: Vec<usize> = all().filter(is_held).map(|(at, _)| at).collect();
         // The vocabulary must not come from the test samples.
-        let ngrams = self.ngrams(&samples, scale);
+        let ngrams = self.ngrams(&samples, &weights);
         let unseen: Vec<&TrainingSample> = held.iter().map(|&at| &self.samples[at]).collect();
-        let design = Design::new(&samples, ngrams.as_ref());
+        let [design, of_unseen] = [&samples, &unseen].map(|samples| Design::new(samples, &ngrams));
+        let unweighted = Unweighted { products: self.products(&design).map(Arc::new), design, unseen: of_unseen };
+        let kept = fold.tries_weights.then(|| unweighted.clone());
+        let (design, unseen_design, reduced) = unweighted.weighted(weights);
         Rest {
-            reduced: self.reduced(&design),
+            unweighted: kept,
+            weights,
             design,
+            reduced,
             label_weights: self.label_weights(&samples),
             // Nor may they say whether names help.
             prior: self.prior(&samples).map(|prior| [prior.logits(&samples), prior.logits(&unseen)]),
             samples,
-            unseen: Design::new(&unseen, ngrams.as_ref()),
+            unseen: unseen_design,
             held,
+        }
+    }
+}
+
+impl Unweighted {
+    /// The weighted training data and test data, and the training data with fewer parameters.
+    fn weighted(self, weights: GroupWeights) -> (Design, Design, Option<Reduced>) {
+        let design = self.design.weighted(&weights);
+        let reduced = self.products.and_then(|products| Reduced::new(&design, &products, &weights));
+        (design, self.unseen.weighted(&weights), reduced)
+    }
+}
+
+impl Rest<'_> {
+    /// Changes the weights. A group that has no features here stays out.
+    fn weigh(&mut self, weights: GroupWeights) {
+        if let Some(unweighted) = self.unweighted.as_ref().filter(|_| self.weights != weights) {
+            (self.design, self.unseen, self.reduced) = unweighted.clone().weighted(weights);
+            self.weights = weights;
         }
     }
 }

@@ -217,7 +217,7 @@ mod tests {
         let noise = |at: usize| ((at * 7919 + 13) % 101) as f32 / 101.0 - 0.5;
         let text = |at: usize| TrainingSample {
             vector: (0..6).map(|dim| f32::from(u8::from(dim == at % 3)) + noise(at * 6 + dim)).collect(),
-            counts: Counts::new(),
+            counts: Counts::default(),
             labels: Vec::new(),
             weight: 1.0,
         };

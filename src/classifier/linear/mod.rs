@@ -1,4 +1,4 @@
-//! Logistic regression on embeddings and word n-grams, trained on examples.
+//! Logistic regression on embeddings and n-grams, trained on examples.
 //!
 //! `objective` is the loss, `lbfgs` the optimiser, `folds` the cross-validation that chooses how strong the penalty is.
 //! The result is that of scikit-learn's `LogisticRegression`, which `parity` tests. Thousands of labels are learned by
@@ -13,7 +13,7 @@ mod from_names;
 mod lbfgs;
 mod link;
 mod matrix;
-pub mod ngrams;
+mod ngrams;
 mod objective;
 #[cfg(test)]
 mod parity;
@@ -21,6 +21,7 @@ mod prior;
 mod reduced;
 mod temperature;
 mod train;
+mod weights;
 
 use crate::record::Scores;
 
@@ -28,7 +29,7 @@ pub use design::TrainingSample;
 pub use file::{About, LearnedLabel, Needs, TrainedClassifier, Training, Unsorted, Validation, text_hash};
 pub use from_names::{FoundLabel, FromNames, Harm, fewest_texts, learn};
 pub use link::Link;
-pub use ngrams::{Counts, NGrams};
+pub use ngrams::{Counts, FeatureGroup, NGrams};
 pub use prior::Prior;
 pub use train::{
     FitProgress, HeldOut, LabelWeights, Settings, TrainingResult, are_few, is_closed_form, names_count, train,
@@ -41,8 +42,8 @@ pub struct LinearModel {
     pub labels: usize,
     /// Length of the embeddings.
     pub dims: usize,
-    /// The n-gram features, if it has any.
-    pub ngrams: Option<NGrams>,
+    /// The groups of n-gram features that it has, in the order of [`FeatureGroup::ALL`].
+    pub ngrams: Vec<NGrams>,
     /// Shape: [dims + n-grams, labels].
     pub weights: Vec<f32>,
     /// Shape: `[labels]`.
@@ -62,9 +63,10 @@ impl LinearModel {
             logits.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
         };
         vector.iter().take(self.dims).enumerate().for_each(|(at, &value)| add(at, value));
-        if let Some(ngrams) = &self.ngrams {
-            let words = ngrams.vector(counts);
-            words.into_iter().for_each(|(at, value)| add(self.dims + at as usize, value));
+        let mut first = self.dims;
+        for ngrams in &self.ngrams {
+            ngrams.vector(counts).into_iter().for_each(|(at, value)| add(first + at as usize, value));
+            first += ngrams.len();
         }
         logits
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::design::Design;
 use super::objective::Objective;
 use super::*;
+use crate::record::HeadLines;
 
 fn list(value: &Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
@@ -19,7 +20,7 @@ fn logits_are_those_of_scikit_learn() {
         let rows = case["vectors"].as_array().unwrap().iter().zip(case["truth"].as_array().unwrap());
         let sample = |((vector, truth), weight): ((&Value, &Value), f32)| TrainingSample {
             vector: list(vector),
-            counts: Counts::new(),
+            counts: Counts::default(),
             labels: truth.as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as usize).collect(),
             weight,
         };
@@ -38,7 +39,7 @@ fn logits_are_those_of_scikit_learn() {
         let labels = case["labels"].as_u64().unwrap() as usize;
         let model = train(&samples, labels, settings, &|_| false).unwrap().model;
         for (vector, expected) in case["unseen"].as_array().unwrap().iter().zip(case["logits"].as_array().unwrap()) {
-            let mut found = model.logits(&list(vector), &Counts::new());
+            let mut found = model.logits(&list(vector), &Counts::default());
             if !several {
                 // Only differences of logits say anything.
                 let mean = found.iter().sum::<f32>() / found.len() as f32;
@@ -56,15 +57,15 @@ fn slopes_are_those_of_differences() {
     let texts = ["pay the bill", "the meeting on monday", "pay on monday", "a bill"];
     let sample = |(at, text): (usize, &&str)| TrainingSample {
         vector: vec![at as f32 * 0.3 - 0.4, 0.2, -0.1 * at as f32],
-        counts: ngrams::count(text, 9),
+        counts: Counts::new(text, HeadLines::default(), 9, |_| true),
         labels: vec![at % 3],
         weight: 1.0,
     };
     let samples: Vec<TrainingSample> = texts.iter().enumerate().map(sample).collect();
     let samples: Vec<&TrainingSample> = samples.iter().collect();
     let counts: Vec<&Counts> = samples.iter().map(|sample| &sample.counts).collect();
-    let grams = NGrams::learn(&counts, 8, 1.0);
-    let design = Design::new(&samples, Some(&grams));
+    let grams = NGrams::learn(FeatureGroup::Words, &counts, 8, 1.0);
+    let design = Design::new(&samples, &[grams]);
     let targets: Vec<&[usize]> = samples.iter().map(|sample| &sample.labels[..]).collect();
     let of_names: Vec<f32> = (0..samples.len() * 3).map(|at| (at * 5 % 7) as f32 / 3.0 - 1.0).collect();
     let cases = [Link::Softmax, Link::Sigmoid].map(|link| [(link, None), (link, Some(&of_names[..]))]);

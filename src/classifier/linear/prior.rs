@@ -20,7 +20,7 @@ const MANY: f32 = 128.0;
 /// Samples per product.
 const SAMPLES: usize = 1024;
 
-/// Weights of the embedding for each label. Shape: [dims, labels].
+/// GroupWeights of the embedding for each label. Shape: [dims, labels].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prior(Matrix);
 
@@ -52,7 +52,7 @@ impl Prior {
         let (dims, labels) = (self.0.rows(), self.0.columns());
         let weights = (0..dims).flat_map(|dim| self.0.row(dim).to_vec()).collect();
         let intercepts = vec![0.0; labels];
-        LinearModel { labels, dims, ngrams: None, weights, intercepts, link: Link::Softmax, temperature: 1.0 }
+        LinearModel { labels, dims, ngrams: Vec::new(), weights, intercepts, link: Link::Softmax, temperature: 1.0 }
     }
 
     /// Numbers of the labels of which the model knows no word.
@@ -120,13 +120,14 @@ impl Prior {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classifier::linear::Counts;
 
     #[test]
     fn it_is_half_of_what_names_say_and_shrinks() {
         let prior = Prior::new(&[Some(vec![1.0, 0.0]), None, Some(vec![0.0, 2.0])], 3.0).unwrap();
         let sample = |label: usize| TrainingSample {
             vector: vec![0.5, 1.0],
-            counts: Vec::new(),
+            counts: Counts::default(),
             labels: vec![label],
             weight: 1.0,
         };

@@ -87,6 +87,7 @@ fn brent(function: impl Fn(f64) -> f64, mut first: f64, mut last: f64) -> (f64, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classifier::linear::Counts;
 
     #[test]
     fn brent_finds_minima() {
@@ -104,7 +105,7 @@ mod tests {
 
     #[test]
     fn scores_that_are_not_numbers_are_refused() {
-        let sample = TrainingSample { vector: Vec::new(), counts: Vec::new(), labels: vec![0], weight: 1.0 };
+        let sample = TrainingSample { vector: Vec::new(), counts: Counts::default(), labels: vec![0], weight: 1.0 };
         let fit = |logit: f32| fit(&[vec![logit, 0.0]], std::slice::from_ref(&sample), Link::Softmax);
         assert!(fit(f32::NAN).is_err() && fit(1.0).is_ok());
     }

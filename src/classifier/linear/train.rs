@@ -6,31 +6,23 @@ use super::design::{Design, TrainingSample};
 pub use super::fit::FitProgress;
 use super::fit::{FINE, FitCount, Problem};
 use super::folds::{Dealt, Held};
-use super::reduced::Reduced;
-use super::{Counts, LinearModel, Link, NGrams, Prior, discriminant};
+use super::reduced::{Products, Reduced};
+use super::weights::GroupWeights;
+use super::{LinearModel, Link, Prior, discriminant};
 
 /// The path of C. Each fit starts from the solution of the one before.
 const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 /// A larger C must lower the loss by this fraction.
 const WORTHWHILE: f64 = 0.005;
-/// Lengths of the n-gram vector relative to the embedding: the first to try, then the others.
-const SCALE: f32 = 1.0;
-const MORE: [f32; 2] = [2.0, 3.0];
-const LESS: f32 = 0.5;
-/// How many of them are tried at most.
-const SCALES: usize = 3;
 /// C without cross-validation: about what the path finds for few samples.
 const UNTRIED: f64 = 10.0;
 /// With fewer samples a label, neither C nor the temperature is fitted where names are the prior.
 const FEW: usize = 8;
-/// C and temperature for few samples, by `model/make/few_samples.py`.
-const C_OF_FEW: f64 = 10.0;
-const TEMPERATURE_OF_FEW: f64 = 0.6;
+/// C and temperature for few samples: without n-grams by `model/make/few_samples.py`, with them by `feature_weights.py`.
+const FEW_WITHOUT: (f64, f64) = (10.0, 0.6);
+const FEW_WITH: (f64, f64) = (30.0, 0.57);
 /// Up to so many samples each is tested by a classifier of all others, if they are few.
 const MOST_ALONE: usize = 256;
-/// Maximum numbers of n-gram weights and of n-grams.
-const MOST_WEIGHTS: usize = 256 * 1024;
-const MOST_NGRAMS: usize = 32_768;
 
 /// Class weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,7 +101,7 @@ pub fn are_few(mut counts: Vec<usize>) -> bool {
 /// Hyperparameters chosen by cross-validation.
 struct Chosen {
     c: f64,
-    scale: f32,
+    weights: GroupWeights,
     temperature: f64,
 }
 
@@ -152,7 +144,8 @@ pub(super) fn fit_once(
 ) -> Result<LinearModel> {
     let settings = Settings { prior: None, ..settings.clone() };
     let run = TrainingRun { is_few: true, ..TrainingRun::new(samples, labels, &settings, stop) };
-    run.fit(&Chosen { c, scale: SCALE, temperature: 1.0 })
+    let weights = run.usual_weights();
+    run.fit(&Chosen { c, weights, temperature: 1.0 })
 }
 
 pub(super) struct TrainingRun<'a> {
@@ -163,7 +156,7 @@ pub(super) struct TrainingRun<'a> {
     names: Option<&'a Prior>,
     /// True where C and temperature are not fitted.
     is_few: bool,
-    closed_form: bool,
+    pub(super) closed_form: bool,
     fits: FitCount,
     stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
 }
@@ -191,13 +184,16 @@ impl<'a> TrainingRun<'a> {
     }
 
     /// Fits all samples.
-    fn fit(&self, &Chosen { c, scale, temperature }: &Chosen) -> Result<LinearModel> {
+    fn fit(&self, &Chosen { c, weights, temperature }: &Chosen) -> Result<LinearModel> {
         let labels = self.labels;
         let all: Vec<&TrainingSample> = self.samples.iter().collect();
-        let ngrams = self.ngrams(&all, scale);
-        let design = Design::new(&all, ngrams.as_ref());
+        let mut ngrams = self.ngrams(&all, &weights);
+        let unweighted = Design::new(&all, &ngrams);
+        let products = self.products(&unweighted);
+        let design = unweighted.weighted(&weights);
+        ngrams.iter_mut().for_each(|ngrams| ngrams.scale = weights.of(ngrams.group));
         let label_weights = self.label_weights(&all);
-        let reduced = self.reduced(&design);
+        let reduced = products.and_then(|products| Reduced::new(&design, &products, &weights));
         self.fits.plan(1);
         let prior = self.prior(&all);
         let of_names = prior.as_ref().map(|prior| prior.logits(&all));
@@ -206,15 +202,17 @@ impl<'a> TrainingRun<'a> {
         let found = problem.fit(c, None, FINE)?;
         let mut parameters =
             reduced.as_ref().map_or_else(|| found.clone(), |reduced| reduced.expand(&design, &found, labels));
+        let (features, dims) = (design.features(), design.dense.columns());
+        // The weights for embeddings of length 1.
+        parameters[..dims * labels].iter_mut().for_each(|weight| *weight *= f64::from(weights.embedding));
         if let Some(prior) = &prior {
             prior.add_to(&mut parameters);
         }
-        let features = design.features();
         let (weights, intercepts) = parameters.split_at(features * labels);
         let narrow = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
         Ok(LinearModel {
             labels,
-            dims: design.dense.columns(),
+            dims,
             ngrams,
             weights: narrow(weights),
             intercepts: narrow(intercepts),
@@ -225,8 +223,12 @@ impl<'a> TrainingRun<'a> {
 
     /// Hyperparameters that are not tried.
     fn untried(&self) -> Chosen {
-        let (c, temperature) = if self.is_few { (C_OF_FEW, TEMPERATURE_OF_FEW) } else { (UNTRIED, 1.0) };
-        Chosen { c: self.settings.c.unwrap_or(c), scale: SCALE, temperature }
+        let (c, temperature) = match (self.is_few, self.settings.ngrams) {
+            (true, true) => FEW_WITH,
+            (true, false) => FEW_WITHOUT,
+            (false, _) => (UNTRIED, 1.0),
+        };
+        Chosen { c: self.settings.c.unwrap_or(c), weights: self.usual_weights(), temperature }
     }
 
     /// True when there are enough samples for cross-validation.
@@ -250,17 +252,17 @@ impl<'a> TrainingRun<'a> {
         }
         let first = self.settings.c.unwrap_or(UNTRIED);
         let compared = dealt.compared();
-        // The scales, the path, all folds where fewer were compared, and all samples.
+        // The weights, the path, all folds where fewer were compared, and all samples.
         let rest = |path: usize| path * compared + if compared < dealt.folds { dealt.folds } else { 0 } + 1;
-        self.fits.plan(SCALES * compared * usize::from(self.settings.ngrams) + rest(PATH.len()));
-        let scale = if self.settings.ngrams { self.scale(dealt, first)? } else { SCALE };
+        self.fits.plan(self.weight_fits(dealt) + rest(PATH.len()));
+        let weights = self.weights(dealt, first)?;
         let mut folds = dealt.parts();
         let path: Vec<f64> = self.settings.c.map_or(PATH.to_vec(), |c| vec![c]);
         let mut tried = Vec::new();
         let mut best: Option<(f64, Held)> = None;
         self.fits.plan(rest(path.len()));
         for c in path {
-            let held = self.held(dealt, &mut folds[..compared], scale, c)?;
+            let held = self.held(dealt, &mut folds[..compared], weights, c)?;
             tried.push((c, held.loss));
             match &best {
                 Some((_, least)) if held.loss > least.loss * (1.0 - WORTHWHILE) => break,
@@ -270,12 +272,12 @@ impl<'a> TrainingRun<'a> {
         let (c, mut held) = best.ok_or_else(|| anyhow::anyhow!("no C was tried"))?;
         self.fits.plan(rest(0));
         if compared < folds.len() {
-            held = self.held(dealt, &mut folds, scale, c)?;
+            held = self.held(dealt, &mut folds, weights, c)?;
         }
         let Held { logits, temperature, loss } = held;
         let probabilities = logits.iter().map(|logits| self.calibrated(logits, temperature)).collect();
         Ok((
-            Chosen { c, scale, temperature },
+            Chosen { c, weights, temperature },
             HeldOut { folds: folds.len(), probabilities, loss, path: tried, is_part: false, is_fixed: false },
         ))
     }
@@ -285,7 +287,7 @@ impl<'a> TrainingRun<'a> {
         let chosen = self.untried();
         let mut folds = dealt.parts();
         self.fits.plan(folds.len() + 1);
-        let held = self.held(dealt, &mut folds, chosen.scale, chosen.c)?;
+        let held = self.held(dealt, &mut folds, chosen.weights, chosen.c)?;
         let (mut loss, mut total) = (0.0, 0.0);
         let probabilities: Vec<Vec<f32>> =
             held.logits.iter().map(|logits| self.calibrated(logits, chosen.temperature)).collect();
@@ -311,25 +313,6 @@ impl<'a> TrainingRun<'a> {
         self.settings.link.probabilities(&logits)
     }
 
-    /// Chooses the length of the n-gram vector relative to the embedding.
-    fn scale(&self, dealt: &Dealt, c: f64) -> Result<f32> {
-        let loss = |scale: f32| -> Result<f64> {
-            Ok(self.held(dealt, &mut dealt.parts()[..dealt.compared()], scale, c)?.loss)
-        };
-        let (first, mut best) = (loss(SCALE)?, (SCALE, f64::INFINITY));
-        for scale in MORE {
-            let found = loss(scale)?;
-            if found >= first.min(best.1) {
-                break;
-            }
-            best = (scale, found);
-        }
-        if best.0 == SCALE && loss(LESS)? < first {
-            best.0 = LESS;
-        }
-        Ok(best.0)
-    }
-
     pub(super) fn problem<'p>(
         &'p self,
         samples: &'p [&'p TrainingSample],
@@ -341,18 +324,12 @@ impl<'a> TrainingRun<'a> {
         Problem { samples, design, labels, link, label_weights, prior, is_few, closed_form, fits, stop }
     }
 
-    /// Fewer parameters, where there are fewer samples than features.
-    pub(super) fn reduced(&self, design: &Design) -> Option<Reduced> {
-        if self.closed_form { None } else { Reduced::new(design) }
+    /// What is needed for fewer parameters, where there are fewer samples than features.
+    pub(super) fn products(&self, design: &Design) -> Option<Products> {
+        if self.closed_form { None } else { Products::new(design) }
     }
 
-    pub(super) fn ngrams(&self, samples: &[&TrainingSample], scale: f32) -> Option<NGrams> {
-        let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
-        let texts = || samples.iter().map(|sample| &sample.counts).collect::<Vec<&Counts>>();
-        self.settings.ngrams.then(|| NGrams::learn(&texts(), most, scale))
-    }
-
-    /// Weights of each label: for samples without it, and for samples with it.
+    /// GroupWeights of each label: for samples without it, and for samples with it.
     pub(super) fn label_weights(&self, samples: &[&TrainingSample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {

@@ -13,6 +13,7 @@ use crate::classifier::linear::Prior;
 use crate::classifier::zero_shot::prototype;
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
 use crate::labels::{Label, LabelSet};
+use crate::record::HeadLines;
 
 /// An embedder with its cache.
 pub struct Embeddings {
@@ -59,7 +60,7 @@ impl Embeddings {
     /// Tokenises a text ahead of [`Embeddings::embed_each`], unless its vector may come from the cache.
     pub fn prepare(&self, text: String, instruct: Option<&str>) -> PreparedText {
         let tokens = vec![self.ahead(&text, instruct)];
-        PreparedText { text, tokens }
+        PreparedText { text, heads: HeadLines::default(), tokens }
     }
 
     /// The tokens of a text. `None` where its vector may come from the cache, or where it has none: the error comes

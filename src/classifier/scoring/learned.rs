@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::{Embeddings, PreparedText, Scored};
-use crate::classifier::linear::{Counts, TrainedClassifier, ngrams};
+use crate::classifier::linear::{Counts, FeatureGroup, TrainedClassifier};
 use crate::engine::{Embedding, TokenizedText};
 
 /// A trained classifier and the embedder of its input.
@@ -54,8 +54,8 @@ impl LearnedScorer {
         let model = &self.classifier.model;
         let scored = |(embedding, text): (Option<Embedding>, &PreparedText)| {
             let Embedding { vector, tokens, truncated } = embedding?;
-            let reads = model.ngrams.is_some();
-            let counts = if reads { ngrams::count(&text.text, self.embeddings.words()) } else { Counts::new() };
+            let reads = |group: FeatureGroup| model.ngrams.iter().any(|ngrams| ngrams.group == group);
+            let counts = Counts::new(&text.text, text.heads, self.embeddings.words(), reads);
             Some(Scored { sets: vec![model.scores(&vector, &counts)], by: Vec::new(), tokens, truncated })
         };
         Ok(embedded.into_par_iter().zip(texts).map(scored).collect())

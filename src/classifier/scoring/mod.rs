@@ -15,7 +15,7 @@ use anyhow::Result;
 
 use crate::engine::{LabelText, TokenizedText};
 use crate::labels::Label;
-use crate::record::{Decider, Scores};
+use crate::record::{Decider, HeadLines, Scores};
 
 pub(super) use background::Background;
 pub(super) use cascade::Cascade;
@@ -43,6 +43,7 @@ pub(super) enum Scorer {
 #[derive(Default)]
 pub struct PreparedText {
     pub(super) text: String,
+    pub(super) heads: HeadLines,
     /// Its tokens for each task of the models: those of a shortlist, then those of the model that scores. `None` where
     /// they were not made ahead.
     pub(super) tokens: Vec<Option<TokenizedText>>,
@@ -70,7 +71,7 @@ impl PreparedText {
 
 impl From<String> for PreparedText {
     fn from(text: String) -> Self {
-        Self { text, tokens: Vec::new() }
+        Self { text, ..Self::default() }
     }
 }
 

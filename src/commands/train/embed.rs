@@ -8,7 +8,7 @@ use anyhow::Result;
 use rayon::ThreadPool;
 
 use super::screen::{self, Kept};
-use crate::classifier::linear::{Counts, ngrams, text_hash};
+use crate::classifier::linear::{Counts, text_hash};
 use crate::classifier::{Budget, Embeddings, PreparedText, Tried};
 use crate::engine::Embedding;
 use crate::record::Reason;
@@ -63,7 +63,7 @@ pub(super) fn embedded(
     let (mut made, mut left, mut said) = (Vec::with_capacity(kept.len()), LeftOut::default(), false);
     let prepare = |mut kept: Kept| {
         let hash = text_hash(&kept.text);
-        let counts = if reads_words { ngrams::count(&kept.text, embeddings.words()) } else { Counts::new() };
+        let counts = Counts::new(&kept.text, kept.heads, embeddings.words(), |_| reads_words);
         let text = embeddings.prepare(mem::take(&mut kept.text), instruct);
         (text, (kept, counts, hash))
     };

@@ -65,7 +65,7 @@ pub(super) fn judge(
         questions: link == Link::Sigmoid,
         c: trained.c,
         temperature: trained.model.temperature,
-        words: trained.model.ngrams.as_ref().map_or(0, |ngrams| ngrams.len()),
+        words: trained.model.ngrams.iter().map(|ngrams| ngrams.len()).sum(),
     }
 }
 
@@ -166,7 +166,7 @@ impl CrossValidated {
         };
         let confused =
             |(truth, given, count): &(Arc<str>, Arc<str>, u64)| (truth.to_string(), given.to_string(), *count);
-        let words = if self.words > 0 { format!(", {} words and pairs", self.words) } else { String::new() };
+        let words = if self.words > 0 { format!(", {} n-grams", self.words) } else { String::new() };
         Table {
             head,
             columns: vec![("samples", 7), ("precision", 9), ("recall", 6), ("F1", 6)],

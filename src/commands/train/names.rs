@@ -253,8 +253,8 @@ fn table(made: &FromNames, unsorted: &Unsorted, labels: &[Arc<str>], path: &Path
         label: label.to_string(),
         cells: [found.first, found.learned, found.given].map(|count| count.to_string()).to_vec(),
     };
-    let words = made.model.ngrams.as_ref().map_or(0, |ngrams| ngrams.len());
-    let words = if words > 0 { format!(", {words} words and pairs") } else { String::new() };
+    let words: usize = made.model.ngrams.iter().map(|ngrams| ngrams.len()).sum();
+    let words = if words > 0 { format!(", {words} n-grams") } else { String::new() };
     Table {
         head,
         columns: vec![("by name", 7), ("learned from", 12), ("now", 7)],

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::embed::Embedded;
 use crate::intake::labelled::{Sample, WEIGHTS};
+use crate::record::HeadLines;
 use crate::report::Report;
 
 /// How many of the reported samples are named.
@@ -18,6 +19,7 @@ const FEW: usize = 8;
 /// A sample that is learned from.
 pub(super) struct Kept {
     pub(super) text: String,
+    pub(super) heads: HeadLines,
     /// Ascending, each once.
     pub(super) labels: Vec<Arc<str>>,
     pub(super) weight: f32,
@@ -39,7 +41,8 @@ pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept
             Err(skip) => unreadable.push(format!("{}: {}", place(&skip.origin), skip.reason)),
             Ok(document) if !WEIGHTS.contains(&weight) => weightless.push(place(&document.origin)),
             Ok(document) => {
-                kept.push(Kept { text: document.text(), labels, weight, place: place(&document.origin) });
+                let (text, heads) = (document.text(), document.heads());
+                kept.push(Kept { text, heads, labels, weight, place: place(&document.origin) });
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Training on samples whose answer is known.
 
+use super::super::{Counts, FeatureGroup};
 use super::*;
+use crate::record::HeadLines;
 
 /// Samples around corners of a cube; every seventh is of the next label.
 fn samples(count: usize, labels: usize) -> Vec<TrainingSample> {
@@ -10,7 +12,7 @@ fn samples(count: usize, labels: usize) -> Vec<TrainingSample> {
         let vector =
             (0..8).map(|dim| f32::from(u8::from(dim == label)) + 0.8 * noise(at * 8 + dim)).collect::<Vec<_>>();
         let label = if at % 7 == 6 { (label + 1) % labels } else { label };
-        TrainingSample { vector, counts: Vec::new(), labels: vec![label], weight: 1.0 }
+        TrainingSample { vector, counts: Counts::default(), labels: vec![label], weight: 1.0 }
     };
     (0..count).map(sample).collect()
 }
@@ -59,7 +61,7 @@ fn names_count_where_samples_are_few() {
     let right = |model: &LinearModel| {
         let fresh = &samples(400, 4)[100..];
         let best = |scores: &[f32]| (0..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
-        fresh.iter().filter(|one| best(&model.scores(&one.vector, &Vec::new()).raw) == one.labels[0]).count()
+        fresh.iter().filter(|one| best(&model.scores(&one.vector, &Counts::default()).raw) == one.labels[0]).count()
     };
     let (few, prior) = named(1);
     let with = Settings { prior: Some(prior.clone()), ..settings(Link::Softmax) };
@@ -94,7 +96,7 @@ fn two_samples_are_learned_without_holding_out() {
     let two = &samples(2, 2);
     let trained = train(two, 2, settings(Link::Softmax), &|_| false).unwrap();
     assert!(trained.held_out.is_none());
-    let scores = trained.model.scores(&two[1].vector, &Vec::new());
+    let scores = trained.model.scores(&two[1].vector, &Counts::default());
     assert!(scores.probabilities[1] > 0.5);
 }
 
@@ -104,7 +106,7 @@ fn labels_that_are_questions_of_their_own_do_not_share() {
     // Every sample around the first corner has the last label too.
     samples.iter_mut().filter(|one| one.labels == [0]).for_each(|one| one.labels.push(2));
     let trained = train(&samples, 3, settings(Link::Sigmoid), &|_| false).unwrap();
-    let scores = trained.model.scores(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &Vec::new());
+    let scores = trained.model.scores(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], &Counts::default());
     assert!(scores.probabilities[0] > 0.6 && scores.probabilities[2] > 0.6, "{scores:?}");
     assert!(scores.probabilities[1] < 0.4, "{scores:?}");
 }
@@ -176,7 +178,7 @@ fn weights_far_apart_are_no_endless_search() {
         let mut samples = samples(20, 2);
         samples.iter_mut().for_each(|one| one.weight = if one.labels == [0] { many } else { few });
         let scores = train(&samples, 2, settings(Link::Softmax), &|_| false).unwrap().model;
-        assert!(scores.scores(&samples[1].vector, &Vec::new()).probabilities[1] > 0.5);
+        assert!(scores.scores(&samples[1].vector, &Counts::default()).probabilities[1] > 0.5);
     }
     let mut samples = samples(20, 2);
     samples[3].vector[0] = f32::MAX;
@@ -193,7 +195,7 @@ fn a_rare_label_counts_as_much_as_its_absence() {
     let probability = |label_weights: LabelWeights| {
         let settings = Settings { label_weights, c: Some(1e-6), ..settings(Link::Sigmoid) };
         let model = train(&samples, 3, settings, &|_| false).unwrap().model;
-        let logit = model.logits(&samples[1].vector, &Vec::new())[2];
+        let logit = model.logits(&samples[1].vector, &Counts::default())[2];
         1.0 / (1.0 + (-logit).exp())
     };
     let (balanced, none) = (probability(LabelWeights::Balanced), probability(LabelWeights::None));
@@ -207,4 +209,51 @@ fn few_labelled_samples_are_few() {
     check(&[0, 1, 9], true);
     check(&[0, 8, 9], false);
     check(&[7, 7, 7, 90], true);
+}
+
+/// Samples of two labels: what is meant stands in the vector, in the text or in neither.
+fn told(count: usize, vector: bool, text: impl Fn(usize, usize) -> String) -> Vec<TrainingSample> {
+    let noise = |at: usize| ((at * 7919 + 13) % 101) as f32 / 101.0 - 0.5;
+    let sample = |at: usize| {
+        let label = at / 3 % 2;
+        let said = if vector { label as f32 - 0.5 + 1.2 * noise(at * 3) } else { noise(at * 3) };
+        let text = text(at, label);
+        let counts = Counts::new(&text, HeadLines { subject: 0, sender: text.find('\n').unwrap_or(0) }, 99, |_| true);
+        TrainingSample { vector: vec![said, noise(at * 5), noise(at * 11)], counts, labels: vec![label], weight: 1.0 }
+    };
+    (0..count).map(sample).collect()
+}
+
+#[test]
+fn what_tells_nothing_has_no_weight() {
+    let word = |at: usize| format!("w{}", char::from_u32(0x4e00 + (at * 7919 % 9973) as u32).unwrap());
+    let check = |samples: &[TrainingSample], expected: &dyn Fn(&LinearModel, f32) -> bool| {
+        let with = Settings { ngrams: true, ..settings(Link::Softmax) };
+        let trained = train(&samples[..200], 2, with, &|_| false).unwrap();
+        let right = |one: &&TrainingSample| {
+            let scores = trained.model.scores(&one.vector, &one.counts).raw;
+            usize::from(scores[1] > scores[0]) == one.labels[0]
+        };
+        let right = samples[200..].iter().filter(right).count() as f32 / (samples.len() - 200) as f32;
+        let groups: Vec<FeatureGroup> = trained.model.ngrams.iter().map(|ngrams| ngrams.group).collect();
+        assert!(expected(&trained.model, right), "{groups:?} {right}");
+    };
+    // Nothing but the vector: the words are those of any sample.
+    let chance = |at: usize, _| {
+        let mixed = |by: usize| ((at as u64 + 1) * by as u64).wrapping_mul(6_364_136_223_846_793_005) >> 40;
+        let any = |by: usize| char::from_u32(0x4e00 + (mixed(by) % 23) as u32).unwrap();
+        format!("{}{}{}{}", any(7919), any(6101), any(4507), any(3001))
+    };
+    check(&told(300, true, chance), &|model, right| model.ngrams.is_empty() && right > 0.85);
+    // Parts of words that are all different.
+    let part = |at: usize, label: usize| format!("{}{}{}", word(at), ["ver", "ung"][label], word(3 * at));
+    check(&told(300, false, part), &|model, right| {
+        right > 0.95 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Characters)
+    });
+    // The sender.
+    let sender =
+        |at: usize, label: usize| format!("{}@{}.example\n{}", word(at), ["shop", "bank"][label], word(5 * at));
+    check(&told(300, false, sender), &|model, right| {
+        right > 0.95 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Heads)
+    });
 }
