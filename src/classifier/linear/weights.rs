@@ -27,10 +27,8 @@ const TESTED: usize = 250;
 /// How many weights are tried at most: those above, n-grams twice as much, and no embedding or no n-grams.
 const MOST_TRIED: usize = 1 + OTHERS.len() + OTHER_HEADS.len() + 2;
 /// Maximum numbers of weights of a group's n-grams, and of its n-grams.
-const MOST_WEIGHTS: usize = 512 * 1024;
+const MOST_WEIGHTS: usize = 256 * 1024;
 const MOST_NGRAMS: usize = 32_768;
-/// As many weights where so many labels are learned that time grows with the square of the features.
-const FEWER_WEIGHTS: usize = 256 * 1024;
 
 /// The length of the vector of each group of features; 0 where it is not used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,8 +113,7 @@ impl TrainingRun<'_> {
 
     /// The n-grams of each group that is used, with vectors of length 1.
     pub(super) fn ngrams(&self, samples: &[&TrainingSample], weights: &GroupWeights) -> Vec<NGrams> {
-        let most = if self.closed_form { FEWER_WEIGHTS } else { MOST_WEIGHTS };
-        let most = MOST_NGRAMS.min(most / self.labels);
+        let most = MOST_NGRAMS.min(MOST_WEIGHTS / self.labels);
         let counts: Vec<&Counts> = samples.iter().map(|sample| &sample.counts).collect();
         let used = FeatureGroup::ALL.into_iter().filter(|&group| weights.of(group) > 0.0);
         let learned = used.map(|group| NGrams::learn(group, &counts, most, 1.0));

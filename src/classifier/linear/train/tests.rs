@@ -242,18 +242,18 @@ fn what_tells_nothing_has_no_weight() {
     let chance = |at: usize, _| {
         let mixed = |by: usize| ((at as u64 + 1) * by as u64).wrapping_mul(6_364_136_223_846_793_005) >> 40;
         let any = |by: usize| char::from_u32(0x4e00 + (mixed(by) % 23) as u32).unwrap();
-        format!("{}{}{}{}", any(7919), any(6101), any(4507), any(3001))
+        (0..40).map(|place| any(7919 + 1018 * place)).collect()
     };
     check(&told(300, true, chance), &|model, right| model.ngrams.is_empty() && right > 0.85);
     // Parts of words that are all different.
     let part = |at: usize, label: usize| format!("{}{}{}", word(at), ["ver", "ung"][label], word(3 * at));
     check(&told(300, false, part), &|model, right| {
-        right > 0.95 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Characters)
+        right > 0.9 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Characters)
     });
     // The sender.
     let sender =
         |at: usize, label: usize| format!("{}@{}.example\n{}", word(at), ["shop", "bank"][label], word(5 * at));
     check(&told(300, false, sender), &|model, right| {
-        right > 0.95 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Heads)
+        right > 0.9 && model.ngrams.iter().any(|ngrams| ngrams.group == FeatureGroup::Heads)
     });
 }
