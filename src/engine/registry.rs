@@ -235,7 +235,7 @@ pub(crate) fn class(kind: Kind, device: &Device, dtype: Dtype) -> String {
     let device = if is_cpu { "cpu" } else { "gpu" };
     let widened = is_cpu && dtype == Dtype::Bf16 && !Packing::Bf16.is_available();
     let tiles = is_cpu && Packing::Bf16.way().is_some_and(|way| way.unit == Unit::Tiles);
-    let blocks = dtype == Dtype::Q8_0 || matches!(kind, Kind::Q8_0 | Kind::Q4_0) && Packing::Q8_0.is_available();
+    let blocks = dtype == Dtype::Q8_0 || kind == Kind::Q8_0 && Packing::Q8_0.is_available();
     let others = !matches!(dtype, Dtype::F32 | Dtype::Q8_0);
     let dtype = match dtype {
         Dtype::Bf16 if widened => "f32",
@@ -243,6 +243,7 @@ pub(crate) fn class(kind: Kind, device: &Device, dtype: Dtype) -> String {
         dtype => dtype.candle().as_str(),
     };
     match kind {
+        Kind::Q4_0 if is_cpu && Packing::Int8.is_available() => format!("{kind} int8 {device}"),
         // What else the file holds is multiplied as this type.
         _ if is_cpu && blocks && others => format!("{} blocks {dtype} {device}", Kind::Q8_0),
         _ if is_cpu && blocks => format!("{} blocks {device}", Kind::Q8_0),

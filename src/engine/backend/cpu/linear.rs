@@ -20,8 +20,9 @@ const TILE: usize = 32;
 fn packing(views: &[View], dtype: Dtype) -> Option<Packing> {
     let all = |kind| views.iter().all(|view| view.kind == kind);
     match dtype {
-        // What 4 bits hold, 8 bits hold too.
-        _ if (all(Kind::Q8_0) || all(Kind::Q4_0)) && Packing::Q8_0.is_available() => Some(Packing::Q8_0),
+        _ if all(Kind::Q8_0) && Packing::Q8_0.is_available() => Some(Packing::Q8_0),
+        // Those of the model in the program, whose vectors lose next to nothing by it.
+        _ if all(Kind::Q4_0) && Packing::Int8.is_available() => Some(Packing::Int8),
         _ if views.iter().any(|view| view.kind.is_quantised()) => None,
         Dtype::Q8_0 if Packing::Q8_0.is_available() => Some(Packing::Q8_0),
         Dtype::Bf16 if Packing::Bf16.is_available() => Some(Packing::Bf16),
@@ -35,30 +36,28 @@ fn packing(views: &[View], dtype: Dtype) -> Option<Packing> {
 /// Weights of shape [outputs, inputs], side by side, and their biases.
 pub(crate) struct Linear {
     weight: Weight,
-    /// Shape: [outputs], or nothing.
-    bias: Vec<f32>,
     outputs: usize,
 }
 
 enum Weight {
     /// By our own kernels.
     Packed(Packed),
-    /// By those of candle: K-quants, and f16.
-    Candle(ByCandle),
+    /// By those of candle: K-quants, and f16. Shape of the bias: [outputs], or nothing.
+    Candle(ByCandle, Vec<f32>),
 }
 
 impl Linear {
     /// Puts weights of the same inputs side by side: their outputs come out one after another.
     pub(super) fn load(views: &[View], biases: &[View], dtype: Dtype) -> Result<Self> {
-        let weight = match packing(views, dtype) {
-            Some(packing) => Weight::Packed(packed(views, packing)?),
-            None => Weight::Candle(ByCandle::load(views, &[], &Device::Cpu, dtype.candle())?),
-        };
         let mut bias = Vec::new();
         for view in biases {
             bias.extend(view.values()?);
         }
-        Ok(Self { weight, bias, outputs: views.iter().map(|view| view.shape[0]).sum() })
+        let weight = match packing(views, dtype) {
+            Some(packing) => Weight::Packed(packed(views, packing)?.with_bias(bias)),
+            None => Weight::Candle(ByCandle::load(views, &[], &Device::Cpu, dtype.candle())?, bias),
+        };
+        Ok(Self { weight, outputs: views.iter().map(|view| view.shape[0]).sum() })
     }
 
     pub(super) fn outputs(&self) -> usize {
@@ -72,10 +71,12 @@ impl Linear {
                 ensure!(x.width() == packed.inputs(), "rows of {} for a weight of {}", x.width(), packed.inputs());
                 packed.product(x, out);
             }
-            Weight::Candle(linear) => by_candle(linear, x, out)?,
-        }
-        if !self.bias.is_empty() {
-            kernels::add_bias(out, &self.bias);
+            Weight::Candle(linear, bias) => {
+                by_candle(linear, x, out)?;
+                if !bias.is_empty() {
+                    kernels::add_bias(out, bias);
+                }
+            }
         }
         Ok(())
     }
@@ -87,7 +88,7 @@ fn packed(views: &[View], packing: Packing) -> Result<Packed> {
     for view in views {
         match view.kind {
             Kind::Q8_0 => builder.push(WeightRows::Q8_0(view.bytes)),
-            Kind::Q4_0 => builder.push(WeightRows::Q8_0(&widened(view.bytes))),
+            Kind::Q4_0 => builder.push(WeightRows::Q4_0(view.bytes)),
             Kind::Bf16 => match try_cast_slice::<u8, bf16>(view.bytes) {
                 Ok(rows) => builder.push(WeightRows::Bf16(rows)),
                 Err(_) => builder.push(WeightRows::F32(&view.values()?)),
@@ -96,18 +97,6 @@ fn packed(views: &[View], packing: Packing) -> Result<Packed> {
         }
     }
     Ok(builder.finish())
-}
-
-/// Blocks of 4 bits as blocks of 8: 16 bytes, each of which holds a number of the first half of the block below one of
-/// the second, 8 more than they are, become 32.
-fn widened(blocks: &[u8]) -> Vec<u8> {
-    let mut wide = Vec::with_capacity(blocks.len() / 18 * 34);
-    for [low, high, bytes @ ..] in blocks.as_chunks::<18>().0 {
-        wide.extend([*low, *high]);
-        wide.extend(bytes.iter().map(|byte| (byte & 15).wrapping_sub(8)));
-        wide.extend(bytes.iter().map(|byte| (byte >> 4).wrapping_sub(8)));
-    }
-    wide
 }
 
 /// With rows of zeros behind the others, up to whole tiles.
@@ -129,20 +118,4 @@ fn by_candle(linear: &ByCandle, x: &Matrix, out: &mut Matrix) -> Result<()> {
     }
     ensure!(first == outputs, "{first} outputs of a weight of {outputs}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn four_bits_are_the_same_numbers_in_eight() {
-        let scale = half::f16::from_f32(0.375).to_le_bytes();
-        let halves = (0..16u8).map(|low| low | (15 - low) << 4);
-        let blocks: Vec<u8> = scale.into_iter().chain(halves).collect::<Vec<u8>>().repeat(2);
-        let values = |kind, bytes: &[u8]| View { name: "w", kind, shape: &[2, 32], bytes }.values().unwrap();
-        let wide = values(Kind::Q8_0, &widened(&blocks));
-        assert_eq!(wide, values(Kind::Q4_0, &blocks));
-        assert_eq!((wide[0], wide[15], wide[16]), (-8.0 * 0.375, 7.0 * 0.375, 7.0 * 0.375));
-    }
 }

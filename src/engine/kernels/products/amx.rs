@@ -45,7 +45,7 @@ const CHUNK: usize = 8;
 pub(super) fn bf16(task: Task, parts: usize) {
     // SAFETY: nothing below shapes tiles, and callers of this room have none.
     let tiles = unsafe { Tiles::<Bf16>::shaped() };
-    let Task { panels, panel, rows, tile, mut output } = task;
+    let Task { panels, panel, rows, tile, mut output, .. } = task;
     let chunks = (panel / BF16_BLOCK).div_ceil(CHUNK);
     with_scratch(output.len().next_multiple_of(SIDE * ROWS) * WIDTH, |sums| {
         for (at, panel) in panels.chunks_exact(panel).enumerate() {
@@ -285,7 +285,7 @@ pub(super) fn q8_0(task: Task) {
 
 #[target_feature(enable = "avx512f")]
 fn q8_0_products(tiles: &Tiles<Bytes>, task: Task) {
-    let Task { panels, panel, rows, tile, mut output } = task;
+    let Task { panels, panel, rows, tile, mut output, .. } = task;
     let mut sums = [[Sums([[0; LANES]; ROWS]); AHEAD]; 2];
     for (at, panel) in panels.chunks_exact(panel).enumerate() {
         for half in 0..SIDE {

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use bytemuck::{cast, cast_slice};
 
+use super::rows::HEAD;
 use super::tasks::{Task, write};
 
 /// Lanes of a register.
@@ -12,13 +13,20 @@ const LANES: usize = 16;
 const BF16_REGISTERS: usize = 4;
 /// Registers of outputs of a panel of 8 bits: there are two sums for each, one of the block and one of all.
 const Q8_0_REGISTERS: usize = 2;
+/// Registers of outputs of a panel of 8 bits with one scale for each output.
+const INT8_REGISTERS: usize = 4;
 /// Outputs of a panel of bf16.
 pub(super) const BF16_WIDTH: usize = BF16_REGISTERS * LANES;
 /// Outputs of a panel of 8 bits.
 pub(super) const Q8_0_WIDTH: usize = Q8_0_REGISTERS * LANES;
+/// The same with one scale for each output.
+pub(super) const INT8_WIDTH: usize = INT8_REGISTERS * LANES;
 
 /// Registers of a block of 32 inputs: eight steps, and the scales.
 const Q8_0_BLOCK: usize = 8 * Q8_0_REGISTERS + Q8_0_REGISTERS / 2;
+
+/// Steps of a block of 32 inputs.
+const INT8_STEPS: usize = 8;
 
 /// Whether the CPU multiplies bf16.
 pub(super) fn has_bf16() -> bool {
@@ -50,6 +58,17 @@ pub(super) fn q8_0(task: Task) {
     assert!(has_vnni());
     // SAFETY: the CPU has the features that the function is compiled for.
     unsafe { q8_0_products(task) }
+}
+
+/// The products of a task.
+///
+/// # Panics
+/// Without [`has_vnni`].
+#[allow(unsafe_code)]
+pub(super) fn int8(task: Task) {
+    assert!(has_vnni());
+    // SAFETY: the CPU has the features that the function is compiled for.
+    unsafe { int8_products(task) }
 }
 
 #[target_feature(enable = "avx512f,avx512bf16")]
@@ -134,6 +153,73 @@ fn q8_0_tile<const R: usize>(panel: &[__m512i], rows: &[u32], output: &mut [&mut
     }
     for (at, row) in output.iter_mut().enumerate().take(R) {
         store(sums[at], row, column);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn int8_products(task: Task) {
+    let bias = task.bias;
+    task.each(INT8_WIDTH, |panel, rows, output, column| {
+        let (panel, _) = cast_slice(panel).as_chunks();
+        let mut padded = [0.0; INT8_WIDTH];
+        let bias = bias.get(column..).unwrap_or_default();
+        padded.iter_mut().zip(bias).for_each(|(to, from)| *to = *from);
+        let bias = cast(padded);
+        match output.len() {
+            6 => int8_tile::<6>(panel, bias, rows, output, column),
+            5 => int8_tile::<5>(panel, bias, rows, output, column),
+            4 => int8_tile::<4>(panel, bias, rows, output, column),
+            3 => int8_tile::<3>(panel, bias, rows, output, column),
+            2 => int8_tile::<2>(panel, bias, rows, output, column),
+            _ => int8_tile::<1>(panel, bias, rows, output, column),
+        }
+    });
+}
+
+/// A tile of `R` rows. Shapes: `panel` [steps, width] and then the scales [width]; `rows` [R, 2 + steps]: what the sums
+/// begin with, the scale, steps.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn int8_tile<const R: usize>(
+    panel: &[[__m512i; INT8_REGISTERS]],
+    bias: [__m512; INT8_REGISTERS],
+    rows: &[u32],
+    output: &mut [&mut [f32]],
+    column: usize,
+) {
+    let (blocks, [scales]) = panel.as_chunks::<INT8_STEPS>() else {
+        return;
+    };
+    let mut sums = [[_mm512_setzero_si512(); INT8_REGISTERS]; R];
+    let mut row_scales = [0; R];
+    let mut values: [&[[u32; INT8_STEPS]]; R] = [&[]; R];
+    for (row, words) in rows.chunks_exact(rows.len() / R).enumerate().take(R) {
+        sums[row] = [_mm512_set1_epi32(words[0] as i32); INT8_REGISTERS];
+        row_scales[row] = words[1];
+        values[row] = words[HEAD..].as_chunks().0;
+    }
+    for (block, steps) in blocks.iter().enumerate() {
+        // All steps of a block are written out, with no check of a bound between them.
+        let mut words = [&[0; INT8_STEPS]; R];
+        for row in 0..R {
+            words[row] = &values[row][block];
+        }
+        for (step, weights) in steps.iter().enumerate() {
+            for row in 0..R {
+                let value = _mm512_set1_epi32(words[row][step] as i32);
+                for at in 0..INT8_REGISTERS {
+                    sums[row][at] = _mm512_dpbusd_epi32(sums[row][at], weights[at], value);
+                }
+            }
+        }
+    }
+    for (row, output) in output.iter_mut().enumerate().take(R) {
+        let scale = _mm512_set1_ps(f32::from_bits(row_scales[row]));
+        let mut scaled = bias;
+        for at in 0..INT8_REGISTERS {
+            let scale = _mm512_mul_ps(scale, cast(scales[at]));
+            scaled[at] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[row][at]), scale, bias[at]);
+        }
+        store(scaled, output, column);
     }
 }
 

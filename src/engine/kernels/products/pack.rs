@@ -6,11 +6,13 @@ use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::super::in_large_pages;
-use super::rows::bf16_words;
+use super::rows::{bf16_words, int8_words, scale};
 use super::{BLOCK, Line, Packed, Packing, Unit, Way};
 
 /// Bytes of a block of 32 in a GGUF file.
 const Q8_0_BYTES: usize = 2 + BLOCK;
+/// The same with 4 bits.
+const Q4_0_BYTES: usize = 2 + BLOCK / 2;
 
 /// Blocks that are packed for all outputs of a panel before the next: enough to read rows in pieces that the CPU
 /// fetches ahead, few enough for what is written to stay in the second cache.
@@ -29,6 +31,9 @@ pub enum WeightRows<'a> {
     Bf16(&'a [bf16]),
     /// Blocks as a GGUF file holds them, row by row: an f16 scale and 32 signed bytes.
     Q8_0(&'a [u8]),
+    /// Blocks of an f16 scale and 16 bytes, each a number of the first half of the block below one of the second, 8 more
+    /// than they are.
+    Q4_0(&'a [u8]),
 }
 
 impl WeightRows<'_> {
@@ -37,8 +42,9 @@ impl WeightRows<'_> {
         let (values, row) = match self {
             Self::F32(values) => (values.len(), inputs),
             Self::Bf16(values) => (values.len(), inputs),
-            Self::Q8_0(_) if !inputs.is_multiple_of(BLOCK) => return None,
+            Self::Q8_0(_) | Self::Q4_0(_) if !inputs.is_multiple_of(BLOCK) => return None,
             Self::Q8_0(bytes) => (bytes.len(), inputs / BLOCK * Q8_0_BYTES),
+            Self::Q4_0(bytes) => (bytes.len(), inputs / BLOCK * Q4_0_BYTES),
         };
         (row > 0 && values.is_multiple_of(row)).then(|| values / row)
     }
@@ -56,6 +62,7 @@ impl WeightRows<'_> {
                 let scale = scale.to_f32();
                 std::array::from_fn(|at| scale * f32::from(bytes[at] as i8))
             }
+            Self::Q4_0(bytes) => q4_0(bytes, from / BLOCK),
         }
     }
 }
@@ -83,6 +90,21 @@ fn q8_0(bytes: &[u8], block: usize) -> (f16, &[u8]) {
     (f16::from_le_bytes([block[0], block[1]]), &block[2..])
 }
 
+/// The numbers of a block of 4 bits.
+#[inline(always)]
+fn q4_0(bytes: &[u8], block: usize) -> [f32; BLOCK] {
+    let mut values = [0.0; BLOCK];
+    if let Some([low, high, bytes @ ..]) = bytes[block * Q4_0_BYTES..].first_chunk::<Q4_0_BYTES>() {
+        let scale = f16::from_le_bytes([*low, *high]).to_f32();
+        let (first, second) = values.split_at_mut(BLOCK / 2);
+        for ((first, second), byte) in first.iter_mut().zip(second).zip(bytes) {
+            *first = scale * (f32::from(byte & 15) - 8.0);
+            *second = scale * (f32::from(byte >> 4) - 8.0);
+        }
+    }
+    values
+}
+
 /// Packs several weights of the same inputs one after the other into one.
 pub struct Builder {
     packed: Packed,
@@ -108,7 +130,7 @@ impl Builder {
         // Pages that are known to be zero are not touched before the packing threads write to them.
         let mut lines: Vec<Line> = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));
         in_large_pages(&mut lines);
-        Self { packed: Packed { way, inputs, outputs, lines }, filled: 0 }
+        Self { packed: Packed { way, inputs, outputs, lines, bias: Vec::new() }, filled: 0 }
     }
 
     /// Packs the next rows, which may be of any type: they are converted where it is not the kind's own.
@@ -116,7 +138,7 @@ impl Builder {
     /// # Panics
     /// When the last row is not whole, or with more rows than there are outputs.
     pub fn push(&mut self, rows: WeightRows) {
-        let Packed { way, inputs, outputs, ref mut lines } = self.packed;
+        let Packed { way, inputs, outputs, ref mut lines, .. } = self.packed;
         let count = rows.count(inputs);
         assert!(count.is_some_and(|count| count <= outputs - self.filled), "rows do not fit {outputs}x{inputs}");
         let from = self.filled;
@@ -161,6 +183,9 @@ impl NullaryFnOnce for Pack<'_> {
 
     #[inline(always)]
     fn call(self) {
+        if self.way.kind == Packing::Int8 {
+            return self.int8();
+        }
         let Self { way, rows, inputs, panel, first, last, column } = self;
         let (width, length) = (way.width(), way.block());
         let offset = if way.unit == Unit::Vectors { OFFSET } else { 0 };
@@ -172,7 +197,7 @@ impl NullaryFnOnce for Pack<'_> {
                 for (at, block) in blocks.chunks_exact_mut(length).take(there).enumerate() {
                     let at = first + at;
                     match (way.kind, rows) {
-                        (Packing::F32, _) => {
+                        (Packing::F32 | Packing::Int8, _) => {
                             scatter(&rows.values(row, inputs, at).map(f32::to_bits), block, width, column);
                         }
                         (Packing::Bf16 | Packing::Mixed, _) => {
@@ -190,6 +215,31 @@ impl NullaryFnOnce for Pack<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Pack<'_> {
+    /// Rows with one scale each, which stand behind all blocks of the panel.
+    #[inline(always)]
+    fn int8(self) {
+        let Self { way, rows, inputs, panel, first, last, column } = self;
+        let (blocks, scales) = panel.split_at_mut(panel.len() - way.width());
+        let mut values = vec![[0.0; BLOCK]; way.blocks(inputs)];
+        let mut words = vec![0; way.row(inputs)];
+        for (row, column) in (first..last).zip(column..) {
+            for (at, values) in values.iter_mut().enumerate() {
+                *values = rows.values(row, inputs, at);
+            }
+            int8_words(values.as_flattened(), &mut words);
+            let [_, scale, words @ ..] = &mut words[..] else {
+                return;
+            };
+            words.iter_mut().for_each(|word| *word ^= u32::from_ne_bytes([OFFSET; 4]));
+            for (words, block) in words.as_chunks().0.iter().zip(blocks.chunks_exact_mut(way.block())) {
+                scatter::<{ BLOCK / 4 }>(words, block, way.width(), column);
+            }
+            scales[column] = *scale;
         }
     }
 }
@@ -228,6 +278,6 @@ fn pack_q8_0(scale: f16, bytes: [u8; BLOCK], block: &mut [u32], width: usize, co
 /// Rounds a block to Q8_0, as ggml's reference does: half away from zero, by the scale before it is rounded to f16.
 #[inline(always)]
 fn quantise(values: &[f32; BLOCK]) -> (f16, [i8; BLOCK]) {
-    let (scale, inverse) = super::rows::scale(values);
+    let (scale, inverse) = scale(values);
     (f16::from_f32(scale), values.map(|value| (value * inverse).round() as i8))
 }

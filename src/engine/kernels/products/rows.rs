@@ -10,9 +10,12 @@ use super::{BLOCK, Packing, Unit, Way};
 /// what the CPU can do for a whole register.
 const TO_INTEGER: f32 = 1.5 * (1 << 23) as f32;
 
+/// Words in front of a row of 8 bits with one scale.
+pub(super) const HEAD: usize = 2;
+
 /// Packs rows that are multiplied at once, up to [`Way::tile`] of them. Shapes: `input` [rows, inputs], `words`
 /// [blocks, words of a block, rows]; for tiles [blocks, parts, 16, words of a part], the rows that are not there as
-/// zeros.
+/// zeros; for one scale each [rows, 2 + words].
 pub(super) struct PackTile<'a> {
     pub(super) way: Way,
     pub(super) input: &'a [f32],
@@ -30,12 +33,18 @@ impl NullaryFnOnce for PackTile<'_> {
         if way.unit == Unit::Tiles {
             return tiles(way, input, inputs, words);
         }
+        if way.kind == Packing::Int8 {
+            for (words, values) in words.chunks_exact_mut(way.row(inputs)).zip(input.chunks_exact(inputs)) {
+                int8_words(values, words);
+            }
+            return;
+        }
         for (at, words) in words.chunks_exact_mut(way.row_words() * rows).enumerate() {
             for (row, values) in input.chunks_exact(inputs).enumerate() {
                 let values = &padded(&values[at * BLOCK..]);
                 let words = words[row..].iter_mut().step_by(rows);
                 match way.kind {
-                    Packing::F32 | Packing::Mixed => {
+                    Packing::F32 | Packing::Mixed | Packing::Int8 => {
                         words.zip(values).for_each(|(word, value)| *word = value.to_bits())
                     }
                     Packing::Bf16 => words.zip(bf16_words(values)).for_each(|(to, word)| *to = word),
@@ -58,7 +67,9 @@ fn tiles(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
         for (row, values) in input.chunks_exact(inputs).enumerate() {
             let values = &padded(&values[inputs.min(at * BLOCK)..]);
             match way.kind {
-                Packing::F32 | Packing::Bf16 => words[row * BF16..][..BF16].copy_from_slice(&bf16_words(values)),
+                Packing::F32 | Packing::Bf16 | Packing::Int8 => {
+                    words[row * BF16..][..BF16].copy_from_slice(&bf16_words(values))
+                }
                 Packing::Mixed => {
                     for (part, from) in words.chunks_exact_mut(tile * BF16).zip(parts(values)) {
                         part[row * BF16..][..BF16].copy_from_slice(&from);
@@ -109,7 +120,7 @@ pub(super) fn bf16_words(values: &[f32; BLOCK]) -> [u32; BLOCK / 2] {
 #[inline(always)]
 fn q8_0_words(values: &[f32; BLOCK]) -> [u32; BLOCK / 4 + 2] {
     let (scale, inverse) = scale(values);
-    let bytes = values.map(|value| (value * inverse + TO_INTEGER).to_bits() as i8);
+    let bytes = values.map(|value| byte(value, inverse));
     let sum: i32 = bytes.iter().map(|byte| i32::from(*byte)).sum();
     let mut words = [0; BLOCK / 4 + 2];
     words[0] = (-128 * sum) as u32;
@@ -118,12 +129,33 @@ fn q8_0_words(values: &[f32; BLOCK]) -> [u32; BLOCK / 4 + 2] {
     words
 }
 
+/// What the sums of a row begin with, as above, its scale, and the values in 8 bits.
+#[inline(always)]
+pub(super) fn int8_words(values: &[f32], words: &mut [u32]) {
+    let (scale, inverse) = scale(values);
+    let (head, words) = words.split_at_mut(HEAD);
+    let (bytes, padding) = cast_slice_mut::<u32, i8>(words).split_at_mut(values.len());
+    let mut sum = 0;
+    for (byte, value) in bytes.iter_mut().zip(values) {
+        *byte = self::byte(*value, inverse);
+        sum += i32::from(*byte);
+    }
+    padding.fill(0);
+    head.copy_from_slice(&[(-128 * sum) as u32, scale.to_bits()]);
+}
+
+/// A value by the inverse of its scale, half to even.
+#[inline(always)]
+fn byte(value: f32, inverse: f32) -> i8 {
+    (value * inverse + TO_INTEGER).to_bits() as i8
+}
+
 /// The scale that takes the largest value to 127, and its inverse.
 ///
 /// A block with a value that is not finite has no finite scale, as a byte cannot say it. One with nothing but the
 /// smallest of numbers, of which the inverse overflows, is zero.
 #[inline(always)]
-pub(super) fn scale(values: &[f32; BLOCK]) -> (f32, f32) {
+pub(super) fn scale(values: &[f32]) -> (f32, f32) {
     // The bits of numbers without their sign are in the order of the numbers, and above infinity's are those of NaN.
     let most = values.iter().fold(0, |most, value| most.max(value.to_bits() & 0x7fff_ffff));
     let scale = f32::from_bits(most) / 127.0;

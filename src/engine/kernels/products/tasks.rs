@@ -40,6 +40,8 @@ pub(super) struct Task<'a, 'o> {
     pub(super) tile: usize,
     /// The columns of each row of the output that belong to the panels.
     pub(super) output: Vec<&'o mut [f32]>,
+    /// What is added to these columns, or nothing. Only [`Packing::Int8`] looks at it.
+    pub(super) bias: &'a [f32],
 }
 
 impl Task<'_, '_> {
@@ -71,6 +73,7 @@ fn run(way: Way, task: Task) {
         (Unit::Vectors, Packing::F32 | Packing::Mixed) => Arch::new().dispatch(generic::Products(task)),
         (Unit::Vectors, Packing::Bf16) => avx512::bf16(task),
         (Unit::Vectors, Packing::Q8_0) => avx512::q8_0(task),
+        (_, Packing::Int8) => avx512::int8(task),
         (Unit::Tiles, Packing::Mixed) => amx::bf16(task, 3),
         (Unit::Tiles, Packing::F32 | Packing::Bf16) => amx::bf16(task, 1),
         (Unit::Tiles, Packing::Q8_0) => amx::q8_0(task),
@@ -127,7 +130,7 @@ fn pack<'a>(way: Way, input: &'a [f32], inputs: usize, scratch: &'a mut Vec<Line
 
 /// Shapes: `rows` as [`pack`] made them, `output` [rows, outputs].
 fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
-    let Packed { way, inputs, outputs, ref lines } = *weight;
+    let Packed { way, inputs, outputs, ref lines, ref bias } = *weight;
     let width = way.width();
     let count = output.len() / outputs;
     let panels = outputs.div_ceil(width);
@@ -143,11 +146,12 @@ fn multiply(weight: &Packed, rows: &[u32], output: &mut [f32]) {
     let panel = way.panel(inputs);
     let tile = way.row(inputs) * way.tile();
     let words: &[u32] = cast_slice(lines);
-    let run = |(panels, output)| run(way, Task { panels, panel, rows, tile, output });
+    let run = |((panels, bias), output)| run(way, Task { panels, panel, rows, tile, output, bias });
     if let [_] = columns.as_slice() {
-        columns.into_iter().for_each(|output| run((words, output)));
+        columns.into_iter().for_each(|output| run(((words, &bias[..]), output)));
     } else {
-        let panels = words.par_chunks(group * panel);
+        let biases = (0..columns.len()).into_par_iter().map(|at| bias.get(at * group * width..).unwrap_or_default());
+        let panels = words.par_chunks(group * panel).zip(biases);
         panels.zip(columns).with_max_len(1).for_each(run);
     }
 }

@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use rayon::ThreadPoolBuilder;
 
 use super::*;
+use crate::engine::checkpoint::{Kind, View};
 use crate::requirements::lacks;
 
 /// What sums in f32 may lose, as a share of the sum of the products' sizes: twice the worst of what is multiplied here.
@@ -31,7 +32,7 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
 
 /// All ways in which this CPU multiplies; says which kinds it lacks.
 fn ways() -> Vec<Way> {
-    let kinds = [Packing::F32, Packing::Bf16, Packing::Mixed, Packing::Q8_0];
+    let kinds = [Packing::F32, Packing::Bf16, Packing::Mixed, Packing::Q8_0, Packing::Int8];
     let lacking: Vec<Packing> = kinds.into_iter().filter(|kind| !kind.is_available()).collect();
     if !lacking.is_empty() {
         lacks("instructions", format!("this CPU has none of {lacking:?}"));
@@ -57,11 +58,17 @@ fn rounded(values: &[f32]) -> Vec<f64> {
 
 /// Rows as Q8_0, and back. `narrow` rounds the scales to f16, as those of weights are.
 fn through_q8_0(values: &[f32], inputs: usize, narrow: bool) -> Vec<f64> {
-    let blocks = values.chunks(inputs).flat_map(|row| row.chunks(32));
+    through_bytes(values, inputs, 32, narrow)
+}
+
+/// The same with blocks of some length.
+fn through_bytes(values: &[f32], inputs: usize, length: usize, narrow: bool) -> Vec<f64> {
+    let blocks = values.chunks(inputs).flat_map(|row| row.chunks(length));
     let block = |block: &[f32]| {
         let scale = block.iter().fold(0f32, |most, value| most.max(value.abs())) / 127.0;
         let kept = if narrow { f16::from_f32(scale).to_f64() } else { f64::from(scale) };
-        let byte = |value: &f32| if narrow { (value / scale).round() } else { (value / scale).round_ties_even() };
+        let byte =
+            |value: &f32| if narrow { (value / scale).round() } else { (value * (1.0 / scale)).round_ties_even() };
         block.iter().map(|value| f64::from(byte(value)) * kept).collect::<Vec<_>>()
     };
     blocks.flat_map(block).collect()
@@ -92,9 +99,53 @@ fn products_are_those_of_the_definition() {
                 Packing::Bf16 => (rounded(&weights), rounded(&input), BF16_LOSS),
                 Packing::Mixed => (rounded(&weights), wide(&input), F32_LOSS),
                 Packing::Q8_0 => (through_q8_0(&weights, inputs, true), through_q8_0(&input, inputs, false), Q8_0_LOSS),
+                Packing::Int8 => {
+                    let whole = |values: &[f32]| through_bytes(values, inputs, inputs, false);
+                    (whole(&weights), whole(&input), Q8_0_LOSS)
+                }
             };
             let loss = loss(&got, &input, &weights, inputs, outputs);
             assert!(loss < most, "{way:?} {outputs}x{inputs}: {loss:e}");
+        }
+    }
+}
+
+/// A sum of whole numbers is exact, and scaled once.
+#[test]
+fn one_scale_for_each_row_makes_sums_exact() {
+    let bytes = |row: &[f32]| -> (f32, Vec<i32>) {
+        let scale = row.iter().fold(0f32, |most, value| most.max(value.abs())) / 127.0;
+        (scale, row.iter().map(|value| (value * (1.0 / scale)).round_ties_even() as i32).collect())
+    };
+    for way in ways().into_iter().filter(|way| way.kind == Packing::Int8) {
+        for &(outputs, inputs) in SIZES {
+            let (weights, bias) = (numbers(outputs * inputs, 17), numbers(outputs, 18));
+            let rows = numbers(13 * inputs, 19);
+            let got = product(&packed(way, &weights, outputs, inputs).with_bias(bias.clone()), &rows);
+            let mut expected = Vec::new();
+            for row in rows.chunks(inputs) {
+                let (row_scale, row) = bytes(row);
+                for (weights, bias) in weights.chunks(inputs).zip(&bias) {
+                    let (scale, weights) = bytes(weights);
+                    let sum: i32 = row.iter().zip(weights).map(|(a, b)| a * b).sum();
+                    expected.push((sum as f32).mul_add(row_scale * scale, *bias));
+                }
+            }
+            assert_eq!(got, expected, "{way:?} {outputs}x{inputs}");
+        }
+    }
+}
+
+#[test]
+fn a_bias_is_added_to_every_row() {
+    let (outputs, inputs) = (70, 64);
+    let (weights, bias, rows) = (numbers(outputs * inputs, 20), numbers(outputs, 21), numbers(13 * inputs, 22));
+    for way in ways() {
+        let bare = product(&packed(way, &weights, outputs, inputs), &rows);
+        let got = product(&packed(way, &weights, outputs, inputs).with_bias(bias.clone()), &rows);
+        for (got, bare) in got.chunks(outputs).zip(bare.chunks(outputs)) {
+            let near = |((got, bare), bias): ((&f32, &f32), &f32)| (got - (bare + bias)).abs() < 1e-6;
+            assert!(got.iter().zip(bare).zip(&bias).all(near), "{way:?}");
         }
     }
 }
@@ -104,11 +155,12 @@ fn eight_bits_are_near_the_numbers_that_they_stand_for() {
     let (outputs, inputs) = (64, 1024);
     let (weights, input) = (numbers(outputs * inputs, 3), numbers(8 * inputs, 4));
     let exact = product(&packed(F32, &weights, outputs, inputs), &input);
-    for way in ways().into_iter().filter(|way| way.kind == Packing::Q8_0) {
+    for way in ways().into_iter().filter(|way| matches!(way.kind, Packing::Q8_0 | Packing::Int8)) {
+        let most = if way.kind == Packing::Q8_0 { 0.015 } else { 0.02 };
         let got = product(&packed(way, &weights, outputs, inputs), &input);
         let error: f32 = got.iter().zip(&exact).map(|(got, exact)| (got - exact).powi(2)).sum();
         let size: f32 = exact.iter().map(|exact| exact.powi(2)).sum();
-        assert!((error / size).sqrt() < 0.015, "{}", (error / size).sqrt());
+        assert!((error / size).sqrt() < most, "{way:?}: {}", (error / size).sqrt());
     }
 }
 
@@ -200,6 +252,24 @@ fn blocks_of_a_file_are_taken_as_they_are() {
     assert!(Packed::q8_0(&bytes, 1, 40).is_none());
 }
 
+#[test]
+fn blocks_of_4_bits_are_taken_as_they_are() {
+    let bytes: Vec<u8> = (0..2 * 3)
+        .flat_map(|block| {
+            let halves = (0..16u8).map(move |low| low | (15 - (low + block) % 16) << 4);
+            f16::from_f32(0.375 + f32::from(block)).to_le_bytes().into_iter().chain(halves)
+        })
+        .collect();
+    let values = View { name: "w", kind: Kind::Q4_0, shape: &[2, 96], bytes: &bytes }.values();
+    let (values, input) = (values.unwrap(), numbers(8 * 96, 23));
+    assert_eq!((values[0], values[15], values[16]), (-8.0 * 0.375, 7.0 * 0.375, 7.0 * 0.375));
+    for way in ways() {
+        let mut builder = Builder::by(way, 2, 96);
+        builder.push(WeightRows::Q4_0(&bytes));
+        assert_eq!(product(&builder.finish(), &input), product(&packed(way, &values, 2, 96), &input), "{way:?}");
+    }
+}
+
 /// A number that is no number, or none that can be written, stays in its row and makes all of it unusable.
 #[test]
 fn what_is_not_finite_comes_out() {
@@ -215,7 +285,7 @@ fn what_is_not_finite_comes_out() {
                 let got = product(&weight, &input);
                 for (row, (got, clean)) in got.chunks(outputs).zip(clean.chunks(outputs)).enumerate() {
                     let right = match (row, way.kind) {
-                        (3, Packing::Q8_0) => got.iter().all(|value| value.is_nan()),
+                        (3, Packing::Q8_0 | Packing::Int8) => got.iter().all(|value| value.is_nan()),
                         (3, _) if bad.is_nan() => got.iter().all(|value| value.is_nan()),
                         (3, _) => got.iter().all(|value| *value == bad),
                         _ => got == clean,
@@ -265,7 +335,13 @@ fn nothing_in_is_nothing_out() {
         let weight = packed(way, &numbers(48 * 128, 14), 48, 128);
         assert_eq!(product(&weight, &[]), Vec::<f32>::new());
         assert_eq!((weight.outputs(), weight.inputs()), (48, 128));
-        let whole = [(Packing::F32, 4096), (Packing::Bf16, 2048), (Packing::Mixed, 2048), (Packing::Q8_0, 1088)];
+        let whole = [
+            (Packing::F32, 4096),
+            (Packing::Bf16, 2048),
+            (Packing::Mixed, 2048),
+            (Packing::Q8_0, 1088),
+            (Packing::Int8, 1056),
+        ];
         let least = whole.iter().find(|(of, _)| *of == way.kind).map(|(_, bytes)| bytes * 48 / 8);
         assert!(Some(weight.bytes()) >= least && weight.bytes() <= 2 * least.unwrap(), "{way:?}");
     }

@@ -18,6 +18,9 @@ use crate::engine::registry::{Dtype, Loaded, Request, class, dtype};
 /// in the caches.
 const TOGETHER: usize = 1024;
 
+/// The same of the model in the program, whose rows of 8 bits take a third of the time and so wait for memory sooner.
+const TOGETHER_EMBEDDED: usize = 512;
+
 /// See [`crate::engine::registry::Architecture`].
 pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
     let (_, kind) = checkpoint.weights.size();
@@ -52,7 +55,7 @@ where
 
 /// The encoder of a file that lies in the program. What does not begin like its weights is not its own.
 pub(crate) fn embedded(checkpoint: &Checkpoint) -> Result<Box<dyn Encoder>> {
-    let model = BertModel::load(checkpoint, &Config::of(checkpoint)?, Cpu::new(Dtype::F32), TOGETHER)?;
+    let model = BertModel::load(checkpoint, &Config::of(checkpoint)?, Cpu::new(Dtype::F32), TOGETHER_EMBEDDED)?;
     checkpoint.weights.finish(|name| !["embeddings.", "encoder."].iter().any(|start| name.starts_with(start)))?;
     Ok(Box::new(model))
 }

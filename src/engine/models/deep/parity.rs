@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::*;
 
-/// The least cosine of a vector with that of the reference: products are of 8 bits here.
-const LEAST: f32 = 0.997;
+/// The least cosine of a vector with that of the reference: products are of 8 bits here. Their mean is 0.9992.
+const LEAST: f32 = 0.998;
 
 /// Texts of each language in the golden file.
 const EACH: usize = 17;
