@@ -6,7 +6,7 @@ use super::super::exp::exp;
 use super::super::memory::with_scratch;
 use super::{Inputs, Mask, Tree};
 
-/// Vectors of lanes that a register tile is wide.
+/// Vectors of lanes that a register tile is wide, at most: a panel with fewer lanes has fewer.
 const VECTORS: usize = 3;
 /// Dims of values that are added up side by side; packed rows are padded to a multiple of it.
 pub(super) const DIMS: usize = 8;
@@ -50,18 +50,18 @@ struct Own {
 }
 
 /// Working memory of a panel.
-struct Memory<'m, V> {
-    /// Queries times the scale. Shape: [size, VECTORS].
-    queries: &'m [[V; VECTORS]],
-    /// Scores, then weights. Shape: [keys, VECTORS]. Keys that all lanes see come first.
-    scores: &'m mut [[V; VECTORS]],
-    /// Sums of weighted values. Shape: [width, VECTORS].
-    sums: &'m mut [[V; VECTORS]],
+struct Memory<'m, V, const N: usize> {
+    /// Queries times the scale. Shape: [size, N].
+    queries: &'m [[V; N]],
+    /// Scores, then weights. Shape: [keys, N]. Keys that all lanes see come first.
+    scores: &'m mut [[V; N]],
+    /// Sums of weighted values. Shape: [width, N].
+    sums: &'m mut [[V; N]],
 }
 
 /// A panel with all that its sums need. Nothing between here and the sums is a closure: the compiler may leave one
 /// outside the code for the CPU at hand, which costs a factor of fifty.
-struct Sums<'a, 'o, 'p, 'm> {
+struct Sums<'a, 'o, 'p, 'm, const N: usize> {
     panel: Panel<'a, 'o, 'p>,
     shared: usize,
     own: Vec<Own>,
@@ -70,42 +70,51 @@ struct Sums<'a, 'o, 'p, 'm> {
 
 impl Panel<'_, '_, '_> {
     pub(super) fn run<S: Simd>(self, simd: S) {
+        match self.out.len().div_ceil(S::F32_LANES) {
+            1 => self.by::<S, 1>(simd),
+            2 => self.by::<S, 2>(simd),
+            _ => self.by::<S, VECTORS>(simd),
+        }
+    }
+
+    /// With so many vectors of lanes.
+    fn by<S: Simd, const N: usize>(self, simd: S) {
         let size = self.inputs.heads.size;
-        let (shared, own) = self.visible(S::F32_LANES);
+        let (shared, own) = self.visible(N * S::F32_LANES, S::F32_LANES);
         let slots = shared + own.iter().map(|own| own.count).max().unwrap_or(0);
-        with_scratch((size + size.next_multiple_of(DIMS) + slots) * lanes_of_a_panel::<S>(), |memory| {
-            simd.vectorize(Sums { panel: self, shared, own, memory });
+        with_scratch((size + size.next_multiple_of(DIMS) + slots) * N * S::F32_LANES, |memory| {
+            simd.vectorize(Sums::<N> { panel: self, shared, own, memory });
         });
     }
 }
 
-impl WithSimd for Sums<'_, '_, '_, '_> {
+impl<const N: usize> WithSimd for Sums<'_, '_, '_, '_, N> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { mut panel, shared, own, memory } = self;
-        let lanes = lanes_of_a_panel::<S>();
+        let lanes = N * S::F32_LANES;
         let size = panel.inputs.heads.size;
         let (queries, rest) = memory.split_at_mut(size * lanes);
         let (sums, scores) = rest.split_at_mut(size.next_multiple_of(DIMS) * lanes);
         panel.pack_queries(sums, queries, lanes);
         sums.fill(0.0);
-        let mut memory = Memory {
+        let mut memory: Memory<_, N> = Memory {
             queries: S::as_simd_f32s(queries).0.as_chunks().0,
             scores: S::as_mut_simd_f32s(scores).0.as_chunks_mut().0,
             sums: S::as_mut_simd_f32s(sums).0.as_chunks_mut().0,
         };
         // As many keys at once as leave registers for the queries and one key.
         let most = if S::REGISTER_COUNT >= 32 {
-            panel.score_shared::<S, 8>(simd, shared, &mut memory)
+            panel.score_shared::<S, N, 8>(simd, shared, &mut memory)
         } else {
-            panel.score_shared::<S, 3>(simd, shared, &mut memory)
+            panel.score_shared::<S, N, 3>(simd, shared, &mut memory)
         };
         let most = panel.score_own(simd, shared, &own, most, &mut memory);
         let totals = panel.weigh_shared(simd, shared, most, &mut memory);
         let totals = panel.weigh_own(simd, shared, &own, most, totals, &mut memory);
-        for vector in 0..VECTORS {
+        for vector in 0..N {
             let factor = simd.div_f32s(simd.splat_f32s(1.0), totals[vector]);
             for sums in memory.sums.iter_mut() {
                 sums[vector] = simd.mul_f32s(sums[vector], factor);
@@ -127,7 +136,7 @@ impl Panel<'_, '_, '_> {
     }
 
     /// How many keys all lanes see, and what keys some see beyond these.
-    fn visible(&self, lanes: usize) -> (usize, Vec<Own>) {
+    fn visible(&self, all: usize, lanes: usize) -> (usize, Vec<Own>) {
         if self.inputs.mask == Mask::Full {
             return (self.tree.prefix, Vec::new());
         }
@@ -138,7 +147,7 @@ impl Panel<'_, '_, '_> {
             Some((*end - tail, *end))
         });
         let mut tail = (shared, if self.in_tails { shared } else { usize::MAX });
-        for at in 0..VECTORS * lanes {
+        for at in 0..all {
             let (token, _) = self.lane(at);
             while token >= tail.1
                 && let Some(next) = starts.next()
@@ -185,13 +194,13 @@ impl Panel<'_, '_, '_> {
 
     /// Scores of the keys that all lanes see, and the largest of every lane.
     #[inline(always)]
-    fn score_shared<S: Simd, const KEYS: usize>(
+    fn score_shared<S: Simd, const N: usize, const KEYS: usize>(
         &self,
         simd: S,
         shared: usize,
-        memory: &mut Memory<S::f32s>,
-    ) -> [S::f32s; VECTORS] {
-        let mut most = [simd.splat_f32s(f32::NEG_INFINITY); VECTORS];
+        memory: &mut Memory<S::f32s, N>,
+    ) -> [S::f32s; N] {
+        let mut most = [simd.splat_f32s(f32::NEG_INFINITY); N];
         let size = self.inputs.heads.size;
         let queries = &memory.queries[..size];
         for (block, scores) in memory.scores[..shared].chunks_mut(KEYS).enumerate() {
@@ -200,18 +209,18 @@ impl Panel<'_, '_, '_> {
                 // The last block repeats its last key.
                 *key = &self.key(block * KEYS + at.min(scores.len() - 1))[..size];
             }
-            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; KEYS];
+            let mut sums = [[simd.splat_f32s(0.0); N]; KEYS];
             for dim in 0..size {
                 let query = queries[dim];
                 for at in 0..KEYS {
                     let key = simd.splat_f32s(keys[at][dim]);
-                    for vector in 0..VECTORS {
+                    for vector in 0..N {
                         sums[at][vector] = simd.mul_add_f32s(key, query[vector], sums[at][vector]);
                     }
                 }
             }
             for sum in &sums {
-                for vector in 0..VECTORS {
+                for vector in 0..N {
                     most[vector] = simd.max_f32s(most[vector], sum[vector]);
                 }
             }
@@ -222,16 +231,16 @@ impl Panel<'_, '_, '_> {
 
     /// Scores of the keys that not all lanes see; minus infinity where a lane does not.
     #[inline(always)]
-    fn score_own<S: Simd>(
+    fn score_own<S: Simd, const N: usize>(
         &self,
         simd: S,
         shared: usize,
         own: &[Own],
-        mut most: [S::f32s; VECTORS],
-        memory: &mut Memory<S::f32s>,
-    ) -> [S::f32s; VECTORS] {
+        mut most: [S::f32s; N],
+        memory: &mut Memory<S::f32s, N>,
+    ) -> [S::f32s; N] {
         let unseen = simd.splat_f32s(f32::NEG_INFINITY);
-        memory.scores[shared..].fill([unseen; VECTORS]);
+        memory.scores[shared..].fill([unseen; N]);
         let size = self.inputs.heads.size;
         for Own { vector, start, count, counts } in own {
             let counts = S::as_simd_f32s(counts).0[0];
@@ -259,25 +268,25 @@ impl Panel<'_, '_, '_> {
 
     /// Turns scores of the keys that all lanes see into weights and adds up the values; the sums of weights.
     #[inline(always)]
-    fn weigh_shared<S: Simd>(
+    fn weigh_shared<S: Simd, const N: usize>(
         &self,
         simd: S,
         shared: usize,
-        most: [S::f32s; VECTORS],
-        memory: &mut Memory<S::f32s>,
-    ) -> [S::f32s; VECTORS] {
-        let mut totals = [simd.splat_f32s(0.0); VECTORS];
+        most: [S::f32s; N],
+        memory: &mut Memory<S::f32s, N>,
+    ) -> [S::f32s; N] {
+        let mut totals = [simd.splat_f32s(0.0); N];
         for (block, weights) in memory.scores[..shared].chunks_mut(BLOCK).enumerate() {
             for weight in weights.iter_mut() {
-                for vector in 0..VECTORS {
+                for vector in 0..N {
                     weight[vector] = exp(simd, simd.sub_f32s(weight[vector], most[vector]));
                     totals[vector] = simd.add_f32s(totals[vector], weight[vector]);
                 }
             }
             if S::REGISTER_COUNT >= 32 {
-                self.add_values::<S, DIMS>(simd, block * BLOCK, weights, memory.sums);
+                self.add_values::<S, N, DIMS>(simd, block * BLOCK, weights, memory.sums);
             } else {
-                self.add_values::<S, 3>(simd, block * BLOCK, weights, memory.sums);
+                self.add_values::<S, N, 3>(simd, block * BLOCK, weights, memory.sums);
             }
         }
         totals
@@ -285,12 +294,12 @@ impl Panel<'_, '_, '_> {
 
     /// Adds the values of the keys from `start` on, times their weights.
     #[inline(always)]
-    fn add_values<S: Simd, const TILE: usize>(
+    fn add_values<S: Simd, const N: usize, const TILE: usize>(
         &self,
         simd: S,
         start: usize,
-        weights: &[[S::f32s; VECTORS]],
-        sums: &mut [[S::f32s; VECTORS]],
+        weights: &[[S::f32s; N]],
+        sums: &mut [[S::f32s; N]],
     ) {
         let width = sums.len();
         let values = &self.values[start * width..][..weights.len() * width];
@@ -307,18 +316,18 @@ impl Panel<'_, '_, '_> {
     /// As `weigh_shared` for the keys that not all lanes see. A lane takes nothing of a value that it does not see:
     /// even zero times NaN would spoil it.
     #[inline(always)]
-    fn weigh_own<S: Simd>(
+    fn weigh_own<S: Simd, const N: usize>(
         &self,
         simd: S,
         shared: usize,
         own: &[Own],
-        most: [S::f32s; VECTORS],
-        mut totals: [S::f32s; VECTORS],
-        memory: &mut Memory<S::f32s>,
-    ) -> [S::f32s; VECTORS] {
+        most: [S::f32s; N],
+        mut totals: [S::f32s; N],
+        memory: &mut Memory<S::f32s, N>,
+    ) -> [S::f32s; N] {
         let weights = &mut memory.scores[shared..];
         for weight in weights.iter_mut() {
-            for vector in 0..VECTORS {
+            for vector in 0..N {
                 weight[vector] = exp(simd, simd.sub_f32s(weight[vector], most[vector]));
                 totals[vector] = simd.add_f32s(totals[vector], weight[vector]);
             }
@@ -378,13 +387,13 @@ fn transpose(from: &[f32], columns: usize, to: &mut [f32], rows: usize) {
 
 /// Adds the values of some dims, from `first` on. Shape of `values`: [weights, width].
 #[inline(always)]
-fn add_tile<S: Simd, const TILE: usize>(
+fn add_tile<S: Simd, const N: usize, const TILE: usize>(
     simd: S,
     first: usize,
     width: usize,
     values: &[f32],
-    weights: &[[S::f32s; VECTORS]],
-    sums: &mut [[S::f32s; VECTORS]; TILE],
+    weights: &[[S::f32s; N]],
+    sums: &mut [[S::f32s; N]; TILE],
 ) {
     // A copy, which stays in registers.
     let mut tile = *sums;
@@ -394,7 +403,7 @@ fn add_tile<S: Simd, const TILE: usize>(
         };
         for (sum, value) in tile.iter_mut().zip(values) {
             let value = simd.splat_f32s(*value);
-            for vector in 0..VECTORS {
+            for vector in 0..N {
                 sum[vector] = simd.mul_add_f32s(value, weight[vector], sum[vector]);
             }
         }
