@@ -5,6 +5,7 @@
 //! the same everywhere.
 
 use anyhow::{Result, ensure};
+use rayon::prelude::*;
 
 /// What an unknown character costs beyond the least probable piece, as in the reference.
 const UNKNOWN_PENALTY: i64 = 10 * 1024;
@@ -17,8 +18,9 @@ pub(super) struct Unigram {
     ends: &'static [u32],
     /// Log-probability times 1024. Shape: [vocabulary].
     scores: &'static [i16],
-    /// Open addressing; a slot holds 32 bits of the hash above the piece's number plus one, 0 when free.
-    slots: Vec<u64>,
+    /// Open addressing; a slot holds bits of the hash above the piece's number plus one, 0 when free: half of the memory
+    /// that whole hashes would take, which fills the second cache.
+    slots: Vec<u32>,
     longest: usize,
     unknown_score: i64,
 }
@@ -65,18 +67,23 @@ impl Unigram {
         let unknown_score = i64::from(least) - UNKNOWN_PENALTY;
         let slots = vec![0; (ends.len() * 2).next_power_of_two()];
         let mut unigram = Self { text, ends, scores, slots, longest: 0, unknown_score };
-        let mask = unigram.slots.len() - 1;
-        for (id, number) in (0..ends.len()).zip(1u64..) {
-            let piece = unigram.piece(id);
-            unigram.longest = unigram.longest.max(piece.len());
-            let hash = Hash::of(piece).mixed();
+        // All hashes first: places in the table are then known ahead, and are fetched side by side.
+        let hashes: Vec<u64> = (0..ends.len()).into_par_iter().map(|id| Hash::of(unigram.piece(id)).mixed()).collect();
+        unigram.longest = (0..ends.len()).map(|id| unigram.piece(id).len()).max().unwrap_or(0);
+        let (mask, tag) = (unigram.slots.len() - 1, unigram.tag());
+        for (hash, number) in hashes.into_iter().zip(1..) {
             let mut at = hash as usize & mask;
             while unigram.slots[at] != 0 {
                 at = (at + 1) & mask;
             }
-            unigram.slots[at] = (hash >> 32 << 32) | number;
+            unigram.slots[at] = ((hash >> 32) as u32 & tag) | number;
         }
         Ok(unigram)
+    }
+
+    /// The bits of a slot that are the hash's. There are more slots than numbers.
+    fn tag(&self) -> u32 {
+        !(self.slots.len() as u32 - 1)
     }
 
     /// The bytes of one piece.
@@ -92,15 +99,15 @@ impl Unigram {
 
     fn hashed(&self, bytes: &[u8], hash: Hash) -> Option<u32> {
         let hash = hash.mixed();
-        let mask = self.slots.len() - 1;
+        let (mask, tag) = (self.slots.len() - 1, self.tag());
         let mut at = hash as usize & mask;
         loop {
             let slot = self.slots[at];
             if slot == 0 {
                 return None;
             }
-            if slot >> 32 == hash >> 32 {
-                let id = (slot as u32) - 1;
+            if slot & tag == (hash >> 32) as u32 & tag {
+                let id = (slot & !tag) - 1;
                 if self.piece(id as usize) == bytes {
                     return Some(id);
                 }

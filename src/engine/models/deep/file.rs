@@ -27,6 +27,8 @@ fn bytes() -> Result<&'static [u8]> {
     Ok(&file.0)
 }
 
+const DAMAGED: &str = "the embedded model deep is damaged";
+
 /// Width of a hidden state.
 pub(super) const HIDDEN: usize = 384;
 
@@ -34,8 +36,6 @@ pub(super) const HIDDEN: usize = 384;
 pub(super) struct File {
     /// Finds the pieces of the vocabulary.
     pub(super) unigram: Unigram,
-    /// The weights of the encoder.
-    pub(super) checkpoint: Checkpoint,
     /// The mean text vector of each language of the built-in model, and that of all. Shape: [languages + 1, HIDDEN].
     means: &'static [f32],
     /// The mean of words in label prompts. Shape: [HIDDEN].
@@ -53,7 +53,17 @@ impl File {
     /// # Errors
     /// When it is not here, or a tensor is missing or has another type or shape than the code expects.
     pub(super) fn open() -> Result<Self> {
-        Self::parse(bytes()?).context("the embedded model deep is damaged")
+        Self::parse(bytes()?).context(DAMAGED)
+    }
+
+    /// The weights of the encoder.
+    ///
+    /// # Errors
+    /// As [`File::open`].
+    pub(super) fn checkpoint() -> Result<Checkpoint> {
+        let bytes = bytes()?;
+        let read = || Checkpoint::embedded(DEEP, EmbeddedFile::open(bytes)?.constant("config")?, bytes);
+        read().context(DAMAGED)
     }
 
     /// A short name for what the file holds.
@@ -85,7 +95,6 @@ impl File {
         )?;
         Ok(Self {
             unigram,
-            checkpoint: Checkpoint::embedded(DEEP, file.constant("config")?, bytes)?,
             means: file.slice("means", Dtype::F32, &[means, HIDDEN])?,
             words: file.slice("words", Dtype::F32, &[HIDDEN])?,
         })

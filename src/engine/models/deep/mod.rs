@@ -57,11 +57,12 @@ impl Deep {
     /// # Errors
     /// When this program was built without the second, or with a damaged file.
     pub fn new() -> Result<Self> {
-        let file = File::open()?;
-        let encoder = bert::embedded(&file.checkpoint)?;
+        let open = || -> Result<_> { Ok((File::open()?, Builtin::new()?)) };
+        let (opened, encoder) = rayon::join(open, || bert::embedded(&File::checkpoint()?));
+        let ((file, builtin), encoder) = (opened?, encoder?);
         let prompt = tokens::bare(&file.unigram, PROMPT);
         let mark = file.unigram.find("▁".as_bytes());
-        Ok(Self { builtin: Builtin::new()?, file, encoder, prompt, mark })
+        Ok(Self { builtin, file, encoder, prompt, mark })
     }
 
     /// True where it was compiled in.
