@@ -18,8 +18,8 @@ pub(super) struct Unigram {
     ends: &'static [u32],
     /// Log-probability times 1024. Shape: [vocabulary].
     scores: &'static [i16],
-    /// Open addressing; a slot holds bits of the hash above the piece's number plus one, 0 when free: half of the memory
-    /// that whole hashes would take, which fills the second cache.
+    /// Open addressing; a slot holds bits of the hash above the piece's number plus one, 0 when free. It fits the second
+    /// cache.
     slots: Vec<u32>,
     longest: usize,
     unknown_score: i64,

@@ -15,9 +15,9 @@
 //!    ...
 //! ```
 //!
-//! With [`Packing::Q8_0`], every 32 inputs are a block, followed by the scales of its outputs; with [`Packing::Int8`] the
-//! scales stand at the end of a panel. Rows are packed the same way, with six rows in the place of `width` outputs, and a
-//! word of theirs is multiplied with all lanes of a register. Those of [`Packing::Int8`] lie one after the other.
+//! With [`Packing::Q8_0`], every 32 inputs are a block, followed by the scales of its outputs; with [`Packing::Int8`]
+//! the scales stand at the end of a panel. Rows are packed the same way, with six rows in the place of `width` outputs,
+//! and a word of theirs is multiplied with all lanes of a register. Those of [`Packing::Int8`] lie one after the other.
 //!
 //! Where the CPU has tiles, registers of sixteen rows of sixteen words, a block of a panel is two tiles side by
 //! side, and sixteen rows are packed at once: a block of theirs is a tile, row by row.
@@ -62,9 +62,9 @@ pub enum Packing {
     /// Both as blocks of 32 of 8 bits and a scale, as GGML's Q8_0, but that the rows' scales are not rounded to f16.
     /// Sums of a block are exact, and added up in f32. A row with a value that is not finite has no finite output.
     Q8_0,
-    /// Both as 8 bits, with one scale for each output and one for each row. Sums are exact, and scaled once: a quarter of
-    /// the time of [`Packing::Q8_0`] goes into the scales of blocks. Less precise where few numbers of a row are large. A
-    /// row with a value that is not finite has no finite output.
+    /// Both as 8 bits, with one scale for each output and one for each row. Sums are exact, and scaled once: almost half
+    /// of the time of [`Packing::Q8_0`] goes into the scales of blocks. Less precise where few numbers of a row are
+    /// large. A row with a value that is not finite has no finite output.
     Int8,
 }
 

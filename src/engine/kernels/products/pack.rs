@@ -18,6 +18,9 @@ const Q4_0_BYTES: usize = 2 + BLOCK / 2;
 /// fetches ahead, few enough for what is written to stay in the second cache.
 const STRIPE: usize = 32;
 
+/// Products of [`Packing::Int8`] that a sum of 32 bits holds: 255 times 127 each, and what the sum begins with.
+const MOST_SUMMED: usize = 1 << 15;
+
 /// The instruction of AVX-512 multiplies unsigned bytes with signed ones: the weights are the unsigned ones, 128 more
 /// than they are, so that what this adds depends on the rows alone.
 const OFFSET: u8 = 0x80;
@@ -31,8 +34,8 @@ pub enum WeightRows<'a> {
     Bf16(&'a [bf16]),
     /// Blocks as a GGUF file holds them, row by row: an f16 scale and 32 signed bytes.
     Q8_0(&'a [u8]),
-    /// Blocks of an f16 scale and 16 bytes, each a number of the first half of the block below one of the second, 8 more
-    /// than they are.
+    /// Blocks of an f16 scale and 16 bytes, each a number of the first half of the block below one of the second, 8
+    /// more than they are.
     Q4_0(&'a [u8]),
 }
 
@@ -123,9 +126,10 @@ impl Builder {
     /// As [`Builder::new`], to be multiplied in a way that may not be the fastest.
     ///
     /// # Panics
-    /// When the CPU has it not ([`Way::all`]).
+    /// When the CPU has it not ([`Way::all`]), or with more inputs than sums of [`Packing::Int8`] hold.
     pub fn by(way: Way, outputs: usize, inputs: usize) -> Self {
         assert!(way.is_available(), "this CPU cannot multiply by {way:?}");
+        assert!(way.kind != Packing::Int8 || inputs <= MOST_SUMMED, "sums of {inputs} products may not fit 32 bits");
         let words = outputs.div_ceil(way.width()) * way.panel(inputs);
         // Pages that are known to be zero are not touched before the packing threads write to them.
         let mut lines: Vec<Line> = bytemuck::zeroed_vec(words.div_ceil(size_of::<Line>() / size_of::<u32>()));

@@ -57,6 +57,7 @@ impl Deep {
     /// # Errors
     /// When this program was built without the second, or with a damaged file.
     pub fn new() -> Result<Self> {
+        // The index of the pieces takes as long as the weights.
         let open = || -> Result<_> { Ok((File::open()?, Builtin::new()?)) };
         let (opened, encoder) = rayon::join(open, || bert::embedded(&File::checkpoint()?));
         let ((file, builtin), encoder) = (opened?, encoder?);
