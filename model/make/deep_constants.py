@@ -1,5 +1,6 @@
-"""The constants of `deep` and of centred embeddings on development sets: which label prompts, how much e5 weighs beside the
-built-in model, from which probability on the built-in model decides alone, and the factors of the softmax.
+"""The constants of `deep` and of centred embeddings on development sets: which label prompts, how much the one with a
+description counts, how much e5 weighs beside the built-in model, from which probability on the built-in model decides alone,
+and the factors of the softmax.
 
 usage: deep_constants.py LABELLED WORK BUILTIN DEEP      WORK as for deep.py; vectors are kept in WORK/deep_dev.npz
 
@@ -23,6 +24,7 @@ from inference import open_artefact, unit
 TRIED = ('{}', '{}.', '{}: {}', 'This is about {}.', 'This text is about {}', 'category: {}', *LABEL_PROMPTS)
 WEIGHTS = (.5, .75, 1, 1.3, 1.6, 2)
 SURE = (.3, .4, .5, .6, .7, .8)
+DESCRIBED = (0, .3, .5, .7, .85, 1)
 TEXTS = 250
 
 
@@ -65,6 +67,28 @@ def scores(data, deep, prompts):
     return out
 
 
+def described(data, work, builtin, deep, weight):
+    """How much the description counts -> accuracy of e5 and of both models, with labels that have one: the mean of the bare
+    names in the label prompts, and the first prompt with the description behind it; at last the description in all."""
+    known = json.load(open(os.path.join(os.path.dirname(__file__), 'descriptions.json'), encoding='utf8'))
+    encoder, first, (tensors, _) = encoder_of(work, deep), open_artefact(builtin), artefact.load(deep)
+    shipped, right, made = [TRIED.index(prompt) for prompt in LABEL_PROMPTS], {}, {}
+    for name, v in data.items():
+        family = calibrate.family(name)
+        if family not in known:
+            continue
+        if family not in made:
+            texts = [f'{label}. {known[family][label]}' for label in sorted(known[family])]
+            made[family] = [encoder.embed([PROMPT + p.format(text) for text in texts]) for p in LABEL_PROMPTS], first.encode(texts)
+        texts, zb = made[family]
+        labels = {w: (1 - w) * v['z'][shipped].mean(0) + w * texts[0] for w in DESCRIBED} | {'in all': np.mean(texts, 0)}
+        for w, z in labels.items():
+            e5 = unit(v['x'] - tensors['means'][v['lang']]) @ unit(z - tensors['words']).T
+            hits = [100 * (s.argmax(1) == v['y']).mean() for s in (e5, v['b'] @ zb.T + weight * e5)]
+            right.setdefault(w, {})[name] = hits
+    return {w: [round(family_mean({n: h[i] for n, h in r.items()}), 1) for i in (0, 1)] for w, r in right.items()}
+
+
 def accuracy(scored, data):
     return 100 * family_mean({n: (s.argmax(1) == data[n]['y']).mean() for n, s in scored.items()})
 
@@ -92,6 +116,7 @@ def main(labelled, work, builtin, deep):
     both = {w: {n: first[n] + w * e5[n] for n in data} for w in WEIGHTS}
     print('weights', {w: round(accuracy(s, data), 1) for w, s in both.items()})
     weight = max(WEIGHTS, key=lambda w: accuracy(both[w], data))
+    print('described', described(data, work, builtin, deep, weight))
     factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ np.array([2.0888, .1829, -.0157, 1.5038])))
     for threshold in SURE:
         print('sure from {}: accuracy {:.1f}, {:.0f} % go on'.format(

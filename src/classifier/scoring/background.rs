@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::engine::label_prompts::{self, LABEL_PROMPTS};
+use crate::engine::label_prompts::{self, DESCRIBED, LABEL_PROMPTS};
 use crate::engine::{Builtin, Embedder, LabelText, unit};
 
 /// The languages in the order of their codes.
@@ -57,6 +57,7 @@ impl Background {
     pub(in crate::classifier) fn fingerprint() -> String {
         let mut hasher = Sha256::new_with_prefix(FILE);
         LABEL_PROMPTS.iter().for_each(|prompt| hasher.update(prompt));
+        hasher.update(DESCRIBED.to_le_bytes());
         hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
     }
 
@@ -116,8 +117,10 @@ impl Background {
         let prompts = prompts && prompted.iter().all(|label| is_readable(engine, label));
         let words = self.words(engine, labels, prompts)?;
         let vectors = engine.embed_labels(if prompts { &prompted } else { labels })?;
-        let each = if prompts { LABEL_PROMPTS.len() } else { 1 };
-        let mut made = label_prompts::joined(&vectors, each, &words);
+        let mut made = match prompts {
+            true => label_prompts::joined(labels, &vectors, &words),
+            false => vectors.iter().map(|vector| label_prompts::mean([(vector, 1.0)].into_iter(), &words)).collect(),
+        };
         // The words of a prompt are known, whatever the label.
         let unknown = labels.iter().map(|label| !engine.knows(&label.name));
         made.iter_mut().zip(unknown).filter(|(_, unknown)| *unknown).for_each(|(vector, _)| *vector = None);

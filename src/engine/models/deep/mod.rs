@@ -19,7 +19,7 @@ use super::encoder::{Encoder, Input, sum, words};
 use super::tasks::too_long;
 use super::{bert, calibration};
 use crate::engine::checkpoint::Kind;
-use crate::engine::label_prompts::{self, LABEL_PROMPTS};
+use crate::engine::label_prompts;
 use crate::engine::registry::{Dtype, class};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
 use file::{File, HIDDEN};
@@ -209,7 +209,7 @@ impl Embedder for Deep {
         let tokens: Vec<Vec<u32>> = prompted.map(|label| self.label_tokens(&label)).collect::<Result<_>>()?;
         let deep = self.pooled(tokens.iter().map(Vec::as_slice))?;
         let deep: Vec<Option<Vec<f32>>> = deep.into_iter().map(Some).collect();
-        let deep = label_prompts::joined(&deep, LABEL_PROMPTS.len(), self.file.words);
+        let deep = label_prompts::joined(labels, &deep, self.file.words);
         let builtin = self.builtin.embed_labels(labels)?;
         let joined = |(label, (first, deep)): (&LabelText, Halves)| {
             // The words of a prompt are known, whatever the label.
