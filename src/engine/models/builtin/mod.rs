@@ -92,6 +92,11 @@ impl Builtin {
         self.0.weights.sure_language(ids)
     }
 
+    /// The codes of its languages.
+    pub(super) fn languages(&self) -> &[String] {
+        &self.0.weights.languages
+    }
+
     /// The code of the language of a text, such as `en`, told by its first `most` pieces; `None` where they are of
     /// several.
     pub fn language(&self, text: &str, most: usize) -> Option<&str> {

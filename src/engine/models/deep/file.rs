@@ -38,6 +38,8 @@ pub(super) struct File {
     pub(super) unigram: Unigram,
     /// The mean text vector of each language of the built-in model, and that of all. Shape: [languages + 1, HIDDEN].
     means: &'static [f32],
+    /// The codes of these languages.
+    pub(super) languages: Vec<String>,
     /// The mean of words in label prompts. Shape: [HIDDEN].
     pub(super) words: &'static [f32],
 }
@@ -87,7 +89,8 @@ impl File {
         let file = EmbeddedFile::open(bytes)?;
         let pieces = file.shape("piece_ends")?[0];
         let means = file.shape("means")?[0];
-        ensure!(means > 0, "there is no mean");
+        let languages: Vec<String> = file.constant("languages")?.split(',').map(String::from).collect();
+        ensure!(means == languages.len() + 1, "{means} means for {} languages", languages.len());
         let unigram = Unigram::new(
             file.slice("pieces", Dtype::U8, &[file.shape("pieces")?[0]])?,
             file.slice("piece_ends", Dtype::U32, &[pieces])?,
@@ -96,13 +99,13 @@ impl File {
         Ok(Self {
             unigram,
             means: file.slice("means", Dtype::F32, &[means, HIDDEN])?,
+            languages,
             words: file.slice("words", Dtype::F32, &[HIDDEN])?,
         })
     }
 
     /// The mean text vector of a language, or of all.
     pub(super) fn mean(&self, language: Option<usize>) -> &'static [f32] {
-        let all = self.means.len() / HIDDEN - 1;
-        &self.means[language.filter(|&language| language < all).unwrap_or(all) * HIDDEN..][..HIDDEN]
+        &self.means[language.unwrap_or(self.languages.len()) * HIDDEN..][..HIDDEN]
     }
 }

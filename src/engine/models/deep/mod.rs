@@ -10,7 +10,7 @@ mod file;
 mod parity;
 mod tokens;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Device;
 use rayon::prelude::*;
 
@@ -61,6 +61,8 @@ impl Deep {
         let open = || -> Result<_> { Ok((File::open()?, Builtin::new()?)) };
         let (opened, encoder) = rayon::join(open, || bert::embedded(&File::checkpoint()?));
         let ((file, builtin), encoder) = (opened?, encoder?);
+        // Texts lose the mean of the language that the built-in model tells.
+        ensure!(file.languages == builtin.languages(), "the model deep was made for another built-in model");
         let prompt = tokens::bare(&file.unigram, PROMPT);
         let mark = file.unigram.find("▁".as_bytes());
         Ok(Self { builtin, file, encoder, prompt, mark })
