@@ -228,7 +228,7 @@ impl Packed {
         builder.finish()
     }
 
-    /// Adds a bias to all products. Shape: [outputs], or nothing.
+    /// Adds a bias to all products. Shape: `[outputs]`, or nothing.
     ///
     /// # Panics
     /// When it has another length.
