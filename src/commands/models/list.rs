@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::size;
 use super::print;
 use crate::cli::ListForm;
+use crate::engine::card::{self, Card};
 use crate::engine::hub::{self, Cached, KNOWN, Known};
 use crate::engine::{BUILTIN, DEEP, Deep};
 use crate::terminal::escape;
@@ -40,10 +41,12 @@ fn kind(known: &Known) -> &'static str {
 fn text(of_known: &[&Cached], others: &[&Cached]) -> String {
     let columns = ["name", "on the hub", "download", "memory", "licence", "cached"].map(String::from);
     let mut rows = vec![columns];
-    rows.push([BUILTIN, "", "", "38 MB", "", "inside mailsort"].map(String::from));
-    rows.push(
-        [DEEP, "", "", "110 MB", "", if Deep::is_here() { "inside mailsort" } else { "left out" }].map(String::from),
-    );
+    let inside = |name: &str, card: Result<Card>, state: &str| {
+        let memory = card.ok().and_then(|card| card.memory.first().map(|&(_, bytes)| size(bytes)));
+        [name, "", "", &memory.unwrap_or_default(), "", state].map(String::from)
+    };
+    rows.push(inside(BUILTIN, card::builtin(), "inside mailsort"));
+    rows.push(inside(DEEP, card::deep(), if Deep::is_here() { "inside mailsort" } else { "left out" }));
     for known in KNOWN {
         let is_cached = of_known.iter().any(|model| model.id == known.repository);
         rows.push([
@@ -63,7 +66,7 @@ fn text(of_known: &[&Cached], others: &[&Cached]) -> String {
         out.push_str(cells.join("  ").trim_end());
         out.push('\n');
     }
-    out.push_str("\nmemory: of the weights in f32; in f16 or bf16 half of it\n");
+    out.push_str("\nmemory: of the weights in f32, in f16 or bf16 half of it; inside mailsort as 8-bit\n");
     if !others.is_empty() {
         out.push_str("\nalso in the cache:\n");
     }
