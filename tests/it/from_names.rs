@@ -202,6 +202,25 @@ fn labels_are_not_passed_over() {
 }
 
 #[test]
+fn a_field_of_labels_that_is_named_must_be_there() {
+    let place = Place::new();
+    let rows = |row: &dyn Fn(&(&str, String)) -> String| texts().iter().map(row).collect::<String>();
+    let json = |(label, text): &(&str, String)| json!({"text": text, "topic": label}).to_string() + "\n";
+    let csv = |(label, text): &(&str, String)| format!("{text},{label}\n");
+    let table = format!("text,topic\n{}", rows(&csv));
+    let inputs = [place.put("s.jsonl", &rows(&json)), place.put("s.csv", &table), place.put("s.txt", &table)];
+    for input in &inputs {
+        place.refused(place.train(input).args(["--label-field", "topik"]), &["topik", "--label-field"]);
+        // Without labels on purpose.
+        let (stdout, ..) = place.learned(place.train(input).args(["--from-names", "--label-field", "none"]));
+        assert!(stdout.contains("120 texts without a label"), "{stdout}");
+        let (stdout, ..) = place.learned(place.train(input).args(["--label-field", "topic"]));
+        assert!(stdout.contains("120 samples, 3 labels"), "{stdout}");
+        fs::remove_file(&place.output).unwrap();
+    }
+}
+
+#[test]
 fn a_few_labelled_rows_count_beside_the_others() {
     let place = Place::new();
     let row = |(at, (label, text)): (usize, &(&str, String))| {

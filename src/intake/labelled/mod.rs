@@ -29,6 +29,9 @@ use row::{SampleRow, What};
 
 pub use row::WEIGHTS;
 
+/// The usual field of labels.
+const LABEL_FIELD: &str = "label";
+
 /// How labelled samples are read.
 #[derive(Clone, Debug)]
 pub struct LabelledOptions {
@@ -70,7 +73,7 @@ impl Default for LabelledOptions {
     fn default() -> Self {
         Self {
             fields: RowFields::default(),
-            label_field: "label".into(),
+            label_field: LABEL_FIELD.into(),
             set: None,
             min_score: None,
             exclude: Vec::new(),
@@ -257,7 +260,9 @@ pub fn open(path: &Path, tree: bool, options: &Arc<LabelledOptions>) -> Result<S
     let reading = options.reading();
     let format = open::format(path, &opened.head, None);
     let has_rows = |format: SourceFormat| format == SourceFormat::Jsonl || format.is_table();
-    if options.unlabelled != Unlabelled::LeftOut && !format.is_some_and(has_rows) {
+    // Who names a column gives a table, whatever it looks like.
+    let is_table = options.names_columns() && matches!(format, Some(SourceFormat::Text) | None);
+    if options.unlabelled != Unlabelled::LeftOut && !format.is_some_and(has_rows) && !is_table {
         // What was read of a pipe does not come again.
         return Ok(unlabelled(Source::of_opened(path, opened, reading)));
     }
@@ -319,10 +324,24 @@ impl LabelledOptions {
         }
     }
 
+    /// True where the field of labels is not the usual one.
+    pub fn names_label(&self) -> bool {
+        self.label_field != LABEL_FIELD
+    }
+
+    fn names_columns(&self) -> bool {
+        self.names_label() || !self.fields.are_default()
+    }
+
     /// The columns of samples: one of labels, and one of texts or of where these are.
     fn check_of_names(&self) -> CheckNames {
         let (fields, label) = (self.fields.clone(), self.label_field.clone());
-        let needs_label = self.unlabelled == Unlabelled::LeftOut;
+        let needs_label = match self.unlabelled {
+            Unlabelled::LeftOut => true,
+            // A column that is named and not there would make all rows texts without a label.
+            Unlabelled::Taken => self.names_label(),
+            Unlabelled::Expected => false,
+        };
         Arc::new(move |names: &[&str]| {
             let is_named = |name: &str| names.iter().any(|column| column.trim().eq_ignore_ascii_case(name));
             let has_place = fields.are_default() && (is_named("path") || is_named("source"));

@@ -181,8 +181,7 @@ impl SampleRow {
     /// The labels in `fields`: a list or a single one. A list of objects is the ranking of `classify`, whose best is
     /// in `label`.
     fn labels(&self, fields: &Map<String, Value>, options: &LabelledOptions) -> Result<Said, Why> {
-        let is_default = options.label_field == "label";
-        let several = fields.get("labels").filter(|labels| is_default && !is_ranked(labels));
+        let several = fields.get("labels").filter(|labels| !options.names_label() && !is_ranked(labels));
         let named = |value| names(value).ok_or(|field: &str| format!("`{field}` is neither text nor a list of texts"));
         let mut labels = several.map_or(Ok(Vec::new()), named).map_err(|why| Why::BadRow(why("labels")))?;
         if labels.is_empty()
