@@ -22,8 +22,8 @@ const WORTHWHILE: f64 = 0.01;
 const NOTICED: f64 = 0.001;
 /// Without embedding or without n-grams it must be lower by this fraction: few samples are easily mistaken.
 const FOR_GOOD: f64 = 0.08;
-/// GroupWeights are compared on folds that test at least so many samples, where there are as many.
-const TESTED: usize = 250;
+/// Weights are compared on folds that test at least so many samples, where there are as many.
+const TESTED: usize = 100;
 /// How many weights are tried at most: those above, n-grams twice as much, and no embedding or no n-grams.
 const MOST_TRIED: usize = 1 + OTHERS.len() + OTHER_HEADS.len() + 2;
 /// Maximum numbers of weights of a group's n-grams, and of its n-grams.
@@ -60,7 +60,7 @@ impl GroupWeights {
 }
 
 impl TrainingRun<'_> {
-    /// GroupWeights that are not chosen.
+    /// Weights that are not chosen.
     pub(super) fn usual_weights(&self) -> GroupWeights {
         let alone = GroupWeights { embedding: 1.0, words: 0.0, characters: 0.0, heads: 0.0 };
         let has_heads = self.samples.iter().any(|sample| !sample.counts.of(FeatureGroup::Heads).is_empty());
