@@ -6,6 +6,7 @@ import json
 import re
 
 import numpy as np
+import regex
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 SCORE_UNIT = 1024           # piece scores are whole multiples of 1/1024
@@ -15,6 +16,8 @@ NUMPY = {v: k for k, v in DTYPES.items()}
 NAMES = {'p': 'ctx_project', 'w1': 'ctx_w1', 'b1': 'ctx_b1', 'w2': 'ctx_w2', 'wg': 'ctx_gate',
          'v1': 'head_w1', 'c1': 'head_b1', 'v2': 'head_w2'}
 HAN = r'[\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+'
+BYTES = [f'<0x{byte:02X}>' for byte in range(256)]
+LETTERS = regex.compile(r'\p{Alphabetic}')
 SPACE = re.compile('[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+')   # Unicode White_Space
 
 
@@ -50,17 +53,37 @@ def load(path):
 
 
 def build_tokenizer(vocab):
-    """NFKC, lower case, digit runs to 0; Han and Kana runs split off; spaces to ▁; Unigram."""
-    t = Tokenizer(models.Unigram(vocab, unk_id=0, byte_fallback=False))
+    """NFKC, lower case, digit runs to 0; Han and Kana runs split off; spaces to ▁; Unigram; bytes where no piece is."""
+    t = Tokenizer(models.Unigram(vocab, unk_id=0, byte_fallback=True))
     t.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r'\d+'), '0')])
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(HAN), 'isolated'),
                                                pre_tokenizers.Metaspace(prepend_scheme='always')])
     return t
 
 
+def meaningful(ids, first_byte):
+    """Without the unknown piece, the bare space, and the bytes of characters that are no letters."""
+    if max(ids, default=0) < first_byte:
+        return [i for i in ids if i > 1]
+    out, at = [], 0
+    while at < len(ids):
+        end = at
+        while end < len(ids) and ids[end] >= first_byte:
+            end += 1
+        if end == at:
+            out += ids[at:at + 1] if ids[at] > 1 else []
+            at += 1
+            continue
+        letters = ''.join(LETTERS.findall(bytes(i - first_byte for i in ids[at:end]).decode()))
+        out += [first_byte + byte for byte in letters.encode()]
+        at = end
+    return out
+
+
 def piece_tensors(vocab):
-    """`pieces`, `piece_ends`, `piece_scores` from the vocabulary list of tokenizer.json (scores already rounded)."""
-    raw = [p.encode() for p, _ in vocab]
+    """`pieces`, `piece_ends`, `piece_scores` from the vocabulary list of tokenizer.json (scores already rounded). Those that
+    stand for bytes are empty, so that no text spells them."""
+    raw = [b'' if p in BYTES else p.encode() for p, _ in vocab]
     scores = np.array([s for _, s in vocab], np.float64) * SCORE_UNIT
     assert (scores == np.rint(scores)).all() and np.abs(scores).max() < 32767, 'scores must be rounded first'
     return {'pieces': np.frombuffer(b''.join(raw), np.uint8), 'piece_ends': np.cumsum([len(r) for r in raw]).astype(np.uint32),

@@ -2,7 +2,7 @@
 description counts, how much e5 weighs beside the built-in model, from which probability on the built-in model decides alone,
 and the factors of the softmax.
 
-usage: deep_constants.py LABELLED WORK BUILTIN DEEP      WORK as for deep.py; vectors are kept in WORK/deep_dev.npz
+usage: deep_constants.py LABELLED WORK BUILTIN DEEP      WORK as for deep.py; those of e5 are kept in WORK/deep_dev.npz
 
 Only development sets take part (dev.py), at most 250 texts of each. Figures are means of families of sets."""
 import itertools
@@ -26,28 +26,26 @@ WEIGHTS = (.5, .75, 1, 1.3, 1.6, 2)
 SURE = (.3, .4, .5, .6, .7, .8)
 DESCRIBED = (0, .3, .5, .7, .85, 1)
 TEXTS = 250
+COEFFICIENTS = (2.0264, .0934, -.0003, 2.4475)      # of the built-in model, by calibrate.py
 
 
 def vectors(labelled, work, builtin, deep):
-    """name -> x, labels in each prompt z, and of the built-in model b, zb and languages; truth y."""
-    path = work + '/deep_dev.npz'
-    if not os.path.exists(path):
-        encoder, first, made = encoder_of(work, deep), open_artefact(builtin), {}
-        for name, (texts, labels) in development_sets(labelled).items():
-            rows = sorted(random.Random(name).sample(range(len(texts)), min(TEXTS, len(texts))))
-            known = sorted(set(labels))
-            texts = [artefact.clean(texts[i]) for i in rows]
-            ids = first.ids(texts)
-            made |= {f'{name}/x': encoder.embed([PROMPT + text for text in texts]), f'{name}/lang': sure(first, ids),
-                     f'{name}/z': np.stack([encoder.embed([PROMPT + p.format(k, k) for k in known]) for p in TRIED]),
-                     f'{name}/b': first.encode_mails(texts), f'{name}/zb': first.encode(known),
-                     f'{name}/y': np.array([known.index(labels[i]) for i in rows])}
+    """name -> x, labels in each prompt z, and of the built-in model b, zb and languages; truth y. Those of e5 are kept."""
+    path, first, out = work + '/deep_dev.npz', open_artefact(builtin), {}
+    kept = dict(np.load(path)) if os.path.exists(path) else {}
+    encoder = None if kept else encoder_of(work, deep)
+    for name, (texts, labels) in development_sets(labelled).items():
+        rows = sorted(random.Random(name).sample(range(len(texts)), min(TEXTS, len(texts))))
+        known = sorted(set(labels))
+        texts = [artefact.clean(texts[i]) for i in rows]
+        if encoder:
+            kept |= {f'{name}/x': encoder.embed([PROMPT + text for text in texts]),
+                     f'{name}/z': np.stack([encoder.embed([PROMPT + p.format(k, k) for k in known]) for p in TRIED])}
             print(name, len(rows), flush=True)
-        np.savez(path, **made)
-    z = np.load(path)
-    out = {}
-    for key in z.files:
-        out.setdefault(key.rsplit('/', 1)[0], {})[key.rsplit('/', 1)[1]] = z[key]
+        out[name] = {'x': kept[f'{name}/x'], 'z': kept[f'{name}/z'], 'lang': sure(first, first.ids(texts)),
+                     'b': first.encode_mails(texts), 'zb': first.encode(known),
+                     'y': np.array([known.index(labels[i]) for i in rows])}
+    np.savez(path, **kept)
     return out
 
 
@@ -117,7 +115,7 @@ def main(labelled, work, builtin, deep):
     print('weights', {w: round(accuracy(s, data), 1) for w, s in both.items()})
     weight = max(WEIGHTS, key=lambda w: accuracy(both[w], data))
     print('described', described(data, work, builtin, deep, weight))
-    factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ np.array([2.0888, .1829, -.0157, 1.5038])))
+    factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ np.array(COEFFICIENTS)))
     for threshold in SURE:
         print('sure from {}: accuracy {:.1f}, {:.0f} % go on'.format(
             threshold, *by_probability(first, both[weight], data, factor, threshold)))

@@ -1,4 +1,4 @@
-"""Step 9. Quantise the token vectors and write the shipped file: with the languages of the pieces, the mean vector of each
+"""Step 12. Quantise the token vectors and write the shipped file: with the languages of the pieces, the mean vector of each
 language, and the temperature fitted on development data.
 
 usage: export.py LABELLED WORK OUT.safetensors"""
@@ -16,7 +16,8 @@ from dev import background_texts, development_sets
 from inference import MAX_TOKENS, MIX_CTX, MIX_SUM, Model
 from languages import language_means, piece_languages, vote_check
 
-VERSION = '1'
+VERSION = '1'                # of the format
+TEACHERS = 'builtin 1, multilingual-e5-small, universal-sentence-encoder-multilingual-3, all-MiniLM-L6-v2'
 
 
 def scored_sets(sets, mails, names):
@@ -64,8 +65,9 @@ def main(labelled, work, out):
     tensors |= {'piece_flags': model.pieces | whole.astype(np.uint8) << 7, 'vectors': vectors, 'scales': scales}
     tensors |= {artefact.NAMES[k]: v for k, v in arrays.items() if k != 'table'} | {'lang_means': model.means}
     artefact.save(out, tensors, {
-        'version': VERSION, 'teacher': 'all-MiniLM-L6-v2', 'dim': str(2 * vectors.shape[1]), 'temperature': str(temperature),
-        'max_tokens': str(MAX_TOKENS), 'mix_sum': str(MIX_SUM), 'mix_ctx': str(MIX_CTX), 'languages': ','.join(languages)})
+        'version': VERSION, 'teacher': TEACHERS, 'dim': str(2 * vectors.shape[1]), 'temperature': str(temperature),
+        'max_tokens': str(MAX_TOKENS), 'first_byte': str(len(vocab) - len(artefact.BYTES)),
+        'mix_sum': str(MIX_SUM), 'mix_ctx': str(MIX_CTX), 'languages': ','.join(languages)})
     print(out, os.path.getsize(out), 'bytes')
     assert os.path.getsize(out) <= 24_000_000
 

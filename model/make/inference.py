@@ -18,11 +18,12 @@ class Model:
         pieces [V]: the language of each piece; means [languages, 2d]: what is taken from the vector of a mail."""
         self.tokenizer, self.a = tokenizer, {k: np.asarray(v, np.float32) for k, v in arrays.items()}
         self.near = self.a['table'] @ self.a['p'] if 'p' in arrays else None
+        self.first_byte = tokenizer.token_to_id(artefact.BYTES[0]) or len(self.a['table'])
         self.pieces, self.means, self.mix = pieces, means, mix
 
     def ids(self, texts):
         found = self.tokenizer.encode_batch([artefact.clean(t) for t in texts])
-        return [np.array([i for i in e.ids if i > 1], np.int64)[:MAX_TOKENS] for e in found]
+        return [np.array(artefact.meaningful(e.ids, self.first_byte), np.int64)[:MAX_TOKENS] for e in found]
 
     def blocks(self, texts, block=1024):
         for i in range(0, len(texts), block):
@@ -92,6 +93,8 @@ def open_artefact(path):
     raw, ends = t['pieces'].tobytes(), [0, *t['piece_ends'].tolist()]
     scores = t['piece_scores'].astype(float) / artefact.SCORE_UNIT
     vocab = [(raw[a:b].decode(), float(s)) for a, b, s in zip(ends, ends[1:], scores)]
+    if not vocab[-1][0]:
+        vocab[-256:] = [(name, s) for name, (_, s) in zip(artefact.BYTES, vocab[-256:])]
     arrays = {k: t[n] for k, n in artefact.NAMES.items() if n in t}
     arrays['table'] = t['vectors'].astype(np.float32) * t['scales'].astype(np.float32)[:, None]
     return Model(artefact.build_tokenizer(vocab), arrays, t['piece_flags'] & NO_LANGUAGE, t['lang_means'],

@@ -3,10 +3,11 @@
 Imported by dev.py and export.py. A text's language is the vote of its pieces (inference.py)."""
 import numpy as np
 
+from artefact import BYTES
 from inference import NO_LANGUAGE
 from select_samples import read
 
-WORD_LISTS = ('dict', 'omw', 'cedict', 'phrase')      # kinds without running text
+WORD_LISTS = ('dict', 'omw', 'cedict', 'script', 'phrase')      # kinds without running text
 ROWS = 8000                                           # at most so many texts of a language are counted
 SHARE = .5                                            # a piece that is less sure than this does not vote
 
@@ -14,17 +15,19 @@ SHARE = .5                                            # a piece that is less sur
 def piece_languages(work, languages):
     """uint8 [V]: for each piece the language with the highest relative frequency, or NO_LANGUAGE."""
     z = np.load(work + '/samples.npz')
-    lang, flat, length = z['lang'], z['flat'], z['length'].astype(np.int64)
+    lang, flat, text, length = z['lang'], z['flat'], z['text'], z['length'].astype(np.int64)
     offset, running = np.concatenate([[0], np.cumsum(length)]), ~np.isin(z['kind'], WORD_LISTS)
     relative, rng = np.zeros((len(languages), int(z['vocab'])), np.float32), np.random.RandomState(2)
     for i, l in enumerate(languages):
         rows = np.flatnonzero(running & (lang == l))
         rows = rng.permutation(rows)[:ROWS]
-        used = np.concatenate([flat[offset[r]:offset[r + 1]] for r in rows])
+        used = np.concatenate([flat[offset[i]:offset[i + 1]] for i in text[rows]])
         relative[i] = np.bincount(used, minlength=relative.shape[1]) / len(used)
     total = relative.sum(0)
     sure = relative.max(0) > SHARE * total
-    return np.where((total > 0) & sure, relative.argmax(0), NO_LANGUAGE).astype(np.uint8)
+    out = np.where((total > 0) & sure, relative.argmax(0), NO_LANGUAGE).astype(np.uint8)
+    out[-len(BYTES):] = NO_LANGUAGE                       # bytes are of any
+    return out
 
 
 def language_means(model, background, languages):

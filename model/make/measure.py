@@ -32,8 +32,8 @@ def measured_sets(labelled):
 
 def main(which, labelled, out, model):
     if which == 'minilm':
-        from teacher_embed import Teacher
-        mails = names_of = Teacher(model, max_tokens=256, threads=2).embed
+        from teachers import MiniLm
+        mails = names_of = MiniLm(model, max_tokens=256, threads=2).embed
     else:
         shipped = open_artefact(model)
         mails, names_of = shipped.encode_mails, shipped.encode

@@ -16,7 +16,7 @@ import unicodedata
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from artefact import HAN, build_tokenizer, round_scores
+from artefact import BYTES, HAN, build_tokenizer, round_scores
 
 SUBWORDS, CJK_WORDS, PUNCTUATION = 14000, 28000, 320
 HAN_RUN, WORD = re.compile(HAN), re.compile(r'[^\W\d_]+')
@@ -143,6 +143,7 @@ def main(data, work):
         print(len(new), 'pieces')
         have |= {p for p, _ in new}
         vocab += new
+    vocab += [(byte, 0.0) for byte in BYTES]
     t = build_tokenizer(vocab)
     with open(work + '/tokenizer.json', 'w', encoding='utf8') as f:
         json.dump(round_scores(json.loads(t.to_str())), f, ensure_ascii=False, separators=(',', ':'))

@@ -1,44 +1,51 @@
-"""Steps 6 to 8. Train the student: the token vectors, the window and layer on top of them, then all together.
+"""Step 10. Train the student: the token vectors, the window and layer on top of them, all together.
 
-usage: train.py WORK OUT.npz --static [OPTIONS]               the token vectors, as a plain sum
-       train.py WORK OUT.npz --table TABLE.npz [OPTIONS]      window and layer; the token vectors stay as they are
-       train.py WORK OUT.npz --resume MODEL.npz [OPTIONS]     everything goes on, with the loss of both halves of the vector
-       train.py WORK OUT.npz [OPTIONS]                        all at once, loss of the context half alone, to compare
-OPTIONS: --steps N --rate R, and factors of the sampling weights: --intents W --phrases W --newsgroups W
-Loss = (1 - cos(student, teacher)) + 0.25 * cross-entropy of the in-batch similarities at temperature 0.05. 15 % of a batch
-are runs of 2-6 paragraphs of one document. Rows of the table take a lazy Adam step only when their token occurs."""
+usage: train.py WORK TARGETS.npy BEGIN.npz OUT.npz [OPTIONS]      BEGIN is what warm.py or an earlier run has made
+OPTIONS: --steps N --rate R, factors of the sampling weights: --intents W --phrases W --newsgroups W,
+         --pairs W: the loss of pairs.npz counts W times
+Loss of each half of the vector = (1 - cos(student, target)) + 0.25 * cross-entropy of the in-batch similarities at temperature
+0.05; of pairs: cross-entropy of the names of a task, logits 10 * cosine of the whole vectors. 15 % of a batch are runs of 2-6
+paragraphs of one document. Rows of the table take a lazy Adam step only when their token occurs."""
 import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 
+from pairs import Pairs
 from student import Bag, Student
+from texts import DICTIONARY
 
-DIM, NEAR, HIDDEN, HEAD, RATE = 160, 16, 96, 1024, 4e-3
+DIM, NEAR, HIDDEN, HEAD, RATE = 160, 16, 96, 1024, 8e-4
+LOGIT = 10
 TAU, LAMBDA, MAX_TOKENS, BATCH = .05, .25, 160, 1024
 BETA1, BETA2 = .9, .99
 TOPICS = 256
-DICTIONARY = ('dict', 'omw', 'cedict')
 
 
 def options():
     a = argparse.ArgumentParser()
-    a.add_argument('work')
-    a.add_argument('out')
-    a.add_argument('--static', action='store_true')
-    a.add_argument('--table')
-    a.add_argument('--resume')
+    for name in ('work', 'targets', 'begin', 'out'):
+        a.add_argument(name)
     a.add_argument('--rate', type=float, default=RATE)
-    a.add_argument('--steps', type=int, default=8000)
-    a.add_argument('--intents', type=float, default=4)
-    a.add_argument('--phrases', type=float, default=2)
-    a.add_argument('--newsgroups', type=float, default=2)
-    a.add_argument('--log', type=int, default=500)
+    a.add_argument('--steps', type=int, default=1000)
+    a.add_argument('--intents', type=float, default=2)
+    a.add_argument('--phrases', type=float, default=.5)
+    a.add_argument('--newsgroups', type=float, default=3)
+    a.add_argument('--pairs', type=float, default=.12)
+    a.add_argument('--log', type=int, default=250)
+    a.add_argument('--seed', type=int, default=0)
     return a.parse_args()
+
+
+def assembled(ids):
+    """Unique token ids; the row of each token among them; the first token of each text; the text of each token."""
+    n = np.array([len(a) for a in ids])
+    unique, inverse = np.unique(np.concatenate(ids), return_inverse=True)
+    return unique, torch.from_numpy(inverse.astype(np.int64)), torch.from_numpy(np.concatenate([[0], np.cumsum(n)[:-1]])), \
+        torch.from_numpy(np.repeat(np.arange(len(n)), n))
 
 
 class Data:
@@ -46,13 +53,13 @@ class Data:
 
     def __init__(self, o):
         z = np.load(o.work + '/samples.npz')
-        self.flat, self.length = z['flat'], z['length'].astype(np.int64)
-        self.string, self.vocab = z['string'], int(z['vocab'])
-        y = np.load(o.work + '/targets.npy', mmap_mode='r')[:, :DIM].astype(np.float32)
-        norm = np.linalg.norm(y, axis=1, keepdims=True)
-        self.target = (y / (norm + 1e-9)).astype(np.float16)
-        self.offset = np.concatenate([[0], np.cumsum(self.length)])
-        self.rng = np.random.RandomState(0)
+        self.flat, self.text, self.vocab = z['flat'], z['text'], int(z['vocab'])
+        lengths = z['length'].astype(np.int64)
+        self.length, self.offset = lengths[self.text], np.concatenate([[0], np.cumsum(lengths)])
+        y = np.load(o.targets).astype(np.float32)
+        norm = np.linalg.norm(y, axis=1)
+        self.target = (y / (norm[:, None] + 1e-9)).astype(np.float16)
+        self.rng = np.random.RandomState(o.seed)
         kind, lang = z['kind'], z['lang']
         w = np.ones(len(kind), np.float32)
         self.dictionary = np.isin(kind, DICTIONARY)
@@ -62,7 +69,7 @@ class Data:
         w[np.isin(kind, ['intent_train', 'intent_other', 'dialog'])] *= o.intents
         w[kind == 'phrase'] *= o.phrases
         w[kind == '20ng'] *= o.newsgroups
-        w[norm[self.string, 0] == 0] = 0
+        w[norm[self.text] == 0] = 0
         self.check = self.rng.choice(np.flatnonzero(w), 4000, False)
         self.check_lang = lang[self.check]
         w[self.check] = 0
@@ -72,8 +79,8 @@ class Data:
 
     def topics(self, rows):
         """For each row the nearest of TOPICS random targets."""
-        anchors = self.target[self.string[self.rng.choice(rows, TOPICS)]].astype(np.float32)
-        return np.concatenate([(self.target[self.string[rows[i:i + 20000]]].astype(np.float32) @ anchors.T).argmax(1)
+        anchors = self.target[self.text[self.rng.choice(rows, TOPICS)]].astype(np.float32)
+        return np.concatenate([(self.target[self.text[rows[i:i + 20000]]].astype(np.float32) @ anchors.T).argmax(1)
                                for i in range(0, len(rows), 20000)])
 
     def documents(self, z, w):
@@ -90,43 +97,27 @@ class Data:
         self.doc_cumulative = np.cumsum(p) / p.sum()
 
     def tokens(self, i):
-        return self.flat[self.offset[i]:self.offset[i + 1]][:MAX_TOKENS]
+        return self.flat[self.offset[self.text[i]]:self.offset[self.text[i] + 1]][:MAX_TOKENS]
 
     def batch(self, rows, docs=()):
         ids = [self.tokens(i) for i in rows]
-        y = [self.target[self.string[rows]].astype(np.float32)]
+        y = [self.target[self.text[rows]].astype(np.float32)]
         for q in docs:
             m = self.doc_rows[self.doc_start[q]:self.doc_start[q + 1]]
             k = self.rng.randint(2, 7)
             at = self.rng.randint(0, max(1, len(m) - k + 1))
             m = m[at:at + k]
             ids.append(np.concatenate([self.tokens(i) for i in m]))
-            t = (self.target[self.string[m]].astype(np.float32) * np.sqrt(self.length[m])[:, None]).sum(0)
+            t = (self.target[self.text[m]].astype(np.float32) * np.sqrt(self.length[m])[:, None]).sum(0)
             y.append((t / np.linalg.norm(t))[None].astype(np.float32))
-        n = np.array([len(a) for a in ids])
-        unique, inverse = np.unique(np.concatenate(ids), return_inverse=True)
-        start = np.concatenate([[0], np.cumsum(n)[:-1]])
-        return unique, torch.from_numpy(inverse.astype(np.int64)), torch.from_numpy(start), \
-            torch.from_numpy(np.repeat(np.arange(len(n)), n)), torch.from_numpy(np.concatenate(y))
+        return ids, torch.from_numpy(np.concatenate(y))
 
     def draw(self):
+        """ids of the texts of a batch, and their targets."""
         runs = BATCH * 15 // 100
         rows = np.searchsorted(self.cumulative, self.rng.rand(BATCH - runs))
         docs = np.searchsorted(self.doc_cumulative, self.rng.rand(runs)).clip(0, len(self.doc_length) - 1)
         return self.batch(rows, docs)
-
-
-def initial(data, d):
-    """Damped mean of the targets of the samples that a token occurs in."""
-    use = np.flatnonzero(data.weight)
-    n, table, count = len(data.length), np.zeros((data.vocab, d), np.float32), np.zeros(data.vocab, np.float32)
-    x = sp.csr_matrix((np.ones(len(data.flat), np.float32), data.flat, data.offset), shape=(n, data.vocab))
-    for at in range(0, len(use), 200000):
-        rows = use[at:at + 200000]
-        block = sp.diags((1 / np.sqrt(data.length[rows])).astype(np.float32)) @ x[rows]
-        table += block.T @ data.target[data.string[rows]].astype(np.float32)
-        count += np.asarray(block.sum(0)).ravel()
-    return table / (count[:, None] + 1)
 
 
 class LazyAdam:
@@ -146,53 +137,74 @@ class LazyAdam:
         self.table[rows] -= rate * (a / (1 - BETA1 ** t)) / (np.sqrt(b / (1 - BETA2 ** t)) + 1e-8)
 
 
-def loss_of(student, rows, inverse, start, text, y):
-    xn = F.normalize(student(rows, inverse, start, text), dim=1)
+def loss_of(xn, y):
+    """xn: unit vectors of the student."""
     similarity = xn @ y.T
     want = torch.softmax(y @ y.T / TAU, 1)
     return 1 - similarity.diagonal().mean() - LAMBDA * (want * torch.log_softmax(similarity / TAU, 1)).sum(1).mean()
 
 
+def loss_of_pairs(whole, tasks):
+    """whole: unit vectors of all texts and names of the tasks, in order."""
+    losses, at, places = [], 0, []
+    for texts, names, _, _ in tasks:
+        places.append((at, at + len(texts), at + len(texts) + len(names)))
+        at = places[-1][2]
+    for i, (_, _, right, strange) in enumerate(tasks):
+        first, middle, end = places[i]
+        names = torch.cat([whole[middle:end], whole[places[i - 1][1]:places[i - 1][1] + len(strange)]])
+        losses.append(F.cross_entropy(LOGIT * whole[first:middle] @ names.T, torch.from_numpy(right)))
+    return torch.stack(losses).mean()
+
+
+def halves(student, rows, inverse, start, text):
+    return [F.normalize(half(rows, inverse, start, text), dim=1) for half in (Bag(), student)]
+
+
 def check(student, data, table):
     with torch.no_grad():
-        unique, inv, start, text, y = data.batch(data.check)
-        cos = F.cosine_similarity(student(torch.from_numpy(table[unique]), inv, start, text), y).numpy()
+        ids, y = data.batch(data.check)
+        unique, *places = assembled(ids)
+        cos = [(x * y).sum(1).numpy() for x in halves(student, torch.from_numpy(table[unique]), *places)]
     d = data.dictionary[data.check]
-    parts = ' '.join(f'{l} {cos[(data.check_lang == l) & ~d].mean():.3f}' for l in ('en', 'zh', 'de', 'ru', 'ja', 'ar'))
-    return f'held-out cosine {cos.mean():.4f}, dictionary {cos[d].mean():.3f}, text {parts}'
+    parts = ' '.join(f'{l} {cos[1][(data.check_lang == l) & ~d].mean():.3f}' for l in ('en', 'zh', 'de', 'ru', 'ja', 'ar'))
+    return f'held-out cosine sum {cos[0].mean():.4f} context {cos[1].mean():.4f}, dictionary {cos[1][d].mean():.3f}, text {parts}'
+
+
+def next_batch(data, pairs):
+    ids, y = data.draw()
+    tasks = pairs.draw() if pairs else []
+    for texts, names, _, _ in tasks:
+        ids = ids + texts + names
+    return assembled(ids), y, tasks
 
 
 def main(o):
     torch.manual_seed(0)
-    data = Data(o)
-    student = Bag() if o.static else Student(DIM, NEAR, HIDDEN, HEAD)
-    begun = o.table or o.resume
-    table = np.load(begun)['table'] if begun else initial(data, DIM)
-    if o.resume:
-        student.load_state_dict({n: torch.from_numpy(v) for n, v in np.load(o.resume).items() if n != 'table'})
-    dense = list(student.parameters())
-    adam = torch.optim.Adam(dense or [torch.zeros(1)], lr=o.rate / 2, betas=(BETA1, BETA2))
+    data, pairs, begun = Data(o), Pairs(o.work + '/pairs.npz', o.seed) if o.pairs else None, np.load(o.begin)
+    table, student = begun['table'], Student(DIM, NEAR, HIDDEN, HEAD)
+    student.load_state_dict({n: torch.from_numpy(v) for n, v in begun.items() if n != 'table'})
+    adam = torch.optim.Adam(student.parameters(), lr=o.rate / 2, betas=(BETA1, BETA2))
     lazy = LazyAdam(table)
     print(f'{int((data.weight > 0).sum())} samples', check(student, data, table), flush=True)
-    pool = ThreadPoolExecutor(1)
-    coming, begin = pool.submit(data.draw), time.time()
+    pool, begin = ThreadPoolExecutor(1), time.time()
+    coming = pool.submit(next_batch, data, pairs)
     for step in range(o.steps):
-        unique, inverse, start, text, y = coming.result()
-        coming = pool.submit(data.draw)
+        (unique, *places), y, tasks = coming.result()
+        coming = pool.submit(next_batch, data, pairs)
         rate = o.rate * (1 - step / o.steps) * min(1, (step + 1) / 50)
-        rows = torch.from_numpy(table[unique]).requires_grad_(not o.table)
-        loss = loss_of(student, rows, inverse, start, text, y)
-        if o.resume:
-            loss = loss + loss_of(Bag(), rows, inverse, start, text, y)
+        rows = torch.from_numpy(table[unique]).requires_grad_()
+        both = halves(student, rows, *places)
+        loss = sum(loss_of(x[:len(y)], y) for x in both)
+        if pairs:
+            loss = loss + o.pairs * loss_of_pairs(torch.cat(both, 1)[len(y):] * .5 ** .5, tasks)
         adam.zero_grad(set_to_none=True)
         loss.backward()
-        if not o.table:
-            lazy.step(unique, rows.grad.numpy(), rate)
+        lazy.step(unique, rows.grad.numpy(), rate)
         adam.param_groups[0]['lr'] = rate / 2
         adam.step()
         if (step + 1) % o.log == 0:
-            print(f'{step + 1} loss {loss.item():.4f}', check(student, data, table),
-                  f'{time.time() - begin:.0f} s', flush=True)
+            print(f'{step + 1} loss {loss.item():.4f}', check(student, data, table), f'{time.time() - begin:.0f} s', flush=True)
     np.savez(o.out, table=table, **{n: p.detach().numpy() for n, p in student.named_parameters()})
 
 

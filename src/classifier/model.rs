@@ -307,13 +307,14 @@ impl Plan<'_> {
             Model::Embedder(engine) if is_deep => {
                 let better = Embeddings::new(engine, spec.max_tokens, None);
                 let better = Vectors::new(better, sets, &instructs)?.named(Decider::Deep);
-                match spec.deep {
-                    DeepReads::All => Scorer::Vectors(better),
-                    DeepReads::Unsure => {
-                        let fast = Embeddings::new(Box::new(Builtin::new()?), None, None);
-                        let fast = Vectors::new(fast, sets, &instructs)?;
-                        Scorer::Cascade(Box::new(Cascade::new(fast.named(Decider::Builtin), better)))
-                    }
+                let builtin = Builtin::new()?;
+                let reads_labels = sets.iter().flat_map(|set| &set.labels).all(|label| builtin.knows(&label.name));
+                if spec.deep == DeepReads::Unsure && reads_labels {
+                    let fast = Embeddings::new(Box::new(builtin), None, None);
+                    let fast = Vectors::new(fast, sets, &instructs)?;
+                    Scorer::Cascade(Box::new(Cascade::new(fast.named(Decider::Builtin), better)))
+                } else {
+                    Scorer::Vectors(better)
                 }
             }
             Model::Embedder(engine) => {

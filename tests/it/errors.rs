@@ -99,7 +99,7 @@ fn documents_without_a_verdict_change_the_status_and_nothing_else() {
         ("1.eml", b"From: a@b\n\n\n".as_slice()),
         ("2.gz", b"\x1f\x8b\x08\x00broken"),
         ("3.jsonl", b"{\"text\": \"hello there\"}\n{\"txet\": 1}\nnot json\n"),
-        ("4.txt", "\u{13a0}\u{13a1}\u{13a2}".as_bytes()),
+        ("4.txt", "\u{2603}\u{2602} \u{2600}".as_bytes()),
         ("5", b"\x7fELF\0\0"),
     ];
     insta::assert_snapshot!(said(&files, "classify 1.eml 2.gz 3.jsonl 4.txt 5 -l l.txt -v -k 1"));

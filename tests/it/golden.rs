@@ -1,7 +1,7 @@
 //! The embedded model against `tests/golden/builtin.json`, which `model/make/golden.py` made with Hugging Face
 //! `tokenizers` and NumPy from the same file of weights.
 
-use mailsort::engine::Builtin;
+use mailsort::engine::{Builtin, Embedder, LabelText};
 use serde::Deserialize;
 
 /// Both sides compute in f32 from the same int8 vectors; they may differ by the order of additions.
@@ -47,5 +47,24 @@ fn vectors_equal_the_reference() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn letters_of_any_script_have_a_vector_and_are_no_words() {
+    let model = Builtin::new().unwrap();
+    for text in ["საქართველო", "ሰላም ለዓለም", "ᚠᚢᚦᚨᚱᚲ", "ꆈꌠꁱꂷ", "ⵜⴰⵎⴰⵣⵉⵖⵜ 2024"]
+    {
+        assert!(model.vector(text).is_some(), "{text}");
+        assert!(!model.knows(text), "{text}");
+        let label = LabelText { name: text.into(), description: Some("a land".into()) };
+        assert_eq!(model.embed_labels(&[label]).unwrap(), [None]);
+    }
+    // A borrowed word leaves a text what it is.
+    assert!(model.knows("The word ቡና means coffee"));
+    assert!(!model.knows("ቡና means ብዙ ሰዎች በየቀኑ የሚጠጡት መጠጥ ነው"));
+    // Signs are no letters.
+    for text in ["☃☂", "═══", "\u{10ffff}", ""] {
+        assert!(model.vector(text).is_none() && !model.knows(text), "{text}");
     }
 }

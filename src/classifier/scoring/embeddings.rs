@@ -57,6 +57,11 @@ impl Embeddings {
         self.background.as_ref().map(|_| Background::fingerprint())
     }
 
+    /// Whether the model knows words of a text, and not letters alone.
+    pub(super) fn knows(&self, text: &str) -> bool {
+        self.engine.knows(text)
+    }
+
     /// Tokenises a text ahead of [`Embeddings::embed_each`], unless its vector may come from the cache.
     pub fn prepare(&self, text: String, instruct: Option<&str>) -> PreparedText {
         let tokens = vec![self.ahead(&text, instruct)];

@@ -62,6 +62,11 @@ impl Vectors {
         self.instructs.iter().map(|instruct| self.embeddings.ahead(text, instruct.as_deref())).collect()
     }
 
+    /// See [`Embeddings::knows`].
+    pub(super) fn knows(&self, text: &str) -> bool {
+        self.embeddings.knows(text)
+    }
+
     /// The number of its tasks.
     pub(super) fn tasks(&self) -> usize {
         self.instructs.len()

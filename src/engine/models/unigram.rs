@@ -10,6 +10,15 @@ use rayon::prelude::*;
 /// What an unknown character costs beyond the least probable piece, as in the reference.
 const UNKNOWN_PENALTY: i64 = 10 * 1024;
 
+/// A part of a word.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    /// Its number; `None` for a character that no piece has.
+    pub(super) id: Option<u32>,
+    /// Its bytes in the word.
+    pub(super) len: usize,
+}
+
 /// A vocabulary, and how its pieces are found by their bytes.
 pub(super) struct Unigram {
     /// UTF-8 of all pieces, one after the other.
@@ -116,18 +125,17 @@ impl Unigram {
         }
     }
 
-    /// Appends the most probable split of `word` (Viterbi). `None` stands for a character that no piece has.
-    pub(super) fn split(&self, word: &str, ids: &mut Vec<Option<u32>>) {
-        let bytes = word.as_bytes();
+    /// Appends the most probable split of `word` (Viterbi).
+    pub(super) fn split(&self, word: &str, pieces: &mut Vec<Piece>) {
         let best = self.steps(word);
-        let first = ids.len();
-        let mut end = bytes.len();
+        let first = pieces.len();
+        let mut end = word.len();
         while end > 0 {
             let SplitStep { start, id, .. } = best[end];
-            ids.push(id);
+            pieces.push(Piece { id, len: end - start });
             end = start;
         }
-        ids[first..].reverse();
+        pieces[first..].reverse();
     }
 
     /// The best way to every end of a character. Shape: [bytes + 1].

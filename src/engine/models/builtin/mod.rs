@@ -1,6 +1,6 @@
 //! The default engine: a small multilingual embedding compiled into the binary.
 //!
-//! It is a student of all-MiniLM-L6-v2 for many languages; `model/README.md` says how it was made, what it can do and
+//! It is a student of several larger ones, for many languages; `model/README.md` says how it was made, what it can do and
 //! what not.
 
 mod matrix;
@@ -23,7 +23,10 @@ use weights::Weights;
 pub const BUILTIN: &str = "builtin";
 
 /// Of the factor between a cosine and a logit, by `model/make/calibrate.py`.
-const COEFFICIENTS: [f64; 4] = [2.0888, 0.1829, -0.0157, 1.5038];
+const COEFFICIENTS: [f64; 4] = [2.0264, 0.0934, -0.0003, 2.4475];
+
+/// Tokens by which it tells whether it knows the script of a text.
+const KNOWN_BY: usize = 64;
 
 /// The embedded model.
 #[derive(Clone, Copy)]
@@ -87,6 +90,18 @@ impl Builtin {
         Some(vector)
     }
 
+    /// True where a text has more letters that are spelled in bytes than pieces, as in a script that has none.
+    pub(super) fn is_spelled(&self, ids: &[u32]) -> bool {
+        let bytes = ids.iter().filter_map(|id| id.checked_sub(self.0.weights.first_byte));
+        let (mut spelled, mut letters) = (0, 0);
+        for byte in bytes {
+            spelled += 1;
+            // The others continue a character in UTF-8.
+            letters += usize::from(byte & 0xc0 != 0x80);
+        }
+        letters > ids.len() - spelled
+    }
+
     /// The language of a text, as [`Builtin::vector`] has it, where most pieces that are typical of any are of it.
     pub(super) fn sure_language(&self, ids: &[u32]) -> Option<usize> {
         self.0.weights.sure_language(ids)
@@ -115,6 +130,12 @@ impl Embedder for Builtin {
 
     fn default_max_tokens(&self) -> usize {
         512
+    }
+
+    /// Of a script that has no pieces it tells no words, only letters.
+    fn knows(&self, text: &str) -> bool {
+        let ids = self.tokens(text, KNOWN_BY);
+        !ids.is_empty() && !self.is_spelled(&ids)
     }
 
     /// Of its two halves together.
@@ -148,7 +169,8 @@ impl Embedder for Builtin {
             Some(description) => format!("{}. {description}", label.name),
             None => label.name.clone(),
         };
-        Ok(labels.iter().map(|label| Some(self.vector(&text(label))?.0)).collect())
+        let vector = |label: &LabelText| self.knows(&label.name).then(|| self.vector(&text(label)))?;
+        Ok(labels.iter().map(|label| Some(vector(label)?.0)).collect())
     }
 
     fn temperature(&self, labels: &[Vec<f32>]) -> f32 {

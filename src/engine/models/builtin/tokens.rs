@@ -1,7 +1,8 @@
 //! Text to vocabulary pieces: the Unigram tokenizer that the model was trained with.
 //!
 //! The reference is `model/make` with Hugging Face `tokenizers`: white space folded, NFKC, lower case, digit runs to
-//! `0`; runs of Han and Kana apart from the rest; every word behind a `▁`; then the most probable split of each word.
+//! `0`; runs of Han and Kana apart from the rest; every word behind a `▁`; then the most probable split of each word. A
+//! letter that no piece has is spelled in its bytes; other characters that none has are left out.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 use super::weights::Weights;
-use crate::engine::models::unigram::Unigram;
+use crate::engine::models::unigram::{Piece, Unigram};
 
 /// The unknown piece. It has no meaning and is left out of every sum.
 const UNKNOWN: u32 = 0;
@@ -41,6 +42,8 @@ pub(super) struct Tokenizer {
     unigram: Unigram,
     /// See [`Weights::piece_flags`].
     flags: &'static [u8],
+    /// The piece of byte 0; those of the others follow.
+    first_byte: u32,
 }
 
 impl Tokenizer {
@@ -50,10 +53,10 @@ impl Tokenizer {
     /// When its tensors do not belong together.
     pub(super) fn new(weights: &Weights) -> Result<Self> {
         let unigram = Unigram::new(weights.pieces, weights.piece_ends, weights.piece_scores)?;
-        Ok(Self { unigram, flags: weights.piece_flags })
+        Ok(Self { unigram, flags: weights.piece_flags, first_byte: weights.first_byte })
     }
 
-    /// The pieces of `text` that have a meaning, at most `most` of them: without unknown ones and bare word marks. Text
+    /// The pieces of `text` that have a meaning, at most `most` of them: without bare word marks and unknown signs. Text
     /// behind them is not looked at, nor what lies megabytes into a text.
     ///
     /// A piece of the vocabulary is letters, perhaps behind a mark, or one character. So the most probable split of
@@ -130,7 +133,14 @@ impl Tokenizer {
     fn split(&self, word: &str, ids: &mut Vec<u32>) {
         let mut pieces = Vec::with_capacity(8);
         self.unigram.split(word, &mut pieces);
-        ids.extend(pieces.into_iter().flatten().filter(|&id| id != UNKNOWN && id != MARK));
+        let mut at = 0;
+        for Piece { id, len } in pieces {
+            match id {
+                None => ids.extend(word.as_bytes()[at..at + len].iter().map(|&byte| self.first_byte + u32::from(byte))),
+                Some(id) => ids.extend((id != UNKNOWN && id != MARK).then_some(id)),
+            }
+            at += len;
+        }
     }
 }
 

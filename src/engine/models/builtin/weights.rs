@@ -22,6 +22,8 @@ pub(super) struct Weights {
     /// Bit 7: the piece is a whole word whose most probable split is itself; bits 0 to 6: the language it is typical
     /// of, 127 for none. Shape: [vocabulary].
     pub(super) piece_flags: &'static [u8],
+    /// The piece of byte 0. Those of all bytes are the last, and no text spells them.
+    pub(super) first_byte: u32,
     /// Token vectors, to be multiplied with their scales. Shape: [vocabulary, dims].
     vectors: &'static [i8],
     /// Shape: [vocabulary].
@@ -94,6 +96,7 @@ impl Weights {
             piece_ends: file.slice("piece_ends", Dtype::U32, &[vocabulary])?,
             piece_scores: file.slice("piece_scores", Dtype::I16, &[vocabulary])?,
             piece_flags: file.slice("piece_flags", Dtype::U8, &[vocabulary])?,
+            first_byte: file.constant("first_byte")?.parse()?,
             vectors: file.slice("vectors", Dtype::I8, &[vocabulary, dims])?,
             scales: file.slice("scales", Dtype::F16, &[vocabulary])?,
             dims,
@@ -116,6 +119,7 @@ impl Weights {
 
     fn check(&self) -> Result<()> {
         ensure!(self.dims > 0, "no vectors");
+        ensure!(self.first_byte as usize + 256 == self.scales.len(), "the last pieces are not those of bytes");
         let length = self.mix_sum * self.mix_sum + self.mix_context * self.mix_context;
         ensure!((length - 1.0).abs() < 1e-4, "mix_sum and mix_ctx make a vector of length {length}");
         ensure!(self.languages.len() < 127, "more languages than a flag can tell");

@@ -6,7 +6,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::engine::models::unigram::Unigram;
+use crate::engine::models::unigram::{Piece, Unigram};
 
 /// Stand around a text, and for characters that no piece has.
 const START: u32 = 0;
@@ -78,15 +78,15 @@ fn words(unigram: &Unigram, text: &str, most: usize, ids: &mut Vec<u32>) {
 }
 
 /// Appends the tokens of one word. Unknown characters in a row are one token.
-fn split(unigram: &Unigram, word: &str, pieces: &mut Vec<Option<u32>>, ids: &mut Vec<u32>) {
+fn split(unigram: &Unigram, word: &str, pieces: &mut Vec<Piece>, ids: &mut Vec<u32>) {
     pieces.clear();
     unigram.split(word, pieces);
     let mut was_unknown = false;
-    for piece in pieces.iter() {
-        if piece.is_some() || !was_unknown {
-            ids.push(piece.unwrap_or(UNKNOWN));
+    for Piece { id, .. } in pieces.iter() {
+        if id.is_some() || !was_unknown {
+            ids.push(id.unwrap_or(UNKNOWN));
         }
-        was_unknown = piece.is_none();
+        was_unknown = id.is_none();
     }
 }
 
