@@ -326,7 +326,7 @@ def main():
     parser.add_argument('--full', action='store_true')
     parser.add_argument('--same-features', action='store_true')
     given = parser.parse_args()
-    given.sets = given.sets or ','.join(SETS if given.from_names else MEASURED)
+    given.sets = given.sets or ','.join(SETS)
     if given.from_names:
         return compare_names(given)
     examples = [10 ** 9] if given.full else [int(n) for n in given.examples.split(',')]
