@@ -14,7 +14,6 @@ work=${6:-$repo/target/model}
 mkdir -p "$work/data" "$repo/tests/golden"
 cd "$here"
 
-test -e "$work/data/lex" || tar xf "$train/lexicon.tar.xz" -C "$work/data"
 for name in strings samples; do
     test -e "$work/data/$name.jsonl" || xz -dkc "$train/$name.jsonl.xz" > "$work/data/$name.jsonl"
 done
