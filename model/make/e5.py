@@ -106,11 +106,19 @@ def graph(weights):
     return helper.make_model(made, opset_imports=opsets, ir_version=9)
 
 
+def session(path, threads):
+    """A graph that is run on so many threads."""
+    import onnxruntime as ort
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    return ort.InferenceSession(path, options)
+
+
 class Encoder:
     """Texts to unit vectors by the graph in WORK."""
 
     def __init__(self, work, graph='e5_int8.onnx', max_tokens=96, threads=1):
-        import onnxruntime as ort
         from tokenizers import Tokenizer
         table = np.load(work + '/e5_table.npz')
         self.words, self.positions = table['words'], table['positions']
@@ -118,10 +126,7 @@ class Encoder:
         self.tokenizer.no_padding()
         self.max_tokens = max_tokens
         self.tokenizer.enable_truncation(max_tokens)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        self.session = ort.InferenceSession(f'{work}/{graph}', options)
+        self.session = session(f'{work}/{graph}', threads)
 
     def embed(self, texts, budget=1536):
         ids = [e.ids for e in self.tokenizer.encode_batch(texts)]

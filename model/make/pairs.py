@@ -63,10 +63,8 @@ class Pairs:
         return self.flat[self.offset[i]:self.offset[i + 1]]
 
     def draw(self):
-        """[(ids of texts, ids of names, right name of each text, ids of names of another task)]"""
-        drawn = [self.task(self.tasks[i]) for i in self.rng.choice(len(self.tasks), TASKS, p=self.share)]
-        strange = [self.rng.permutation(np.arange(len(drawn[i][1])))[:STRANGE] for i in range(-1, TASKS - 1)]
-        return [(*own, [drawn[i - 1][1][j] for j in strange[i]]) for i, own in enumerate(drawn)]
+        """[(ids of texts, ids of names, right name of each text)]"""
+        return [self.task(self.tasks[i]) for i in self.rng.choice(len(self.tasks), TASKS, p=self.share)]
 
     def task(self, task):
         texts, names, start = task

