@@ -21,7 +21,6 @@ use crate::classifier::linear::{
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
 use crate::engine::{BUILTIN, is_embedded};
-use crate::intake::labelled::Unlabelled;
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
 use crate::output::trained::Table;
@@ -47,13 +46,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     let mut wanted = samples.spec();
     wanted.options.unlabelled = names::unlabelled(learning);
     let gathered = stream::gather(&wanted, &spec.reading, &pool, &report)?;
-    let may_lack_labels = wanted.options.unlabelled == Unlabelled::Expected || !wanted.options.names_label();
-    ensure!(
-        may_lack_labels || gathered.samples.iter().any(|sample| !sample.labels.is_empty()),
-        "no sample has a label in {:?}, which --label-field names; leave --label-field out to learn from the names in the \
-         label file",
-        wanted.options.label_field
-    );
+    names::check_field(&gathered.samples, &wanted.options)?;
     let given = gathered.samples.len() + gathered.left_out;
     let kept = names::screened(gathered.samples, set.as_ref(), learning.from_names, &report)?;
     let selection = Selection::read(&spec)?;

@@ -12,7 +12,7 @@ use super::screen::{self, Kept};
 use super::{Learned, Lesson, numbered};
 use crate::classifier::linear::{self, FoundLabel, FromNames, Harm, LearnedLabel, Settings, Training, Unsorted};
 use crate::cli::Learning;
-use crate::intake::labelled::{Sample, Unlabelled};
+use crate::intake::labelled::{LabelledOptions, Sample, Unlabelled};
 use crate::labels::{Label, LabelSet};
 use crate::output::trained::{LabelLine, Table};
 use crate::record::is_same_label;
@@ -28,6 +28,20 @@ pub(super) fn unlabelled(learning: &Learning) -> Unlabelled {
         (_, true) => Unlabelled::Expected,
         (_, false) => Unlabelled::Taken,
     }
+}
+
+/// Checks the field that --label-field names.
+///
+/// # Errors
+/// When no sample has a label in it.
+pub(super) fn check_field(samples: &[Sample], options: &LabelledOptions) -> Result<()> {
+    ensure!(
+        !options.needs_label() || samples.is_empty() || samples.iter().any(|sample| !sample.labels.is_empty()),
+        "no sample has a label in {:?}, which --label-field names; leave --label-field out to learn from the names in the \
+         label file",
+        options.label_field
+    );
+    Ok(())
 }
 
 /// The samples to learn from: those with labels, and those without, unless there are enough with labels.

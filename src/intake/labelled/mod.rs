@@ -324,8 +324,18 @@ impl LabelledOptions {
         }
     }
 
+    /// True where samples without any label are a mistake.
+    pub fn needs_label(&self) -> bool {
+        match self.unlabelled {
+            Unlabelled::LeftOut => true,
+            // A field that is named and not there would make all rows texts without a label.
+            Unlabelled::Taken => self.names_label(),
+            Unlabelled::Expected => false,
+        }
+    }
+
     /// True where the field of labels is not the usual one.
-    pub fn names_label(&self) -> bool {
+    fn names_label(&self) -> bool {
         self.label_field != LABEL_FIELD
     }
 
@@ -336,12 +346,7 @@ impl LabelledOptions {
     /// The columns of samples: one of labels, and one of texts or of where these are.
     fn check_of_names(&self) -> CheckNames {
         let (fields, label) = (self.fields.clone(), self.label_field.clone());
-        let needs_label = match self.unlabelled {
-            Unlabelled::LeftOut => true,
-            // A column that is named and not there would make all rows texts without a label.
-            Unlabelled::Taken => self.names_label(),
-            Unlabelled::Expected => false,
-        };
+        let needs_label = self.needs_label();
         Arc::new(move |names: &[&str]| {
             let is_named = |name: &str| names.iter().any(|column| column.trim().eq_ignore_ascii_case(name));
             let has_place = fields.are_default() && (is_named("path") || is_named("source"));
