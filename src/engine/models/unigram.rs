@@ -12,7 +12,7 @@ const UNKNOWN_PENALTY: i64 = 10 * 1024;
 
 /// A part of a word.
 #[derive(Clone, Copy)]
-pub(super) struct Piece {
+pub(super) struct WordPart {
     /// Its number; `None` for a character that no piece has.
     pub(super) id: Option<u32>,
     /// Its bytes in the word.
@@ -126,13 +126,13 @@ impl Unigram {
     }
 
     /// Appends the most probable split of `word` (Viterbi).
-    pub(super) fn split(&self, word: &str, pieces: &mut Vec<Piece>) {
+    pub(super) fn split(&self, word: &str, pieces: &mut Vec<WordPart>) {
         let best = self.steps(word);
         let first = pieces.len();
         let mut end = word.len();
         while end > 0 {
             let SplitStep { start, id, .. } = best[end];
-            pieces.push(Piece { id, len: end - start });
+            pieces.push(WordPart { id, len: end - start });
             end = start;
         }
         pieces[first..].reverse();

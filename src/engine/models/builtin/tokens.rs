@@ -13,7 +13,7 @@ use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 use super::weights::Weights;
-use crate::engine::models::unigram::{Piece, Unigram};
+use crate::engine::models::unigram::{Unigram, WordPart};
 
 /// The unknown piece. It has no meaning and is left out of every sum.
 const UNKNOWN: u32 = 0;
@@ -134,7 +134,7 @@ impl Tokenizer {
         let mut pieces = Vec::with_capacity(8);
         self.unigram.split(word, &mut pieces);
         let mut at = 0;
-        for Piece { id, len } in pieces {
+        for WordPart { id, len } in pieces {
             match id {
                 None => ids.extend(word.as_bytes()[at..at + len].iter().map(|&byte| self.first_byte + u32::from(byte))),
                 Some(id) => ids.extend((id != UNKNOWN && id != MARK).then_some(id)),

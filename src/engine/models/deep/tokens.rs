@@ -6,7 +6,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::engine::models::unigram::{Piece, Unigram};
+use crate::engine::models::unigram::{Unigram, WordPart};
 
 /// Stand around a text, and for characters that no piece has.
 const START: u32 = 0;
@@ -78,11 +78,11 @@ fn words(unigram: &Unigram, text: &str, most: usize, ids: &mut Vec<u32>) {
 }
 
 /// Appends the tokens of one word. Unknown characters in a row are one token.
-fn split(unigram: &Unigram, word: &str, pieces: &mut Vec<Piece>, ids: &mut Vec<u32>) {
+fn split(unigram: &Unigram, word: &str, pieces: &mut Vec<WordPart>, ids: &mut Vec<u32>) {
     pieces.clear();
     unigram.split(word, pieces);
     let mut was_unknown = false;
-    for Piece { id, .. } in pieces.iter() {
+    for WordPart { id, .. } in pieces.iter() {
         if id.is_some() || !was_unknown {
             ids.push(id.unwrap_or(UNKNOWN));
         }
