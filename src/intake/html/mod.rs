@@ -12,6 +12,8 @@ mod source;
 mod strip;
 mod tokens;
 
+use std::borrow::Cow;
+
 use css::Hiding;
 use html2text::config;
 use plain::Plain;
@@ -312,7 +314,11 @@ fn tidy(text: &str) -> String {
     let mut blank = 0;
     for line in text.lines() {
         let padding = |c: char| matches!(c, '\u{34f}' | '\u{200b}' | '\u{ad}' | '\u{feff}' | '\u{2007}' | '\u{200e}');
-        let line: String = line.chars().filter(|&c| !padding(c)).map(|c| if c == '\u{a0}' { ' ' } else { c }).collect();
+        let line: Cow<'_, str> = if line.is_ascii() {
+            line.into()
+        } else {
+            line.chars().filter(|&c| !padding(c)).map(|c| if c == '\u{a0}' { ' ' } else { c }).collect()
+        };
         let line = line.trim_end_matches(|c: char| c.is_whitespace() || c == '\u{200c}');
         // A bullet without an item is layout.
         if line.is_empty() || line.trim_start() == "-" {

@@ -1,5 +1,6 @@
 //! Quote containers: the elements in which mail clients put what is being answered
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::super::clean;
@@ -84,6 +85,11 @@ pub(super) fn is_attribution(inside: &str) -> bool {
     names(inside).any(|name| is_any(name, ATTRIBUTIONS))
 }
 
+/// The name of a tag in lower case, as most are written
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
+}
+
 /// How the elements of a document nest: for each start tag, where its element ends
 pub(super) struct Nesting {
     ends: Vec<Option<usize>>,
@@ -96,17 +102,17 @@ impl Nesting {
     pub(super) fn of(tokens: &[Token<'_>]) -> Self {
         let mut ends = vec![None; tokens.len()];
         let mut quotes = Vec::with_capacity(tokens.len() + 1);
-        let mut open: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut open: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::new();
         let mut count = 0;
         for (i, token) in tokens.iter().enumerate() {
             quotes.push(count);
             match token {
                 Token::Open(name, inside) => {
                     count += u32::from(is_cite(name, inside));
-                    open.entry(name.to_ascii_lowercase()).or_default().push(i);
+                    open.entry(lower(name)).or_default().push(i);
                 }
                 Token::Close(name) => {
-                    if let Some(start) = open.get_mut(&name.to_ascii_lowercase()).and_then(Vec::pop) {
+                    if let Some(start) = open.get_mut(&lower(name)).and_then(Vec::pop) {
                         ends[start] = Some(i + 1);
                     }
                 }

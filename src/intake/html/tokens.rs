@@ -257,6 +257,10 @@ impl<'a> Iterator for Attributes<'a> {
 
 /// The value of an attribute, as it stands
 pub(super) fn attribute<'a>(inside: &'a str, name: &str) -> Option<&'a str> {
+    // Most tags have none, and are asked for many.
+    if inside.is_empty() {
+        return None;
+    }
     let mut attributes = Attributes { html: inside, at: 0 };
     attributes.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
