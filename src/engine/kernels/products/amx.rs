@@ -13,9 +13,10 @@ use std::sync::OnceLock;
 use bytemuck::{cast, cast_slice};
 
 use super::super::memory::with_scratch;
-use super::tasks::Task;
+use super::rows::HEAD;
+use super::tasks::{Task, write};
 
-use tiles::{Bf16, Bytes, Tiles};
+use tiles::{Bytes, Tiles, Whole};
 
 /// Rows of a tile.
 pub(super) const ROWS: usize = 16;
@@ -27,12 +28,17 @@ const SIDE: usize = 2;
 /// Numbers of a tile of sums.
 const SUMS: usize = ROWS * LANES;
 
-/// Words of a block of 32 inputs in a panel of bf16, and in a tile of rows.
-const BF16_BLOCK: usize = 16 * WIDTH;
-const BF16_ROWS: usize = 16 * ROWS;
-/// The same of bytes, with the scales behind them.
+/// Words of a block of a panel whose tiles are whole, and of a tile of rows: 32 inputs of bf16, 64 bytes.
+const BLOCK: usize = 16 * WIDTH;
+const ROW_BLOCK: usize = 16 * ROWS;
+/// Words of a block of 32 inputs of Q8_0, with the scales behind them.
 const Q8_0_BLOCK: usize = 8 * WIDTH + WIDTH / 2;
 const Q8_0_ROWS: usize = 9 * ROWS;
+
+/// Words before the blocks of sixteen rows of bytes: those that sums by AVX-512 begin with, and the scales.
+const INT8_HEAD: usize = HEAD * ROWS;
+/// Blocks of 32 inputs of a tile of bytes that has all its columns.
+pub(super) const INT8_BLOCKS: usize = 2;
 
 /// Blocks that are multiplied with all rows before the next are: so much of a panel stays in the nearest cache.
 const CHUNK: usize = 8;
@@ -44,33 +50,113 @@ const CHUNK: usize = 8;
 #[allow(unsafe_code)]
 pub(super) fn bf16(task: Task, parts: usize) {
     // SAFETY: nothing below shapes tiles, and callers of this room have none.
-    let tiles = unsafe { Tiles::<Bf16>::shaped() };
-    let Task { panels, panel, rows, tile, mut output, .. } = task;
-    let chunks = (panel / BF16_BLOCK).div_ceil(CHUNK);
-    with_scratch(output.len().next_multiple_of(SIDE * ROWS) * WIDTH, |sums| {
-        for (at, panel) in panels.chunks_exact(panel).enumerate() {
-            for (chunk, weights) in panel.chunks(CHUNK * BF16_BLOCK).enumerate() {
-                let first = chunk * CHUNK * parts * BF16_ROWS;
-                let pairs = rows.chunks(SIDE * tile).zip(sums.chunks_exact_mut(SIDE * ROWS * WIDTH));
-                for ((rows, sums), output) in pairs.zip(output.chunks_mut(SIDE * ROWS)) {
-                    if chunk + 1 == chunks {
-                        expect(output, at * WIDTH, WIDTH);
-                    }
-                    let (one, other) = rows.split_at(tile);
-                    if other.is_empty() {
-                        tiles.bf16(weights, &one[first..], parts, chunk > 0, sums);
-                    } else {
-                        tiles.bf16_pair(weights, [&one[first..], &other[first..]], parts, chunk > 0, sums);
-                    }
-                    if chunk + 1 == chunks {
-                        for (output, sums) in output.chunks_mut(ROWS).zip(sums.chunks_exact(SIDE * SUMS)) {
-                            hand_out(output, sums, at * WIDTH);
+    let tiles = unsafe { Tiles::<Whole>::shaped() };
+    let multiply = |blocks: &Blocks, sums: &mut [f32]| match blocks.rows {
+        [one, []] => tiles.bf16(blocks, one, parts, sums),
+        rows => tiles.bf16_pair(blocks, rows, parts, sums),
+    };
+    task.chunks([0, 0], parts * ROW_BLOCK, multiply, |output, sums, _, _, column| hand_out(output, sums, column));
+}
+
+/// The products of a task of 8 bits with one scale for each output. Sums are exact, and scaled as by AVX-512: the bits
+/// are the same.
+///
+/// # Panics
+/// Without [`is_available`].
+#[allow(unsafe_code)]
+pub(super) fn int8(task: Task) {
+    // SAFETY: nothing below shapes tiles, and callers of this room have none.
+    let tiles = unsafe { Tiles::<Whole>::shaped() };
+    let multiply = |blocks: &Blocks, sums: &mut [f32]| match blocks.rows {
+        [one, []] => tiles.int8(blocks, one, 1, sums),
+        rows => tiles.int8_pair(blocks, rows, 1, sums),
+    };
+    let bias = task.bias;
+    task.chunks([WIDTH, INT8_HEAD], ROW_BLOCK, multiply, |output, sums, scales, head, column| {
+        let bias = bias.get(column..).unwrap_or_default();
+        // SAFETY: what has tiles has AVX-512, and `is_available` asked.
+        #[allow(unsafe_code)]
+        unsafe {
+            hand_out_scaled(output, sums, [scales, &head[ROWS..]], bias, column);
+        }
+    });
+}
+
+/// Some blocks of a panel, and the same of one or two tiles of rows.
+struct Blocks<'a> {
+    /// Shape: [blocks, 16, width].
+    weights: &'a [u32],
+    /// Shape of each: [blocks or more, parts, rows, 16]; nothing where there is no second tile.
+    rows: [&'a [u32]; 2],
+    /// True where the sums are added to, false where they begin.
+    go_on: bool,
+}
+
+impl Task<'_, '_> {
+    /// Calls `multiply` with some blocks at a time and where their sums go, shape [2, side, rows, lanes], and when all
+    /// are added up `finish` for each tile of rows, with the rows of the output, the sums, the tails of the panel and
+    /// the head of the tile, which have so many words, and the first column.
+    fn chunks(
+        self,
+        [tail, head]: [usize; 2],
+        block: usize,
+        multiply: impl Fn(&Blocks, &mut [f32]),
+        finish: impl Fn(&mut [&mut [f32]], &[f32], &[u32], &[u32], usize),
+    ) {
+        let Task { panels, panel, rows, tile, mut output, .. } = self;
+        let chunks = ((panel - tail) / BLOCK).div_ceil(CHUNK);
+        with_scratch(output.len().next_multiple_of(SIDE * ROWS) * WIDTH, |sums| {
+            for (at, panel) in panels.chunks_exact(panel).enumerate() {
+                let (panel, tail) = panel.split_at(panel.len() - tail);
+                for (chunk, weights) in panel.chunks(CHUNK * BLOCK).enumerate() {
+                    let first = head + chunk * CHUNK * block;
+                    let pairs = rows.chunks(SIDE * tile).zip(sums.chunks_exact_mut(SIDE * ROWS * WIDTH));
+                    for ((rows, sums), output) in pairs.zip(output.chunks_mut(SIDE * ROWS)) {
+                        if chunk + 1 == chunks {
+                            expect(output, at * WIDTH, WIDTH);
+                        }
+                        let (one, other) = rows.split_at(tile);
+                        let rows = [one, other].map(|rows| rows.get(first..).unwrap_or_default());
+                        multiply(&Blocks { weights, rows, go_on: chunk > 0 }, sums);
+                        if chunk + 1 == chunks {
+                            let tiles = [one, other].into_iter().zip(sums.chunks_exact(SIDE * SUMS));
+                            for (output, (rows, sums)) in output.chunks_mut(ROWS).zip(tiles) {
+                                finish(output, sums, tail, &rows[..head], at * WIDTH);
+                            }
                         }
                     }
                 }
             }
+        });
+    }
+}
+
+/// Writes the sums of a tile of rows, shape [side, rows, lanes], times the scales of their rows and outputs, with the bias
+/// added. Shapes: `scales` [width], `row_scales` [rows], `bias` [width or less].
+#[target_feature(enable = "avx512f")]
+fn hand_out_scaled(
+    output: &mut [&mut [f32]],
+    sums: &[f32],
+    [scales, row_scales]: [&[u32]; 2],
+    bias: &[f32],
+    column: usize,
+) {
+    let mut padded = [0.0; WIDTH];
+    padded.iter_mut().zip(bias).for_each(|(to, from)| *to = *from);
+    let (sums, bias, scales) =
+        (sums.as_chunks::<LANES>().0, padded.as_chunks::<LANES>().0, scales.as_chunks::<LANES>().0);
+    for (at, ((sums, bias), scales)) in sums.chunks_exact(ROWS).zip(bias).zip(scales).enumerate() {
+        let column = column + at * LANES;
+        let (bias, scales): (__m512, __m512) = (cast(*bias), cast(*scales));
+        for ((row, sums), row_scale) in output.iter_mut().zip(sums).zip(row_scales) {
+            let scale = _mm512_mul_ps(_mm512_set1_ps(f32::from_bits(*row_scale)), scales);
+            let scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(cast(*sums)), scale, bias);
+            match row.get_mut(column..).and_then(<[f32]>::first_chunk_mut::<LANES>) {
+                Some(whole) => *whole = cast(scaled),
+                None => write(&cast::<_, [f32; LANES]>(scaled), row, column),
+            }
         }
-    });
+    }
 }
 
 /// Has the lines fetched that will be written to when their sums are there: they are a page apart and far away.
@@ -100,113 +186,120 @@ fn hand_out(output: &mut [&mut [f32]], sums: &[f32], column: usize) {
     }
 }
 
-impl Tiles<Bf16> {
-    /// One tile of rows with the weights of two. Shapes: `weights` [blocks, 16, width], `rows` [blocks or more, parts,
-    /// rows, 16], `sums` [side, rows, lanes], which are added to where `go_on` says so.
-    #[allow(unsafe_code)]
-    fn bf16(&self, weights: &[u32], rows: &[u32], parts: usize, go_on: bool, sums: &mut [f32]) {
-        let blocks = weights.len() / BF16_BLOCK;
-        assert!(rows.len() >= blocks * parts * BF16_ROWS && sums.len() >= SIDE * SUMS && parts > 0 && blocks > 0);
-        // SAFETY: tiles are shaped for bf16, and as the lengths above say, all that is read and written lies in the
-        // slices.
-        unsafe {
-            asm!(
-                "test {go_on:e}, {go_on:e}",
-                "jnz 2f",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "jmp 3f",
-                "2:",
-                "tileloadd tmm0, [{sums} + {line}]",
-                "tileloadd tmm1, [{sums} + {line} + 1024]",
-                "3:",
-                "tileloadd tmm6, [{weights} + 2*{line}]",
-                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
-                "mov {part}, {parts}",
-                "4:",
-                "tileloadd tmm4, [{rows} + {line}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "add {rows}, 1024",
-                "dec {part}",
-                "jnz 4b",
-                "add {weights}, 2048",
-                "dec {blocks}",
-                "jnz 3b",
-                "tilestored [{sums} + {line}], tmm0",
-                "tilestored [{sums} + {line} + 1024], tmm1",
-                go_on = in(reg) u32::from(go_on),
-                weights = inout(reg) weights.as_ptr() => _,
-                rows = inout(reg) rows.as_ptr() => _,
-                sums = in(reg) sums.as_mut_ptr(),
-                line = in(reg) 64usize,
-                parts = in(reg) parts,
-                part = out(reg) _,
-                blocks = inout(reg) blocks => _,
-                out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
+/// Products by one instruction: words of bf16 or of bytes differ in nothing else.
+macro_rules! products {
+    ($one:ident, $pair:ident, $instruction:literal) => {
+        /// One tile of rows with the weights of two. `sums`: [side, rows, lanes].
+        #[allow(unsafe_code)]
+        fn $one(&self, blocks: &Blocks, rows: &[u32], parts: usize, sums: &mut [f32]) {
+            let count = blocks.weights.len() / BLOCK;
+            assert!(rows.len() >= count * parts * ROW_BLOCK && sums.len() >= SIDE * SUMS && parts > 0 && count > 0);
+            // SAFETY: tiles have all rows and columns, and as the lengths above say, all that is read and written lies in the
+            // slices.
+            unsafe {
+                asm!(
+                    "test {go_on:e}, {go_on:e}",
+                    "jnz 2f",
+                    "tilezero tmm0",
+                    "tilezero tmm1",
+                    "jmp 3f",
+                    "2:",
+                    "tileloadd tmm0, [{sums} + {line}]",
+                    "tileloadd tmm1, [{sums} + {line} + 1024]",
+                    "3:",
+                    "tileloadd tmm6, [{weights} + 2*{line}]",
+                    "tileloadd tmm7, [{weights} + 2*{line} + 64]",
+                    "mov {part}, {parts}",
+                    "4:",
+                    "tileloadd tmm4, [{rows} + {line}]",
+                    concat!($instruction, " tmm0, tmm4, tmm6"),
+                    concat!($instruction, " tmm1, tmm4, tmm7"),
+                    "add {rows}, 1024",
+                    "dec {part}",
+                    "jnz 4b",
+                    "add {weights}, 2048",
+                    "dec {count}",
+                    "jnz 3b",
+                    "tilestored [{sums} + {line}], tmm0",
+                    "tilestored [{sums} + {line} + 1024], tmm1",
+                    go_on = in(reg) u32::from(blocks.go_on),
+                    weights = inout(reg) blocks.weights.as_ptr() => _,
+                    rows = inout(reg) rows.as_ptr() => _,
+                    sums = in(reg) sums.as_mut_ptr(),
+                    line = in(reg) 64usize,
+                    parts = in(reg) parts,
+                    part = out(reg) _,
+                    count = inout(reg) count => _,
+                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack),
+                );
+            }
         }
-    }
 
-    /// Two tiles of rows with the weights of two. Shapes as of [`Tiles::bf16`], but `sums` [2, side, rows, lanes].
-    #[allow(unsafe_code)]
-    fn bf16_pair(&self, weights: &[u32], rows: [&[u32]; 2], parts: usize, go_on: bool, sums: &mut [f32]) {
-        let blocks = weights.len() / BF16_BLOCK;
-        let enough = rows.iter().all(|rows| rows.len() >= blocks * parts * BF16_ROWS);
-        assert!(enough && sums.len() >= 2 * SIDE * SUMS && parts > 0 && blocks > 0);
-        // SAFETY: as above.
-        unsafe {
-            asm!(
-                "test {go_on:e}, {go_on:e}",
-                "jnz 2f",
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                "jmp 3f",
-                "2:",
-                "tileloadd tmm0, [{sums} + {line}]",
-                "tileloadd tmm1, [{sums} + {line} + 1024]",
-                "tileloadd tmm2, [{sums} + {line} + 2048]",
-                "tileloadd tmm3, [{sums} + {line} + 3072]",
-                "3:",
-                "tileloadd tmm6, [{weights} + 2*{line}]",
-                "tileloadd tmm7, [{weights} + 2*{line} + 64]",
-                "mov {part}, {parts}",
-                "4:",
-                "tileloadd tmm4, [{one} + {line}]",
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                "tileloadd tmm5, [{other} + {line}]",
-                "tdpbf16ps tmm2, tmm5, tmm6",
-                "tdpbf16ps tmm3, tmm5, tmm7",
-                "add {one}, 1024",
-                "add {other}, 1024",
-                "dec {part}",
-                "jnz 4b",
-                "add {weights}, 2048",
-                "dec {blocks}",
-                "jnz 3b",
-                "tilestored [{sums} + {line}], tmm0",
-                "tilestored [{sums} + {line} + 1024], tmm1",
-                "tilestored [{sums} + {line} + 2048], tmm2",
-                "tilestored [{sums} + {line} + 3072], tmm3",
-                go_on = in(reg) u32::from(go_on),
-                weights = inout(reg) weights.as_ptr() => _,
-                one = inout(reg) rows[0].as_ptr() => _,
-                other = inout(reg) rows[1].as_ptr() => _,
-                sums = in(reg) sums.as_mut_ptr(),
-                line = in(reg) 64usize,
-                parts = in(reg) parts,
-                part = out(reg) _,
-                blocks = inout(reg) blocks => _,
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                options(nostack),
-            );
+        /// Two tiles of rows with the weights of two. `sums`: [2, side, rows, lanes].
+        #[allow(unsafe_code)]
+        fn $pair(&self, blocks: &Blocks, rows: [&[u32]; 2], parts: usize, sums: &mut [f32]) {
+            let count = blocks.weights.len() / BLOCK;
+            let enough = rows.iter().all(|rows| rows.len() >= count * parts * ROW_BLOCK);
+            assert!(enough && sums.len() >= 2 * SIDE * SUMS && parts > 0 && count > 0);
+            // SAFETY: as above.
+            unsafe {
+                asm!(
+                    "test {go_on:e}, {go_on:e}",
+                    "jnz 2f",
+                    "tilezero tmm0",
+                    "tilezero tmm1",
+                    "tilezero tmm2",
+                    "tilezero tmm3",
+                    "jmp 3f",
+                    "2:",
+                    "tileloadd tmm0, [{sums} + {line}]",
+                    "tileloadd tmm1, [{sums} + {line} + 1024]",
+                    "tileloadd tmm2, [{sums} + {line} + 2048]",
+                    "tileloadd tmm3, [{sums} + {line} + 3072]",
+                    "3:",
+                    "tileloadd tmm6, [{weights} + 2*{line}]",
+                    "tileloadd tmm7, [{weights} + 2*{line} + 64]",
+                    "mov {part}, {parts}",
+                    "4:",
+                    "tileloadd tmm4, [{one} + {line}]",
+                    concat!($instruction, " tmm0, tmm4, tmm6"),
+                    concat!($instruction, " tmm1, tmm4, tmm7"),
+                    "tileloadd tmm5, [{other} + {line}]",
+                    concat!($instruction, " tmm2, tmm5, tmm6"),
+                    concat!($instruction, " tmm3, tmm5, tmm7"),
+                    "add {one}, 1024",
+                    "add {other}, 1024",
+                    "dec {part}",
+                    "jnz 4b",
+                    "add {weights}, 2048",
+                    "dec {count}",
+                    "jnz 3b",
+                    "tilestored [{sums} + {line}], tmm0",
+                    "tilestored [{sums} + {line} + 1024], tmm1",
+                    "tilestored [{sums} + {line} + 2048], tmm2",
+                    "tilestored [{sums} + {line} + 3072], tmm3",
+                    go_on = in(reg) u32::from(blocks.go_on),
+                    weights = inout(reg) blocks.weights.as_ptr() => _,
+                    one = inout(reg) rows[0].as_ptr() => _,
+                    other = inout(reg) rows[1].as_ptr() => _,
+                    sums = in(reg) sums.as_mut_ptr(),
+                    line = in(reg) 64usize,
+                    parts = in(reg) parts,
+                    part = out(reg) _,
+                    count = inout(reg) count => _,
+                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                    options(nostack),
+                );
+            }
         }
-    }
+    };
+}
+
+impl Tiles<Whole> {
+    products!(bf16, bf16_pair, "tdpbf16ps");
+    products!(int8, int8_pair, "tdpbssd");
 }
 
 impl Tiles<Bytes> {

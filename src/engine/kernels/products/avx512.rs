@@ -223,12 +223,19 @@ fn int8_tile<const R: usize>(
     }
 }
 
-/// Writes the sums of a row. They are taken by value: sums of which a slice is taken would lie in memory from the
-/// start, and be filled with zeros there.
+/// Writes the sums of a row. They are taken by value and register by register: sums of which a slice or an iterator is
+/// taken lie in memory, and are copied there first.
 #[target_feature(enable = "avx512f")]
 fn store<const N: usize>(sums: [__m512; N], row: &mut [f32], column: usize) {
-    match row.get_mut(column..column + N * LANES) {
-        Some(whole) => whole.as_chunks_mut::<LANES>().0.iter_mut().zip(sums).for_each(|(to, sum)| *to = cast(sum)),
-        None => write(cast_slice(&sums), row, column),
+    if let Some(whole) = row.get_mut(column..column + N * LANES) {
+        let (registers, _) = whole.as_chunks_mut::<LANES>();
+        for at in 0..N {
+            registers[at] = cast(sums[at]);
+        }
+    } else {
+        for at in 0..N {
+            let sums: [f32; LANES] = cast(sums[at]);
+            write(&sums, row, column + at * LANES);
+        }
     }
 }

@@ -111,8 +111,8 @@ impl Way {
             (Unit::Vectors, Packing::F32) => true,
             (Unit::Vectors, Packing::Bf16) => avx512::has_bf16(),
             (Unit::Vectors, Packing::Q8_0 | Packing::Int8) => avx512::has_vnni(),
-            (Unit::Tiles, Packing::Bf16 | Packing::Mixed | Packing::Q8_0) => amx::is_available(),
-            (Unit::Vectors, Packing::Mixed) | (Unit::Tiles, Packing::F32 | Packing::Int8) => false,
+            (Unit::Tiles, Packing::Bf16 | Packing::Mixed | Packing::Q8_0 | Packing::Int8) => amx::is_available(),
+            (Unit::Vectors, Packing::Mixed) | (Unit::Tiles, Packing::F32) => false,
         }
     }
 
@@ -140,10 +140,10 @@ impl Way {
     /// Blocks of a row. Those that the row does not fill are zeros.
     fn blocks(self, inputs: usize) -> usize {
         let blocks = inputs.div_ceil(BLOCK);
-        if self == (Self { kind: Packing::Q8_0, unit: Unit::Tiles }) {
-            blocks.next_multiple_of(amx::AHEAD)
-        } else {
-            blocks
+        match (self.unit, self.kind) {
+            (Unit::Tiles, Packing::Q8_0) => blocks.next_multiple_of(amx::AHEAD),
+            (Unit::Tiles, Packing::Int8) => blocks.next_multiple_of(amx::INT8_BLOCKS),
+            _ => blocks,
         }
     }
 
@@ -274,6 +274,10 @@ mod amx {
     pub(super) const ROWS: usize = 1;
     /// Unused.
     pub(super) const WIDTH: usize = 2;
+    /// Unused.
+    pub(super) const AHEAD: usize = 1;
+    /// Unused.
+    pub(super) const INT8_BLOCKS: usize = 1;
 
     /// Never.
     pub(super) fn is_available() -> bool {
@@ -285,6 +289,9 @@ mod amx {
 
     /// Does nothing, as no weight of this kind can be made.
     pub(super) fn q8_0(_: Task) {}
+
+    /// Does nothing, as no weight of this kind can be made.
+    pub(super) fn int8(_: Task) {}
 }
 
 /// Stands in for `avx512.rs` on other CPUs: it is never available, so nothing of it is called.

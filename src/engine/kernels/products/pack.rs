@@ -232,14 +232,16 @@ impl Pack<'_> {
         let mut values = vec![[0.0; BLOCK]; way.blocks(inputs)];
         let mut words = vec![0; way.row(inputs)];
         for (row, column) in (first..last).zip(column..) {
-            for (at, values) in values.iter_mut().enumerate() {
+            for (at, values) in values.iter_mut().enumerate().take(inputs.div_ceil(BLOCK)) {
                 *values = rows.values(row, inputs, at);
             }
             int8_words(values.as_flattened(), &mut words);
             let [_, scale, words @ ..] = &mut words[..] else {
                 return;
             };
-            words.iter_mut().for_each(|word| *word ^= u32::from_ne_bytes([OFFSET; 4]));
+            if way.unit == Unit::Vectors {
+                words.iter_mut().for_each(|word| *word ^= u32::from_ne_bytes([OFFSET; 4]));
+            }
             for (words, block) in words.as_chunks().0.iter().zip(blocks.chunks_exact_mut(way.block())) {
                 scatter::<{ BLOCK / 4 }>(words, block, way.width(), column);
             }

@@ -30,8 +30,10 @@ impl NullaryFnOnce for PackTile<'_> {
     fn call(self) {
         let Self { way, input, inputs, words } = self;
         let rows = input.len() / inputs;
-        if way.unit == Unit::Tiles {
-            return tiles(way, input, inputs, words);
+        match (way.unit, way.kind) {
+            (Unit::Tiles, Packing::Int8) => return int8_tile(way, input, inputs, words),
+            (Unit::Tiles, _) => return tiles(way, input, inputs, words),
+            _ => {}
         }
         if way.kind == Packing::Int8 {
             for (words, values) in words.chunks_exact_mut(way.row(inputs)).zip(input.chunks_exact(inputs)) {
@@ -81,6 +83,27 @@ fn tiles(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
                     words[tile * BYTES + row] = scale;
                 }
             }
+        }
+    }
+}
+
+/// Rows of 8 bits with one scale. Shape of `words`: what the sums of each row begin with, the scales, [blocks, rows, 16].
+#[inline(always)]
+fn int8_tile(way: Way, input: &[f32], inputs: usize, words: &mut [u32]) {
+    /// Words of a row in a tile.
+    const LINE: usize = 16;
+    let tile = way.tile();
+    if input.len() < tile * inputs {
+        words.fill(0);
+    }
+    let (head, blocks) = words.split_at_mut(HEAD * tile);
+    let mut packed = vec![0; way.row(inputs)];
+    for (row, values) in input.chunks_exact(inputs).enumerate() {
+        int8_words(values, &mut packed);
+        let (own, packed) = packed.split_at(HEAD);
+        own.iter().enumerate().for_each(|(at, word)| head[at * tile + row] = *word);
+        for (block, packed) in blocks.chunks_exact_mut(tile * LINE).zip(packed.as_chunks::<LINE>().0) {
+            block[row * LINE..][..LINE].copy_from_slice(packed);
         }
     }
 }

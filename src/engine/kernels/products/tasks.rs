@@ -60,7 +60,7 @@ impl Task<'_, '_> {
 /// Writes the sums of a row, but for those of the padding.
 #[inline(always)]
 pub(super) fn write(sums: &[f32], row: &mut [f32], column: usize) {
-    let row = &mut row[column..];
+    let row = row.get_mut(column..).unwrap_or_default();
     if row.len() >= sums.len() {
         row[..sums.len()].copy_from_slice(sums);
     } else {
@@ -73,10 +73,11 @@ fn run(way: Way, task: Task) {
         (Unit::Vectors, Packing::F32 | Packing::Mixed) => Arch::new().dispatch(generic::Products(task)),
         (Unit::Vectors, Packing::Bf16) => avx512::bf16(task),
         (Unit::Vectors, Packing::Q8_0) => avx512::q8_0(task),
-        (_, Packing::Int8) => avx512::int8(task),
+        (Unit::Vectors, Packing::Int8) => avx512::int8(task),
         (Unit::Tiles, Packing::Mixed) => amx::bf16(task, 3),
         (Unit::Tiles, Packing::F32 | Packing::Bf16) => amx::bf16(task, 1),
         (Unit::Tiles, Packing::Q8_0) => amx::q8_0(task),
+        (Unit::Tiles, Packing::Int8) => amx::int8(task),
     }
 }
 

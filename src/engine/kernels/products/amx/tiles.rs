@@ -31,18 +31,18 @@ const fn shapes(row_bytes: u16, weight_rows: u8) -> Shapes {
 
 /// What tiles are shaped for. The instructions read and write as many bytes as the shapes say, not as their names do.
 pub(super) trait Shape {
-    /// For a block of 32 inputs.
+    /// For a block of inputs.
     const SHAPES: &'static Shapes;
 }
 
-/// Blocks of bf16.
-pub(super) struct Bf16;
+/// Sixteen words of every row: 32 inputs of bf16, or 64 bytes.
+pub(super) struct Whole;
 
-impl Shape for Bf16 {
+impl Shape for Whole {
     const SHAPES: &'static Shapes = &shapes(64, 16);
 }
 
-/// Blocks of bytes.
+/// Blocks of 32 bytes, each with scales of its own.
 pub(super) struct Bytes;
 
 impl Shape for Bytes {
