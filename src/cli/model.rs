@@ -49,7 +49,7 @@ pub struct ModelFlags {
 
     /// How many tokens of a message the model sees; the rest is cut off
     ///
-    /// [default: 512 builtin, 2048 Qwen3, else the model's own]
+    /// [default: 512 builtin, 96 deep, 2048 Qwen3, else the model's own]
     #[arg(long, value_name = "N", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
     pub max_tokens: Option<usize>,
 

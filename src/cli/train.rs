@@ -32,8 +32,9 @@ Samples:
 Output:
   The table on stdout is of cross-validation: every sample is judged by a classifier that has not
   seen it. Of texts without labels nobody knows which are right: the table says how many each label
-  found, and how far the rounds agree. The file holds numbers, the names of labels and what they need to be used (model, cleaning
-  switches), but no text. The same samples, flags and seed give the same file.";
+  found, and how far the rounds agree. The file holds numbers, the names of labels and what they
+  need to be used (model, cleaning switches), but no text. The same samples, flags and seed give
+  the same file.";
 
 /// `mailsort train`.
 #[derive(Debug, Args)]

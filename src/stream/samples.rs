@@ -109,7 +109,7 @@ pub fn gather(spec: &SampleSpec, reading: &Reading, pool: &ThreadPool, report: &
         },
     )?;
     for input in &inputs {
-        input.tell(options.unlabelled == Unlabelled::LeftOut, report)?;
+        input.tell(&options, report)?;
     }
     warn_of_folders(&inputs, &samples, report);
     spell_alike(&mut samples);
@@ -156,7 +156,8 @@ impl SampleInput {
     ///
     /// # Errors
     /// When nothing is left of what must have labels. Of many messages some may be empty.
-    fn tell(&self, needs_labels: bool, report: &Report) -> Result<()> {
+    fn tell(&self, options: &LabelledOptions, report: &Report) -> Result<()> {
+        let needs_labels = options.unlabelled == Unlabelled::LeftOut;
         let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
         self.left.iter().for_each(|left| *kinds.entry(left.why.kind()).or_default() += 1);
         let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
@@ -166,6 +167,11 @@ impl SampleInput {
             let first = self.left.first().map(named).or(self.unreadable.clone());
             let what = if needs_labels { "labelled sample" } else { "text" };
             let why = match first {
+                Some(first) if self.left.iter().all(|left| left.why.kind() == labelled::WITHOUT_LABEL) => format!(
+                    "{path} holds no {what} that can be used; the first: {first}, which is looked for in {:?}; name another \
+                     field with --label-field",
+                    options.label_field
+                ),
                 Some(first) => format!("{path} holds no {what} that can be used; the first: {first}"),
                 None => format!("{path} holds no {what}"),
             };

@@ -221,6 +221,31 @@ fn odd_samples_are_named() {
     assert_eq!(classify(&file).stdin(texts(&["pay now"])).records()[0]["label"], "billing");
 }
 
+/// Six samples choose neither C nor temperature, whatever their labels are called.
+#[test]
+fn codes_for_labels_are_learned_like_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, file) = (folder.path().join("s.jsonl"), folder.path().join("c.json"));
+    let texts = [
+        "The phone is fast and the screen is clear, I am happy with it",
+        "The battery was empty after an hour, I do not recommend it",
+        "Great pictures, the colours are right",
+        "It hangs all the time and the programs crash",
+        "It came quickly and was packed well",
+        "The service is rude and my problem was never solved",
+    ];
+    for [good, bad] in [["1", "0"], ["A", "B"], ["Q7", "Q9"]] {
+        let labelled: Vec<_> =
+            texts.iter().enumerate().map(|(at, text)| (*text, json!(if at % 2 == 0 { good } else { bad }))).collect();
+        rows(&samples, &labelled);
+        let (stdout, _) = trained(train(&samples, &file));
+        assert!(stdout.contains("each sample judged by a classifier of all others"), "{stdout}");
+        assert!(stdout.contains("temperature 0.57"), "{stdout}");
+        let record = classify(&file).stdin(self::texts(&[texts[0]])).records().remove(0);
+        assert!(record["label"] == good && record["score"].as_f64().unwrap() > 0.6, "{record}");
+    }
+}
+
 #[test]
 fn weights_that_would_drown_all_others_are_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,9 @@ const FORMAT: u32 = 4;
 /// Earlier versions that are read: the second has no hashes of texts, and both have no n-grams but words.
 const EARLIER: [u32; 2] = [2, 3];
 
+/// Maximum number of tokens that a model sees of a text, as of --max-tokens.
+const MOST_TOKENS: usize = 1_000_000;
+
 /// A classifier and its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedClassifier {
@@ -296,7 +299,9 @@ impl File {
             temperature: self.temperature,
         };
         ensure!(model.temperature > 0.0 && model.temperature.is_finite(), "its temperature is {}", model.temperature);
-        ensure!(dims > 0 && self.about.model.max_tokens > 0, "it sees nothing of a mail");
+        let tokens = self.about.model.max_tokens;
+        ensure!(dims > 0 && tokens > 0, "it sees nothing of a mail");
+        ensure!(tokens <= MOST_TOKENS, "it sees {tokens} tokens of a mail, which no model has");
         Ok(TrainedClassifier { about: self.about, model })
     }
 }

@@ -82,7 +82,7 @@ impl Dealt {
         folds: usize,
         seed: u64,
         link: Link,
-        is_few: bool,
+        are_named: bool,
     ) -> Self {
         let folds = folds.clamp(2, samples.len().max(2));
         let mut counts = vec![0usize; labels];
@@ -95,7 +95,7 @@ impl Dealt {
         let mut part = vec![0; samples.len()];
         order.iter().enumerate().for_each(|(turn, &(_, _, at))| part[at] = turn % folds);
         // Where names are the prior, a label without a sample in the other folds has one all the same.
-        let tested = if is_few { vec![true; samples.len()] } else { tested(samples, &counts, &part, folds, link) };
+        let tested = if are_named { vec![true; samples.len()] } else { tested(samples, &counts, &part, folds, link) };
         Self { folds, part, tested }
     }
 

@@ -1,7 +1,7 @@
-//! Learning from the names of labels and from texts without one.
+//! Learning from the names of labels and from texts without one: self-training, whose first pseudo-labels are those of
+//! zero-shot classification.
 //!
-//! The names score all texts, as zero-shot classification does; with a few labelled samples, what these teach beside
-//! the names does. Of the texts of each label the surest share trains a classifier, to whose logits a part of those
+//! The names score all texts; with a few labelled samples of every label, what these teach beside the names does. Of the texts of each label the surest share trains a classifier, to whose logits a part of those
 //! first ones is added: it contradicts what a wrong guess would teach. That scores all texts again, and a larger share
 //! of each label trains the classifier that is kept.
 //!
@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::design::TrainingSample;
-use super::train::{FitProgress, Settings, fit_once, train};
+use super::train::{FitProgress, Settings, fit_few, fit_once};
 use super::{LinearModel, Link, Prior};
 
 /// The share of the texts of each label that the rounds learn from. These numbers and those below were chosen by
@@ -111,10 +111,13 @@ pub fn learn(
         "texts without a label are learned from only where a sample has one label, and some have several"
     );
     let (labels, c) = (names.labels(), settings.c.unwrap_or(C));
-    let start = match labelled.is_empty() {
-        true => names.model(),
+    let has_sample = |label: usize| labelled.iter().any(|sample| sample.labels.contains(&label));
+    let start = if (0..labels).all(has_sample) {
         // Words are left to the rounds, so that the logits can be added.
-        false => train(labelled, labels, Settings { ngrams: false, ..settings.clone() }, stop)?.model,
+        fit_few(labelled, labels, &Settings { ngrams: false, ..settings.clone() }, stop)?
+    } else {
+        // Samples of some labels would teach that the others do not occur.
+        names.model()
     };
     let first = guesses(&start, texts);
     let (mut guessed, mut before) = (first.clone(), Vec::new());
@@ -273,6 +276,10 @@ mod tests {
         let both = learn(&texts, &labelled, &names, &settings, &|_| false).unwrap();
         assert_ne!(alone.model, both.model);
         assert!(right(&both.model, &texts) > 270);
+        // Samples of one label do not make it that of all texts.
+        let of_one: Vec<TrainingSample> = labelled.iter().filter(|sample| sample.labels == [1]).cloned().collect();
+        let one = learn(&texts, &of_one, &names, &settings, &|_| false).unwrap();
+        assert!(right(&one.model, &texts) > 270 && one.doubt.is_none());
         let several = Settings { link: Link::Sigmoid, ..settings };
         assert!(learn(&texts, &labelled, &names, &several, &|_| false).is_err());
     }

@@ -19,7 +19,7 @@ pub(super) struct Objective<'a> {
     pub(super) design: &'a Design,
     /// The labels of each sample.
     pub(super) targets: &'a [&'a [usize]],
-    /// GroupWeights of the samples; they sum to 1.
+    /// Weights of the samples; they sum to 1.
     pub(super) weights: &'a [f32],
     /// For independent labels: weights of each where it is false and where it is true; empty if all are 1.
     pub(super) balance: &'a [[f32; 2]],

@@ -20,7 +20,7 @@ const MANY: f32 = 128.0;
 /// Samples per product.
 const SAMPLES: usize = 1024;
 
-/// GroupWeights of the embedding for each label. Shape: [dims, labels].
+/// Weights of the embedding for each label. Shape: [dims, labels].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prior(Matrix);
 

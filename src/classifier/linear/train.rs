@@ -16,7 +16,7 @@ const PATH: [f64; 8] = [0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0];
 const WORTHWHILE: f64 = 0.005;
 /// C without cross-validation: about what the path finds for few samples.
 const UNTRIED: f64 = 10.0;
-/// With fewer samples a label, neither C nor the temperature is fitted where names are the prior.
+/// With fewer samples a label, neither C nor the temperature is fitted.
 const FEW: usize = 8;
 /// C and temperature for few samples: without n-grams by `model/make/few_samples.py`, with them by `feature_weights.py`.
 const FEW_WITHOUT: (f64, f64) = (10.0, 0.6);
@@ -92,10 +92,10 @@ pub fn names_count(labels: usize, samples: usize, link: Link) -> bool {
     link == Link::Softmax && !is_closed_form(labels, samples) && Prior::counts(labels, samples)
 }
 
-/// True where half of the labels have fewer than eight samples; `counts` has the number of each label.
+/// True where at least half of the labels have fewer than eight samples; `counts` has the number of each label.
 pub fn are_few(mut counts: Vec<usize>) -> bool {
     counts.sort_unstable();
-    counts.get(counts.len() / 2).is_none_or(|&count| count < FEW)
+    counts.get(counts.len().saturating_sub(1) / 2).is_none_or(|&count| count < FEW)
 }
 
 /// Hyperparameters chosen by cross-validation.
@@ -119,7 +119,7 @@ pub fn train(
     let run = TrainingRun::new(samples, labels, &settings, stop);
     let closed_form = run.closed_form;
     let folds = if run.is_few && samples.len() <= MOST_ALONE { samples.len() } else { settings.folds };
-    let mut dealt = Dealt::new(samples, labels, folds, settings.seed, settings.link, run.is_few);
+    let mut dealt = Dealt::new(samples, labels, folds, settings.seed, settings.link, run.are_named);
     let is_part = closed_form && dealt.test_at_most(discriminant::most_tested(labels), settings.seed);
     let can_hold_out = run.can_hold_out() && dealt.tests_something();
     let held_out = if can_hold_out { Some(run.hold_out(&dealt)?) } else { None };
@@ -128,6 +128,20 @@ pub fn train(
         None => (run.untried(), None),
     };
     Ok(TrainingResult { model: run.fit(&chosen)?, c: chosen.c, held_out })
+}
+
+/// Fits a classifier to few samples without testing any of them.
+///
+/// # Errors
+/// As [`train`].
+pub(super) fn fit_few(
+    samples: &[TrainingSample],
+    labels: usize,
+    settings: &Settings,
+    stop: &(dyn Fn(FitProgress) -> bool + Sync),
+) -> Result<LinearModel> {
+    let run = TrainingRun::new(samples, labels, settings, stop);
+    run.fit(&run.untried())
 }
 
 /// Fits a classifier once, with this C and without cross-validation. Names are no prior of it. A label may have no
@@ -156,6 +170,8 @@ pub(super) struct TrainingRun<'a> {
     names: Option<&'a Prior>,
     /// True where C and temperature are not fitted.
     is_few: bool,
+    /// True where the names tell something of a label whose few samples are all held out.
+    are_named: bool,
     pub(super) closed_form: bool,
     fits: FitCount,
     stop: &'a (dyn Fn(FitProgress) -> bool + Sync),
@@ -172,10 +188,12 @@ impl<'a> TrainingRun<'a> {
         let names = settings.prior.as_ref().filter(|_| names_count(labels, samples.len(), settings.link));
         let mut counts = vec![0; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-        let run =
-            Self { samples, labels, settings, names, is_few: false, closed_form, fits: FitCount::default(), stop };
-        let is_few = are_few(counts) && run.prior(&samples.iter().collect::<Vec<_>>()).is_some();
-        Self { is_few, ..run }
+        // Names that say nothing about the samples are no prior, but make no figure of a few samples trustworthy.
+        let is_few = are_few(counts) && settings.link == Link::Softmax && !closed_form;
+        let fits = FitCount::default();
+        let run = Self { samples, labels, settings, names, is_few, are_named: false, closed_form, fits, stop };
+        let are_named = is_few && run.prior(&samples.iter().collect::<Vec<_>>()).is_some();
+        Self { are_named, ..run }
     }
 
     /// What the names say beside these samples.
@@ -239,7 +257,7 @@ impl<'a> TrainingRun<'a> {
             Link::Softmax => 2,
             Link::Sigmoid => 1,
         };
-        if self.is_few {
+        if self.are_named {
             return self.samples.len() > 2;
         }
         self.samples.len() > 2 && counts.iter().filter(|&&count| count > 1).count() >= enough
@@ -329,7 +347,7 @@ impl<'a> TrainingRun<'a> {
         if self.closed_form { None } else { Products::new(design) }
     }
 
-    /// GroupWeights of each label: for samples without it, and for samples with it.
+    /// Weights of each label: for samples without it, and for samples with it.
     pub(super) fn label_weights(&self, samples: &[&TrainingSample]) -> Vec<[f64; 2]> {
         let mut totals = vec![0.0f64; self.labels];
         for sample in samples {

@@ -136,7 +136,7 @@ impl CrossValidated {
         let mut head = vec![format!("{} samples, {} labels", self.samples, self.learned.len())];
         match &self.validation {
             Some(Validation { folds, samples, accuracy, macro_f1, ece, log_loss }) => {
-                head.push(match folds == samples {
+                head.push(match self.is_fixed && *folds == self.samples {
                     true => "each sample judged by a classifier of all others:".into(),
                     false => format!("{folds}-fold cross-validation:"),
                 });
@@ -192,8 +192,7 @@ pub(super) fn warn(judged: &CrossValidated, report: &Report) {
         );
     } else if judged.is_fixed {
         report.warn(format_args!(
-            "{} samples are few for {} labels: their names and descriptions count beside the samples, and the figures are \
-             rough; more samples would help",
+            "{} samples are few for {} labels, so the figures are rough; more samples would help",
             judged.samples,
             judged.learned.len()
         ));

@@ -28,6 +28,7 @@ use crate::record::is_same_label;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard, Stop};
 use embed::{Embedded, How};
+use screen::Kept;
 
 /// The batch of a fast model: enough samples for every thread.
 const FAST: Budget = Budget { documents: 512, tokens: usize::MAX };
@@ -43,12 +44,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     check(arguments, &spec)?;
     let set = learning.labels.as_ref().map(|file| LabelSet::read(file, samples.tables.encoding)).transpose()?;
     let pool = stream::pool(run.threads)?;
-    let mut wanted = samples.spec();
-    wanted.options.unlabelled = names::unlabelled(learning);
-    let gathered = stream::gather(&wanted, &spec.reading, &pool, &report)?;
-    names::check_field(&gathered.samples, &wanted.options)?;
-    let given = gathered.samples.len() + gathered.left_out;
-    let kept = names::screened(gathered.samples, set.as_ref(), learning.from_names, &report)?;
+    let (kept, given) = samples_of(arguments, &spec, set.as_ref(), &pool, &report)?;
     let selection = Selection::read(&spec)?;
     let plan = selection.plan(&report, &output.verbosity.downloads())?;
     let opened = pool.install(|| plan.load_embedding(true, &report))?;
@@ -59,7 +55,7 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
     };
     let stop = Stop::listen()?;
     let from_names = set.as_ref().filter(|_| kept.iter().any(|kept| kept.labels.is_empty()));
-    // Only names are read with the instruction of a label file.
+    // Names are compared with texts as zero-shot classification does, which knows the instruction of the label file.
     let instruct = model.instruct.clone().or_else(|| from_names?.instruct.clone());
     let words = set.iter().flat_map(|set| &set.labels).map(|label| &label.name);
     let probe = kept.iter().flat_map(|kept| &kept.labels).chain(words).next().cloned().unwrap_or_default();
@@ -105,6 +101,29 @@ pub(super) fn run(arguments: &Train) -> Result<ExitCode> {
         out.finish().context("cannot write the output")?;
     }
     Ok(ended)
+}
+
+/// The samples to learn from, and how many were given.
+///
+/// # Errors
+/// When none can be used, or their labels are not those of the label file.
+fn samples_of(
+    Train { samples, learning, .. }: &Train,
+    spec: &Spec,
+    set: Option<&LabelSet>,
+    pool: &ThreadPool,
+    report: &Report,
+) -> Result<(Vec<Kept>, usize)> {
+    let mut wanted = samples.spec();
+    wanted.options.unlabelled = names::unlabelled(learning);
+    let gathered = stream::gather(&wanted, &spec.reading, pool, report)?;
+    names::check_field(&gathered.samples, &wanted.options)?;
+    let given = gathered.samples.len() + gathered.left_out;
+    let kept = names::screened(gathered.samples, set, learning.from_names, report)?;
+    if let Some(set) = set {
+        names::check_spelling(&kept, set, report)?;
+    }
+    Ok((kept, given))
 }
 
 /// What learning needs besides samples.

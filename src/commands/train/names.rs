@@ -11,6 +11,7 @@ use super::judge::rounded;
 use super::screen::{self, Kept};
 use super::{Learned, Lesson, numbered};
 use crate::classifier::linear::{self, FoundLabel, FromNames, Harm, LearnedLabel, Settings, Training, Unsorted};
+use crate::classifier::unknown_label;
 use crate::cli::Learning;
 use crate::intake::labelled::{LabelledOptions, Sample, Unlabelled};
 use crate::labels::{Label, LabelSet};
@@ -44,6 +45,28 @@ pub(super) fn check_field(samples: &[Sample], options: &LabelledOptions) -> Resu
     Ok(())
 }
 
+/// Checks that samples spell labels as the label file does.
+///
+/// # Errors
+/// When one differs in case only: it would be a label of its own.
+pub(super) fn check_spelling(kept: &[Kept], set: &LabelSet, report: &Report) -> Result<()> {
+    let own: BTreeSet<&Arc<str>> = kept.iter().flat_map(|kept| &kept.labels).collect();
+    let is_known = |label: &str| set.labels.iter().any(|known| is_same_label(&known.name, label));
+    let others: Vec<&str> = own.iter().map(|label| &***label).filter(|label| !is_known(label)).collect();
+    for label in &others {
+        let alike = set.labels.iter().find(|known| known.name.to_lowercase() == label.to_lowercase());
+        ensure!(
+            alike.is_none(),
+            "the samples have the label {label:?}, and {:?} of the label file differs in case only; spell both alike",
+            alike.map(|known| &*known.name).unwrap_or_default()
+        );
+    }
+    if !others.is_empty() && others.len() < own.len() {
+        report.warn(format_args!("the label file lacks the labels {others:?} of the samples, which are learned too"));
+    }
+    Ok(())
+}
+
 /// The samples to learn from: those with labels, and those without, unless there are enough with labels.
 ///
 /// # Errors
@@ -71,7 +94,7 @@ pub(super) fn screened(
     if texts.is_empty() {
         return screen::screened(labelled, report);
     }
-    let mut kept = if labelled.is_empty() { Vec::new() } else { screen::screened(labelled, report)? };
+    let mut kept = screen::readable(labelled, report);
     let all = with_labels(set, kept.iter().flat_map(|kept| &kept.labels));
     let count = |label: &Label| kept.iter().filter(|kept| kept.labels.contains(&label.name)).count();
     let fewest = linear::fewest_texts(all.labels.len());
@@ -82,7 +105,9 @@ pub(super) fn screened(
         None
     } else if kept.iter().any(|kept| kept.labels.len() > 1) {
         Some("others have several labels".to_string())
-    } else if !linear::are_few(all.labels.iter().map(count).collect()) {
+    } else if !linear::are_few(all.labels.iter().map(count).collect())
+        && (texts.len() < kept.len() || all.labels.iter().all(|label| count(label) > 0))
+    {
         Some("the others are enough to learn from".to_string())
     } else {
         (texts.len() < fewest).then(|| format!("it takes {fewest} of them to learn from names"))
@@ -92,9 +117,9 @@ pub(super) fn screened(
         return Ok(kept);
     }
     let known: BTreeSet<u64> = kept.iter().map(|kept| linear::text_hash(&kept.text)).collect();
-    let texts = screen::screened(texts, report)?;
+    let texts = screen::readable(texts, report);
     kept.extend(texts.into_iter().filter(|text| !known.contains(&linear::text_hash(&text.text))));
-    Ok(kept)
+    screen::some(kept)
 }
 
 fn texts_of(count: usize) -> String {
@@ -135,9 +160,9 @@ pub(super) fn learned(lesson: &Lesson<'_>, set: &LabelSet, embedded: Vec<Embedde
     let names = lesson
         .pool
         .install(|| lesson.opened.embeddings.names(&set, lesson.instruct))?
-        .context("there is no known label")?;
+        .with_context(|| unknown_label(&lesson.opened.key.id, &labels[0], &set.name))?;
     if let Some(&label) = names.unknown().first() {
-        bail!("the model knows no word of the label {:?}; describe it in other words", labels[label]);
+        bail!(unknown_label(&lesson.opened.key.id, &labels[label], &set.name));
     }
     let mut hashes: BTreeSet<u64> = labelled.iter().map(|sample| sample.hash).collect();
     let hashes_of_texts: Vec<u64> = texts.iter().map(|text| text.hash).collect();
@@ -271,7 +296,7 @@ fn table(made: &FromNames, unsorted: &Unsorted, labels: &[Arc<str>], path: &Path
     let words = if words > 0 { format!(", {words} n-grams") } else { String::new() };
     Table {
         head,
-        columns: vec![("by name", 7), ("learned from", 12), ("now", 7)],
+        columns: vec![("at first", 8), ("learned from", 12), ("now", 7)],
         lines: labels.iter().zip(&made.labels).map(line).collect(),
         confused: Vec::new(),
         foot: format!("{}: {bytes} bytes, C = {}{words}", path.display(), made.c),

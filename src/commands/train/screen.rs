@@ -27,11 +27,23 @@ pub(super) struct Kept {
     pub(super) place: String,
 }
 
-/// Keeps the samples that can be read, each text once. A text that occurs with different labels is left out.
+/// Keeps the samples that can be read, as [`readable`].
 ///
 /// # Errors
 /// When none is left.
 pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept>> {
+    some(readable(samples, report))
+}
+
+/// # Errors
+/// When there is no sample.
+pub(super) fn some(kept: Vec<Kept>) -> Result<Vec<Kept>> {
+    ensure!(!kept.is_empty(), "no sample is left to learn from");
+    Ok(kept)
+}
+
+/// Keeps the samples that can be read, each text once. A text that occurs with different labels is left out.
+pub(super) fn readable(samples: Vec<Sample>, report: &Report) -> Vec<Kept> {
     let (mut kept, mut unreadable, mut weightless): (Vec<Kept>, Vec<String>, Vec<String>) = Default::default();
     for Sample { document, mut labels, weight, .. } in samples {
         let place = |origin: &crate::record::Origin| format!("{} [{}]", origin.source, origin.index);
@@ -50,9 +62,7 @@ pub(super) fn screened(samples: Vec<Sample>, report: &Report) -> Result<Vec<Kept
     let (least, most) = (WEIGHTS.start(), WEIGHTS.end());
     let what = format!("whose weight is not from {least} to {most} or whose score is a raw one, and left out");
     say(report, &weightless, &what);
-    let kept = each_once(kept, report);
-    ensure!(!kept.is_empty(), "no sample is left to learn from");
-    Ok(kept)
+    each_once(kept, report)
 }
 
 fn each_once(all: Vec<Kept>, report: &Report) -> Vec<Kept> {
