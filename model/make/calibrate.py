@@ -1,6 +1,6 @@
 """The factor between a cosine and the logit of a softmax, by negative log-likelihood on the development sets.
 
-usage: calibrate.py LABELLED MODEL       the three coefficients of src/engine/builtin/calibration.rs, and what they make of
+usage: calibrate.py LABELLED MODEL       the four coefficients of src/engine/models/builtin, and what they make of
                                          the sets that the model is measured on
 
 Imported by export.py for the one factor that suits all label sets best. Every family of sets counts alike (the eleven SIB
@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 BINS = 10
 SUBSETS = 120
 FEWEST = 20        # rows of a subset
+COEFFICIENTS = np.array([2.0133, .0677, .0044, 2.6471])        # what this program has found: README.md, formula 6
 
 
 def log_softmax(s):
@@ -25,13 +26,21 @@ def nll(scores, truth, factor):
     return float(-log_softmax(scores * factor)[np.arange(len(truth)), truth].mean())
 
 
-def ece(scores, truth, factor):
-    """Expected calibration error of the best label's share, in points."""
+def shares(scores, truth, factor):
+    """The share of the best label of each text, and whether it is right."""
     p = np.exp(log_softmax(scores * factor))
-    share, right = p.max(1), p.argmax(1) == truth
+    return p.max(1), p.argmax(1) == truth
+
+
+def expected_error(share, right):
     cell = np.minimum((share * BINS).astype(int), BINS - 1)
     cells = [cell == b for b in range(BINS) if (cell == b).any()]
     return 100 * float(sum(abs(share[c].mean() - right[c].mean()) * c.mean() for c in cells))
+
+
+def ece(scores, truth, factor):
+    """Expected calibration error of the best label's share, in points."""
+    return expected_error(*shares(scores, truth, factor))
 
 
 def family(name):
@@ -96,6 +105,14 @@ def coefficients(sets):
     return minimize(loss, np.array([np.log(14), 0, 0, 0]), jac=True, method='BFGS').x
 
 
+def family_ece(sets, w):
+    """name -> the error over all texts of a family: of a hundred texts of one language it is mostly chance."""
+    parts = {}
+    for name, (scores, truth, cosines) in sets.items():
+        parts.setdefault(family(name), []).append(shares(scores, truth, float(np.exp(features(cosines) @ w))))
+    return {name: expected_error(*map(np.concatenate, zip(*part))) for name, part in parts.items()}
+
+
 def main(labelled, path):
     from dev import development_sets
     from inference import open_artefact
@@ -110,6 +127,8 @@ def main(labelled, path):
     sets = {name: scored(*rows) for name, rows in development_sets(labelled).items()}
     w = coefficients(with_subsets(sets, np.random.default_rng(0)))
     print('coefficients', ' '.join(f'{x:.4f}' for x in w))
+    errors = family_ece(sets, w)
+    print(f'ECE of the development sets {np.mean(list(errors.values())):.1f}', {n: round(e, 1) for n, e in errors.items()})
     print('set labels factor ECE(14) ECE')
     for name, rows in measured_sets(labelled).items():
         scores, truth, cosines = scored(*rows)

@@ -1,5 +1,5 @@
 """The constants of `deep` and of centred embeddings on development sets: which label prompts, how much the one with a
-description counts, how much e5 weighs beside the built-in model, from which probability on the built-in model decides alone,
+description counts, how much e5 weighs beside the built-in model, how sure the built-in model must be to decide alone,
 and the factors of the softmax.
 
 usage: deep_constants.py LABELLED WORK BUILTIN DEEP      WORK as for deep.py; those of e5 are kept in WORK/deep_dev.npz
@@ -15,7 +15,7 @@ import numpy as np
 
 import artefact
 import calibrate
-from calibrate import family_mean, log_softmax
+from calibrate import COEFFICIENTS, family_mean, log_softmax
 from deep import LABEL_PROMPTS, PROMPT
 from deep_golden import encoder_of
 from dev import development_sets
@@ -24,9 +24,9 @@ from inference import open_artefact, unit
 TRIED = ('{}', '{}.', '{}: {}', 'This is about {}.', 'This text is about {}', 'category: {}', *LABEL_PROMPTS)
 WEIGHTS = (.5, .75, 1, 1.3, 1.6, 2)
 SURE = (.3, .4, .5, .6, .7, .8)
+PAIRS = 60
 DESCRIBED = (0, .3, .5, .7, .85, 1)
 TEXTS = 250
-COEFFICIENTS = (2.0264, .0934, -.0003, 2.4475)      # of the built-in model, by calibrate.py
 
 
 def vectors(labelled, work, builtin, deep):
@@ -91,14 +91,27 @@ def accuracy(scored, data):
     return 100 * family_mean({n: (s.argmax(1) == data[n]['y']).mean() for n, s in scored.items()})
 
 
-def by_probability(first, both, data, factor, threshold):
-    """Accuracy where the first decides from this probability on, and the share that goes on."""
+def by_probability(sets, factor, sure):
+    """Accuracy where the first decides from so much of the way from chance to certainty on, and the share that goes on."""
     right, on = {}, {}
-    for name, v in data.items():
-        p = np.exp(log_softmax(first[name] * factor(v['zb']))).max(1)
-        best = np.where(p >= threshold, first[name].argmax(1), both[name].argmax(1))
-        right[name], on[name] = (best == v['y']).mean(), (p < threshold).mean()
+    for name, (first, both, truth, labels) in sets.items():
+        p = np.exp(log_softmax(first * factor(labels))).max(1)
+        is_sure = p >= sure + (1 - sure) / len(labels)
+        right[name] = (np.where(is_sure, first.argmax(1), both.argmax(1)) == truth).mean()
+        on[name] = 1 - is_sure.mean()
     return 100 * family_mean(right), 100 * family_mean(on)
+
+
+def pairs_of_labels(sets, rng):
+    """The texts of two random labels of each set, PAIRS times."""
+    out = {}
+    for name, (first, both, truth, labels) in sets.items():
+        for i in range(PAIRS):
+            kept = np.sort(rng.choice(len(labels), 2, replace=False))
+            rows = np.isin(truth, kept)
+            if rows.sum() >= calibrate.FEWEST:
+                out[f'{name}#{i}'] = first[rows][:, kept], both[rows][:, kept], np.searchsorted(kept, truth[rows]), labels[kept]
+    return out
 
 
 def main(labelled, work, builtin, deep):
@@ -115,10 +128,12 @@ def main(labelled, work, builtin, deep):
     print('weights', {w: round(accuracy(s, data), 1) for w, s in both.items()})
     weight = max(WEIGHTS, key=lambda w: accuracy(both[w], data))
     print('described', described(data, work, builtin, deep, weight))
-    factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ np.array(COEFFICIENTS)))
-    for threshold in SURE:
-        print('sure from {}: accuracy {:.1f}, {:.0f} % go on'.format(
-            threshold, *by_probability(first, both[weight], data, factor, threshold)))
+    factor = lambda zb: float(np.exp(calibrate.features(zb @ zb.T) @ COEFFICIENTS))
+    whole = {n: (first[n], both[weight][n], v['y'], v['zb']) for n, v in data.items()}
+    two = pairs_of_labels(whole, np.random.default_rng(0))
+    for sure in SURE:
+        print('sure from {}: accuracy {:.1f}, {:.0f} % go on; of two labels {:.1f}, {:.0f} %'.format(
+            sure, *by_probability(whole, factor, sure), *by_probability(two, factor, sure)))
     print('e5 alone: factor', calibrate.fit({n: (s, data[n]['y']) for n, s in e5.items()})[0])
     words = artefact.load(deep)[0]['words']
     # Labels as the program has them: both vectors side by side, the second longer, and of length 1 together.
@@ -126,8 +141,8 @@ def main(labelled, work, builtin, deep):
     sets = {n: (both[weight][n] / (1 + weight) ** .5, data[n]['y'], label[n] @ label[n].T) for n in data}
     w = calibrate.coefficients(calibrate.with_subsets(sets, np.random.default_rng(0)))
     print('weight', weight, 'coefficients', ' '.join(f'{x:.4f}' for x in w))
-    errors = {n: calibrate.ece(s, y, float(np.exp(calibrate.features(c) @ w))) for n, (s, y, c) in sets.items()}
-    print(f'ECE {family_mean(errors):.1f}')
+    errors = calibrate.family_ece(sets, w)
+    print(f'ECE {np.mean(list(errors.values())):.1f}', {n: round(e, 1) for n, e in errors.items()})
 
 
 if __name__ == '__main__':

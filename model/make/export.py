@@ -7,7 +7,6 @@ import os
 import sys
 
 import numpy as np
-from tokenizers import Tokenizer
 
 import artefact
 import calibrate
@@ -45,17 +44,26 @@ def temperature_of(model, sets):
     return temperature
 
 
+def pieces_that_say_something(table):
+    """Without those that no training text has, whose vectors are zeros: a word of them alone would be unknown. Others spell it."""
+    is_kept = table.any(1)
+    is_kept[:2] = is_kept[-len(artefact.BYTES):] = True
+    return np.flatnonzero(is_kept)
+
+
 def main(labelled, work, out):
     z = np.load(work + '/model.npz')
     arrays = {k: z[k].astype(np.float32) for k in z.files}
     arrays['table'][:2] = 0                              # <unk> and the bare space
-    tokenizer = Tokenizer.from_file(work + '/tokenizer.json')
     vocab = json.load(open(work + '/tokenizer.json', encoding='utf8'))['model']['vocab']
+    kept = pieces_that_say_something(arrays['table'])
+    vocab, arrays['table'] = [tuple(vocab[i]) for i in kept], arrays['table'][kept]
+    tokenizer = artefact.build_tokenizer(vocab)
     vectors, scales = artefact.quantise(arrays['table'])
     arrays['table'] = vectors.astype(np.float32) * scales.astype(np.float32)[:, None]
     background = background_texts(work)
     languages = sorted(background)
-    model = Model(tokenizer, arrays, piece_languages(work, languages))
+    model = Model(tokenizer, arrays, piece_languages(work, languages)[kept])
     model.means = language_means(model, background, languages)
     print(f'{len(languages)} languages; right vote, per cent:', vote_check(model, labelled, languages))
     temperature = temperature_of(model, development_sets(labelled))

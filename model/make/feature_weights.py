@@ -20,8 +20,8 @@ import scipy.linalg
 import scipy.sparse
 from scipy.optimize import minimize
 
-from calibrate import features, log_softmax
-from few_samples import COEFFICIENTS, sets
+from calibrate import COEFFICIENTS, features, log_softmax
+from few_samples import sets
 from inference import open_artefact
 
 PAIRS = ('xsid', 'haintents', 'chatterbot', 'reddit', 'opentrivia', 'goemotions', 'movies', 'digitalgov')

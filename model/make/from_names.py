@@ -16,8 +16,8 @@ import sys
 
 import numpy as np
 
-from calibrate import family_mean, features, log_softmax
-from few_samples import COEFFICIENTS, fit, sets
+from calibrate import COEFFICIENTS, family_mean, features, log_softmax
+from few_samples import fit, sets
 from inference import open_artefact
 
 PAIRS = ('digitalgov', 'goemotions', 'medical_zh', 'opentrivia', 'trivia', 'snips', 'rasa', 'selfhosted', 'publicapis', 'movies',

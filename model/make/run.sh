@@ -36,7 +36,7 @@ for seed in 1 2; do
     python train.py "$work" "$work/targets$seed.npy" "$work/warm.npz" "$work/taught$seed.npz" --seed $seed
 done
 python average.py .5 "$work/taught1.npz" "$work/taught2.npz" "$work/taught.npz"
-python average.py .6 "$work/warm.npz" "$work/taught.npz" "$work/model.npz"
+python average.py .7 "$work/warm.npz" "$work/taught.npz" "$work/model.npz"
 python export.py "$labelled" "$work" "$repo/model/builtin.safetensors"
 python golden.py "$repo/model/builtin.safetensors" "$repo/tests/golden/builtin.json"
 python measure.py minilm "$labelled" "$repo/model/minilm.json" "$work/minilm.onnx"

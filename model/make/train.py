@@ -30,7 +30,7 @@ def options():
     for name in ('work', 'targets', 'begin', 'out'):
         a.add_argument(name)
     a.add_argument('--rate', type=float, default=RATE)
-    a.add_argument('--steps', type=int, default=1000)
+    a.add_argument('--steps', type=int, default=1400)
     a.add_argument('--intents', type=float, default=2)
     a.add_argument('--phrases', type=float, default=.5)
     a.add_argument('--newsgroups', type=float, default=3)

@@ -46,7 +46,7 @@ use scoring::{Scored, Scorer};
 
 pub use linear::LinearModel;
 pub use model::{LoadedEmbedding, Plan};
-pub use scoring::{Embeddings, PreparedText, Tried};
+pub use scoring::{Embeddings, PreparedText, Tried, unknown_label};
 pub use selection::Selection;
 pub use spec::{Budget, DeepReads, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;

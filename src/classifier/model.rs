@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
-use super::scoring::{Background, Cascade, Embeddings, Memory, Pairs, Scorer, Vectors};
+use super::scoring::{Background, Cascade, Embeddings, Memory, Pairs, Scorer, Vectors, label_texts};
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
@@ -85,7 +85,7 @@ pub(super) fn plan<'a>(
     }
     ensure!(
         spec.deep == DeepReads::Unsure || name == DEEP,
-        "--deep all is for the model {DEEP}: give --model {DEEP} too, or leave it out"
+        "--deep all is for the model {DEEP}, and this one is {name}; leave it out, or name --model {DEEP}"
     );
     let is_file = parts().any(|(name, _)| !is_embedded(name));
     // A missing GPU that was asked for is an error before anything is downloaded.
@@ -216,7 +216,7 @@ fn check_embedded(name: &str, spec: &ModelSpec, part: Part, observer: &dyn Obser
         ensure!(!given, "{flag} has no meaning for {model}; name another with --model");
     }
     if spec.instruct.is_some() {
-        observer.warn(&format!("{model} takes no instruction; --instruct is for models of --model"));
+        observer.warn(&format!("{model} takes no instruction, and ignores --instruct"));
     }
     if spec.cache.is_some() {
         observer.warn(&format!("{model} uses no cache; --cache is for other models"));
@@ -308,7 +308,8 @@ impl Plan<'_> {
                 let better = Embeddings::new(engine, spec.max_tokens, None);
                 let better = Vectors::new(better, sets, &instructs)?.named(Decider::Deep);
                 let builtin = Builtin::new()?;
-                let reads_labels = sets.iter().flat_map(|set| &set.labels).all(|label| builtin.knows(&label.name));
+                let mut labels = sets.iter().flat_map(|set| label_texts(&set.labels));
+                let reads_labels = labels.all(|label| builtin.knows_label(&label));
                 if spec.deep == DeepReads::Unsure && reads_labels {
                     let fast = Embeddings::new(Box::new(builtin), None, None);
                     let fast = Vectors::new(fast, sets, &instructs)?;

@@ -238,6 +238,11 @@ impl TrainedFile {
         );
         let LoadedEmbedding { embeddings, key } = plan.load_embedding(needs.background.is_some(), observer)?;
         ensure!(
+            key.revision == needs.revision || !is_embedded(&key.id),
+            "the classifier {shown} was trained on another edition of the model {}, which lies in the program; train it again",
+            key.id
+        );
+        ensure!(
             key.revision == needs.revision,
             "the classifier {shown} was trained on {} (revision {}), and {} has the revision {}; name that model with \
              --model or train again",

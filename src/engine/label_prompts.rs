@@ -61,6 +61,14 @@ mod tests {
         assert_eq!(joined(&[label(None)], &unknown, &[1.0, 1.0]), [None]);
     }
 
+    /// `model/make/deep.py` takes the mean of words in the same.
+    #[test]
+    fn the_maker_of_deep_has_the_same_prompts() {
+        let maker = include_str!("../../model/make/deep.py");
+        let prompts = LABEL_PROMPTS.map(|prompt| format!("'{prompt}'")).join(", ");
+        assert!(maker.contains(&format!("LABEL_PROMPTS = ({prompts})")), "{prompts}");
+    }
+
     #[test]
     fn a_description_stands_behind_one_prompt() {
         let texts: Vec<LabelText> = prompted(&label(Some("bills"))).collect();

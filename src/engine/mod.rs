@@ -39,6 +39,16 @@ pub struct LabelText {
     pub description: Option<String>,
 }
 
+impl LabelText {
+    /// Name and description as one text, as the factors of the built-in models were calibrated with.
+    pub fn text(&self) -> String {
+        match &self.description {
+            Some(description) => format!("{}. {description}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// A vector scaled to length 1, if it has one.
 pub fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -79,6 +89,11 @@ pub trait Embedder: Send + Sync {
     /// Whether the model knows a word of a text.
     fn knows(&self, _text: &str) -> bool {
         true
+    }
+
+    /// Whether the model knows a word of a label's name or description.
+    fn knows_label(&self, label: &LabelText) -> bool {
+        self.knows(&label.name) || label.description.as_deref().is_some_and(|description| self.knows(description))
     }
 
     /// How many words of a text are worth counting beside a vector of so many tokens.
@@ -132,7 +147,7 @@ pub trait Embedder: Send + Sync {
 
     /// The factor between the products of a text with labels, whose vectors these are, and the logits of a softmax. Of 2
     /// to 40 this one suits the centred cosines of multilingual-e5-small best on the development sets of
-    /// `model/make/deep_constants.py`, where the calibration error is 8 %.
+    /// `model/make/deep_constants.py`, where the calibration error is 7 %.
     fn temperature(&self, _labels: &[Vec<f32>]) -> f32 {
         20.0
     }

@@ -26,8 +26,10 @@ fn the_built_in_model_decides_where_it_is_sure() {
     let builtin = mailsort(INBOX).records();
     let deep = mailsort(INBOX).args(["--model", "deep"]).records();
     assert_eq!(builtin.len(), deep.len());
+    let text = std::fs::read_to_string("labels/mail.txt").unwrap();
+    let labels = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     for (builtin, deep) in builtin.iter().zip(&deep) {
-        let is_sure = builtin["score"].as_f64().unwrap() >= 0.6;
+        let is_sure = builtin["score"].as_f64().unwrap() >= 0.6 + 0.4 / labels as f64;
         assert_eq!(deep["by"], if is_sure { "builtin" } else { "deep" }, "{builtin}");
         if is_sure {
             assert_eq!(builtin["labels"], deep["labels"]);
@@ -62,6 +64,33 @@ fn what_has_no_meaning_is_refused() {
     refused(mailsort(INBOX).args(["--deep", "all"]), &["--deep all", "--model deep"]);
     refused(mailsort(["models", "pull", "deep"]), &["deep is inside mailsort"]);
     assert_eq!(deep(&["--raw-scores", "--deep", "all"]).records().len(), 14);
+}
+
+#[test]
+fn a_record_tells_how_much_the_transformer_has_read() {
+    let long = "We ordered two chairs and a table last week. ".repeat(40);
+    let run = |flags: &[&str]| {
+        let run = mailsort(["classify", "-", "--label", "order", "--label", "meeting", "--model", "deep"]);
+        let record = run.args(["--deep", "all"]).args(flags).stdin(long.clone()).records().remove(0);
+        (record["tokens"].as_u64().unwrap(), record["truncated"] == json!(true))
+    };
+    assert_eq!([run(&[]), run(&["--max-tokens", "40"])], [(96, true), (40, true)]);
+    let (tokens, truncated) = run(&["--max-tokens", "500"]);
+    assert!((400..500).contains(&tokens) && !truncated, "{tokens}");
+}
+
+#[test]
+fn a_label_is_read_with_its_description() {
+    let run =
+        |model, label| mailsort(["classify", "-", "--model", model, "--label", "b", "--label", label]).stdin("bill");
+    refused(run("builtin", "საქართველო"), &["no word of the label", "--model deep, which reads a hundred languages"]);
+    for (model, label) in [("deep", "საქართველო"), ("builtin", "საქართველო: a land in the Caucasus")]
+    {
+        assert_eq!(run(model, label).records()[0]["labels"].as_array().unwrap().len(), 2);
+    }
+    // It tells no numbers apart.
+    let numbers = ["classify", "-", "--label", "1", "--label", "2"];
+    refused(mailsort(numbers).stdin("bill"), &["\"1\" and \"2\"", "are the same to the model builtin", "description"]);
 }
 
 #[test]

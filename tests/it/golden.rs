@@ -57,8 +57,10 @@ fn letters_of_any_script_have_a_vector_and_are_no_words() {
     {
         assert!(model.vector(text).is_some(), "{text}");
         assert!(!model.knows(text), "{text}");
-        let label = LabelText { name: text.into(), description: Some("a land".into()) };
-        assert_eq!(model.embed_labels(&[label]).unwrap(), [None]);
+        let label =
+            |description: Option<&str>| LabelText { name: text.into(), description: description.map(Into::into) };
+        assert_eq!(model.embed_labels(&[label(None)]).unwrap(), [None]);
+        assert!(model.embed_labels(&[label(Some("a land"))]).unwrap()[0].is_some(), "{text}");
     }
     // A borrowed word leaves a text what it is.
     assert!(model.knows("The word ቡና means coffee"));

@@ -56,6 +56,9 @@ impl Background {
     /// A name for all that the means depend on besides the model, for files of classifiers and for `--resume`.
     pub(in crate::classifier) fn fingerprint() -> String {
         let mut hasher = Sha256::new_with_prefix(FILE);
+        // It tells the language, which chooses the mean.
+        hasher.update(Builtin::fingerprint());
+        hasher.update(TOLD_BY.to_le_bytes());
         LABEL_PROMPTS.iter().for_each(|prompt| hasher.update(prompt));
         hasher.update(DESCRIBED.to_le_bytes());
         hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
@@ -122,7 +125,7 @@ impl Background {
             false => vectors.iter().map(|vector| label_prompts::mean([(vector, 1.0)].into_iter(), &words)).collect(),
         };
         // The words of a prompt are known, whatever the label.
-        let unknown = labels.iter().map(|label| !engine.knows(&label.name));
+        let unknown = labels.iter().map(|label| !engine.knows_label(label));
         made.iter_mut().zip(unknown).filter(|(_, unknown)| *unknown).for_each(|(vector, _)| *vector = None);
         Ok(made)
     }
@@ -148,18 +151,18 @@ impl Background {
 
 /// True where the tokenizer reads the whole label.
 fn is_readable(engine: &dyn Embedder, label: &LabelText) -> bool {
-    let text = [&label.name, label.description.as_deref().unwrap_or_default()].join(". ");
-    engine.tokenize(&text, None, usize::MAX).is_ok_and(|text| !text.truncated)
+    engine.tokenize(&label.text(), None, usize::MAX).is_ok_and(|text| !text.truncated)
 }
 
-/// The mean of vectors; `None` of none.
+/// The mean of vectors; `None` of none. One that is not of finite numbers, as f16 makes of some texts, is left out.
 fn mean(vectors: &[Vec<f32>]) -> Option<Vec<f32>> {
-    let (first, others) = vectors.split_first()?;
-    let mut sum = first.clone();
-    for vector in others {
+    let mut finite = vectors.iter().filter(|vector| vector.iter().all(|value| value.is_finite()));
+    let (mut sum, mut count) = (finite.next()?.clone(), 1.0);
+    for vector in finite {
         sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);
+        count += 1.0;
     }
-    sum.iter_mut().for_each(|value| *value /= vectors.len() as f32);
+    sum.iter_mut().for_each(|value| *value /= count);
     Some(sum)
 }
 
@@ -190,6 +193,13 @@ mod tests {
         // German once, what is of no language once, and German anew for another instruction.
         assert_eq!((seen.len(), &seen[0], &seen[2]), (3, german, german));
         assert_eq!(seen[1].len(), background.languages.len());
+    }
+
+    #[test]
+    fn a_vector_that_is_no_number_is_left_out_of_the_mean() {
+        let vectors = [vec![1.0, 2.0], vec![f32::NAN, 0.0], vec![3.0, 4.0], vec![f32::INFINITY, 0.0]];
+        assert_eq!(mean(&vectors), Some(vec![2.0, 3.0]));
+        assert_eq!((mean(&vectors[1..2]), mean(&[])), (None, None));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 
-use crate::engine::{LabelText, TokenizedText};
+use crate::engine::{BUILTIN, Deep, LabelText, TokenizedText};
 use crate::labels::Label;
 use crate::record::{Decider, HeadLines, Scores};
 
@@ -138,8 +138,17 @@ impl Scorer {
     }
 }
 
+/// Says that a model knows no word of a label of a set, and what to do.
+pub fn unknown_label(model: &str, label: &str, set: &str) -> String {
+    let other = match model == BUILTIN && Deep::is_here() {
+        true => ", or take --model deep, which reads a hundred languages",
+        false => "",
+    };
+    format!("the model {model} knows no word of the label {label:?} in {set:?}; describe it in other words{other}")
+}
+
 /// Labels as a model reads them.
-fn label_texts(labels: &[Label]) -> Vec<LabelText> {
+pub(super) fn label_texts(labels: &[Label]) -> Vec<LabelText> {
     let text = |label: &Label| LabelText { name: label.words(), description: label.description.clone() };
     labels.iter().map(text).collect()
 }

@@ -1,8 +1,10 @@
 //! Scores of an embedder: the vector of the message with that of each label.
 
-use anyhow::{Context, Result};
+use std::collections::HashMap;
 
-use super::{Embeddings, PreparedText, Scored};
+use anyhow::{Context, Result, bail};
+
+use super::{Embeddings, PreparedText, Scored, unknown_label};
 use crate::classifier::zero_shot::ZeroShot;
 use crate::engine::{Embedding, TokenizedText};
 use crate::labels::{Label, LabelSet};
@@ -138,18 +140,32 @@ impl Vectors {
     }
 }
 
+/// # Errors
+/// When two labels are the same to the model, such as numbers: the later could never be the best.
+fn check_distinct(vectors: &[Vec<f32>], set: &LabelSet, model: &str) -> Result<()> {
+    let mut seen: HashMap<Vec<u32>, &Label> = HashMap::new();
+    for (label, vector) in set.labels.iter().zip(vectors) {
+        let bits = vector.iter().map(|value| value.to_bits()).collect();
+        if let Some(other) = seen.insert(bits, label) {
+            bail!(
+                "the labels {:?} and {:?} in {:?} are the same to the model {model}; say what tells them apart in a \
+                 description, `name: description`",
+                other.name,
+                label.name,
+                set.name
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Embeds the labels of a set.
 fn sorter(embeddings: &Embeddings, set: &LabelSet, instruct: Option<&str>) -> Result<ZeroShot> {
     let known = |(label, vector): (&Label, Option<Vec<f32>>)| {
-        vector.with_context(|| {
-            let model = embeddings.engine.id();
-            format!(
-                "the model {model} knows no word of the label {:?} in {:?}; describe it in other words",
-                label.name, set.name
-            )
-        })
+        vector.with_context(|| unknown_label(embeddings.engine.id(), &label.name, &set.name))
     };
     let vectors = set.labels.iter().zip(embeddings.of_set(set, instruct)?).map(known).collect::<Result<Vec<_>>>()?;
+    check_distinct(&vectors, set, embeddings.engine.id())?;
     let temperature = embeddings.engine.temperature(&vectors);
     Ok(ZeroShot::new(vectors, temperature))
 }

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cli::{Models, ModelsVerb, PathModel, PullModels};
-use crate::engine::EMBEDDED;
 use crate::engine::hub::{self, HubOptions, Located};
+use crate::engine::{DEEP, Deep, EMBEDDED};
 use crate::output::Sink;
 use crate::report::Downloads;
 
@@ -35,7 +35,7 @@ fn pull(arguments: &PullModels) -> Result<()> {
     let options = HubOptions { revision: arguments.revision.clone(), offline: false };
     // All names are checked before the first download.
     for model in &arguments.models {
-        ensure!(embedded(model).is_none(), "the model {model} is inside mailsort; there is nothing to get");
+        ensure!(embedded(model)?.is_none(), "the model {model} is inside mailsort; there is nothing to get");
         hub::check(model, &options)?;
     }
     for model in &arguments.models {
@@ -51,7 +51,7 @@ fn path(arguments: &PathModel) -> Result<()> {
 
 /// Finds a model; two lie in the program itself.
 fn find(model: &str, revision: Option<&str>) -> Result<Located> {
-    let Some(id) = embedded(model) else {
+    let Some(id) = embedded(model)? else {
         return hub::find(model, revision);
     };
     ensure!(revision.is_none(), "the model {id} is inside mailsort and has no revisions; leave out --revision");
@@ -60,8 +60,15 @@ fn find(model: &str, revision: Option<&str>) -> Result<Located> {
 }
 
 /// The name of a model in the program, unless a folder of that name is here.
-fn embedded(model: &str) -> Option<&'static str> {
-    EMBEDDED.into_iter().find(|&known| known == model && !Path::new(model).exists())
+///
+/// # Errors
+/// When this program was built without it.
+fn embedded(model: &str) -> Result<Option<&'static str>> {
+    let found = EMBEDDED.into_iter().find(|&known| known == model && !Path::new(model).exists());
+    if found == Some(DEEP) {
+        Deep::fingerprint()?;
+    }
+    Ok(found)
 }
 
 /// A path as raw bytes.

@@ -20,7 +20,7 @@ use crate::terminal::escape;
 /// When the model is not here or is none, or the output cannot be written.
 pub(super) fn run(arguments: &ShowModel) -> Result<()> {
     let located = find(&arguments.model, arguments.revision.as_deref())?;
-    let card = match embedded(&arguments.model) {
+    let card = match embedded(&arguments.model)? {
         Some(DEEP) => card::deep()?,
         Some(_) => card::builtin()?,
         None => card::describe(&located.path)?,

@@ -20,10 +20,17 @@ pub(super) struct EmbeddedFile {
     tensors: SafeTensors<'static>,
 }
 
-/// A short name for what a file holds, from pieces all over it.
+/// A short name for what a file holds, from pieces all over each of its tensors: training changes every number of those
+/// that it touches.
 pub(super) fn fingerprint(file: &[u8]) -> String {
+    let mut tensors = SafeTensors::deserialize(file).map(|file| file.tensors()).unwrap_or_default();
+    tensors.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut hasher = Sha256::new_with_prefix(file.len().to_le_bytes());
-    file.chunks(file.len() / 64 + 1).for_each(|part| hasher.update(&part[..part.len().min(64)]));
+    for (name, tensor) in &tensors {
+        let data = tensor.data();
+        hasher.update(name);
+        data.chunks(data.len() / 64 + 1).for_each(|part| hasher.update(&part[..part.len().min(64)]));
+    }
     hasher.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -217,10 +217,12 @@ fn labels_without_end() {
         classify(case, folder.path(), &["a.eml", "-l", name], seconds)
     };
     let top = |case: &str, outcome: &Outcome| parsed(case, outcome).remove(0)["label"].as_str().unwrap().to_string();
-    let many: String = (0..100_000).map(|n| format!("{n}x\n")).collect();
+    // Labels that differ in digits alone are the same to the model.
+    let word = |n: u32| -> String { n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'm')).collect() };
+    let many: String = (0..100_000).map(|n| word(n) + "\n").collect();
     let case = "100,000 labels";
     assert_eq!(top(case, &labels(case, "many.txt", format!("invoice\n{many}"), 30)), "invoice");
-    let toml: String = (0..10_000).map(|n| format!("[[label]]\nname = \"{n}x\"\n")).collect();
+    let toml: String = (0..10_000).map(|n| format!("[[label]]\nname = \"{}\"\n", word(n))).collect();
     let case = "10,000 labels of TOML";
     assert_eq!(top(case, &labels(case, "many.toml", format!("[[label]]\nname = \"invoice\"\n{toml}"), 10)), "invoice");
     let long = "word ".repeat(2 << 20);

@@ -15,7 +15,7 @@ use candle_core::Device;
 use rayon::prelude::*;
 
 use super::builtin::Builtin;
-use super::encoder::{Encoder, Input, sum, words};
+use super::encoder::{Encoder, Input, sum};
 use super::tasks::too_long;
 use super::{bert, calibration};
 use crate::engine::checkpoint::Kind;
@@ -34,11 +34,11 @@ const PROMPT: &str = "query: ";
 /// better than another, and 96 tokens take a third of the time of 256.
 const MAX_TOKENS: usize = 96;
 
-/// How much longer the vector of e5 is than that of the built-in model, by `model/make/deep_constants.py`.
-const WEIGHT: f32 = 1.3;
+/// The square of how much longer the vector of e5 is than that of the built-in model, by `model/make/deep_constants.py`.
+const WEIGHT: f32 = 1.0;
 
 /// Of the factor between a cosine and a logit, by the same program.
-const COEFFICIENTS: [f64; 4] = [2.0124, 0.2322, -0.0273, 0.6496];
+const COEFFICIENTS: [f64; 4] = [2.0152, 0.2264, -0.0258, 0.9716];
 
 /// Both models.
 pub struct Deep {
@@ -101,7 +101,7 @@ impl Deep {
     /// When it is too long.
     fn label_tokens(&self, label: &LabelText) -> Result<Vec<u32>> {
         let room = self.room();
-        let ids = tokens::encode(&self.file.unigram, &self.prompt, &words(label), room + 1);
+        let ids = tokens::encode(&self.file.unigram, &self.prompt, &label.text(), room + 1);
         let tokens = ids.len() - self.prompt.len() - AROUND;
         if tokens > room { Err(too_long(label, tokens, DEEP)) } else { Ok(ids) }
     }
@@ -179,13 +179,18 @@ impl Embedder for Deep {
         false
     }
 
-    /// `max_tokens` are those of e5; the built-in model reads on, as it does alone.
+    /// `max_tokens` are those of e5, of which the result tells how many it reads and whether there are more; the built-in
+    /// model reads on, as it does alone.
     fn tokenize(&self, text: &str, _: Option<&str>, max_tokens: usize) -> Result<TokenizedText> {
-        let TokenizedText { ids: builtin, truncated, .. } =
-            self.builtin.tokenize(text, None, self.words(max_tokens))?;
+        let builtin = self.builtin.tokenize(text, None, self.words(max_tokens))?.ids;
         let most = max_tokens.min(self.room());
-        let e5 = tokens::encode(&self.file.unigram, &self.prompt, text, most);
-        let tokens = builtin.len().max(e5.len() - self.prompt.len() - AROUND);
+        // One more tells whether there were more.
+        let mut e5 = tokens::encode(&self.file.unigram, &self.prompt, text, most + 1);
+        let truncated = e5.len() - self.prompt.len() - AROUND > most;
+        if truncated {
+            e5.remove(e5.len() - 2);
+        }
+        let tokens = e5.len() - self.prompt.len() - AROUND;
         let ids = [&[builtin.len() as u32], &builtin[..], &e5].concat();
         Ok(TokenizedText { ids, tokens, truncated })
     }
@@ -218,7 +223,7 @@ impl Embedder for Deep {
         let builtin = self.builtin.embed_labels(labels)?;
         let joined = |(label, (first, deep)): (&LabelText, Halves)| {
             // The words of a prompt are known, whatever the label.
-            let is_known = first.is_some() || self.knows(&label.name);
+            let is_known = first.is_some() || self.knows_label(label);
             // Of length 1, as a label of examples is.
             is_known.then(|| deep.map(|deep| unit(self.joined(first, deep)))).flatten()
         };

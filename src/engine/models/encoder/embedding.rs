@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::recipe::{Pooling, Prompts, Recipe};
 use super::tokens::{Input, Tokens};
-use super::{Encoder, EncoderShape, check_tokens, sum, words};
+use super::{Encoder, EncoderShape, check_tokens, sum};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Memo, too_long};
 use crate::engine::registry::{Loaded, Model};
@@ -146,7 +146,7 @@ impl Embedder for SentenceEmbedding {
 
     fn embed_labels(&self, labels: &[LabelText]) -> Result<Vec<Option<Vec<f32>>>> {
         let passage = &self.recipe.prompts.passage;
-        let texts = labels.par_iter().map(|label| self.prompted(passage, &words(label), usize::MAX));
+        let texts = labels.par_iter().map(|label| self.prompted(passage, &label.text(), usize::MAX));
         let texts: Vec<TokenizedText> = texts.collect::<Result<_>>()?;
         let embedded = self.embed_tokens(&texts.iter().collect::<Vec<_>>())?;
         for (label, embedding) in labels.iter().zip(&embedded) {

@@ -19,7 +19,6 @@ pub(crate) mod tokens;
 
 use anyhow::{Result, ensure};
 
-use crate::engine::LabelText;
 use crate::engine::card::Card;
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::registry::Sketch;
@@ -97,14 +96,6 @@ pub(crate) fn sum(states: &[f32], hidden: usize) -> Vec<f32> {
         total.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
     }
     total
-}
-
-/// A label as encoders read it.
-pub(crate) fn words(label: &LabelText) -> String {
-    match &label.description {
-        Some(description) => format!("{}. {description}", label.name),
-        None => label.name.clone(),
-    }
 }
 
 /// Checks that the model has a row for every token and type of the tokenizer, and room for a text.

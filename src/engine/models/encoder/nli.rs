@@ -8,7 +8,6 @@ use std::str::FromStr;
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
-use super::words;
 use crate::engine::LabelText;
 use crate::engine::registry::LoadOptions;
 
@@ -84,7 +83,7 @@ impl ClassReading {
     /// What a label is read as beside the mail.
     pub(super) fn words(&self, label: &LabelText) -> String {
         match self {
-            Self::Relevance => words(label),
+            Self::Relevance => label.text(),
             // The name alone: NLI models were trained on sentences, and a description makes none.
             Self::Entailment { hypothesis, .. } => hypothesis.0.replace(PLACE, &label.name),
         }

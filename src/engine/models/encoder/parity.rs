@@ -12,7 +12,7 @@ use crate::engine::backend::cpu::Cpu;
 use crate::engine::kernels::products::Packing;
 use crate::engine::models::bert;
 use crate::engine::registry::{Dtype, LoadOptions, Request};
-use crate::engine::{Embedder, Judgement, Question, Reranker, Task};
+use crate::engine::{Embedder, Judgement, LabelText, Question, Reranker, Task};
 use crate::requirements::lacks;
 
 /// Largest difference to transformers where both compute in f32.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::parity::{bare, difference, encoder, folder, pairs};
 use super::*;
-use crate::engine::{Embedder, Question, Reranker, Task};
+use crate::engine::{Embedder, LabelText, Question, Reranker, Task};
 
 /// A tensor by its type, shape and bytes.
 type Tensors = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
