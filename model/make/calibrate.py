@@ -6,6 +6,8 @@ usage: calibrate.py LABELLED MODEL       the four coefficients of src/engine/mod
 Imported by export.py for the one factor that suits all label sets best. Every family of sets counts alike (the eleven SIB
 languages are one family). The coefficients are fitted to the sets and to 120 random subsets of the labels of each, so that
 there are sets of every size; no text that is measured takes part."""
+import json
+import os
 import sys
 
 import numpy as np
@@ -113,6 +115,19 @@ def family_ece(sets, w):
     return {name: expected_error(*map(np.concatenate, zip(*part))) for name, part in parts.items()}
 
 
+def described(model, sets):
+    """Accuracy by bare names and with the descriptions of descriptions.json, of the sets that it describes."""
+    known, right = json.load(open(os.path.join(os.path.dirname(__file__), 'descriptions.json'), encoding='utf8')), ({}, {})
+    for name, (texts, labels) in sets.items():
+        of = known.get(family(name))
+        if of:
+            names, mails = sorted(of), model.encode_mails(texts)
+            truth = np.array([names.index(label) for label in labels])
+            for hits, words in zip(right, (names, [f'{label}. {of[label]}' for label in names])):
+                hits[name] = 100 * float(((mails @ model.encode(words).T).argmax(1) == truth).mean())
+    return [round(family_mean(hits), 1) for hits in right]
+
+
 def main(labelled, path):
     from dev import development_sets
     from inference import open_artefact
@@ -124,7 +139,9 @@ def main(labelled, path):
         vectors, place = model.encode(known), {name: i for i, name in enumerate(known)}
         return (model.encode_mails(texts) @ vectors.T, np.array([place[label] for label in labels]),
                 vectors @ vectors.T)
-    sets = {name: scored(*rows) for name, rows in development_sets(labelled).items()}
+    development = development_sets(labelled)
+    print('bare names, with descriptions', described(model, development))
+    sets = {name: scored(*rows) for name, rows in development.items()}
     w = coefficients(with_subsets(sets, np.random.default_rng(0)))
     print('coefficients', ' '.join(f'{x:.4f}' for x in w))
     errors = family_ece(sets, w)
