@@ -1,6 +1,6 @@
 //! Scores of an embedder: the vector of the message with that of each label.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 
 use anyhow::{Context, Result, bail};
 
@@ -143,18 +143,22 @@ impl Vectors {
 /// # Errors
 /// When two labels are the same to the model, such as numbers: the later could never be the best.
 fn check_distinct(vectors: &[Vec<f32>], set: &LabelSet, model: &str) -> Result<()> {
-    let mut seen: HashMap<Vec<u32>, &Label> = HashMap::new();
-    for (label, vector) in set.labels.iter().zip(vectors) {
-        let bits = vector.iter().map(|value| value.to_bits()).collect();
-        if let Some(other) = seen.insert(bits, label) {
-            bail!(
-                "the labels {:?} and {:?} in {:?} are the same to the model {model}; say what tells them apart in a \
-                 description, `name: description`",
-                other.name,
-                label.name,
-                set.name
-            );
-        }
+    let compare = |&one: &usize, &other: &usize| {
+        let pairs = vectors[one].iter().zip(&vectors[other]);
+        pairs.map(|(one, other)| one.total_cmp(other)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    // There may be very many labels, so the vectors stay where they are.
+    let mut order: Vec<usize> = (0..vectors.len()).collect();
+    order.sort_by(compare);
+    let same = order.windows(2).filter(|pair| compare(&pair[0], &pair[1]).is_eq()).min_by_key(|pair| pair[1]);
+    if let Some(&[one, other]) = same {
+        bail!(
+            "the labels {:?} and {:?} in {:?} are the same to the model {model}; say what tells them apart in a \
+             description, `name: description`",
+            set.labels[one].name,
+            set.labels[other].name,
+            set.name
+        );
     }
     Ok(())
 }

@@ -244,7 +244,7 @@ fn nothing_learned(why: &str) -> Error {
 fn doubted(doubt: Harm, texts: usize, labels: &[Arc<str>]) -> String {
     match doubt {
         Harm::FewTexts(fewest) => {
-            format!("{texts} texts without a label are too few to learn from names, which takes {fewest}")
+            format!("{} without a label are too few to learn from names, which takes {fewest}", texts_of(texts))
         }
         Harm::OneLabel(label) => format!(
             "nearly all of the {texts} texts get the label {:?}, so that they hardly show what tells the labels apart",
@@ -273,7 +273,11 @@ fn warn(labels: &[Arc<str>], samples: &[usize], report: &Report) {
 /// The table that is printed.
 fn table(made: &FromNames, unsorted: &Unsorted, labels: &[Arc<str>], path: &Path, bytes: usize) -> Table {
     let Unsorted { texts, learned, labelled, unchanged, settled } = unsorted;
-    let beside = if *labelled > 0 { format!(" and {labelled} labelled samples") } else { String::new() };
+    let beside = match labelled {
+        0 => String::new(),
+        1 => " and 1 labelled sample".into(),
+        _ => format!(" and {labelled} labelled samples"),
+    };
     let first = if *labelled > 0 { "names and samples" } else { "names" };
     let [sure_first, sure] = made.sure;
     let head = vec![
