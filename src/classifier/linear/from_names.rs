@@ -1,9 +1,10 @@
 //! Learning from the names of labels and from texts without one: self-training, whose first pseudo-labels are those of
 //! zero-shot classification.
 //!
-//! The names score all texts; with a few labelled samples of every label, what these teach beside the names does. Of the texts of each label the surest share trains a classifier, to whose logits a part of those
-//! first ones is added: it contradicts what a wrong guess would teach. That scores all texts again, and a larger share
-//! of each label trains the classifier that is kept.
+//! The names score all texts; with a few labelled samples of every label, what these teach beside the names does. Of
+//! the texts of each label the surest share trains a classifier, to whose logits a part of those first ones is added:
+//! it contradicts what a wrong guess would teach. That scores all texts again, and a larger share of each label trains
+//! the classifier that is kept.
 //!
 //! Nobody has said which of these samples are right, so no accuracy can be measured here. What can be is whether the
 //! texts show what the names say: see [`Harm`].

@@ -188,12 +188,13 @@ impl<'a> TrainingRun<'a> {
         let names = settings.prior.as_ref().filter(|_| names_count(labels, samples.len(), settings.link));
         let mut counts = vec![0; labels];
         samples.iter().flat_map(|sample| &sample.labels).for_each(|&label| counts[label] += 1);
-        // Names that say nothing about the samples are no prior, but make no figure of a few samples trustworthy.
-        let is_few = are_few(counts) && settings.link == Link::Softmax && !closed_form;
         let fits = FitCount::default();
-        let run = Self { samples, labels, settings, names, is_few, are_named: false, closed_form, fits, stop };
-        let are_named = is_few && run.prior(&samples.iter().collect::<Vec<_>>()).is_some();
-        Self { are_named, ..run }
+        let run = Self { samples, labels, settings, names, is_few: false, are_named: false, closed_form, fits, stop };
+        let few = are_few(counts) && settings.link == Link::Softmax && !closed_form;
+        let are_named = few && run.prior(&samples.iter().collect::<Vec<_>>()).is_some();
+        // Names that say nothing are no prior. The labels with many samples can then choose for the others.
+        let is_few = are_named || few && samples.len() < FEW * labels;
+        Self { is_few, are_named, ..run }
     }
 
     /// What the names say beside these samples.

@@ -124,8 +124,8 @@ fn labels_with_one_sample_do_not_spoil_the_others() {
     // Each in a place of its own, away from the others.
     let place = |label: usize| (0..8).map(|dim| if dim < 4 { 0.0 } else { (label * dim % 5) as f32 - 2.0 }).collect();
     let single = |label: usize| TrainingSample { vector: place(label), labels: vec![label], ..many[0].clone() };
-    odd.extend((4..7).map(single));
-    let with = train(&odd, 7, settings(Link::Softmax), &|_| false).unwrap();
+    odd.extend((4..24).map(single));
+    let with = train(&odd, 24, settings(Link::Softmax), &|_| false).unwrap();
     assert!(with.c <= 30.0 && with.model.temperature < 2.0, "{} {}", with.c, with.model.temperature);
     let held_out = with.held_out.unwrap();
     let tested: Vec<bool> = held_out.probabilities.iter().map(|made| !made.is_empty()).collect();
