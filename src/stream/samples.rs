@@ -167,7 +167,7 @@ impl SampleInput {
             let first = self.left.first().map(named).or(self.unreadable.clone());
             let what = if needs_labels { "labelled sample" } else { "text" };
             let why = match first {
-                Some(first) if self.left.iter().all(|left| left.why.kind() == labelled::WITHOUT_LABEL) => format!(
+                Some(first) if self.left.iter().all(|left| left.why == labelled::Why::NoLabel("")) => format!(
                     "{path} holds no {what} that can be used; the first: {first}, which is looked for in {:?}; name another \
                      field with --label-field",
                     options.label_field

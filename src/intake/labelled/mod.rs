@@ -57,9 +57,6 @@ pub struct LabelledOptions {
     pub unlabelled: Unlabelled,
 }
 
-/// The kind of what has no label.
-pub const WITHOUT_LABEL: &str = "without a label";
-
 /// What becomes of documents without a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unlabelled {
@@ -162,7 +159,7 @@ impl Why {
     /// A short fixed name for counting.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::NoLabel(_) => WITHOUT_LABEL,
+            Self::NoLabel(_) => "without a label",
             Self::Doubtful => "below --min-score",
             Self::BadRow(_) => "bad row",
             Self::Gone(_) => "not found again",
