@@ -218,6 +218,9 @@ fn labels_without_end() {
     };
     let top = |case: &str, outcome: &Outcome| parsed(case, outcome).remove(0)["label"].as_str().unwrap().to_string();
     // Labels that differ in digits alone are the same to the model.
+    let digits: String = (0..100_000).map(|n| format!("{n}x\n")).collect();
+    let outcome = labels("100,000 numbers", "digits.txt", format!("invoice\n{digits}"), 30);
+    assert!(outcome.code == Some(2) && outcome.stderr.contains("\"0x\" and \"1x\""), "{}", outcome.stderr);
     let word = |n: u32| -> String { n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'm')).collect() };
     let many: String = (0..100_000).map(|n| word(n) + "\n").collect();
     let case = "100,000 labels";

@@ -131,8 +131,8 @@ impl Task<'_, '_> {
     }
 }
 
-/// Writes the sums of a tile of rows, shape [side, rows, lanes], times the scales of their rows and outputs, with the bias
-/// added. Shapes: `scales` [width], `row_scales` [rows], `bias` [width or less].
+/// Writes the sums of a tile of rows, shape [side, rows, lanes], times the scales of their rows and outputs, with the
+/// bias added. Shapes: `scales` [width], `row_scales` [rows], `bias` [width or less].
 #[target_feature(enable = "avx512f")]
 fn hand_out_scaled(
     output: &mut [&mut [f32]],
@@ -194,8 +194,8 @@ macro_rules! products {
         fn $one(&self, blocks: &Blocks, rows: &[u32], parts: usize, sums: &mut [f32]) {
             let count = blocks.weights.len() / BLOCK;
             assert!(rows.len() >= count * parts * ROW_BLOCK && sums.len() >= SIDE * SUMS && parts > 0 && count > 0);
-            // SAFETY: tiles have all rows and columns, and as the lengths above say, all that is read and written lies in the
-            // slices.
+            // SAFETY: tiles have all rows and columns, and as the lengths above say, all that is read and written lies
+            // in the slices.
             unsafe {
                 asm!(
                     "test {go_on:e}, {go_on:e}",
