@@ -336,6 +336,12 @@ fn what_cannot_be_learned_is_said() {
     fs::write(&place.labels, format!("{LABELS}astronomy: telescopes and black holes\n")).unwrap();
     let (stdout, ..) = place.learned(place.train(&all));
     assert!(stdout.contains("120 texts without a label, 4 labels") && stdout.contains("astronomy"), "{stdout}");
+    fs::write(&place.labels, format!("{LABELS}сельское хозяйство: урожай пшеницы и удобрения\n")).unwrap();
+    let (_, stderr, _) = place.learned(place.train(&all));
+    assert!(
+        stderr.contains("no text is nearest to [\"сельское хозяйство\"], so nothing was learned of that"),
+        "{stderr}"
+    );
 }
 
 #[test]
