@@ -21,6 +21,7 @@
 
 pub mod cache;
 pub mod linear;
+mod loaded;
 mod model;
 pub mod ranking;
 mod scoring;
@@ -30,8 +31,8 @@ mod trained;
 pub mod zero_shot;
 
 use std::mem;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
@@ -40,13 +41,13 @@ use crate::guard;
 use crate::intake::{self, Raw, Reading};
 use crate::labels::LabelSet;
 use crate::record::{Document, Envelope, Header, Intake, Origin, Outcome, Ranking, Reason, Scores, Skip, Verdict};
-use model::LoadedScorer;
 use ranking::RankingRules;
 use scoring::{Scored, Scorer};
 
 pub use linear::LinearModel;
+pub use loaded::LoadedModel;
 pub use model::{LoadedEmbedding, Plan};
-pub use scoring::{Embeddings, PreparedText, Tried, unknown_label};
+pub use scoring::{Embeddings, Made, PreparedText, TextPair, Tried, unknown_label};
 pub use selection::Selection;
 pub use spec::{Budget, DeepReads, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;
@@ -54,19 +55,20 @@ pub use zero_shot::ZeroShot;
 
 /// Labels and a loaded model. It can be shared between threads; a score depends on nothing but the text, the labels and
 /// the files of the model.
+#[derive(Clone)]
 pub struct Classifier {
-    scorer: Scorer,
+    loaded: Arc<LoadedModel>,
+    scorer: Arc<Scorer>,
     /// One for each label set.
     rules: Vec<RankingRules>,
     sets: Vec<LabelSet>,
     reading: Reading,
     model: String,
-    identity: Vec<String>,
-    budget: Budget,
+    is_independent: bool,
     /// Why a batch had to be scored document by document.
-    taken_apart: SaidOnce,
+    taken_apart: Arc<SaidOnce>,
     /// A document whose charset is in doubt.
-    doubt: SaidOnce,
+    doubt: Arc<SaidOnce>,
 }
 
 /// A warning of which the first is said, once.
@@ -115,36 +117,64 @@ impl Classifier {
     /// When there is no label set or one is none, or the model is damaged, does not fit into the memory, cannot read a
     /// label, or is not the one that a trained classifier needs.
     pub fn load(selection: &Selection, plan: &Plan<'_>, identified: bool, observer: &dyn Observer) -> Result<Self> {
-        ensure!(!selection.sets.is_empty(), "there is no label set, so there is nothing to sort into");
-        for set in &selection.sets {
-            set.check().with_context(|| format!("the label set {:?}", set.name))?;
-        }
         ensure!(
             !(selection.ranking.raw_scores && selection.trained.is_none() && plan.is_cascade()),
             "--raw-scores: the cosines of the built-in model and of deep cannot be compared; give --deep all too"
         );
-        let LoadedScorer { scorer, identity } = match &selection.trained {
-            Some(trained) => trained.load(plan, observer)?,
-            None => plan.load(&selection.sets, identified, observer)?,
+        let Some(trained) = &selection.trained else {
+            return Self::with_model(&Arc::new(plan.load(identified, observer)?), selection);
         };
-        let model = selection.model_name(plan);
-        let is_independent = selection.is_independent(plan);
-        Ok(Self { model, identity, budget: plan.budget(), ..Self::new(scorer, selection, is_independent) })
+        let (loaded, scorer) = trained.load(plan, observer)?;
+        let (model, is_independent) = (selection.model_name(plan), selection.is_independent(plan));
+        Ok(Self::new(Arc::new(loaded), scorer, model, selection, is_independent))
     }
 
-    fn new(scorer: Scorer, selection: &Selection, is_independent: bool) -> Self {
+    /// For the labels of a selection, by a model that is loaded and may have others beside it. A trained classifier of the
+    /// selection is not used.
+    ///
+    /// # Errors
+    /// When there is no label set or one is none, the model cannot read a label, or has no room for an instruction.
+    pub fn with_model(loaded: &Arc<LoadedModel>, selection: &Selection) -> Result<Self> {
+        let sets = &selection.sets;
+        ensure!(!sets.is_empty(), "there is no label set, so there is nothing to sort into");
+        for set in sets {
+            set.check().with_context(|| format!("the label set {:?}", set.name))?;
+        }
+        let scorer = loaded.scorer(sets)?;
+        let (model, is_independent) = (loaded.id().to_string(), loaded.is_independent());
+        Ok(Self::new(loaded.clone(), scorer, model, selection, is_independent))
+    }
+
+    fn new(
+        loaded: Arc<LoadedModel>,
+        scorer: Scorer,
+        model: String,
+        selection: &Selection,
+        is_independent: bool,
+    ) -> Self {
         let Selection { sets, reading, ranking, .. } = selection;
         Self {
-            scorer,
+            loaded,
+            scorer: Arc::new(scorer),
             rules: sets.iter().map(|set| RankingRules::new(set, ranking, is_independent)).collect(),
             sets: sets.clone(),
             reading: reading.clone(),
-            model: String::new(),
-            identity: Vec::new(),
-            budget: Budget::FAST,
-            taken_apart: SaidOnce::default(),
-            doubt: SaidOnce::default(),
+            model,
+            is_independent,
+            taken_apart: Arc::default(),
+            doubt: Arc::default(),
         }
+    }
+
+    /// The same labels and model, ranked in another way.
+    pub fn ranked(&self, ranking: RankingSpec) -> Self {
+        let rules = self.sets.iter().map(|set| RankingRules::new(set, &ranking, self.is_independent)).collect();
+        Self { rules, ..self.clone() }
+    }
+
+    /// Its model, for other labels.
+    pub fn loaded(&self) -> &Arc<LoadedModel> {
+        &self.loaded
     }
 
     /// The label sets, in the order of the rankings of a verdict.
@@ -164,12 +194,12 @@ impl Classifier {
 
     /// What scores depend on besides texts and labels; empty unless it was asked for.
     pub fn identity(&self) -> &[String] {
-        &self.identity
+        &self.loaded.identity
     }
 
     /// How much of its work is scored at once.
     pub fn budget(&self) -> Budget {
-        self.budget
+        self.loaded.budget()
     }
 
     /// How many tokens of a document the model sees, for the budget.

@@ -5,27 +5,20 @@ use std::sync::Arc;
 use anyhow::{Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
-use super::scoring::{Background, Cascade, Embeddings, Memory, Pairs, Scorer, Vectors, label_texts};
+use super::loaded::{LoadedModel, ModelFacts, Parts};
+use super::scoring::{Background, Embeddings, Memory, PairModel};
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
 use crate::engine::{
     BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch, is_embedded,
 };
-use crate::labels::LabelSet;
 use crate::record::Decider;
-
-/// A scorer, and what its scores depend on.
-pub(super) struct LoadedScorer {
-    pub(super) scorer: Scorer,
-    /// What its scores depend on besides labels and texts. Empty unless asked for: hashing a large model takes seconds.
-    pub(super) identity: Vec<String>,
-}
 
 /// A model that makes vectors of texts, for training.
 pub struct LoadedEmbedding {
     /// The model.
-    pub embeddings: Embeddings,
+    pub embeddings: Arc<Embeddings>,
     /// Its key in caches and classifier files.
     pub key: ModelKey,
 }
@@ -283,13 +276,12 @@ impl Plan<'_> {
         chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::OpenedDevice::is_gpu)
     }
 
-    /// Loads the models and embeds the labels. `identified` asks for [`LoadedScorer::identity`].
+    /// Loads the models. `identified` asks for [`LoadedModel::identity`].
     ///
     /// # Errors
-    /// When a model is damaged or does not fit into the memory, or cannot read a label.
-    pub(super) fn load(&self, sets: &[LabelSet], identified: bool, observer: &dyn Observer) -> Result<LoadedScorer> {
+    /// When a model is damaged or does not fit into the memory.
+    pub fn load(&self, identified: bool, observer: &dyn Observer) -> Result<LoadedModel> {
         let spec = self.spec;
-        let instructs: Vec<_> = sets.iter().map(|set| spec.instruct.clone().or(set.instruct.clone())).collect();
         self.say_device(observer);
         let mut seen = Vec::new();
         let mut open = |chosen: &Chosen| -> Result<(Model, Option<Memory>)> {
@@ -303,37 +295,32 @@ impl Plan<'_> {
         let (model, memory) = open(&self.main)?;
         self.say_instruct(&model, observer);
         let is_deep = matches!(self.main, Chosen::Deep);
-        let scorer = match model {
+        let parts = match model {
             Model::Embedder(engine) if is_deep => {
-                let better = Embeddings::new(engine, spec.max_tokens, None);
-                let better = Vectors::new(better, sets, &instructs)?.named(Decider::Deep);
-                let builtin = Builtin::new()?;
-                let mut labels = sets.iter().flat_map(|set| label_texts(&set.labels));
-                let reads_labels = labels.all(|label| builtin.knows_label(&label));
-                if spec.deep == DeepReads::Unsure && reads_labels {
-                    let fast = Embeddings::new(Box::new(builtin), None, None);
-                    let fast = Vectors::new(fast, sets, &instructs)?;
-                    Scorer::Cascade(Box::new(Cascade::new(fast.named(Decider::Builtin), better)))
-                } else {
-                    Scorer::Vectors(better)
+                let deep = Arc::new(Embeddings::new(engine, spec.max_tokens, None));
+                match spec.deep {
+                    DeepReads::Unsure => {
+                        let builtin = Arc::new(Embeddings::new(Box::new(Builtin::new()?), None, None));
+                        Parts::Deep { builtin, deep }
+                    }
+                    DeepReads::All => Parts::Vectors { embeddings: deep, decider: Some(Decider::Deep) },
                 }
             }
             Model::Embedder(engine) => {
-                let embeddings = self.embeddings(&self.main, engine, spec.max_tokens, memory)?;
-                Scorer::Vectors(Vectors::new(embeddings, sets, &instructs)?)
+                let embeddings = Arc::new(self.embeddings(&self.main, engine, spec.max_tokens, memory)?);
+                Parts::Vectors { embeddings, decider: None }
             }
             Model::Reranker(engine) => {
                 let shortlist = match (&self.faster, spec.shortlist) {
                     (Some(faster), Some(most)) => match open(faster)? {
                         (Model::Embedder(engine), memory) => {
-                            let embeddings = self.embeddings(faster, engine, None, memory)?;
-                            Some((Vectors::new(embeddings, sets, &instructs)?, most))
+                            Some((Arc::new(self.embeddings(faster, engine, None, memory)?), most))
                         }
                         (Model::Reranker(_), _) => bail!("a reranker cannot choose labels"),
                     },
                     _ => None,
                 };
-                Scorer::Pairs(Pairs::new(engine, sets, &instructs, spec.max_tokens, shortlist, memory)?)
+                Parts::Pairs(PairModel::new(engine, spec.max_tokens, shortlist, memory))
             }
         };
         let ModelSpec { instruct, shortlist, max_tokens, deep, label_prompts, .. } = spec;
@@ -343,7 +330,23 @@ impl Plan<'_> {
             self.chosen().any(|chosen| matches!(chosen, Chosen::Files { sketch: Sketch { embeds: true, .. }, .. }));
         seen.extend(is_centred.then(|| format!("background {}", Background::fingerprint())));
         seen.extend(is_deep.then(|| format!("deep {deep:?}")));
-        Ok(LoadedScorer { scorer, identity: if identified { seen } else { Vec::new() } })
+        let identity = if identified { seen } else { Vec::new() };
+        Ok(LoadedModel::new(self.facts(), parts, identity))
+    }
+
+    /// What is known of the model without its weights.
+    pub(super) fn facts(&self) -> ModelFacts {
+        let most_dims = match &self.main {
+            Chosen::Builtin | Chosen::Deep => None,
+            Chosen::Files { sketch, dims, .. } => sketch.most_dims.map(|most| dims.unwrap_or(most)),
+        };
+        ModelFacts {
+            id: self.id().to_string(),
+            instruct: self.spec.instruct.clone(),
+            budget: self.budget(),
+            is_independent: self.is_of_pairs() && !self.shares_over_labels(),
+            most_dims,
+        }
     }
 
     /// An embedder with its cache, whose vectors are centred here or by itself.
@@ -384,7 +387,7 @@ impl Plan<'_> {
             true => self.embeddings(&self.main, engine, self.spec.max_tokens, memory)?,
             false => Embeddings::new(engine, self.spec.max_tokens, memory),
         };
-        Ok(LoadedEmbedding { embeddings, key })
+        Ok(LoadedEmbedding { embeddings: Arc::new(embeddings), key })
     }
 
     /// Tells the device that `auto` has chosen.

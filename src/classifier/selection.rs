@@ -49,9 +49,15 @@ impl Selection {
             Some(trained) => (trained.model_spec(model)?, trained.reading(reading)?),
             None => (model.clone(), reading.clone()),
         };
-        let conditions = sets.iter().flat_map(|set| &set.labels).filter_map(|label| label.headers.as_ref());
-        reading.headers.extend(conditions.flat_map(|condition| condition.names().map(String::from)));
+        read_headers(&mut reading, &sets);
         Ok(Self { trained, sets, model, reading, ranking: *ranking })
+    }
+
+    /// The same with other label sets, which no trained classifier knows.
+    pub fn with_sets(&self, sets: Vec<LabelSet>) -> Self {
+        let mut reading = self.reading.clone();
+        read_headers(&mut reading, &sets);
+        Self { trained: None, sets, model: self.model.clone(), reading, ranking: self.ranking }
     }
 
     /// Finds the model, fetches what is not on this machine, and checks all that can be known without its weights.
@@ -134,6 +140,12 @@ impl ModelSpec {
         let weights = self.model.as_ref().map(PathBuf::from).filter(|path| path.is_file());
         weights.into_iter().chain(self.cache.clone())
     }
+}
+
+/// Keeps the headers that labels ask for.
+fn read_headers(reading: &mut Reading, sets: &[LabelSet]) {
+    let conditions = sets.iter().flat_map(|set| &set.labels).filter_map(|label| label.headers.as_ref());
+    reading.headers.extend(conditions.flat_map(|condition| condition.names().map(String::from)));
 }
 
 /// Reads the label files; the inline labels are a set of their own.

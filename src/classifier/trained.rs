@@ -10,7 +10,8 @@ use encoding_rs::Encoding;
 use sha2::{Digest, Sha256};
 
 use super::linear::{Link, TrainedClassifier};
-use super::model::{self, LoadedEmbedding, LoadedScorer, Plan};
+use super::loaded::{LoadedModel, Parts};
+use super::model::{self, LoadedEmbedding, Plan};
 use super::scoring::{Background, LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
 use crate::engine::hub::DownloadProgress;
@@ -227,7 +228,7 @@ impl TrainedFile {
     ///
     /// # Errors
     /// When it cannot be loaded, or is another model.
-    pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<LoadedScorer> {
+    pub(super) fn load(&self, plan: &Plan<'_>, observer: &dyn Observer) -> Result<(LoadedModel, Scorer)> {
         let Self { path, classifier, hash } = self;
         let needs = &classifier.about.model;
         let shown = path.display();
@@ -258,8 +259,9 @@ impl TrainedFile {
             ));
         }
         let identity = vec![format!("{} {} {}", key.id, key.revision, key.dtype), hash.clone()];
+        let parts = Parts::Vectors { embeddings: embeddings.clone(), decider: None };
         let scorer = Scorer::Learned(Box::new(LearnedScorer::new(embeddings, classifier.clone(), path)?));
-        Ok(LoadedScorer { scorer, identity })
+        Ok((LoadedModel::new(plan.facts(), parts, identity), scorer))
     }
 }
 

@@ -123,6 +123,22 @@ pub trait Embedder: Send + Sync {
     /// When the tokenizer fails, or as [`Embedder::check`].
     fn tokenize(&self, text: &str, instruct: Option<&str>, max_tokens: usize) -> Result<TokenizedText>;
 
+    /// The tokens of a text that is looked for, as [`Embedder::tokenize`] has those of one that asks.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    fn tokenize_passage(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.tokenize(text, None, max_tokens)
+    }
+
+    /// The tokens of a text by itself, without the instruction or prefix that the model was trained with.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    fn tokenize_bare(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.tokenize(text, None, max_tokens)
+    }
+
     /// Embeds texts, each by itself: no vector depends on its neighbours. `None` where no token is known.
     ///
     /// # Errors
@@ -179,6 +195,21 @@ pub struct TokenizedQuestion<'a> {
     /// Indices of the task's labels.
     pub labels: &'a [usize],
 }
+
+/// A query, and documents that may answer it.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// What makes a document relevant; `None` for [`RETRIEVAL_TASK`].
+    pub instruct: Option<&'a str>,
+    /// The query.
+    pub query: &'a str,
+    /// The documents.
+    pub documents: &'a [&'a str],
+}
+
+/// What Qwen3 rerankers are asked unless told otherwise, by their model card: the instruction for documents that answer a
+/// query, as [`Comparison`] has them.
+pub const RETRIEVAL_TASK: &str = "Given a web search query, retrieve relevant passages that answer the query";
 
 /// How much of a mail was read with a label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,6 +277,13 @@ pub trait Reranker: Send + Sync {
     /// # Errors
     /// As [`Reranker::check`], and when the model cannot run, for want of memory.
     fn judge_tokens(&self, task: &Task, questions: &[TokenizedQuestion]) -> Result<Vec<Judgement>>;
+
+    /// How relevant documents are to queries, each by itself. Query and document are cut at their ends: each has at most
+    /// `max_tokens`, and both have room in the model. [`Seen`] counts the tokens of both.
+    ///
+    /// # Errors
+    /// When the model has no room for the instruction, or cannot run.
+    fn compare(&self, asked: &[Comparison], max_tokens: usize) -> Result<Vec<Judgement>>;
 
     /// [`Reranker::tokenize`] and [`Reranker::judge_tokens`] in one.
     ///

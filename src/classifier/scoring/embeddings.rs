@@ -2,18 +2,21 @@
 
 use std::borrow::Cow;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 
 use super::background::Background;
 use super::memory::{KeyParts, Memory};
 use super::retry::{self, Tried};
-use super::{PreparedText, label_texts};
+use super::{Made, PreparedText, TextPair, label_texts};
 use crate::classifier::linear::Prior;
 use crate::classifier::zero_shot::prototype;
-use crate::engine::{Embedder, Embedding, LabelText, TokenizedText};
+use crate::engine::{Embedder, Embedding, LabelText, RETRIEVAL_TASK, TokenizedText};
 use crate::labels::{Label, LabelSet};
-use crate::record::HeadLines;
+use crate::record::{HeadLines, Reason};
+
+/// A text that any working model can embed.
+const PROBE: &str = "a message";
 
 /// An embedder with its cache.
 pub struct Embeddings {
@@ -173,6 +176,52 @@ impl Embeddings {
         retry::each(texts, |texts| self.embed(texts, 0, instruct), || self.probe(&[probe.to_string()], instruct))
     }
 
+    /// One vector for each text by itself, without instruction, prefix or mean.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::classifier) fn bare(&self, texts: &[PreparedText]) -> Result<Vec<Result<Embedding, Reason>>> {
+        let embed = |texts: &[PreparedText]| {
+            let tokens = texts.par_iter().map(|text| self.engine.tokenize_bare(&text.text, self.max_tokens));
+            let tokens: Vec<TokenizedText> = tokens.collect::<Result<_>>()?;
+            self.engine.embed_tokens(&tokens.iter().collect::<Vec<_>>())
+        };
+        Ok(retry::each(texts, embed, || self.probe(&[PROBE.to_string()], None))?.outcomes)
+    }
+
+    /// How relevant each document is to its query: half of 1 and the cosine, from 0 to 1. A document of which the model
+    /// knows no word has 0.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::classifier) fn compare(&self, pairs: &[TextPair]) -> Result<Vec<Result<Made<f32>, Reason>>> {
+        let run = |pairs: &[TextPair]| self.compared(pairs);
+        let tried = retry::each(pairs, run, || self.probe(&[PROBE.to_string()], None))?;
+        Ok(tried.outcomes)
+    }
+
+    fn compared(&self, pairs: &[TextPair]) -> Result<Vec<Option<Made<f32>>>> {
+        // A query is embedded once for all its documents that stand beside each other.
+        let mut queries: Vec<&TextPair> = pairs.iter().collect();
+        queries.dedup_by(|a, b| a.asks_as(b));
+        let query = |pair: &&TextPair| {
+            let instruct = Some(pair.instruct.unwrap_or(RETRIEVAL_TASK)).filter(|_| self.engine.takes_instruction());
+            self.engine.tokenize(pair.query, instruct, self.max_tokens)
+        };
+        let document = |pair: &TextPair| self.engine.tokenize_passage(pair.document, self.max_tokens);
+        let mut tokens: Vec<TokenizedText> = queries.par_iter().map(query).collect::<Result<_>>()?;
+        tokens.par_extend(pairs.par_iter().map(document).collect::<Result<Vec<_>>>()?);
+        let made = self.engine.embed_tokens(&tokens.iter().collect::<Vec<_>>())?;
+        ensure!(made.len() == tokens.len(), "the model gave {} vectors for {} texts", made.len(), tokens.len());
+        let (of_queries, of_documents) = made.split_at(queries.len());
+        let mut at = 0;
+        let made = pairs.iter().zip(of_documents).map(|(pair, document)| {
+            at += usize::from(!queries[at].asks_as(pair));
+            Some(relevance(of_queries[at].as_ref(), document.as_ref()))
+        });
+        Ok(made.collect())
+    }
+
     /// Embeds texts past the cache, to see whether the model can run.
     ///
     /// # Errors
@@ -194,8 +243,30 @@ impl Embeddings {
         Ok(Prior::new(&vectors, self.engine.temperature(&known)))
     }
 
+    /// See [`Memory::uses`].
+    pub(in crate::classifier) fn cache_uses(&self) -> (u64, u64) {
+        self.memory.as_ref().map_or((0, 0), Memory::uses)
+    }
+
     /// What went wrong with the cache, once.
     pub fn trouble(&self) -> Option<String> {
         self.memory.as_ref()?.trouble()
     }
+}
+
+/// Half of 1 and the cosine; 0 where one of the two has no known word. NaN stays.
+fn relevance(query: Option<&Embedding>, document: Option<&Embedding>) -> Made<f32> {
+    let both = [query, document];
+    let tokens = both.iter().flatten().map(|made| made.tokens).sum();
+    let truncated = both.iter().flatten().any(|made| made.truncated);
+    let value = match (query, document) {
+        (Some(query), Some(document)) => {
+            let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            let lengths = product(&query.vector, &query.vector) * product(&document.vector, &document.vector);
+            let cosine = product(&query.vector, &document.vector) / lengths.sqrt().max(1e-12);
+            (1.0 + cosine.clamp(-1.0, 1.0)) / 2.0
+        }
+        _ => 0.0,
+    };
+    Made { value, tokens, truncated }
 }

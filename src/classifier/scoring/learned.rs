@@ -12,7 +12,7 @@ use crate::engine::{Embedding, TokenizedText};
 
 /// A trained classifier and the embedder of its input.
 pub(in crate::classifier) struct LearnedScorer {
-    embeddings: Embeddings,
+    embeddings: Arc<Embeddings>,
     classifier: Arc<TrainedClassifier>,
 }
 
@@ -22,7 +22,7 @@ impl LearnedScorer {
     /// # Errors
     /// When the vectors of the model have another length.
     pub(in crate::classifier) fn new(
-        embeddings: Embeddings,
+        embeddings: Arc<Embeddings>,
         classifier: Arc<TrainedClassifier>,
         path: &Path,
     ) -> Result<Self> {

@@ -1,6 +1,6 @@
 //! The entries of one model in a cache file.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Error, Result};
@@ -21,6 +21,9 @@ pub(in crate::classifier) struct Memory {
     unread: AtomicBool,
     /// True when the cache is only read: the disk is full, or the file read-only.
     unwritten: AtomicBool,
+    /// Results that were found, and that were not.
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 /// The parts of a key that texts share.
@@ -34,7 +37,19 @@ impl Memory {
     /// The results of `model` in `cache`.
     pub(in crate::classifier) fn new(cache: Arc<Cache>, model: ModelKey) -> Self {
         let (unread, unwritten) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { cache, model: Arc::new(model), trouble: Mutex::default(), unread, unwritten }
+        let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { cache, model: Arc::new(model), trouble: Mutex::default(), unread, unwritten, hits, misses }
+    }
+
+    /// How many results were in the cache, and how many were not.
+    pub(super) fn uses(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    fn count<T>(&self, found: &[Option<T>]) {
+        let hits = found.iter().flatten().count();
+        self.hits.fetch_add(hits as u64, Ordering::Relaxed);
+        self.misses.fetch_add((found.len() - hits) as u64, Ordering::Relaxed);
     }
 
     /// What went wrong and what becomes of the cache, once.
@@ -58,7 +73,9 @@ impl Memory {
 
     /// The scores that are known.
     pub(super) fn scores(&self, keys: &[Key]) -> Vec<Option<Score>> {
-        self.read(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()])
+        let found = self.read(|cache| cache.scores(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        self.count(&found);
+        found
     }
 
     /// Keeps scores.
@@ -69,6 +86,7 @@ impl Memory {
     /// The vectors that are known.
     pub(super) fn vectors(&self, keys: &[Key]) -> Vec<Option<Embedding>> {
         let found = self.read(|cache| cache.vectors(keys)).unwrap_or_else(|| vec![None; keys.len()]);
+        self.count(&found);
         let embedding = |vector: Vector| Embedding {
             vector: vector.values,
             tokens: vector.tokens as usize,

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use anyhow::Result;
 
-use crate::engine::{BUILTIN, Deep, LabelText, TokenizedText};
+use crate::engine::{BUILTIN, Comparison, Deep, LabelText, TokenizedText};
 use crate::labels::Label;
 use crate::record::{Decider, HeadLines, Scores};
 
@@ -22,7 +22,7 @@ pub(super) use cascade::Cascade;
 pub use embeddings::Embeddings;
 pub(super) use learned::LearnedScorer;
 pub(super) use memory::Memory;
-pub(super) use pairs::Pairs;
+pub(super) use pairs::{PairModel, Pairs};
 pub use retry::Tried;
 pub(super) use retry::each;
 pub(super) use vectors::Vectors;
@@ -75,6 +75,40 @@ impl From<String> for PreparedText {
     }
 }
 
+/// What a model makes of one text, or of a query with one document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made<T> {
+    /// The vector or score.
+    pub value: T,
+    /// Tokens that were read.
+    pub tokens: usize,
+    /// True when there were more.
+    pub truncated: bool,
+}
+
+/// A query and a document.
+#[derive(Clone, Copy, Debug)]
+pub struct TextPair<'a> {
+    /// What makes the document relevant; `None` for the model's own instruction for documents.
+    pub instruct: Option<&'a str>,
+    /// The query.
+    pub query: &'a str,
+    /// The document.
+    pub document: &'a str,
+}
+
+impl<'a> TextPair<'a> {
+    /// The same query with these documents.
+    fn alone(&self, documents: &'a [&'a str]) -> Comparison<'a> {
+        Comparison { instruct: self.instruct, query: self.query, documents }
+    }
+
+    /// True where both ask the same.
+    pub(super) fn asks_as(&self, other: &Self) -> bool {
+        self.query == other.query && self.instruct == other.instruct
+    }
+}
+
 /// The scores of one text.
 pub(super) struct Scored {
     /// One for each label set.
@@ -112,7 +146,7 @@ impl Scorer {
         match self {
             Self::Vectors(vectors) => vectors.max_tokens(),
             Self::Cascade(cascade) => cascade.max_tokens(),
-            Self::Pairs(pairs) => pairs.max_tokens,
+            Self::Pairs(pairs) => pairs.max_tokens(),
             Self::Learned(learned) => learned.max_tokens(),
         }
     }

@@ -1,27 +1,120 @@
 //! Scores of a reranker, which reads the message with each label, or with those of a shortlist.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use rayon::prelude::*;
 
+use super::embeddings::Embeddings;
 use super::memory::{KeyParts, Memory};
 use super::vectors::Vectors;
-use super::{PreparedText, Scored, label_texts};
+use super::{Made, PreparedText, Scored, TextPair, label_texts, retry};
 use crate::classifier::cache::{Key, Score, TextHash};
 use crate::classifier::ranking::{sigmoid, softmax};
-use crate::engine::{Judgement, Question, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
+use crate::engine::{
+    Comparison, Judgement, LabelText, Question, RETRIEVAL_TASK, Reranker, Seen, Task, TokenizedQuestion, TokenizedText,
+};
 use crate::labels::LabelSet;
-use crate::record::Scores;
+use crate::record::{Reason, Scores};
+
+/// A reranker, for any labels.
+#[derive(Clone)]
+pub(in crate::classifier) struct PairModel {
+    engine: Arc<dyn Reranker>,
+    /// How many tokens of a text the model sees.
+    pub(in crate::classifier) max_tokens: usize,
+    /// The model that chooses labels, and how many.
+    shortlist: Option<(Arc<Embeddings>, usize)>,
+    memory: Option<Arc<Memory>>,
+}
+
+impl PairModel {
+    /// `max_tokens` is `None` for the model's own bound.
+    pub(in crate::classifier) fn new(
+        engine: Box<dyn Reranker>,
+        max_tokens: Option<usize>,
+        shortlist: Option<(Arc<Embeddings>, usize)>,
+        memory: Option<Memory>,
+    ) -> Self {
+        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
+        Self { engine: engine.into(), max_tokens, shortlist, memory: memory.map(Arc::new) }
+    }
+
+    /// How relevant each document is to its query: the probability, or an error of its own.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub(in crate::classifier) fn compare(&self, pairs: &[TextPair]) -> Result<Vec<Result<Made<f32>, Reason>>> {
+        let probe = TextPair { instruct: None, query: "a question", document: "an answer" };
+        let run = |pairs: &[TextPair]| Ok(self.judged(pairs)?.into_iter().map(Some).collect());
+        let tried = retry::each(pairs, run, || self.engine.compare(&[probe.alone(&[probe.document])], 8).map(drop))?;
+        let value = |score: Score| match sigmoid(score.logit) {
+            value if value.is_finite() => Ok(Made { value, tokens: score.tokens as usize, truncated: score.truncated }),
+            _ => Err(Reason::NotANumber),
+        };
+        Ok(tried.outcomes.into_iter().map(|made| made.and_then(value)).collect())
+    }
+
+    /// The scores of pairs, from the cache where possible.
+    fn judged(&self, pairs: &[TextPair]) -> Result<Vec<Score>> {
+        let keys: Vec<Key> = match &self.memory {
+            Some(memory) => pairs.iter().map(|pair| self.key(memory, pair)).collect(),
+            None => Vec::new(),
+        };
+        let mut known = match &self.memory {
+            Some(memory) => memory.scores(&keys),
+            None => vec![None; pairs.len()],
+        };
+        let open: Vec<usize> = (0..pairs.len()).filter(|&at| known[at].is_none()).collect();
+        // Documents of one query are read behind one prefix.
+        let groups: Vec<&[usize]> = open.chunk_by(|&a, &b| pairs[a].asks_as(&pairs[b])).collect();
+        let texts: Vec<Vec<&str>> =
+            groups.iter().map(|group| group.iter().map(|&at| pairs[at].document).collect()).collect();
+        let asked: Vec<Comparison> =
+            groups.iter().zip(&texts).map(|(group, documents)| pairs[group[0]].alone(documents)).collect();
+        let mut fresh = Vec::new();
+        for (group, judgement) in groups.iter().zip(self.engine.compare(&asked, self.max_tokens)?) {
+            for (&at, (&logit, seen)) in group.iter().zip(judgement.logits.iter().zip(&judgement.seen)) {
+                let score = Score { logit, tokens: seen.tokens as u32, truncated: seen.truncated };
+                fresh.extend(keys.get(at).map(|key| (key.clone(), score)));
+                known[at] = Some(score);
+            }
+        }
+        if let Some(memory) = &self.memory {
+            memory.keep_scores(&fresh);
+        }
+        known.into_iter().map(|score| score.context("the model gave no score for a document")).collect()
+    }
+
+    /// See [`Memory::uses`].
+    pub(in crate::classifier) fn cache_uses(&self) -> (u64, u64) {
+        self.memory.as_ref().map_or((0, 0), |memory| memory.uses())
+    }
+
+    /// What went wrong with the cache, once.
+    pub(in crate::classifier) fn trouble(&self) -> Option<String> {
+        self.memory.as_ref().and_then(|memory| memory.trouble())
+    }
+
+    fn key(&self, memory: &Memory, pair: &TextPair) -> Key {
+        // The engine's own instruction for documents is another than that for labels, so it stands in the key.
+        let instruct = Some(pair.instruct.unwrap_or(RETRIEVAL_TASK)).filter(|_| self.engine.takes_instruction());
+        let parts = KeyParts { instruct, max_tokens: self.max_tokens };
+        let document = LabelText { name: pair.document.to_string(), description: Some(DOCUMENT.into()) };
+        memory.score_key(&parts, &document, TextHash::of(pair.query))
+    }
+}
+
+/// Keeps the cache entries of documents, which may be cut, apart from those of labels, which are not.
+const DOCUMENT: &str = "\u{0}document";
 
 /// A reranker and its tasks.
 pub(in crate::classifier) struct Pairs {
-    engine: Box<dyn Reranker>,
+    model: PairModel,
     tasks: Vec<Asking>,
     sets: usize,
-    pub(super) max_tokens: usize,
     shortlist: Option<(Vectors, usize)>,
-    memory: Option<Memory>,
 }
 
 /// A task, and its label sets: sets with the same instruction are scored in one pass.
@@ -42,20 +135,18 @@ impl Pairs {
     /// Groups the sets into tasks. `instructs` has the instruction of each set, `None` for the model's own.
     ///
     /// # Errors
-    /// When the model has no room for an instruction or a label.
+    /// When the model has no room for an instruction or a label, or the model of the shortlist cannot read one.
     pub(in crate::classifier) fn new(
-        engine: Box<dyn Reranker>,
+        model: PairModel,
         sets: &[LabelSet],
         instructs: &[Option<String>],
-        max_tokens: Option<usize>,
-        shortlist: Option<(Vectors, usize)>,
-        memory: Option<Memory>,
     ) -> Result<Self> {
+        let engine = &model.engine;
         // An instruction that the model ignores makes no other task, nor another cache key.
         let read = |instruct: &Option<String>| instruct.clone().filter(|_| engine.takes_instruction());
-        let instructs: Vec<Option<String>> = instructs.iter().map(read).collect();
+        let own: Vec<Option<String>> = instructs.iter().map(read).collect();
         let mut tasks: Vec<Asking> = Vec::new();
-        for (at, (set, instruct)) in sets.iter().zip(&instructs).enumerate() {
+        for (at, (set, instruct)) in sets.iter().zip(&own).enumerate() {
             let known = tasks.iter().position(|known| known.task.instruct == *instruct);
             let known = known.unwrap_or_else(|| {
                 let task = Task { instruct: instruct.clone(), labels: Vec::new() };
@@ -67,14 +158,21 @@ impl Pairs {
             task.labels.extend(label_texts(&set.labels));
         }
         tasks.iter().try_for_each(|asking| engine.check(&asking.task))?;
-        let max_tokens = max_tokens.unwrap_or(engine.default_max_tokens());
-        Ok(Self { engine, tasks, sets: sets.len(), max_tokens, shortlist, memory })
+        let shortlist = match &model.shortlist {
+            Some((embeddings, most)) => Some((Vectors::new(embeddings.clone(), sets, instructs)?, *most)),
+            None => None,
+        };
+        Ok(Self { model, tasks, sets: sets.len(), shortlist })
+    }
+
+    pub(super) fn max_tokens(&self) -> usize {
+        self.model.max_tokens
     }
 
     /// See [`super::Scorer::tokenize`].
     pub(super) fn tokenize(&self, text: &str) -> Vec<Option<TokenizedText>> {
         let mut tokens = self.shortlist.as_ref().map_or(Vec::new(), |(vectors, _)| vectors.tokenize(text));
-        let ahead = |asking: &Asking| match self.memory {
+        let ahead = |asking: &Asking| match self.model.memory {
             Some(_) => None,
             None => self.tokens(&asking.task, text).ok(),
         };
@@ -83,7 +181,7 @@ impl Pairs {
     }
 
     fn tokens(&self, task: &Task, text: &str) -> Result<TokenizedText> {
-        self.engine.tokenize(text, task.instruct.as_deref(), self.max_tokens)
+        self.model.engine.tokenize(text, task.instruct.as_deref(), self.model.max_tokens)
     }
 
     /// Scores texts.
@@ -109,7 +207,7 @@ impl Pairs {
                 asking.hand_out(&labels, &judgement.logits, &mut scored.sets);
             }
         }
-        if self.engine.shares_over_labels() {
+        if self.model.engine.shares_over_labels() {
             let sets = scored.iter_mut().flat_map(|scored| &mut scored.sets);
             sets.for_each(|set| set.probabilities = softmax(&set.raw));
         }
@@ -126,7 +224,7 @@ impl Pairs {
         }
         for Asking { task, .. } in self.tasks.iter().take(1) {
             let Some(label) = task.labels.first() else { continue };
-            self.engine.judge(task, &[Question { text: &label.name, labels: &[0] }], self.max_tokens)?;
+            self.model.engine.judge(task, &[Question { text: &label.name, labels: &[0] }], self.model.max_tokens)?;
         }
         Ok(())
     }
@@ -145,12 +243,12 @@ impl Pairs {
         let asked = tokens.iter().zip(&open);
         let questions: Vec<TokenizedQuestion> =
             asked.map(|(text, &at)| TokenizedQuestion { text, labels: &missing[at] }).collect();
-        let judged = self.engine.judge_tokens(task, &questions)?;
+        let judged = self.model.engine.judge_tokens(task, &questions)?;
         let mut fresh = Vec::new();
         for (at, judgement) in open.into_iter().zip(judged) {
             fresh.extend(sheets[at].fill(&judgement));
         }
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = &self.model.memory {
             memory.keep_scores(&fresh);
         }
         Ok(sheets.into_iter().map(Sheet::judgement).collect())
@@ -158,8 +256,8 @@ impl Pairs {
 
     fn sheet(&self, task: &Task, text: &str, labels: &[usize]) -> Sheet {
         let (mut keys, mut known) = (Vec::new(), vec![None; labels.len()]);
-        if let Some(memory) = &self.memory {
-            let parts = KeyParts { instruct: task.instruct.as_deref(), max_tokens: self.max_tokens };
+        if let Some(memory) = &self.model.memory {
+            let parts = KeyParts { instruct: task.instruct.as_deref(), max_tokens: self.model.max_tokens };
             let text = TextHash::of(text);
             keys = labels.iter().map(|&label| memory.score_key(&parts, &task.labels[label], text)).collect();
             known = memory.scores(&keys);
@@ -169,7 +267,7 @@ impl Pairs {
 
     /// What went wrong with the cache, once.
     pub(super) fn trouble(&self) -> Option<String> {
-        let own = self.memory.as_ref().and_then(Memory::trouble);
+        let own = self.model.trouble();
         own.or_else(|| self.shortlist.as_ref()?.0.trouble())
     }
 }

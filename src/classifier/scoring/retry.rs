@@ -4,11 +4,10 @@ use std::slice;
 
 use anyhow::{Error, Result, anyhow, ensure};
 
-use super::PreparedText;
 use crate::guard;
 use crate::record::Reason;
 
-/// The results of a model on texts.
+/// The results of a model on texts, or on pairs of them.
 pub struct Tried<T> {
     /// One for each text.
     pub outcomes: Vec<Result<T, Reason>>,
@@ -22,14 +21,14 @@ pub struct Tried<T> {
 /// # Errors
 /// When the model fails on the probe too, for example because the device is lost. The probe runs before and after the
 /// texts are tried one by one, so that no text is blamed for a lost device.
-pub(in crate::classifier) fn each<T>(
-    texts: &[PreparedText],
-    run: impl Fn(&[PreparedText]) -> Result<Vec<Option<T>>>,
+pub(in crate::classifier) fn each<X, T>(
+    texts: &[X],
+    run: impl Fn(&[X]) -> Result<Vec<Option<T>>>,
     probe: impl Fn() -> Result<()>,
 ) -> Result<Tried<T>> {
     let known = |made: Option<T>| made.ok_or(Reason::NoKnownWords);
     // Fewer results than texts would be those of other texts.
-    let run = |texts: &[PreparedText]| {
+    let run = |texts: &[X]| {
         let made = guarded(|| run(texts))?;
         ensure!(made.len() == texts.len(), "the model gave {} results for {} texts", made.len(), texts.len());
         Ok(made)
@@ -41,7 +40,7 @@ pub(in crate::classifier) fn each<T>(
     if guarded(&probe).is_err() {
         return Err(error);
     }
-    let alone = |text: &PreparedText| match run(slice::from_ref(text)) {
+    let alone = |text: &X| match run(slice::from_ref(text)) {
         Ok(mut made) => known(made.pop().flatten()),
         Err(error) => Err(Reason::Model(told(&error))),
     };
@@ -73,12 +72,13 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use anyhow::bail;
+    use anyhow::{Context, bail};
 
-    use super::super::{Pairs, Scorer};
+    use super::super::PairModel;
     use super::*;
-    use crate::classifier::{Classifier, RankingSpec, Selection, Spec};
-    use crate::engine::{Judgement, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
+    use crate::classifier::loaded::{ModelFacts, Parts};
+    use crate::classifier::{Budget, Classifier, LoadedModel, RankingSpec, Selection, Spec, TextPair};
+    use crate::engine::{Comparison, Judgement, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
     use crate::labels::LabelSet;
     use crate::record::{Document, Verdict};
 
@@ -127,18 +127,44 @@ mod tests {
             };
             questions.iter().map(judged).collect()
         }
+
+        fn compare(&self, asked: &[Comparison], max_tokens: usize) -> Result<Vec<Judgement>> {
+            let read = |asked: &Comparison| {
+                let labels: Vec<usize> = (0..2).collect();
+                let text = self.tokenize(asked.documents[0], None, max_tokens)?;
+                let judged = self.judge_tokens(
+                    &Task { instruct: None, labels: Vec::new() },
+                    &[TokenizedQuestion { text: &text, labels: &labels }],
+                )?;
+                let Judgement { mut logits, mut seen } = judged.into_iter().next().context("nothing")?;
+                logits.truncate(asked.documents.len());
+                seen.truncate(asked.documents.len());
+                Ok(Judgement { logits, seen })
+            };
+            asked.iter().map(read).collect()
+        }
     }
 
     fn classifier(most: usize, lost_at: usize) -> Classifier {
         of(Frail { most, lost_at, calls: AtomicUsize::new(0), tokenized: Arc::default() })
     }
 
+    fn loaded(frail: Frail) -> LoadedModel {
+        let about = ModelFacts {
+            id: "frail".into(),
+            instruct: None,
+            budget: Budget::SLOW,
+            is_independent: true,
+            most_dims: None,
+        };
+        LoadedModel::new(about, Parts::Pairs(PairModel::new(Box::new(frail), None, None, None)), Vec::new())
+    }
+
     fn of(frail: Frail) -> Classifier {
         let set = LabelSet::from_arguments(&["a".into(), "b".into()]).unwrap();
-        let pairs = Pairs::new(Box::new(frail), std::slice::from_ref(&set), &[None], None, None, None).unwrap();
         let mut spec = Spec::new(vec![set]);
         spec.ranking = RankingSpec { threshold: None, top_k: 1, raw_scores: true };
-        Classifier::new(Scorer::Pairs(pairs), &Selection::read(&spec).unwrap(), true)
+        Classifier::with_model(&Arc::new(loaded(frail)), &Selection::read(&spec).unwrap()).unwrap()
     }
 
     /// The best score of each text, or its error.
@@ -149,6 +175,16 @@ mod tests {
         };
         let documents = bodies.iter().map(|&body| classifier.prepare(Ok(Document::from(body)))).collect();
         Ok(classifier.verdicts(documents)?.into_iter().map(outcome).collect())
+    }
+
+    #[test]
+    fn of_pairs_as_well_one_has_the_error() {
+        let model =
+            loaded(Frail { most: 9, lost_at: usize::MAX, calls: AtomicUsize::new(0), tokenized: Arc::default() });
+        let pair = |query, document| TextPair { instruct: None, query, document };
+        let made = model.compare(&[pair("a", "one"), pair("b", "poison"), pair("c", "two")]).unwrap();
+        assert!(made[0].as_ref().unwrap().value > 0.9 && made[2].is_ok(), "{made:?}");
+        assert!(made[1].as_ref().unwrap_err().to_string().starts_with("model failed: 6 bytes"), "{made:?}");
     }
 
     #[test]

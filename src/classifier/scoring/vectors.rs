@@ -1,6 +1,7 @@
 //! Scores of an embedder: the vector of the message with that of each label.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
@@ -12,7 +13,7 @@ use crate::record::{Decider, Scores};
 
 /// An embedder and the vectors of all labels.
 pub(in crate::classifier) struct Vectors {
-    embeddings: Embeddings,
+    embeddings: Arc<Embeddings>,
     sets: Vec<EmbeddedSet>,
     /// The distinct instructions, as sets may share one.
     instructs: Vec<Option<String>>,
@@ -34,7 +35,7 @@ impl Vectors {
     /// # Errors
     /// When the model knows no word of a label, has no room for an instruction, or cannot run.
     pub(in crate::classifier) fn new(
-        embeddings: Embeddings,
+        embeddings: Arc<Embeddings>,
         sets: &[LabelSet],
         instructs: &[Option<String>],
     ) -> Result<Self> {

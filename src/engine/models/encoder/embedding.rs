@@ -128,6 +128,14 @@ impl Embedder for SentenceEmbedding {
         self.prompted(&self.recipe.prompts.asking(instruct), text, max_tokens)
     }
 
+    fn tokenize_passage(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.prompted(&self.recipe.prompts.passage, text, max_tokens)
+    }
+
+    fn tokenize_bare(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.prompted("", text, max_tokens)
+    }
+
     fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         let known = |text: &&&TokenizedText| {
             let prompt = text.ids.len().saturating_sub(text.tokens);

@@ -100,6 +100,16 @@ impl ClassReading {
         }
     }
 
+    /// With which each text is judged without others beside it.
+    pub(super) fn by_itself(&self) -> Self {
+        match self.clone() {
+            Self::Entailment { entailment, contradiction, hypothesis, .. } => {
+                Self::Entailment { entailment, contradiction, nli: Nli::Multi, hypothesis }
+            }
+            relevance => relevance,
+        }
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Self::Entailment { nli: Nli::Single, .. })
     }

@@ -9,7 +9,7 @@ use super::{Encoder, EncoderShape, check_tokens, has_classes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::models::tasks::{Tasks, too_long};
 use crate::engine::registry::{LoadOptions, Loaded, Model, Request};
-use crate::engine::{Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
+use crate::engine::{Comparison, Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
 
 /// An encoder that reads a mail and a label together: (query, passage) in the words of its makers.
 pub(crate) struct CrossEncoder {
@@ -109,15 +109,82 @@ impl Reranker for CrossEncoder {
                 seen.push(own);
             }
         }
+        let lengths = questions.iter().map(|question| question.labels.len());
+        self.judged(&self.reading, &inputs, seen, lengths)
+    }
+
+    /// As the libraries for these models do it, the longer of the two is cut first.
+    fn compare(&self, asked: &[Comparison], max_tokens: usize) -> Result<Vec<Judgement>> {
+        // The softmax over labels means nothing for documents.
+        let reading = self.reading.by_itself();
+        let room = self.shape.max_tokens.saturating_sub(self.tokens.around_two());
+        let most = max_tokens.min(room);
+        let (mut inputs, mut seen) = (Vec::new(), Vec::new());
+        for Comparison { query, documents, .. } in asked {
+            let query = self.tokens.words(query, most)?;
+            for document in documents.iter() {
+                let label = LabelText { name: document.to_string(), description: None };
+                let document = self.tokens.words(&reading.words(&label), most)?;
+                let (first, second) = longest_first(query.ids.len(), document.ids.len(), room);
+                let is_cut = first < query.ids.len() || second < document.ids.len();
+                let truncated = query.truncated || document.truncated || is_cut;
+                inputs.push(self.tokens.pair(&query.ids[..first], &document.ids[..second]));
+                seen.push(Seen { tokens: first + second, truncated });
+            }
+        }
+        self.judged(&reading, &inputs, seen, asked.iter().map(|asked| asked.documents.len()))
+    }
+}
+
+impl CrossEncoder {
+    /// The logits of pairs, of which each judgement has as many as `lengths` say.
+    fn judged(
+        &self,
+        reading: &ClassReading,
+        inputs: &[Input],
+        seen: Vec<Seen>,
+        lengths: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Judgement>> {
         let mut logits = Vec::with_capacity(inputs.len());
-        let logit = |states: &[f32]| Ok(self.reading.logit(&(self.head)(states)?));
-        self.encoder.encode(&inputs, &mut |states| logits.push(logit(states)))?;
+        let logit = |states: &[f32]| Ok(reading.logit(&(self.head)(states)?));
+        self.encoder.encode(inputs, &mut |states| logits.push(logit(states)))?;
         let logits: Vec<f32> = logits.into_iter().collect::<Result<_>>()?;
         let mut read = logits.into_iter().zip(seen);
-        let judgement = |question: &TokenizedQuestion| {
-            let (logits, seen) = read.by_ref().take(question.labels.len()).unzip();
+        let judgement = |length| {
+            let (logits, seen) = read.by_ref().take(length).unzip();
             Judgement { logits, seen }
         };
-        Ok(questions.iter().map(judgement).collect())
+        Ok(lengths.map(judgement).collect())
+    }
+}
+
+/// How many tokens are left of two texts that have room for so many together.
+fn longest_first(first: usize, second: usize, room: usize) -> (usize, usize) {
+    if first + second <= room {
+        return (first, second);
+    }
+    let half = room / 2;
+    if first <= half {
+        (first, room - first)
+    } else if second <= room - half {
+        (room - second, second)
+    } else {
+        (half, room - half)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_text_is_cut_first() {
+        let check = |first, second, room, expected| assert_eq!(longest_first(first, second, room), expected);
+        check(3, 4, 10, (3, 4));
+        check(3, 40, 10, (3, 7));
+        check(40, 3, 10, (7, 3));
+        check(40, 40, 11, (5, 6));
+        check(0, 40, 10, (0, 10));
+        check(6, 6, 11, (5, 6));
     }
 }

@@ -103,6 +103,15 @@ impl Embedder for Qwen3Embedding {
         self.prompt.query(instruct, text, self.asking(instruct, max_tokens)?)
     }
 
+    fn tokenize_passage(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.prompt.document(text, self.room(4, max_tokens)?)
+    }
+
+    /// A passage has no instruction.
+    fn tokenize_bare(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        self.tokenize_passage(text, max_tokens)
+    }
+
     fn embed_tokens(&self, texts: &[&TokenizedText]) -> Result<Vec<Option<Embedding>>> {
         Ok(self.vectors(texts)?.into_iter().map(Some).collect())
     }

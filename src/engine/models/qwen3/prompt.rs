@@ -74,6 +74,17 @@ impl RerankerPrompt {
         Ok(prefix)
     }
 
+    /// Tokens from a document on, whose end is cut off where it is too long.
+    ///
+    /// # Errors
+    /// When the tokenizer fails.
+    pub(crate) fn document(&self, text: &str, max_tokens: usize) -> Result<TokenizedText> {
+        let cut = Cut { vocabulary: &self.vocabulary, head: " ", tail: "", max_tokens };
+        let mut document = cut.encode(text)?;
+        document.ids.extend(&self.suffix);
+        Ok(document)
+    }
+
     /// Tokens from the label on.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! no.
 
 use anyhow::{Context, Result, bail, ensure};
+use rayon::prelude::*;
 
 use super::Qwen3;
 use super::batch::Prompt;
@@ -11,7 +12,9 @@ use super::prompt::{self, RERANKER_TASK, RerankerPrompt};
 use super::vocabulary::Vocabulary;
 use crate::engine::checkpoint::{Checkpoint, Description};
 use crate::engine::models::tasks::{Memo, Tasks, too_long};
-use crate::engine::{Judgement, LabelText, Reranker, Seen, Task, TokenizedQuestion, TokenizedText};
+use crate::engine::{
+    Comparison, Judgement, LabelText, RETRIEVAL_TASK, Reranker, Seen, Task, TokenizedQuestion, TokenizedText,
+};
 
 /// One part in so many of the context is kept free for a label, whatever labels there are: where a mail is cut must not
 /// depend on which others it is asked about.
@@ -151,6 +154,31 @@ impl Reranker for Qwen3Reranker {
             Ok((Prompt { prefix: ids.clone(), tails }, judgement))
         };
         let read: Vec<(Prompt, Judgement)> = questions.iter().map(read).collect::<Result<_>>()?;
+        self.judged(read)
+    }
+
+    fn compare(&self, asked: &[Comparison], max_tokens: usize) -> Result<Vec<Judgement>> {
+        let most = self.model.config().max_position_embeddings / LABEL_PART;
+        let most = max_tokens.min(most.saturating_sub(self.prompt.ending() + SEAMS));
+        let read = asked.par_iter().map(|Comparison { instruct, query, documents }| {
+            let query = self.tokenize(query, Some(instruct.unwrap_or(RETRIEVAL_TASK)), max_tokens)?;
+            let documents = documents.par_iter().map(|document| self.prompt.document(document, most));
+            let documents: Vec<TokenizedText> = documents.collect::<Result<_>>()?;
+            let seen = documents.iter().map(|document| Seen {
+                tokens: query.tokens + document.tokens,
+                truncated: query.truncated || document.truncated,
+            });
+            let judgement = Judgement { logits: Vec::new(), seen: seen.collect() };
+            let tails = documents.into_iter().map(|document| document.ids).collect();
+            Ok((Prompt { prefix: query.ids, tails }, judgement))
+        });
+        self.judged(read.collect::<Result<_>>()?)
+    }
+}
+
+impl Qwen3Reranker {
+    /// Fills in the logits of prompts.
+    fn judged(&self, read: Vec<(Prompt, Judgement)>) -> Result<Vec<Judgement>> {
         let (prompts, mut judgements): (Vec<Prompt>, Vec<Judgement>) = read.into_iter().unzip();
         // A mail that is asked about no label needs no pass.
         let asked = prompts.into_iter().enumerate().filter(|(_, prompt)| !prompt.tails.is_empty());

@@ -1,0 +1,179 @@
+//! A model that is ready, for any labels: what a server shares between requests that bring labels of their own.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+
+use super::scoring::{
+    Cascade, Embeddings, Made, PairModel, Pairs, PreparedText, Scorer, TextPair, Vectors, label_texts,
+};
+use super::spec::Budget;
+use crate::engine::{Embedding, unit};
+use crate::labels::LabelSet;
+use crate::record::{Decider, Reason};
+
+/// A model that is ready, for any labels.
+pub struct LoadedModel {
+    parts: Parts,
+    about: ModelFacts,
+    pub(super) identity: Vec<String>,
+}
+
+/// What is known of a model without its weights.
+pub(super) struct ModelFacts {
+    pub(super) id: String,
+    /// The instruction that wins over that of a label set.
+    pub(super) instruct: Option<String>,
+    pub(super) budget: Budget,
+    /// True where each label of a set has a probability of its own.
+    pub(super) is_independent: bool,
+    /// The longest vectors of an embedding that gives a choice of lengths.
+    pub(super) most_dims: Option<usize>,
+}
+
+/// The models of a [`LoadedModel`].
+pub(super) enum Parts {
+    /// An embedding.
+    Vectors {
+        embeddings: Arc<Embeddings>,
+        /// What records call it, where they say more than the name of the model.
+        decider: Option<Decider>,
+    },
+    /// The built-in model, and `deep` where it is not sure.
+    Deep { builtin: Arc<Embeddings>, deep: Arc<Embeddings> },
+    /// A reranker.
+    Pairs(PairModel),
+}
+
+impl LoadedModel {
+    pub(super) fn new(about: ModelFacts, parts: Parts, identity: Vec<String>) -> Self {
+        Self { parts, about, identity }
+    }
+
+    /// The name of the model.
+    pub fn id(&self) -> &str {
+        &self.about.id
+    }
+
+    /// How much of its work is done at once.
+    pub fn budget(&self) -> Budget {
+        self.about.budget
+    }
+
+    /// True where each label of a set has a probability of its own.
+    pub(super) fn is_independent(&self) -> bool {
+        self.about.is_independent
+    }
+
+    /// True for a reranker, which gives no vectors.
+    pub fn is_of_pairs(&self) -> bool {
+        matches!(self.parts, Parts::Pairs(_))
+    }
+
+    /// Length of its vectors; `None` for a reranker.
+    pub fn dims(&self) -> Option<usize> {
+        self.embeddings().map(|embeddings| embeddings.engine.dims())
+    }
+
+    /// The longest vectors that it can be asked for, where it was trained for a choice of lengths.
+    pub fn most_dims(&self) -> Option<usize> {
+        self.about.most_dims
+    }
+
+    /// How many tokens of a text it reads.
+    pub fn max_tokens(&self) -> usize {
+        match &self.parts {
+            Parts::Pairs(pairs) => pairs.max_tokens,
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.max_tokens,
+        }
+    }
+
+    fn embeddings(&self) -> Option<&Arc<Embeddings>> {
+        match &self.parts {
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => Some(embeddings),
+            Parts::Pairs(_) => None,
+        }
+    }
+
+    /// What scores texts by the labels of these sets.
+    ///
+    /// # Errors
+    /// When the model cannot read a label, or has no room for an instruction.
+    pub(super) fn scorer(&self, sets: &[LabelSet]) -> Result<Scorer> {
+        let instructs: Vec<_> = sets.iter().map(|set| self.about.instruct.clone().or(set.instruct.clone())).collect();
+        Ok(match &self.parts {
+            Parts::Deep { builtin, deep } => {
+                let better = Vectors::new(deep.clone(), sets, &instructs)?.named(Decider::Deep);
+                let mut labels = sets.iter().flat_map(|set| label_texts(&set.labels));
+                if labels.all(|label| builtin.engine.knows_label(&label)) {
+                    let fast = Vectors::new(builtin.clone(), sets, &instructs)?;
+                    Scorer::Cascade(Box::new(Cascade::new(fast.named(Decider::Builtin), better)))
+                } else {
+                    Scorer::Vectors(better)
+                }
+            }
+            Parts::Vectors { embeddings, decider } => {
+                let vectors = Vectors::new(embeddings.clone(), sets, &instructs)?;
+                Scorer::Vectors(match decider {
+                    Some(decider) => vectors.named(*decider),
+                    None => vectors,
+                })
+            }
+            Parts::Pairs(model) => Scorer::Pairs(Pairs::new(model.clone(), sets, &instructs)?),
+        })
+    }
+
+    /// The vector of each text by itself, of length 1; shape `[dims]`, or `[cut]` where that is given. A text of which
+    /// the model knows no word has an error.
+    ///
+    /// # Errors
+    /// When it is a reranker, or cannot run.
+    pub fn embed(&self, texts: &[String], cut: Option<usize>) -> Result<Vec<Result<Made<Vec<f32>>, Reason>>> {
+        let embeddings =
+            self.embeddings().with_context(|| format!("{} is a reranker and gives no vectors", self.about.id))?;
+        let texts: Vec<PreparedText> = texts.iter().cloned().map(PreparedText::from).collect();
+        let made = embeddings.bare(&texts)?;
+        let finished = |made: Result<Embedding, Reason>| {
+            let Embedding { mut vector, tokens, truncated } = made?;
+            vector.truncate(cut.unwrap_or(usize::MAX));
+            let value = unit(vector);
+            if value.iter().any(|value| !value.is_finite()) {
+                return Err(Reason::NotANumber);
+            }
+            Ok(Made { value, tokens, truncated })
+        };
+        Ok(made.into_iter().map(finished).collect())
+    }
+
+    /// How relevant each document is to its query, from 0 to 1, by itself: a reranker's probability, of an embedding half of
+    /// 1 and the cosine. One that the model fails on has an error.
+    ///
+    /// # Errors
+    /// When the model cannot run.
+    pub fn compare(&self, pairs: &[TextPair]) -> Result<Vec<Result<Made<f32>, Reason>>> {
+        let pairs: Vec<TextPair> = match &self.about.instruct {
+            Some(own) => pairs.iter().map(|pair| TextPair { instruct: pair.instruct.or(Some(own)), ..*pair }).collect(),
+            None => pairs.to_vec(),
+        };
+        match &self.parts {
+            Parts::Pairs(model) => model.compare(&pairs),
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.compare(&pairs),
+        }
+    }
+
+    /// How many results were in the cache, and how many were not.
+    pub fn cache_uses(&self) -> (u64, u64) {
+        match &self.parts {
+            Parts::Pairs(model) => model.cache_uses(),
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.cache_uses(),
+        }
+    }
+
+    /// What went wrong with the cache, once.
+    pub fn trouble(&self) -> Option<String> {
+        match &self.parts {
+            Parts::Pairs(model) => model.trouble(),
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.trouble(),
+        }
+    }
+}
