@@ -22,6 +22,8 @@
 //! - [`cli`]: every flag and its help; turns flags into specs. No input or output. The only room that knows clap
 //! - [`commands`]: one file a verb; builds the parts from specs and wires them. `unix/` has the verbs that need Unix
 //!
+//! - [`serve`]: an HTTP API over the core; the only room that knows axum, hyper and tokio. `commands` starts it
+//!
 //! **The core.** Plain structs in, verdicts out; knows no flag.
 //!
 //! - [`classifier`]: `Spec` → `Classifier`: engines, thresholds, calibration, cascade, trained classifiers
@@ -101,6 +103,8 @@ mod requirements;
 pub mod cli;
 
 pub mod commands;
+
+pub mod serve;
 
 pub mod classifier;
 

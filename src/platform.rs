@@ -73,11 +73,13 @@ mod system {
     use std::io::{self, Read};
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+    use std::os::unix::net::UnixDatagram;
     use std::path::{Path, PathBuf};
     use std::thread;
     use std::time::Duration;
 
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, statvfs};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     /// How long a pipe without a writer is waited for: a program that fills it may start a moment later.
     const PATIENCE: Duration = Duration::from_secs(5);
@@ -151,6 +153,24 @@ mod system {
         Some(Permissions::from_mode(0o644))
     }
 
+    /// Tells systemd that the service has started (sd_notify), if systemd started it.
+    pub fn notify_ready() {
+        if let Some(path) = std::env::var_os("NOTIFY_SOCKET")
+            && let Ok(socket) = UnixDatagram::unbound()
+        {
+            drop(socket.send_to(b"READY=1", path));
+        }
+    }
+
+    /// Raises the number of files that the process may have open to `wanted`, as far as the system allows, and returns it.
+    pub fn raise_open_files(wanted: u64) -> u64 {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let (now, most) = (current.unwrap_or(u64::MAX), maximum.unwrap_or(u64::MAX));
+        let raised = wanted.min(most);
+        let raise = || setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum });
+        if now >= raised || raise().is_err() { now } else { raised }
+    }
+
     /// Makes `path` a symbolic link that says `link`, which leads to `file`.
     pub fn link_file(link: &Path, _file: &Path, path: &Path) -> io::Result<()> {
         symlink(link, path)
@@ -207,6 +227,14 @@ mod system {
     /// Those of every file.
     pub fn readable_by_all() -> Option<Permissions> {
         None
+    }
+
+    /// Does nothing.
+    pub fn notify_ready() {}
+
+    /// As many as are wanted: this system has no such bound.
+    pub fn raise_open_files(wanted: u64) -> u64 {
+        wanted
     }
 
     /// Makes `path` a second name of `file`, or a copy on a file system without them: symbolic links need a privilege.

@@ -276,7 +276,7 @@ impl Plan<'_> {
         chosen.runs_on_gpu() && self.device.as_ref().is_some_and(device::OpenedDevice::is_gpu)
     }
 
-    /// Loads the models. `identified` asks for [`LoadedModel::identity`].
+    /// Loads the models. `identified` asks for what [`super::Classifier::identity`] tells.
     ///
     /// # Errors
     /// When a model is damaged or does not fit into the memory.

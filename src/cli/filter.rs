@@ -74,11 +74,11 @@ pub struct FilterFlags {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "8")]
     pub timeout: Duration,
 
-    /// Ask the `mailsort daemon` that listens on PATH; labels and model are its own
+    /// Ask the `mailsort serve` that listens on PATH; labels and model are its own
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub socket: Option<PathBuf>,
 
-    /// What to do when the daemon does not answer
+    /// What to do when the server does not answer
     #[arg(long, value_enum, value_name = "WHAT", default_value = "fail", requires = "socket")]
     pub or_else: OrElse,
 
@@ -87,7 +87,7 @@ pub struct FilterFlags {
     pub verbose: bool,
 }
 
-/// What to do when the daemon does not answer.
+/// What to do when the server does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OrElse {
     /// Treat it as a message that cannot be scored

@@ -1,7 +1,6 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
-mod daemon;
 mod delivery;
 mod eval;
 mod filter;
@@ -12,6 +11,7 @@ mod model;
 mod models;
 mod reading;
 mod route;
+mod serve;
 mod train;
 mod values;
 mod watch;
@@ -24,7 +24,6 @@ use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
 pub use cache::{CacheAction, CacheClear, CacheCommand, CacheFormat, CacheLimits, CachePrune, CacheStats};
-pub use daemon::{Daemon, DaemonFlags};
 pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, FilterFlags, OrElse};
@@ -34,6 +33,7 @@ pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, InputFlags, InputFormat, TableFlags};
 pub use route::{PlanFormat, Route, RouteFlags, WhichRun};
+pub use serve::{Serve, ServeFlags};
 pub use train::{Learning, NGramsFlag, Train, TrainOutput};
 pub use watch::{Watch, WatchFlags};
 pub use writing::{OutputFlags, TextFlags, Verbosity, Writing};
@@ -55,7 +55,7 @@ impl Cli {
             Command::Classify(arguments) => arguments.run.threads,
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
-            Command::Daemon(arguments) => arguments.run.threads,
+            Command::Serve(arguments) => arguments.run.threads,
             Command::Route(arguments) => arguments.delivery.run.threads,
             Command::Watch(arguments) => arguments.delivery.run.threads,
             Command::Show(arguments) => arguments.threads,
@@ -130,9 +130,10 @@ pub enum Command {
     #[command(after_help = filter::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Filter(Box<Filter>),
 
-    /// Keep a model loaded for filters
-    #[command(after_help = daemon::HELP, mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
-    Daemon(Box<Daemon>),
+    /// Serve an HTTP API on this machine, and keep a model loaded for filters
+    #[command(after_help = MORE_HELP, after_long_help = serve::HELP)]
+    #[command(mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
+    Serve(Box<Serve>),
 
     /// Sort a maildir or mailbox into folders by rules, each message exactly once
     #[command(after_help = route::help())]

@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::answer::{self, Answer, BestLabel, Response};
+use super::answer::{self, Answer, BestLabel, Reply};
 use super::unix;
 use crate::classifier::Classifier;
 use crate::cli::{ClassifierFlags, Filter, FilterFlags, OrElse};
@@ -26,7 +26,7 @@ const TRY_AGAIN: u8 = 75;
 /// Why a message has no labels.
 #[derive(Debug)]
 enum Unscored {
-    /// The flags, the label file, the model or the daemon: it is so for every message, so it is always said.
+    /// The flags, the label file, the model or the server: it is so for every message, so it is always said.
     SetUp(anyhow::Error),
     /// The message.
     Message(anyhow::Error),
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Filter) -> Result<ExitCode> {
     }
 }
 
-/// Refuses labels and models that a daemon would ignore.
+/// Refuses labels and models that a server would ignore.
 fn check(arguments: &Filter) -> Result<()> {
     let Filter { flags, classifier: ClassifierFlags { labels, model, .. } } = arguments;
     let is_asked = flags.socket.is_some() && flags.or_else == OrElse::Fail;
@@ -117,7 +117,7 @@ fn check(arguments: &Filter) -> Result<()> {
     ];
     match own_flags.iter().find(|(_, is_given)| is_asked && *is_given) {
         Some((flag, _)) => {
-            bail!("{flag}: the daemon of --socket has its own; it only counts with --or-else score")
+            bail!("{flag}: the server of --socket has its own; it only counts with --or-else score")
         }
         None => Ok(()),
     }
@@ -143,19 +143,19 @@ fn answer_in_time(arguments: &Filter, mail: &[u8]) -> Result<Answer, Unscored> {
     })
 }
 
-/// Scores the message, by a daemon or in this process.
+/// Scores the message, by a server or in this process.
 fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer, Unscored> {
     let Filter { flags, classifier } = arguments;
     if let Some(socket) = &flags.socket {
         let is_last = flags.or_else == OrElse::Fail;
         // Leave half of the time for scoring it here.
         let timeout = if is_last { flags.timeout } else { flags.timeout / 2 };
-        match unix::ask(socket, &message, timeout) {
-            Ok(Response::Answer(answer)) => return Ok(answer),
-            Ok(Response::Unscored(why)) => return Err(Unscored::Message(anyhow!(why))),
-            Ok(Response::Refused(why)) if is_last => return Err(Unscored::Message(anyhow!(why))),
+        match unix::ask(socket, &message, flags.is.is_some(), timeout) {
+            Ok(Reply::Answer(answer)) => return Ok(answer),
+            Ok(Reply::Unscored(why)) => return Err(Unscored::Message(anyhow!(why))),
+            Ok(Reply::Refused(why)) if is_last => return Err(Unscored::Message(anyhow!(why))),
             Err(error) if is_last => return Err(Unscored::SetUp(error)),
-            Ok(Response::Refused(_)) | Err(_) => {}
+            Ok(Reply::Refused(_)) | Err(_) => {}
         }
     }
     // One message is not worth starting threads for.

@@ -7,6 +7,7 @@ mod eval;
 mod filter;
 mod models;
 mod opening;
+mod serve;
 mod show;
 mod train;
 #[cfg(unix)]
@@ -30,10 +31,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Classify(arguments) => classify::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Train(arguments) => train::run(arguments),
-        Command::Daemon(arguments) => unix::daemon(arguments),
         Command::Filter(arguments) => filter::run(arguments),
         Command::Route(arguments) => unix::route(arguments),
         Command::Watch(arguments) => unix::watch(arguments),
+        Command::Serve(arguments) => serve::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),
@@ -69,14 +70,10 @@ mod unix {
 
     use anyhow::{Result, bail};
 
-    use super::answer::Response;
-    use crate::cli::{Daemon, Route, Watch};
+    use super::answer::Reply;
+    use crate::cli::{Route, Watch};
 
-    pub(super) fn daemon(_: &Daemon) -> Result<ExitCode> {
-        bail!("the daemon listens on a Unix socket, which this system does not have")
-    }
-
-    pub(super) fn ask(_: &Path, _: &[u8], _: Duration) -> Result<Response> {
+    pub(super) fn ask(_: &Path, _: &[u8], _: bool, _: Duration) -> Result<Reply> {
         bail!("--socket is a Unix socket, which this system does not have")
     }
 

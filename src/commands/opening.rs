@@ -41,7 +41,19 @@ impl DownloadProgress for Downloads {
 /// # Errors
 /// When labels, flags or the model cannot be used.
 pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Classifier> {
-    let selection = Selection::read(spec)?;
+    open_selection(&Selection::read(spec)?, pool, report, verbosity)
+}
+
+/// As [`open`], for labels that were read.
+///
+/// # Errors
+/// When flags or the model cannot be used.
+pub(super) fn open_selection(
+    selection: &Selection,
+    pool: &ThreadPool,
+    report: &Report,
+    verbosity: &Verbosity,
+) -> Result<Classifier> {
     let plan = selection.plan(report, &verbosity.downloads())?;
     for set in selection.sets.iter().filter(|set| set.labels.len() == 1 && !selection.is_independent(&plan)) {
         report.warn(format_args!(
@@ -49,5 +61,5 @@ pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &
             set.name
         ));
     }
-    pool.install(|| Classifier::load(&selection, &plan, false, report))
+    pool.install(|| Classifier::load(selection, &plan, false, report))
 }

@@ -219,9 +219,9 @@ impl Source<Empty<PathBuf>> {
         Self { files: Some(files), ..Source::new(std::iter::empty(), Options::default()) }
     }
 
-    /// Reads one input that is in memory, as it would be read from standard input.
-    pub fn of_bytes(bytes: Vec<u8>, options: Options) -> Self {
-        let (path, forced) = (Path::new("-"), options.format);
+    /// Reads one input that is in memory, as a file of this name would be read; `-` is that of standard input.
+    pub fn of_bytes(name: &Path, bytes: Vec<u8>, options: Options) -> Self {
+        let (path, forced) = (name, options.format);
         let mut source = Source::new(std::iter::empty(), options);
         source.first = match open::open_bytes(bytes, source.options.encoding, &source.bytes_read) {
             Ok(opened) => source.begin(path, opened, forced),

@@ -100,6 +100,14 @@ impl Serialize for OwnCells<'_> {
     }
 }
 
+/// The line of one verdict.
+///
+/// # Errors
+/// When a score is not a number.
+pub fn json_line(verdict: &Verdict, layout: &Layout) -> io::Result<String> {
+    Ok(serde_json::to_string(&Record::new(verdict, layout)?)? + "\n")
+}
+
 #[derive(Serialize)]
 struct Record<'a> {
     source: &'a str,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# systemd takes the units, and hands the daemon its socket.
+# systemd takes the units, and hands the server its socket.
 . "$(dirname "$0")/begin.sh"
 begin systemd-analyze
 mkdir "$HOME/units" "$HOME/run"
@@ -11,11 +11,11 @@ said=$(XDG_RUNTIME_DIR=$HOME/run systemd-analyze --user --man=no verify "$HOME"/
 [ -z "$said" ] || fail "the units: $said"
 
 command -v systemd-socket-activate > /dev/null || skip "systemd-socket-activate is not installed"
-systemd-socket-activate -l "$HOME/mailsort.sock" "$HOME/bin/mailsort" daemon --labels "$HOME/labels.txt" \
+systemd-socket-activate -l "$HOME/mailsort.sock" "$HOME/bin/mailsort" serve --labels "$HOME/labels.txt" \
     > "$HOME/log" 2>&1 &
-daemon=$!
+server=$!
 await "$HOME/mailsort.sock"
 mailsort filter --socket "$HOME/mailsort.sock" < "$HOME/invoice.eml" > "$HOME/filtered"
-kill "$daemon"
-wait "$daemon" || fail "the daemon failed: $(cat "$HOME/log")"
-grep -q '^X-Mailsort: invoice; ' "$HOME/filtered" || fail "the daemon was not asked: $(cat "$HOME/log")"
+kill "$server"
+wait "$server" || fail "the server failed: $(cat "$HOME/log")"
+grep -q '^X-Mailsort: invoice; ' "$HOME/filtered" || fail "the server was not asked: $(cat "$HOME/log")"

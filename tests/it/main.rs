@@ -6,7 +6,6 @@
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
-//! - `daemon`: filters that ask a daemon: answers, refusals, and an end that loses nothing
 //! - `deep`: `--model deep`: who decides, what is refused, what is learned; label prompts and prefixes of others
 //! - `docs`: README and the pages of docs/: their commands print what they show, their links lead somewhere
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
@@ -35,6 +34,7 @@
 //! - `resume`: killed, stopped or torn, and resumed, a run gives the same bytes
 //! - `route`: maildirs and mailboxes sorted by rules, each mail exactly once, also when killed or with others at work
 //! - `samples`: `samples/` against the clean texts and labels beside them
+//! - `serve`: the HTTP server: every route, filters that ask it, and clients that flood, lie or hang up
 //! - `show`: what the model sees, and what was cut
 //! - `shell`: completions complete, and manual pages format without a warning
 //! - `tables`: tables as inputs and outputs: rows, columns, charsets, workbooks
@@ -50,7 +50,6 @@ mod circles;
 mod classifier;
 mod classify;
 mod corpus;
-mod daemon;
 mod deep;
 mod docs;
 mod documents;
@@ -81,6 +80,7 @@ mod requirements;
 mod resume;
 mod route;
 mod samples;
+mod serve;
 mod shell;
 mod show;
 mod tables;

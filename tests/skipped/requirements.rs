@@ -13,6 +13,7 @@ use std::{env, fs, io, thread};
 pub(crate) const REQUIREMENTS: &[(&str, &str)] = &[
     ("bash", "a program"),
     ("cron", "the Debian packages cron and logrotate"),
+    ("curl", "a program"),
     ("dovecot", "the Debian package dovecot-core"),
     ("fish", "a program"),
     ("flash-attn", "a GPU, and a build with --features flash-attn"),

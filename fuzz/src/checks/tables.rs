@@ -20,7 +20,7 @@ pub fn tables(bytes: &[u8]) {
 /// The rows come in order, each is a document or says why not, and none is lost by being read.
 fn rows(bytes: &[u8], options: &Options) {
     let mut offset = 0;
-    for (index, row) in Source::of_bytes(bytes.to_vec(), options.clone()).enumerate() {
+    for (index, row) in Source::of_bytes("-".as_ref(), bytes.to_vec(), options.clone()).enumerate() {
         let (origin, envelope) = match &row {
             Ok(raw) => (&raw.origin, None),
             Err(skip) => (&skip.origin, Some(&skip.envelope)),
@@ -71,7 +71,7 @@ fn is_read_back(bytes: &[u8]) {
         fields: RowFields { text: vec!["id".into()], ..RowFields::default() },
         ..Options::default()
     };
-    let found: Vec<Raw> = Source::of_bytes(table.into_bytes(), options)
+    let found: Vec<Raw> = Source::of_bytes("-".as_ref(), table.into_bytes(), options)
         .map(|row| row.unwrap_or_else(|skip| panic!("no row: {skip:?}")))
         .collect();
     assert_eq!(found.len(), cells.len(), "rows were lost or made");

@@ -1,7 +1,8 @@
 //! Runs the examples of a page as a reader would, in a copy of the files that they read.
 //!
 //! Every `console` block of a page is one session of a shell, and the blocks of a page follow each other in one folder.
-//! A block whose first line begins with `# needs` or `# takes` is not run; a reader sees there what it needs.
+//! A block whose first line begins with `# needs` or `# takes` is not run; a reader sees there what it needs. What a block
+//! leaves in the background ends with it, but for a server, which answers to the end of the page, and on a free port.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::page::{Block, Page};
 use crate::mailsort::root;
+use crate::requirements::lacks;
 
 /// What a block says that is not run.
 const MARKS: [&str; 2] = ["# needs ", "# takes "];
@@ -18,6 +20,9 @@ const READ: [&str; 5] = ["samples", "labels", "examples", "tests/documents", "te
 
 /// Files that pages show and other tests run.
 const RUN_BY_TESTS: [&str; 2] = [".github/workflows/labels.yml", ".git/hooks/pre-commit"];
+
+/// Where a server listens in pages.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// Stands between the outputs of two commands.
 const SEPARATOR: &str = "\n\u{1e}\n";
@@ -76,6 +81,8 @@ pub fn run(page: &Page) -> Ran {
     let indented = page.indented_code().into_iter();
     ran.broken.extend(indented.map(|line| format!("{}:{line}: code outside of a fenced block", page.name)));
     let mut done = 0;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap();
+    let mut background = Background::default();
     for block in page.blocks() {
         let here = format!("{}:{}", page.name, block.line);
         match (block.language, block.file, mark(&block)) {
@@ -83,7 +90,13 @@ pub fn run(page: &Page) -> Ran {
             ("console", None, None) => {
                 ran.real.push_str(&page.text[done..block.begin]);
                 done = block.begin + block.text.len();
-                run_block(folder.path(), &block, &here, &mut ran);
+                if block.text.contains("curl ") && Command::new("curl").arg("-V").output().is_err() {
+                    lacks("curl", format!("{here} is not run"));
+                    ran.real.push_str(block.text);
+                    continue;
+                }
+                let shell = Shell { folder: folder.path(), address: &port.to_string() };
+                run_block(&shell, &block, &here, &mut ran, &mut background);
             }
             (_, Some(file), _) => write(&folder.path().join("checkout"), file, &block, &here, &mut ran.broken),
             (_, None, _) => ran.broken.push(format!("{here}: neither `console` nor the name of a file")),
@@ -94,7 +107,7 @@ pub fn run(page: &Page) -> Ran {
 }
 
 /// Runs a block, unless one of its commands names a file outside.
-fn run_block(folder: &Path, block: &Block<'_>, here: &str, ran: &mut Ran) {
+fn run_block(shell: &Shell<'_>, block: &Block<'_>, here: &str, ran: &mut Ran, background: &mut Background) {
     let commands = commands(block);
     if commands.is_empty() {
         ran.broken.push(format!("{here}: neither a command nor `# needs` or `# takes`"));
@@ -103,7 +116,7 @@ fn run_block(folder: &Path, block: &Block<'_>, here: &str, ran: &mut Ran) {
         return ran.broken.push(format!("{here}: not run, for it names a file outside: {command}"));
     }
     ran.commands += commands.len();
-    for ((shown, _), output) in commands.iter().zip(session(folder, &commands)) {
+    for ((shown, _), output) in commands.iter().zip(session(shell, &commands, background)) {
         ran.real.extend([shown.as_str(), &output]);
     }
 }
@@ -133,26 +146,48 @@ fn write(checkout: &Path, file: &str, block: &Block<'_>, here: &str, broken: &mu
     fs::write(path, block.text).unwrap();
 }
 
+/// Where the commands of a page run.
+struct Shell<'a> {
+    folder: &'a Path,
+    /// What stands for [`ADDRESS`].
+    address: &'a str,
+}
+
+impl Shell<'_> {
+    /// A command as it is run: in README the first one builds the program, which is done here.
+    fn command(&self, shown: &str) -> String {
+        let command = shown.replace("cargo run --release -- ", "mailsort ");
+        let is_default =
+            command.contains("mailsort serve") && !["--listen", "--socket"].iter().any(|f| command.contains(f));
+        let command = if is_default {
+            command.replace("mailsort serve", &format!("mailsort serve --listen {ADDRESS}"))
+        } else {
+            command
+        };
+        command.replace(ADDRESS, self.address)
+    }
+}
+
 /// What each command of a session printed, on stdout and stderr.
-fn session(folder: &Path, commands: &[(String, String)]) -> Vec<String> {
+fn session(shell: &Shell<'_>, commands: &[(String, String)], background: &mut Background) -> Vec<String> {
+    let folder = shell.folder;
     let program = Path::new(env!("CARGO_BIN_EXE_mailsort")).parent().unwrap();
     let others = std::env::var_os("PATH").unwrap();
     let path = std::iter::once(program.to_path_buf()).chain(std::env::split_paths(&others));
     let mut script = String::new();
     for (_, command) in commands {
-        // In README the first command builds the program; here that is done.
-        script.push_str(&command.replace("cargo run --release -- ", "mailsort "));
+        script.push_str(&shell.command(command));
         // The next command may ask for the status of this one.
         script.push_str("\nmailsort_status=$?; printf '\\n\\036\\n'; (exit $mailsort_status)\n");
     }
     // A file rather than a pipe: what is left in the background holds nothing up.
     let output = folder.join("output");
     let file = File::create(&output).unwrap();
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(folder.join("checkout")).stdin(Stdio::null());
-    shell.stdout(file.try_clone().unwrap()).stderr(file);
-    shell.env_clear().env("PATH", std::env::join_paths(path).unwrap()).env("LANG", "C.UTF-8");
-    shell.env("NO_COLOR", "1").env("COLUMNS", "100");
+    let mut sh = Command::new("sh");
+    sh.args(["-c", &script]).current_dir(folder.join("checkout")).stdin(Stdio::null());
+    sh.stdout(file.try_clone().unwrap()).stderr(file);
+    sh.env_clear().env("PATH", std::env::join_paths(path).unwrap()).env("LANG", "C.UTF-8");
+    sh.env("NO_COLOR", "1").env("COLUMNS", "100");
     for (name, part) in [
         ("HOME", "home"),
         ("TMPDIR", "tmp"),
@@ -163,10 +198,10 @@ fn session(folder: &Path, commands: &[(String, String)]) -> Vec<String> {
         ("XDG_RUNTIME_DIR", "run"),
     ] {
         fs::create_dir_all(folder.join(part)).unwrap();
-        shell.env(name, folder.join(part));
+        sh.env(name, folder.join(part));
     }
-    run_in_group(&mut shell);
-    let said = String::from_utf8(fs::read(output).unwrap()).unwrap();
+    run_in_group(&mut sh, script.contains("mailsort serve --listen"), background);
+    let said = String::from_utf8(fs::read(output).unwrap()).unwrap().replace(shell.address, ADDRESS);
     let mut said: Vec<String> = said.split(SEPARATOR).map(String::from).collect();
     for text in &mut said {
         if !text.is_empty() && !text.ends_with('\n') {
@@ -177,9 +212,27 @@ fn session(folder: &Path, commands: &[(String, String)]) -> Vec<String> {
     said
 }
 
-/// Runs a shell to its end, and then ends what it left in the background.
+/// Servers of a page, which end with it.
 #[cfg(unix)]
-fn run_in_group(shell: &mut Command) {
+#[derive(Default)]
+struct Background(Vec<rustix::process::Pid>);
+
+#[cfg(unix)]
+impl Drop for Background {
+    fn drop(&mut self) {
+        for group in &self.0 {
+            let _ = rustix::process::kill_process_group(*group, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+#[derive(Default)]
+struct Background;
+
+/// Runs a shell to its end, and then ends what it left in the background, unless it `stays`.
+#[cfg(unix)]
+fn run_in_group(shell: &mut Command, stays: bool, background: &mut Background) {
     use std::os::unix::process::CommandExt;
     use std::time::{Duration, Instant};
 
@@ -191,13 +244,17 @@ fn run_in_group(shell: &mut Command) {
     while child.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(10));
     }
-    // There is none any more if nothing was left.
-    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    if stays {
+        background.0.push(group);
+    } else {
+        // There is none any more if nothing was left.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
     child.wait().unwrap();
 }
 
 #[cfg(not(unix))]
-fn run_in_group(shell: &mut Command) {
+fn run_in_group(shell: &mut Command, _: bool, _: &mut Background) {
     shell.status().unwrap();
 }
 

@@ -92,7 +92,7 @@ fn flags_in_prose_are_there() {
         "train",
         "eval",
         "filter",
-        "daemon",
+        "serve",
         "route",
         "watch",
         "show",

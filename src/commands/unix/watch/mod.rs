@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::notify_ready;
 use super::routing::{self, MailStore, Messages, Sorter, Tally};
 use crate::cli::{DeliveryFlags, Watch};
 use crate::delivery::{Disposition, Journal, Lock, MaildirTree, Router, Rules, ScoredMessage};
+use crate::platform;
 use crate::report::Report;
 use crate::stream::Stop;
 use crate::watcher::{Arrival, MaildirWatcher, Notice};
@@ -81,7 +81,7 @@ pub(in crate::commands) fn run(arguments: &Watch) -> Result<ExitCode> {
         }
         // The first update is the mail that was there before.
         if !std::mem::replace(&mut is_ready, true) {
-            notify_ready();
+            platform::notify_ready();
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,135 @@
+//! Flags of `mailsort serve`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::filter::{seconds, size};
+use super::{ClassifierFlags, Run, Verbosity, at_least_one};
+use crate::classifier::{LabelSource, Spec};
+use crate::serve::{Address, ServerSpec};
+
+pub(super) const HELP: &str = "\
+Examples:
+  mailsort serve --labels labels.txt
+  curl http://127.0.0.1:8080/v1/classify -H 'Content-Type: message/rfc822' --data-binary @mail.eml
+  curl http://127.0.0.1:8080/v1/classify --json '{\"text\": \"Please pay by Friday.\", \"labels\": [\"invoice\", \"meeting\"]}'
+  mailsort serve --model qwen3-reranker-0.6b --listen 0.0.0.0:8080 --api-key-file keys.txt
+  mailsort serve --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" --labels ~/labels.txt
+  mailsort filter --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" < mail.eml
+
+Routes:
+  POST /v1/classify, /v1/show, /v1/feedback    documents against labels
+  POST /rerank, /v1/rerank, /v2/rerank         documents against a query (Jina, Cohere, vLLM; TEI)
+  POST /v1/embeddings                          vectors (OpenAI)
+  GET  /v1/models, /info, /health, /metrics, /openapi.json
+      The model is loaded once, and requests of all clients are scored together. Without
+      labels here, requests bring their own. examples/recipes/ has systemd units: with socket
+      activation, where neither --listen nor --socket is needed, and without.
+
+Exit status:
+  0  stopped by SIGTERM or Ctrl-C, after answering all requests that had come in
+  2  could not run: usage, labels, model or address, or the model's device was lost";
+
+/// `mailsort serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address and its limits.
+    #[command(flatten)]
+    pub flags: ServeFlags,
+    /// Labels, model and cleaning.
+    #[command(flatten)]
+    pub classifier: ClassifierFlags,
+    /// Threads.
+    #[command(flatten)]
+    pub run: Run,
+    /// What goes to stderr.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+impl Serve {
+    /// The classifier that the flags describe, which may have no labels.
+    pub fn spec(&self) -> Spec {
+        let labels = &self.classifier.labels;
+        let spec = self.classifier.spec();
+        if labels.files.is_empty() && labels.label.is_empty() && labels.classifier.is_none() {
+            return Spec { labels: LabelSource::Sets(Vec::new()), ..spec };
+        }
+        spec
+    }
+}
+
+/// The address and its limits.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServeFlags {
+    /// Listen on HOST:PORT [default: the socket passed by systemd, or 127.0.0.1:8080]
+    ///
+    /// An address that other machines can reach needs --api-key-file. Port 0 is any that is free.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "socket")]
+    pub listen: Option<String>,
+
+    /// Listen on a Unix socket at PATH that only its owner can use
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub socket: Option<PathBuf>,
+
+    /// Answer only requests with a key of FILE, one a line, sent as `Authorization: Bearer KEY`
+    ///
+    /// /health needs none.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub api_key_file: Option<PathBuf>,
+
+    /// Answer /metrics without a key
+    #[arg(long, hide_short_help = true, requires = "api_key_file")]
+    pub metrics_open: bool,
+
+    /// Let pages of another site ask, such as `https://desk.example.com`; may be given several times, `*` for all
+    #[arg(long, hide_short_help = true, value_name = "ORIGIN")]
+    pub cors_origin: Vec<String>,
+
+    /// Queue at most N pairs of text and label, or texts; refuse more as busy
+    ///
+    /// A request that is larger by itself is split. [default: 65536 for the built-in model, else 4096]
+    #[arg(long, value_name = "N", value_parser = at_least_one(1 << 24), allow_negative_numbers = true)]
+    pub queue: Option<usize>,
+
+    /// Refuse bodies longer than SIZE
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "16M")]
+    pub max_size: usize,
+
+    /// Disconnect a client that has not sent its request within SECONDS, or does not read the answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub patience: Duration,
+
+    /// Give up a request that is not answered within SECONDS
+    #[arg(long, hide_short_help = true, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
+    pub timeout: Duration,
+
+    /// After SIGTERM, work for SECONDS at most on the requests that have come in
+    #[arg(long, hide_short_help = true, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub drain: Duration,
+}
+
+impl ServeFlags {
+    /// How to serve.
+    pub fn spec(&self) -> ServerSpec {
+        let address = match (&self.listen, &self.socket) {
+            (Some(address), _) => Address::Tcp(address.clone()),
+            (None, Some(path)) => Address::Socket(path.clone()),
+            (None, None) => Address::Default,
+        };
+        ServerSpec {
+            address,
+            api_keys: self.api_key_file.clone(),
+            cors_origins: self.cors_origin.clone(),
+            metrics_open: self.metrics_open,
+            queue: self.queue,
+            max_size: self.max_size,
+            patience: self.patience,
+            timeout: self.timeout,
+            drain: self.drain,
+        }
+    }
+}

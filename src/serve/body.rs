@@ -1,0 +1,120 @@
+//! Bodies of requests, read under limits: of one body, of the time that it takes, and of all bodies together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::failure::Failure;
+
+/// All bodies together may hold so many times the largest one.
+const BODIES: usize = 32;
+/// The unit in which they are counted.
+const UNIT: usize = 1024;
+
+/// The limits of bodies.
+pub(super) struct BodyLimits {
+    /// Longest body in bytes.
+    most: usize,
+    /// How long a client may take to send one.
+    patience: Duration,
+    /// Units that are free.
+    room: Arc<Semaphore>,
+}
+
+/// A body, and the room that it takes as long as its request lasts.
+pub(super) struct ReadBody {
+    pub(super) bytes: Vec<u8>,
+    _room: Vec<OwnedSemaphorePermit>,
+}
+
+impl ReadBody {
+    /// Its bytes, and what holds its room.
+    pub(super) fn taken(mut self) -> (Vec<u8>, Self) {
+        (std::mem::take(&mut self.bytes), self)
+    }
+}
+
+impl BodyLimits {
+    pub(super) fn new(most: usize, patience: Duration) -> Self {
+        let room = Arc::new(Semaphore::new((most / UNIT + 1) * BODIES));
+        Self { most, patience, room }
+    }
+
+    /// Longest body in bytes.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Reads a body. Room is taken for what has come, not for what is claimed.
+    ///
+    /// # Errors
+    /// When it is too long, takes too long, ends too early, or there is no room beside the others.
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Body) -> Result<ReadBody, Failure> {
+        let claimed = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if claimed.is_some_and(|claimed| claimed > self.most as u64) {
+            return Err(self.too_long());
+        }
+        timeout(self.patience, self.read_patiently(body)).await.unwrap_or_else(|_| {
+            let message = format!("the body did not come within {} s (--patience)", self.patience.as_secs_f64());
+            Err(Failure::new(StatusCode::REQUEST_TIMEOUT, message))
+        })
+    }
+
+    async fn read_patiently(&self, body: Body) -> Result<ReadBody, Failure> {
+        let mut body = std::pin::pin!(body);
+        let (mut bytes, mut room, mut units) = (Vec::new(), Vec::new(), 0);
+        while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            let frame = frame.map_err(|_| Failure::bad("the body ended before all of it had come"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if bytes.len() + data.len() > self.most {
+                return Err(self.too_long());
+            }
+            bytes.extend_from_slice(&data);
+            let needed = bytes.len().div_ceil(UNIT) - units;
+            if needed > 0 {
+                let more = self.room.clone().try_acquire_many_owned(needed as u32);
+                room.push(more.map_err(|_| Failure::busy(1))?);
+                units += needed;
+            }
+        }
+        Ok(ReadBody { bytes, _room: room })
+    }
+
+    fn too_long(&self) -> Failure {
+        let message = format!(
+            "the body is longer than --max-size {}; send less at once, or start the server with a larger --max-size",
+            self.most
+        );
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_bounded_one_by_one_and_together() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let limits = BodyLimits::new(UNIT, Duration::from_secs(5));
+        let read = |length: usize, claimed: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            claimed.map(|claimed| headers.insert(CONTENT_LENGTH, claimed.parse().unwrap()));
+            let read = runtime.block_on(limits.read(&headers, Body::from(vec![b'x'; length])));
+            read.map_err(|failure| failure.status.as_u16())
+        };
+        assert_eq!(read(UNIT, None).map(|read| read.bytes.len()), Ok(UNIT));
+        assert_eq!(read(UNIT + 1, None).err(), Some(413));
+        assert_eq!(read(0, Some("10000000000")).err(), Some(413));
+        let held: Vec<_> = (0..2 * BODIES).map_while(|_| read(UNIT, None).ok()).collect();
+        assert!(held.len() == 2 * BODIES, "{}", held.len());
+        assert_eq!(read(1, None).err(), Some(429));
+        drop(held);
+        assert!(read(1, None).is_ok());
+    }
+}
