@@ -41,7 +41,7 @@
 //!   which build.rs compiles in
 //! - [`engine`]: text in, vectors or scores of pairs out; the only room that knows candle and tokenizers. `registry`
 //!   says which model opens a checkpoint: a new architecture is one line there and one file in `models/`. `engine/hub/`
-//!   alone knows hf-hub and ureq, `device` alone CUDA
+//!   alone knows hf-hub; it and `engine/remote/`, which asks models of servers, know ureq, `device` alone CUDA
 //! - [`evaluation`]: verdicts beside the truth in, figures out; pure arithmetic
 //! - [`watcher`]: new messages in maildirs; the only room that knows notify
 //! - [`delivery`]: filing, tagging and commands, each exactly once. `rules` say what is done by label, `planner` turns
@@ -80,7 +80,9 @@
 //! 4. One bad document never ends a run, whatever its bytes: parsers and models are guarded against panics, and what
 //!    reads PDFs runs in a process of its own, where the program has said which (`intake::office::serve_with`).
 //! 5. No network unless asked: only `models pull`, and a model of the hub that is named and not wholly in the cache,
-//!    both in `engine/hub/`. `--offline` and HF_HUB_OFFLINE forbid it. Nothing is ever uploaded.
+//!    both in `engine/hub/`, and the servers of `--endpoint`, in `engine/remote/`. `--offline` forbids it, and
+//!    HF_HUB_OFFLINE the hub. Nothing is uploaded but texts to those servers. `serve` listens on loopback unless told
+//!    otherwise.
 //! 6. stdout is data, stderr is talk. Foreign text is escaped where it goes to a terminal.
 //! 7. A missing, mismatching or left-over weight is an error, never a random or zero tensor. Weights are safetensors or
 //!    GGUF; nothing that could hold code is opened. What a mail says can never become a special token of a prompt.

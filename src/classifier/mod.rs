@@ -49,7 +49,7 @@ pub use loaded::LoadedModel;
 pub use model::{LoadedEmbedding, Plan};
 pub use scoring::{Embeddings, Made, PreparedText, TextPair, Tried, unknown_label};
 pub use selection::Selection;
-pub use spec::{Budget, DeepReads, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
+pub use spec::{Budget, DeepReads, EndpointFlags, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;
 pub use zero_shot::ZeroShot;
 

@@ -1,8 +1,9 @@
 //! From a spec to a loaded model: first the checks that need no weights, then the weights.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
 use super::loaded::{LoadedModel, ModelFacts, Parts};
@@ -10,10 +11,15 @@ use super::scoring::{Background, Embeddings, Memory, PairModel};
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
+use crate::engine::remote::{self, Endpoint, EndpointSpec};
 use crate::engine::{
     BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch, is_embedded,
 };
+use crate::platform;
 use crate::record::Decider;
+
+/// Longest file of a key.
+const LONGEST_KEY_FILE: u64 = 64 * 1024;
 
 /// A model that makes vectors of texts, for training.
 pub struct LoadedEmbedding {
@@ -38,7 +44,16 @@ pub struct Plan<'a> {
 enum Chosen {
     Builtin,
     Deep,
-    Files { located: Located, sketch: Sketch, dims: Option<usize> },
+    Files {
+        located: Located,
+        sketch: Sketch,
+        dims: Option<usize>,
+    },
+    /// On a server.
+    Remote {
+        endpoint: Endpoint,
+        dims: Option<usize>,
+    },
 }
 
 /// What a model is chosen for.
@@ -62,7 +77,9 @@ pub(super) fn plan<'a>(
 ) -> Result<Plan<'a>> {
     let name = spec.model.as_deref().unwrap_or(BUILTIN);
     let faster = spec.shortlist.map(|_| spec.shortlist_model.as_str());
-    let parts = || [(name, Part::Scores)].into_iter().chain(faster.map(|name| (name, Part::Shortlist)));
+    let is_remote = !spec.endpoint.urls.is_empty();
+    let own = [(name, Part::Scores)].into_iter().filter(move |_| !is_remote);
+    let parts = || own.clone().chain(faster.map(|name| (name, Part::Shortlist)));
     for (name, part) in parts() {
         if is_embedded(name) {
             check_embedded(name, spec, part, observer)?;
@@ -95,7 +112,10 @@ pub(super) fn plan<'a>(
     };
     // The smaller model first, as it may be refused.
     let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
-    let main = choose(name, Part::Scores)?;
+    let main = match is_remote {
+        true => ask(spec, observer)?,
+        false => choose(name, Part::Scores)?,
+    };
     let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
     ensure!(
         is_for_gpu || asked.is_none(),
@@ -107,8 +127,51 @@ pub(super) fn plan<'a>(
     }
     let choice = if is_for_gpu { spec.device } else { DeviceChoice::Cpu };
     let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
-    let cache = spec.cache.as_deref().filter(|_| !is_embedded(name)).map(Cache::open).transpose()?;
+    let cache = spec.cache.as_deref().filter(|_| is_remote || !is_embedded(name)).map(Cache::open).transpose()?;
     Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
+}
+
+/// Asks the servers of `--endpoint` what they have.
+///
+/// # Errors
+/// When they cannot be asked, or a flag has no meaning for them.
+fn ask(spec: &ModelSpec, observer: &dyn Observer) -> Result<Chosen> {
+    ensure!(!spec.offline, "--offline forbids the network, and --endpoint needs it; leave one of them out");
+    let given = [
+        ("--device", spec.shortlist.is_none() && matches!(spec.device, DeviceChoice::Cuda(_))),
+        ("--dtype", spec.dtype != Dtype::Auto),
+    ];
+    for (flag, given) in given {
+        ensure!(!given, "{flag} has no meaning for --endpoint, whose server computes");
+    }
+    let key = spec.endpoint.key_file.as_deref().map(key_of).transpose()?;
+    let (urls, model) = (spec.endpoint.urls.clone(), spec.endpoint.model.clone());
+    let endpoint = Endpoint::open(&EndpointSpec { urls, model, key })?;
+    let (id, embeds) = (endpoint.model(), endpoint.embeds());
+    ensure!(spec.shortlist.is_none() || !embeds, "--shortlist is for rerankers; {id} scores all labels at once");
+    ensure!(
+        spec.dims.is_none() || embeds || spec.shortlist.is_some(),
+        "--dims is for embeddings, and {id} is a reranker"
+    );
+    ensure!(spec.label_prompts || embeds, "--label-prompts is for embeddings; {id} reads a label with the message");
+    ensure!(spec.query_prefix.is_none() || embeds, "--query-prefix is for embeddings; {id} is none");
+    if let (Some(dims), Some(own)) = (spec.dims.filter(|_| embeds), endpoint.dims()) {
+        ensure!((1..=own).contains(&dims), "--dims {dims}: {id} gives {own} dims");
+    }
+    let kind = if embeds { "vectors" } else { "scores" };
+    observer.say(&format!("--endpoint: {kind} of {id} by {}, where the texts of messages go", endpoint.shown()));
+    let dims = dims(spec, Part::Scores);
+    Ok(Chosen::Remote { endpoint, dims })
+}
+
+/// The key in a file: its first line that is neither blank nor a comment.
+fn key_of(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let bytes = platform::read_file_or_pipe(path, LONGEST_KEY_FILE);
+    let bytes = bytes.with_context(|| format!("--endpoint-key-file: cannot read {shown}"))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("--endpoint-key-file: {shown} is no text"))?;
+    let key = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    key.map(String::from).with_context(|| format!("--endpoint-key-file: there is no key in {shown}"))
 }
 
 /// `revision` is that of the model that scores.
@@ -125,7 +188,16 @@ impl Chosen {
     fn dims(&self) -> Option<usize> {
         match self {
             Self::Builtin | Self::Deep => None,
-            Self::Files { dims, .. } => *dims,
+            Self::Files { dims, .. } | Self::Remote { dims, .. } => *dims,
+        }
+    }
+
+    /// True for an embedding whose vectors are centred here.
+    fn is_centred(&self) -> bool {
+        match self {
+            Self::Builtin | Self::Deep => false,
+            Self::Files { sketch, .. } => sketch.embeds,
+            Self::Remote { endpoint, .. } => endpoint.embeds(),
         }
     }
 }
@@ -224,12 +296,17 @@ impl Plan<'_> {
             Chosen::Builtin => BUILTIN,
             Chosen::Deep => DEEP,
             Chosen::Files { located, .. } => &located.id,
+            Chosen::Remote { endpoint, .. } => endpoint.model(),
         }
     }
 
     /// True for a reranker, which scores pairs of message and label.
     pub fn is_of_pairs(&self) -> bool {
-        matches!(self.main, Chosen::Files { sketch: Sketch { embeds: false, .. }, .. })
+        match &self.main {
+            Chosen::Files { sketch, .. } => !sketch.embeds,
+            Chosen::Remote { endpoint, .. } => !endpoint.embeds(),
+            Chosen::Builtin | Chosen::Deep => false,
+        }
     }
 
     /// True where the scores of pairs are shares of 1 over a label set.
@@ -250,7 +327,7 @@ impl Plan<'_> {
 
     /// True for the models in the program, beside whose vectors words are worth learning from.
     pub fn reads_words(&self) -> bool {
-        !matches!(self.main, Chosen::Files { .. })
+        matches!(self.main, Chosen::Builtin | Chosen::Deep)
     }
 
     /// How much is scored between two looks at whether to stop.
@@ -258,6 +335,7 @@ impl Plan<'_> {
         match self.main {
             Chosen::Builtin => Budget::FAST,
             Chosen::Deep => Budget::SLOW,
+            Chosen::Remote { .. } => Budget::REMOTE,
             _ if self.is_on_gpu(&self.main) => Budget::GPU,
             _ => Budget::SLOW,
         }
@@ -265,7 +343,7 @@ impl Plan<'_> {
 
     /// True where a text always gets the same bits. On a GPU the order of summation depends on the batch.
     pub fn is_exact(&self) -> bool {
-        !self.chosen().any(|chosen| self.is_on_gpu(chosen))
+        !self.chosen().any(|chosen| self.is_on_gpu(chosen) || matches!(chosen, Chosen::Remote { .. }))
     }
 
     fn chosen(&self) -> impl Iterator<Item = &Chosen> {
@@ -326,8 +404,7 @@ impl Plan<'_> {
         let ModelSpec { instruct, shortlist, max_tokens, deep, label_prompts, .. } = spec;
         seen.push(format!("instruct {instruct:?} shortlist {shortlist:?} max_tokens {max_tokens:?}"));
         seen.extend((!label_prompts).then(|| "no label prompts".to_string()));
-        let is_centred =
-            self.chosen().any(|chosen| matches!(chosen, Chosen::Files { sketch: Sketch { embeds: true, .. }, .. }));
+        let is_centred = self.chosen().any(Chosen::is_centred);
         seen.extend(is_centred.then(|| format!("background {}", Background::fingerprint())));
         seen.extend(is_deep.then(|| format!("deep {deep:?}")));
         let identity = if identified { seen } else { Vec::new() };
@@ -337,7 +414,7 @@ impl Plan<'_> {
     /// What is known of the model without its weights.
     pub(super) fn facts(&self) -> ModelFacts {
         let most_dims = match &self.main {
-            Chosen::Builtin | Chosen::Deep => None,
+            Chosen::Builtin | Chosen::Deep | Chosen::Remote { .. } => None,
             Chosen::Files { sketch, dims, .. } => sketch.most_dims.map(|most| dims.unwrap_or(most)),
         };
         ModelFacts {
@@ -360,7 +437,7 @@ impl Plan<'_> {
         let embeddings = Embeddings::new(engine, max_tokens, memory);
         match chosen {
             Chosen::Builtin | Chosen::Deep => Ok(embeddings),
-            Chosen::Files { .. } => embeddings.centred(self.spec.label_prompts),
+            Chosen::Files { .. } | Chosen::Remote { .. } => embeddings.centred(self.spec.label_prompts),
         }
     }
 
@@ -408,6 +485,9 @@ impl Plan<'_> {
         if matches!(chosen, Chosen::Deep) {
             return Ok((Model::Embedder(Box::new(Deep::new()?)), Deep::class()));
         }
+        if let Chosen::Remote { endpoint, dims } = chosen {
+            return Ok((endpoint.open_model(*dims, self.spec.query_prefix.clone()), endpoint.class()));
+        }
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));
         };
@@ -425,7 +505,7 @@ impl Plan<'_> {
 
     /// The cache entries of a model; those in the program have none.
     fn memory(&self, chosen: &Chosen, key: ModelKey) -> Option<Memory> {
-        let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. }));
+        let cache = self.cache.clone().filter(|_| matches!(chosen, Chosen::Files { .. } | Chosen::Remote { .. }));
         cache.map(|cache| Memory::new(cache, key))
     }
 }
@@ -435,6 +515,9 @@ fn key(chosen: &Chosen, dtype: String) -> Result<ModelKey> {
     Ok(match chosen {
         Chosen::Builtin => ModelKey { id: BUILTIN.into(), is_path: false, revision: Builtin::fingerprint(), dtype },
         Chosen::Deep => ModelKey { id: DEEP.into(), is_path: false, revision: Deep::fingerprint()?, dtype },
+        Chosen::Remote { endpoint, .. } => {
+            ModelKey { id: endpoint.model().into(), is_path: false, revision: remote::REVISION.into(), dtype }
+        }
         Chosen::Files { located: Located { id, path, revision, .. }, .. } => {
             let is_path = revision.is_none();
             let revision = revision.clone().map_or_else(|| crate::engine::fingerprint(path), Ok)?;

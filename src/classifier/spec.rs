@@ -89,6 +89,17 @@ pub enum DeepReads {
     All,
 }
 
+/// Servers to ask; none where the list is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointFlags {
+    /// Their addresses.
+    pub urls: Vec<String>,
+    /// The name of the model there.
+    pub model: Option<String>,
+    /// The file of the key.
+    pub key_file: Option<PathBuf>,
+}
+
 /// Which model scores, and how.
 #[derive(Clone, Debug)]
 pub struct ModelSpec {
@@ -124,6 +135,8 @@ pub struct ModelSpec {
     pub label_prompts: bool,
     /// Which texts the model `deep` reads.
     pub deep: DeepReads,
+    /// Servers whose model takes the place of weights.
+    pub endpoint: EndpointFlags,
     /// A file that keeps scores and vectors for the next run.
     pub cache: Option<PathBuf>,
 }
@@ -147,6 +160,7 @@ impl Default for ModelSpec {
             query_prefix: None,
             label_prompts: true,
             deep: DeepReads::default(),
+            endpoint: EndpointFlags::default(),
             cache: None,
         }
     }
@@ -175,6 +189,9 @@ impl Budget {
     pub const SLOW: Self = Self { documents: 16, tokens: 8 * 1024 };
     /// For a GPU, which idles between two batches: a second or two of the largest models.
     pub const GPU: Self = Self { documents: 48, tokens: 96 * 1024 };
+
+    /// For servers, which get some requests at the same time.
+    pub const REMOTE: Self = Self { documents: 64, tokens: 128 * 1024 };
 
     /// True where a document takes milliseconds or more: only then tokens are counted.
     pub fn is_slow(&self) -> bool {

@@ -15,6 +15,7 @@ use super::model::{self, LoadedEmbedding, Plan};
 use super::scoring::{Background, LearnedScorer, Scorer};
 use super::spec::{ModelSpec, Observer};
 use crate::engine::hub::DownloadProgress;
+use crate::engine::remote::REVISION;
 use crate::engine::{hub, is_embedded};
 use crate::intake::Reading;
 use crate::intake::clean::Switches;
@@ -156,7 +157,14 @@ impl TrainedFile {
             "--query-prefix: the classifier {shown} was trained with another; leave it out"
         );
         let mut spec = given.clone();
-        if is_embedded {
+        ensure!(
+            given.endpoint.urls.is_empty() || !is_embedded,
+            "the classifier {shown} was trained on {}, which lies in the program; leave out --endpoint",
+            needs.id
+        );
+        if !given.endpoint.urls.is_empty() {
+            // The server has the model, or another one, which is told when it is asked.
+        } else if is_embedded {
             spec.model = Some(needs.id.clone());
         } else if spec.model.is_none() {
             spec.model = Some(self.model()?);
@@ -178,6 +186,10 @@ impl TrainedFile {
     fn model(&self) -> Result<String> {
         let needs = &self.classifier.about.model;
         let (shown, name) = (self.path.display(), &needs.name);
+        ensure!(
+            needs.revision != REVISION,
+            "the classifier {shown} was trained on the model {name:?} of a server; name the server with --endpoint"
+        );
         if needs.is_commit {
             let is_here = || hub::find(name, Some(&needs.revision)).is_ok();
             ensure!(
@@ -251,6 +263,12 @@ impl TrainedFile {
             needs.revision,
             key.id,
             key.revision
+        );
+        ensure!(
+            key.id == needs.id || needs.revision != REVISION,
+            "the classifier {shown} was trained on the model {:?} of a server, and this one has {:?}",
+            needs.id,
+            key.id
         );
         if key.dtype != needs.dtype {
             observer.warn(&format!(

@@ -131,7 +131,8 @@ pub struct Bars {
 }
 
 /// Flags that have no meaning where nothing is scored.
-const NOT_COMPARED: [&str; 47] = [
+const NOT_COMPARED: [&str; 48] = [
+    "endpoint",
     "samples",
     "maildirs",
     "exclude",

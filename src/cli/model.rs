@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::models::ModelSource;
 use super::{MOST, at_least_one};
-use crate::classifier::{DeepReads, ModelSpec};
+use crate::classifier::{DeepReads, EndpointFlags, ModelSpec};
 use crate::engine::{Dtype, Hypothesis, Nli, device::DeviceChoice};
 
 /// The model.
@@ -81,6 +81,20 @@ pub struct ModelFlags {
     #[arg(long, hide_short_help = true, value_enum, default_value = "unsure", value_name = "WHICH")]
     pub deep: DeepReads,
 
+    /// Ask the model of a server instead: vLLM, SGLang, TEI, llama.cpp, Infinity or another mailsort
+    ///
+    /// The texts of messages go there. Several addresses of one model share the work.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["model", "revision", "batch_tokens", "nli", "hypothesis", "deep"])]
+    pub endpoint: Vec<String>,
+
+    /// What the server of --endpoint calls its model, where it has several
+    #[arg(long, hide_short_help = true, value_name = "NAME", requires = "endpoint")]
+    pub endpoint_model: Option<String>,
+
+    /// The file that holds the key of the server of --endpoint
+    #[arg(long, hide_short_help = true, value_name = "FILE", requires = "endpoint", value_hint = ValueHint::FilePath)]
+    pub endpoint_key_file: Option<PathBuf>,
+
     /// Keep scores in FILE for the next run; no text is kept
     ///
     /// They are taken from there when the same text meets the same labels and model again.
@@ -108,6 +122,11 @@ impl ModelFlags {
             query_prefix: self.query_prefix.clone(),
             label_prompts: self.label_prompts == LabelPromptsFlag::On,
             deep: self.deep,
+            endpoint: EndpointFlags {
+                urls: self.endpoint.clone(),
+                model: self.endpoint_model.clone(),
+                key_file: self.endpoint_key_file.clone(),
+            },
             cache: self.cache.clone(),
         }
     }

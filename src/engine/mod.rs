@@ -12,6 +12,7 @@ pub mod models;
 #[cfg(test)]
 mod parity;
 mod registry;
+pub mod remote;
 
 use anyhow::Result;
 use rayon::prelude::*;

@@ -9,6 +9,7 @@
 //! - `deep`: `--model deep`: who decides, what is refused, what is learned; label prompts and prefixes of others
 //! - `docs`: README and the pages of docs/: their commands print what they show, their links lead somewhere
 //! - `documents`: the texts of `tests/documents/`, and hostile PDFs and DOCX through the real program
+//! - `endpoint`: models on the servers of others, in all the forms that they answer in
 //! - `errors`: what is said of bad input, and that nothing is lost
 //! - `eval`: every form of labelled samples and of reports, bars, baselines and comparisons
 //! - `failures`: models that are half, wrong or damaged, and mails on which one fails
@@ -53,6 +54,7 @@ mod corpus;
 mod deep;
 mod docs;
 mod documents;
+mod endpoint;
 mod errors;
 mod eval;
 mod failures;

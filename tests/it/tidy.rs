@@ -62,7 +62,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ),
     ("tokenizers", &["src/engine/"]),
     ("hf_hub", &["src/engine/hub/"]),
-    ("ureq", &["src/engine/hub/"]),
+    ("ureq", &["src/engine/hub/", "src/engine/remote/client.rs"]),
     ("std::net", &["src/serve/"]),
     ("TcpStream", &["src/serve/"]),
     ("cuda", &["src/engine/device.rs"]),

@@ -20,6 +20,7 @@ use crate::classifier::linear::{
 };
 use crate::classifier::{Budget, LoadedEmbedding, Selection, Spec, cleaning_steps};
 use crate::cli::{Learning, NGramsFlag, Train};
+use crate::engine::remote::REVISION;
 use crate::engine::{BUILTIN, is_embedded};
 use crate::labels::{Label, LabelSet};
 use crate::output::Sink;
@@ -318,9 +319,12 @@ fn needs(opened: &LoadedEmbedding, arguments: &Train, instruct: Option<String>, 
     let flags = &arguments.model;
     Needs {
         id: key.id.clone(),
-        name: flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),
+        name: match flags.endpoint.is_empty() {
+            true => flags.source.model.clone().unwrap_or_else(|| BUILTIN.into()),
+            false => key.id.clone(),
+        },
         revision: key.revision.clone(),
-        is_commit: !key.is_path && !is_embedded(&key.id),
+        is_commit: !key.is_path && !is_embedded(&key.id) && key.revision != REVISION,
         dtype: key.dtype.clone(),
         dims: model.dims,
         background: embeddings.background(),
