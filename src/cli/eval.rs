@@ -15,6 +15,7 @@ Examples:
   mailsort eval filed/ --labels labels.txt --format html --output report.html
   mailsort eval samples.jsonl --labels labels.txt --format json --output new.json --baseline old.json
   mailsort eval --compare old.json new.json
+  mailsort eval sampled.jsonl --recorded    (a file of `mailsort serve --sample-to`)
   mailsort eval --maildir ~/Mail --exclude Trash --exclude Sent --target-precision 0.95
 
 Samples:
@@ -78,6 +79,11 @@ pub struct Judging {
     #[arg(short, long, value_name = "SCORE", value_parser = threshold)]
     pub threshold: Option<f32>,
 
+    /// Judge the verdicts that stand in SAMPLES, as `serve --sample-to` writes them, by the `truth` that a person has put
+    /// there; nothing is scored
+    #[arg(long, conflicts_with_all = NOT_RECORDED)]
+    pub recorded: bool,
+
     /// Leave out samples whose label is not in the label set; without this they are an error
     #[arg(long)]
     pub skip_unknown: bool,
@@ -130,9 +136,24 @@ pub struct Bars {
     pub compare: Vec<PathBuf>,
 }
 
-/// Flags that have no meaning where nothing is scored.
-const NOT_COMPARED: [&str; 48] = [
+/// Flags that have no meaning where verdicts are read.
+const NOT_RECORDED: [&str; 10] = [
+    "classifier",
+    "skip_unknown",
+    "threshold",
+    "model",
     "endpoint",
+    "revision",
+    "instruct",
+    "shortlist",
+    "cache",
+    "maildirs",
+];
+
+/// Flags that have no meaning where nothing is scored.
+const NOT_COMPARED: [&str; 49] = [
+    "endpoint",
+    "recorded",
     "samples",
     "maildirs",
     "exclude",
@@ -216,7 +237,7 @@ impl Reports {
     }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or("not a number from 0 to 1".into())
 }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
+use super::eval::share;
 use super::filter::{seconds, size};
 use super::{ClassifierFlags, Run, Verbosity, at_least_one};
 use crate::classifier::{LabelSource, Spec};
-use crate::serve::{Address, ServerSpec};
+use crate::serve::{Address, SamplingSpec, ServerSpec};
 
 pub(super) const HELP: &str = "\
 Examples:
-  mailsort serve --labels labels.txt
+  mailsort serve --labels labels.txt        (and open http://127.0.0.1:8080)
   curl http://127.0.0.1:8080/v1/classify -H 'Content-Type: message/rfc822' --data-binary @mail.eml
   curl http://127.0.0.1:8080/v1/classify --json '{\"text\": \"Please pay by Friday.\", \"labels\": [\"invoice\", \"meeting\"]}'
   mailsort serve --model qwen3-reranker-0.6b --listen 0.0.0.0:8080 --api-key-file keys.txt
@@ -23,7 +24,7 @@ Routes:
   POST /v1/classify, /v1/show, /v1/feedback    documents against labels
   POST /rerank, /v1/rerank, /v2/rerank         documents against a query (Jina, Cohere, vLLM; TEI)
   POST /v1/embeddings                          vectors (OpenAI)
-  GET  /v1/models, /info, /health, /metrics, /openapi.json
+  GET  /, the page; /v1/models, /info, /health, /metrics, /openapi.json
       The model is loaded once, and requests of all clients are scored together. Without
       labels here, requests bring their own. examples/recipes/ has systemd units: with socket
       activation, where neither --listen nor --socket is needed, and without.
@@ -107,6 +108,20 @@ pub struct ServeFlags {
     #[arg(long, hide_short_help = true, value_name = "SECONDS", value_parser = seconds, default_value = "600")]
     pub timeout: Duration,
 
+    /// Append a random sample of records to FILE, for a person to write the `truth` into; `eval --recorded` reads it
+    ///
+    /// Of documents that are classified by the labels of this server. No words of them are kept.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub sample_to: Option<PathBuf>,
+
+    /// The share of documents in --sample-to
+    #[arg(long, hide_short_help = true, value_name = "SHARE", value_parser = share, default_value = "0.01", requires = "sample_to")]
+    pub sample_rate: f64,
+
+    /// Keep subject, sender and text of documents in --sample-to too
+    #[arg(long, hide_short_help = true, requires = "sample_to")]
+    pub sample_texts: bool,
+
     /// After SIGTERM, work for SECONDS at most on the requests that have come in
     #[arg(long, hide_short_help = true, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub drain: Duration,
@@ -120,7 +135,9 @@ impl ServeFlags {
             (None, Some(path)) => Address::Socket(path.clone()),
             (None, None) => Address::Default,
         };
+        let (rate, texts) = (self.sample_rate, self.sample_texts);
         ServerSpec {
+            samples: self.sample_to.clone().map(|file| SamplingSpec { file, rate, texts }),
             address,
             api_keys: self.api_key_file.clone(),
             cors_origins: self.cors_origin.clone(),

@@ -1,7 +1,7 @@
 //! What a client is told when a request fails: one body in the shape of OpenAI's, which most clients of such servers read.
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -15,6 +15,8 @@ pub(super) struct Failure {
     param: Option<&'static str>,
     /// Seconds after which another try makes sense.
     retry_after: Option<u64>,
+    /// How to send a key.
+    challenge: Option<&'static str>,
 }
 
 /// The body: `{"error":{"message":…,"type":…,"param":…,"code":…}}`.
@@ -35,7 +37,7 @@ struct Told<'a> {
 impl Failure {
     /// A failure with this status.
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), param: None, retry_after: None }
+        Self { status, message: message.into(), param: None, retry_after: None, challenge: None }
     }
 
     /// A request that is wrong.
@@ -46,6 +48,11 @@ impl Failure {
     /// As [`Failure::bad`], of an error and its causes.
     pub(super) fn of(error: &anyhow::Error) -> Self {
         Self::bad(format!("{error:#}"))
+    }
+
+    /// There is no key, and `challenge` says how one is sent.
+    pub(super) fn unauthorized(message: &str, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, message) }
     }
 
     /// The server has too much to do.
@@ -84,6 +91,9 @@ impl IntoResponse for Failure {
         let mut response = (self.status, Json(Body { error: told })).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response.extensions_mut().insert(self);
         response

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, HeaderName, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -67,20 +69,14 @@ impl Gate {
         if is_open || self.keys.is_empty() || self.has_key(headers) {
             return Ok(());
         }
-        Err(Failure::new(StatusCode::UNAUTHORIZED, "this server needs a key: send `Authorization: Bearer KEY`"))
+        // A browser asks its user, and then sends the key with everything that the page asks.
+        let challenge =
+            if request.uri().path() == "/" { "Basic realm=\"mailsort: the key is the password\"" } else { "Bearer" };
+        Err(Failure::unauthorized("this server needs a key: send `Authorization: Bearer KEY`", challenge))
     }
 
     fn has_key(&self, headers: &HeaderMap) -> bool {
-        let bearer = headers.get(AUTHORIZATION).map(|value| {
-            let bytes = value.as_bytes();
-            // Some clients send the key without the word.
-            bytes
-                .split_at_checked(7)
-                .filter(|(word, _)| word.eq_ignore_ascii_case(b"Bearer "))
-                .map_or(bytes, |(_, key)| key)
-        });
-        let given = bearer.or(headers.get(API_KEY).map(|value| value.as_bytes()));
-        let Some(given) = given else { return false };
+        let Some(given) = sent(headers) else { return false };
         let given: [u8; 32] = Sha256::digest(given.trim_ascii()).into();
         // All are compared, so that the time does not tell which.
         let any = self.keys.iter().fold(Choice::from(0), |any, key| any | key.ct_eq(&given));
@@ -111,6 +107,23 @@ impl Gate {
             "a page of another site may not ask this server; --cors-origin allows a site",
         ))
     }
+}
+
+/// The key that a request sends: as bearer, as the password of a browser, or as it is, as some clients do.
+fn sent(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let Some(sent) = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) else {
+        return headers.get(API_KEY).map(|key| key.as_bytes().to_vec());
+    };
+    let behind = |word: &[u8]| {
+        let (first, rest) = sent.split_at_checked(word.len())?;
+        first.eq_ignore_ascii_case(word).then_some(rest)
+    };
+    if let Some(basic) = behind(b"Basic ") {
+        let pair = BASE64_STANDARD.decode(basic.trim_ascii()).ok()?;
+        let colon = pair.iter().position(|&byte| byte == b':')?;
+        return Some(pair[colon + 1..].to_vec());
+    }
+    Some(behind(b"Bearer ").unwrap_or(sent).to_vec())
 }
 
 /// True for a host, with or without a port, that is this machine.
@@ -144,6 +157,7 @@ mod tests {
             Gate::new(Some(&format!("# for the queue\n\n{KEY}\nanother-key-0123456789\n")), false, vec![], false);
         let gate = gate.unwrap();
         let bearer = format!("Bearer {KEY}");
+        let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("ann:{KEY}")));
         for (headers, expected) in [
             (vec![], 401),
             (vec![("authorization", "Bearer wrong")], 401),
@@ -151,6 +165,9 @@ mod tests {
             (vec![("authorization", "bearer another-key-0123456789")], 200),
             (vec![("authorization", KEY)], 200),
             (vec![("x-api-key", KEY)], 200),
+            (vec![("authorization", &basic)], 200),
+            (vec![("authorization", "Basic bm9ib2R5Og==")], 401),
+            (vec![("authorization", "Basic no base64")], 401),
             (vec![("authorization", "Bearer ")], 401),
             (vec![("authorization", "# for the queue")], 401),
         ] {

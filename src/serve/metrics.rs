@@ -28,7 +28,7 @@ struct Answered {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Endpoint {
+struct EndpointName {
     endpoint: String,
 }
 
@@ -69,7 +69,7 @@ impl prometheus_client::encoding::EncodeLabelValue for Truth {
 pub(super) struct Metrics {
     registry: Mutex<Registry>,
     requests: Family<Answered, Counter>,
-    durations: Family<Endpoint, Histogram, fn() -> Histogram>,
+    durations: Family<EndpointName, Histogram, fn() -> Histogram>,
     waiting: Gauge,
     waits: Histogram,
     batches: Histogram,
@@ -155,7 +155,7 @@ impl Metrics {
     /// Counts an answer.
     pub(super) fn answered(&self, endpoint: &str, status: u16, after: Duration) {
         let endpoint = endpoint.to_string();
-        self.durations.get_or_create(&Endpoint { endpoint: endpoint.clone() }).observe(after.as_secs_f64());
+        self.durations.get_or_create(&EndpointName { endpoint: endpoint.clone() }).observe(after.as_secs_f64());
         self.requests.get_or_create(&Answered { endpoint, status }).inc();
     }
 
@@ -203,7 +203,7 @@ impl Metrics {
         self.feedback.get_or_create(&Judged { set: set.clone(), right: Truth(right) }).inc();
     }
 
-    /// All metrics as text. `waiting` is the number of pairs in the queue, `cache` hits and misses.
+    /// All metrics in the text format that every scraper reads. `waiting` is the number of pairs in the queue, `cache` hits and misses.
     ///
     /// # Errors
     /// Never in practice; the library writes to a string.
@@ -213,8 +213,31 @@ impl Metrics {
         self.cache_misses.set(misses);
         let mut text = String::new();
         encode(&mut text, &self.registry())?;
-        Ok(text)
+        Ok(classic(&text))
     }
+}
+
+/// OpenMetrics as the text format of Prometheus: there a family of counters has the name of its samples.
+fn classic(text: &str) -> String {
+    let mut counters: Vec<&str> = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        counters.extend(line.strip_suffix(" counter"));
+    }
+    let renamed = |line: &str, kind: &str| {
+        let (name, rest) = line.strip_prefix(kind)?.split_once(' ')?;
+        match rest {
+            "info" => Some(format!("{kind}{name}_info gauge\n")),
+            _ if counters.contains(&name) => Some(format!("{kind}{name}_total {rest}\n")),
+            // That of an info, whose type follows.
+            _ if text.contains(&format!("# TYPE {name} info\n")) => Some(format!("{kind}{name}_info {rest}\n")),
+            _ => None,
+        }
+    };
+    let line = |line: &str| match line {
+        "# EOF" => String::new(),
+        line => renamed(line, "# HELP ").or_else(|| renamed(line, "# TYPE ")).unwrap_or_else(|| format!("{line}\n")),
+    };
+    text.lines().map(line).collect()
 }
 
 #[cfg(test)]
@@ -233,6 +256,7 @@ mod tests {
             let verdict = Verdict { origin: origin.clone(), envelope: envelope.clone(), outcome: Ok(outcome) };
             metrics.verdict(&verdict, &["mail".into()]);
         }
+        metrics.serves("builtin");
         metrics.judged(&"mail".into(), false);
         metrics.answered("/rerank", 200, Duration::from_millis(3));
         let text = metrics.text(4, (5, 6)).unwrap();
@@ -246,6 +270,10 @@ mod tests {
             "mailsort_tokens_total 14",
             "mailsort_queue_pairs 4",
             "mailsort_cache_hits 5",
+            "# TYPE mailsort_tokens_total counter",
+            "# HELP mailsort_tokens_total Tokens that models have read.",
+            "# TYPE mailsort_build_info gauge",
+            "# TYPE mailsort_queue_wait_seconds histogram",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }

@@ -14,6 +14,7 @@ mod listener;
 mod metrics;
 mod queue;
 mod routes;
+mod samples;
 mod state;
 #[cfg(unix)]
 mod unix;
@@ -38,10 +39,12 @@ use gate::Gate;
 use listener::Bound;
 use metrics::Metrics;
 use queue::Queue;
+use samples::Sampling;
 use state::{Service, State};
 use work::Worker;
 
 pub use listener::{Address, DEFAULT_ADDRESS};
+pub use samples::SamplingSpec;
 
 /// Pairs that wait at most, for a model that needs microseconds for one, and for others.
 const FAST_QUEUE: usize = 65_536;
@@ -58,6 +61,8 @@ pub struct ServerSpec {
     pub api_keys: Option<PathBuf>,
     /// Origins of other sites whose pages may ask; `*` for all.
     pub cors_origins: Vec<String>,
+    /// A sample of records that is kept.
+    pub samples: Option<SamplingSpec>,
     /// Whether `/metrics` needs no key.
     pub metrics_open: bool,
     /// Pairs that wait at most; `None` for a number that suits the model.
@@ -106,6 +111,7 @@ pub fn run(
 ) -> Result<()> {
     let bound = Bound::open(&spec.address)?;
     let gate = gate(spec, &bound)?;
+    let samples = spec.samples.as_ref().map(Sampling::open).transpose()?;
     let (queue, jobs) = Queue::new(spec.queue.unwrap_or(SLOW_QUEUE));
     let load_of_queue = queue.load().clone();
     let metrics = Arc::new(Metrics::new());
@@ -129,6 +135,7 @@ pub fn run(
         in_hand: InHand::default(),
         classifiers: Default::default(),
         verdicts: Default::default(),
+        samples,
     };
     let patience = Patience { client: spec.patience, drain: spec.drain };
     thread::scope(|scope| {

@@ -16,6 +16,7 @@ use super::gate::Gate;
 use super::labels::{self, Classifiers, Wanted};
 use super::metrics::Metrics;
 use super::queue::Queue;
+use super::samples::Sampling;
 use super::work::Job;
 use crate::classifier::{Classifier, LoadedModel, RankingSpec, Selection};
 use crate::intake::Reading;
@@ -37,6 +38,7 @@ pub(super) struct State {
     pub(super) in_hand: InHand,
     pub(super) classifiers: Mutex<Classifiers>,
     pub(super) verdicts: Mutex<Verdicts>,
+    pub(super) samples: Option<Sampling>,
 }
 
 /// The model that is served.

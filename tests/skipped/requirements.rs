@@ -12,6 +12,8 @@ use std::{env, fs, io, thread};
 /// Every requirement, and how to meet it.
 pub(crate) const REQUIREMENTS: &[(&str, &str)] = &[
     ("bash", "a program"),
+    ("chromium", "the Debian packages chromium and chromium-driver"),
+    ("clients", "the packages of tests/clients/requirements.txt for the Python that MAILSORT_CLIENTS names"),
     ("cron", "the Debian packages cron and logrotate"),
     ("curl", "a program"),
     ("dovecot", "the Debian package dovecot-core"),
@@ -30,6 +32,7 @@ pub(crate) const REQUIREMENTS: &[(&str, &str)] = &[
     ("parallel", "GNU parallel"),
     ("pigeonhole", "the Debian package dovecot-sieve"),
     ("procmail", "a program"),
+    ("promtool", "the Debian package prometheus"),
     ("python3", "a program"),
     ("real-models", "Qwen3 models of 0.6B in the folder that MAILSORT_REAL_MODELS names"),
     ("root", "tests that run as root"),

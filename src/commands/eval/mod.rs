@@ -4,6 +4,7 @@ mod bars;
 mod compare;
 mod figures;
 mod matched;
+mod recorded;
 mod rows;
 mod timed;
 mod truth;
@@ -12,7 +13,7 @@ mod tuned;
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use encoding_rs::Encoding;
 
 use crate::classifier::linear::text_hash;
@@ -24,6 +25,7 @@ use crate::output::Sink;
 use crate::output::evaluation::Evaluated;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard};
+use recorded::Recorded;
 use rows::Rows;
 use truth::LabelledDocument;
 
@@ -39,6 +41,9 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let mut report = Report::new(output.verbosity.level(), output.verbosity.progress);
     check_outputs(arguments)?;
     let baseline = bars.baseline.as_deref().map(Evaluated::read).transpose()?;
+    if judging.recorded {
+        return judge_recorded(arguments, baseline.as_ref(), report);
+    }
     let mut selection = Selection::read(&arguments.spec()?)?;
     let questions = selection.is_multi_label();
     let pool = stream::pool(run.threads)?;
@@ -67,6 +72,38 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     evaluated.bars = bars::judge(bars, &evaluation, &set);
     evaluated.bars.extend(bars::left_out(gathered.left_out));
     if let Some(baseline) = &baseline {
+        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
+    }
+    evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
+    evaluated.junit = output.junit.unwrap_or_default();
+    end(arguments, &set, &evaluated, report)
+}
+
+/// Judges verdicts that were recorded with their truth.
+fn judge_recorded(arguments: &Eval, baseline: Option<&Evaluated>, mut report: Report) -> Result<ExitCode> {
+    let Eval { samples, judging, bars, output, .. } = arguments;
+    let [path] = samples.samples.as_slice() else {
+        bail!("--recorded judges one file, which `serve --sample-to` has written")
+    };
+    let given = label_set(judging, samples.tables.encoding)?;
+    let Recorded { set, judged, verdicts, model } = recorded::read(path, samples.set.as_deref(), given, &report)?;
+    bars::check(bars, &set)?;
+    let unscored = figures::unscored(&judged);
+    if let Some(baseline) = baseline {
+        bars::check_baseline(baseline, &unscored, false, &report)?;
+    }
+    for verdict in &verdicts {
+        match &verdict.outcome {
+            Ok(_) => report.scored(),
+            Err(reason) => report.failed(&verdict.origin, reason),
+        }
+    }
+    let rows = Rows::new(&set, &judged, &verdicts, None);
+    let evaluation = rows.evaluation(set.labels.len());
+    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &model, bars.target_precision);
+    evaluated.predictions = figures::predictions(&rows, &set, unscored, &verdicts);
+    evaluated.bars = bars::judge(bars, &evaluation, &set);
+    if let Some(baseline) = baseline {
         evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
     }
     evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);

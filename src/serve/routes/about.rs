@@ -29,8 +29,8 @@ pub(super) static OPENAPI: HttpRoute =
 
 /// What the server answers, for programs that write clients: OpenAPI 3.1. Written by hand; a test holds it to the routes.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
-/// The text format that Prometheus asks for first.
-const METRICS_KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The text format of Prometheus.
+const METRICS_KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// 200 when the model is loaded, 503 before that and from the signal on that ends the server.
 async fn health(Shared(state): Shared<Arc<State>>) -> Response {
@@ -51,7 +51,8 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
         true => json!({ "reranker": { "id2label": { "0": "LABEL_0" }, "label2id": { "LABEL_0": 0 } } }),
         false => json!({ "embedding": { "pooling": "mean" } }),
     };
-    let sets: Vec<Value> = classifier.iter().flat_map(|classifier| classifier.sets()).map(label_set).collect();
+    let set = |set: &LabelSet| label_set(set, service.selection.ranking.threshold);
+    let sets: Vec<Value> = classifier.iter().flat_map(|classifier| classifier.sets()).map(set).collect();
     Ok(Json(json!({
         "model_id": loaded.id(),
         "model_type": model_type,
@@ -66,9 +67,9 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
     })))
 }
 
-fn label_set(set: &LabelSet) -> Value {
+fn label_set(set: &LabelSet, threshold: Option<f32>) -> Value {
     let labels = set.labels.iter().enumerate().map(|(at, label)| {
-        json!({ "name": *label.name, "description": label.description, "threshold": set.threshold(at, None) })
+        json!({ "name": *label.name, "description": label.description, "threshold": set.threshold(at, threshold) })
     });
     json!({ "name": set.name, "labels": labels.collect::<Vec<_>>() })
 }

@@ -4,6 +4,7 @@ mod about;
 mod classify;
 mod embeddings;
 mod feedback;
+mod page;
 mod rerank;
 mod show;
 
@@ -38,7 +39,8 @@ struct HttpRoute {
 }
 
 /// All that the server answers. `openapi.json` describes it.
-static ROUTES: [&HttpRoute; 10] = [
+static ROUTES: [&HttpRoute; 11] = [
+    &page::ROUTE,
     &about::HEALTH,
     &about::INFO,
     &about::MODELS,

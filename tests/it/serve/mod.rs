@@ -1,13 +1,19 @@
 //! `mailsort serve` as its clients see it.
 //!
 //! - `api`: what every route answers, in every shape that clients know
+//! - `browser`: the page in a real browser
+//! - `clients`: clients of other servers, and programs that post JSON
 //! - `filters`: filters that ask over a Unix socket: answers, refusals, and an end that loses nothing
 //! - `limits`: floods, slow clients, lies about lengths, hang-ups, keys and pages of other sites
+//! - `monitoring`: metrics, the dashboard that shows them, and samples for a person to label
 
 mod api;
+mod browser;
+mod clients;
 #[cfg(unix)]
 mod filters;
 mod limits;
+mod monitoring;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -132,15 +138,29 @@ pub fn request(method: &str, path: &str, host: &str, headers: &[(&str, &str)], b
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Reads an answer to its end.
+/// Reads an answer: as long as it says it is, or to the end of the connection.
 pub fn answer(stream: &mut impl Read) -> Answer {
     let mut bytes = Vec::new();
-    // Who refuses before all was read may reset the connection behind its answer.
-    drop(stream.read_to_end(&mut bytes));
+    let mut piece = [0; 16 * 1024];
+    loop {
+        // Who refuses before all was read may reset the connection behind its answer.
+        let length = stream.read(&mut piece).unwrap_or(0);
+        bytes.extend_from_slice(&piece[..length]);
+        if length == 0 || is_whole(&bytes) {
+            break;
+        }
+    }
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
     let mut lines = head.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_string()));
+    let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_lowercase(), value.trim().to_string()));
     Answer { status, headers: lines.filter_map(header).collect(), body: body.to_string() }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    length.is_some_and(|length| bytes.len() >= end + 4 + length)
 }

@@ -1,0 +1,108 @@
+//! `GET /`: the page. One file of HTML, which asks nobody but this server; the shipped label sets and some mails of
+//! `samples/` are put into it.
+
+use std::sync::LazyLock;
+
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderName, Method};
+use axum::response::{IntoResponse, Response};
+use axum::routing::on;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::HttpRoute;
+
+pub(super) static ROUTE: HttpRoute =
+    HttpRoute { method: Method::GET, paths: &["/"], handler: |filter| on(filter, page) };
+
+const PAGE: &str = include_str!("page.html");
+/// Mails of `samples/`, to click.
+const EXAMPLES: &str = include_str!("examples.json");
+/// Where the page has its data.
+const PLACE: &str = "/*DATA*/";
+
+/// The label sets that come with the program.
+const SETS: [(&str, &str); 7] = [
+    ("mail", include_str!("../../../labels/mail.txt")),
+    ("mail.zh", include_str!("../../../labels/mail.zh.txt")),
+    ("tickets", include_str!("../../../labels/tickets.toml")),
+    ("priority", include_str!("../../../labels/priority.toml")),
+    ("spam", include_str!("../../../labels/spam.txt")),
+    ("contracts", include_str!("../../../labels/contracts.txt")),
+    ("mail with headers", include_str!("../../../labels/mail.toml")),
+];
+
+/// The page and its policy.
+static MADE: LazyLock<(String, String)> = LazyLock::new(|| {
+    let sets: Vec<Value> = SETS.iter().map(|(name, text)| json!({ "name": name, "text": text })).collect();
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    // Within a script `<` could end it.
+    let data = json!({ "sets": sets, "examples": examples }).to_string().replace('<', "\\u003c");
+    (PAGE.replace(PLACE, &data), policy())
+});
+
+/// What a browser lets the page do: run its own script, ask this server, and nothing else.
+fn policy() -> String {
+    let hash = |begin: &str, end: &str| {
+        let text = PAGE.split(begin).nth(1).and_then(|rest| rest.split(end).next()).unwrap_or_default();
+        BASE64_STANDARD.encode(Sha256::digest(text))
+    };
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; base-uri \
+         'none'; form-action 'none'; frame-ancestors 'none'",
+        hash("<script>", "</script>"),
+        hash("<style>", "</style>")
+    )
+}
+
+async fn page() -> Response {
+    let (text, policy) = &*MADE;
+    let headers: [(HeaderName, &str); 4] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, policy),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, text.as_str()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::labels::LabelSet;
+
+    #[test]
+    fn the_page_is_whole() {
+        assert_eq!(
+            (PAGE.matches(PLACE).count(), PAGE.matches("<script>").count(), PAGE.matches("<style>").count()),
+            (1, 1, 1)
+        );
+        for far in ["http://", "https://", "src=", "@import", " url(", ":url("] {
+            assert!(!PAGE.contains(far), "{far}");
+        }
+        for (name, text) in SETS {
+            let ending = if text.contains("[[label]]") { "toml" } else { "txt" };
+            assert!(LabelSet::parse(name.into(), text.as_bytes(), ending, None).is_ok(), "{name}");
+        }
+    }
+
+    /// Every text of the interface is there in both languages.
+    #[test]
+    fn both_languages_say_the_same() {
+        let keys = |language: &str| -> Vec<String> {
+            let begin = PAGE.find(&format!("\n  {language}: {{")).unwrap();
+            let body = &PAGE[begin..begin + PAGE[begin..].find("\n  },").unwrap()];
+            let key = regex::Regex::new(r#"[{,]\s+(\w+): ["{]"#).unwrap();
+            key.captures_iter(body).map(|found| found[1].to_string()).collect()
+        };
+        let (english, chinese) = (keys("en"), keys("zh"));
+        assert!(english.len() > 50 && english == chinese, "{english:?} {chinese:?}");
+        let used = regex::Regex::new(r#"data-t="(\w+)"|words\.(\w+)|say\("(\w+)""#).unwrap();
+        for found in used.captures_iter(PAGE) {
+            let name = found.iter().skip(1).flatten().next().unwrap().as_str();
+            assert!(english.iter().any(|key| key == name), "{name}");
+        }
+    }
+}
