@@ -27,6 +27,8 @@ pub(super) struct ModelFacts {
     pub(super) budget: Budget,
     /// True where each label of a set has a probability of its own.
     pub(super) is_independent: bool,
+    /// True for a model of a server, which may come back when it is gone.
+    pub(super) is_remote: bool,
     /// The longest vectors of an embedding that gives a choice of lengths.
     pub(super) most_dims: Option<usize>,
 }
@@ -63,6 +65,11 @@ impl LoadedModel {
     /// True where each label of a set has a probability of its own.
     pub(super) fn is_independent(&self) -> bool {
         self.about.is_independent
+    }
+
+    /// True for a model of a server, which may come back when it is gone.
+    pub fn is_remote(&self) -> bool {
+        self.about.is_remote
     }
 
     /// True for a reranker, which gives no vectors.
@@ -145,8 +152,8 @@ impl LoadedModel {
         Ok(made.into_iter().map(finished).collect())
     }
 
-    /// How relevant each document is to its query, from 0 to 1, by itself: a reranker's probability, of an embedding half of
-    /// 1 and the cosine. One that the model fails on has an error.
+    /// How relevant each document is to its query, from 0 to 1, by itself: a reranker's probability, of an embedding
+    /// half of 1 and the cosine. One that the model fails on has an error.
     ///
     /// # Errors
     /// When the model cannot run.

@@ -421,6 +421,7 @@ impl Plan<'_> {
             id: self.id().to_string(),
             instruct: self.spec.instruct.clone(),
             budget: self.budget(),
+            is_remote: matches!(self.main, Chosen::Remote { .. }),
             is_independent: self.is_of_pairs() && !self.shares_over_labels(),
             most_dims,
         }

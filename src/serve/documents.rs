@@ -21,7 +21,7 @@ use crate::labels::LabelSet;
 use crate::record::{Origin, Skip};
 
 /// Most documents of one request, and how many times the largest body their bytes may be after decompression.
-const MOST_DOCUMENTS: usize = 10_000;
+pub(super) const MOST_DOCUMENTS: usize = 10_000;
 const MOST_TIMES: usize = 16;
 /// Bytes of a file that are taken for a document, until they are counted.
 const BYTES_A_DOCUMENT: usize = 16 * 1024;
@@ -291,6 +291,16 @@ fn wanted(top_k: Option<usize>, threshold: Option<f32>) -> Result<Option<Wanted>
     Ok(Some(Wanted { top_k: top_k.unwrap_or(Wanted::default().top_k), threshold }))
 }
 
+/// # Errors
+/// When a request has more documents or texts than one may have.
+pub(super) fn check_count(count: usize, field: &'static str) -> Result<(), Failure> {
+    if count <= MOST_DOCUMENTS {
+        return Ok(());
+    }
+    let message = format!("there are {count} of `{field}`; send at most {MOST_DOCUMENTS} at once");
+    Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).about(field))
+}
+
 /// Reads a request in JSON.
 fn json(body: ReadBody, parameters: Parameters, is_lines: bool) -> Result<DocumentRequest, Failure> {
     let asked: Asked =
@@ -305,11 +315,8 @@ fn json(body: ReadBody, parameters: Parameters, is_lines: bool) -> Result<Docume
     }
     let raws = match documents {
         None => vec![raw(0, GivenRow { text, subject, from, id })?],
-        Some(rows) if rows.len() > MOST_DOCUMENTS => {
-            let message = format!("there are {} documents; send at most {MOST_DOCUMENTS} at once", rows.len());
-            return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).about("documents"));
-        }
         Some(rows) => {
+            check_count(rows.len(), "documents")?;
             let row = |(at, given): (usize, &RawValue)| raw(at, row(at, given)?);
             rows.into_iter().enumerate().map(row).collect::<Result<Vec<Raw>, _>>()?
         }

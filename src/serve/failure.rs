@@ -1,4 +1,5 @@
-//! What a client is told when a request fails: one body in the shape of OpenAI's, which most clients of such servers read.
+//! What a client is told when a request fails: one body in the shape of OpenAI's, which most clients of such servers
+//! read.
 
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -64,6 +65,12 @@ impl Failure {
     /// The server stops, or its model is gone.
     pub(super) fn stopping() -> Self {
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping") }
+    }
+
+    /// The model has failed on a whole batch.
+    pub(super) fn unanswered() -> Self {
+        let message = "the model does not answer now; try again in 5 s";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
     }
 
     /// Names the field that is wrong.

@@ -1,9 +1,10 @@
-//! What the server remembers of its verdicts, so that people can say whether they were right: hashes and labels, no text.
+//! What the server remembers of its verdicts, so that people can say whether they were right: hashes and labels, no
+//! text.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -15,9 +16,13 @@ const REMEMBERED: usize = 100_000;
 /// The last verdicts by the server's own labels.
 #[derive(Default)]
 pub(super) struct Verdicts {
-    known: HashMap<u64, Remembered>,
-    order: VecDeque<u64>,
+    known: HashMap<u64, SharedVerdict>,
+    /// With their keys, the oldest first.
+    order: VecDeque<(SharedVerdict, Vec<u64>)>,
 }
+
+/// A verdict has several ids, and is judged once.
+type SharedVerdict = Arc<Mutex<Remembered>>;
 
 /// A verdict, and whether a person has judged it.
 struct Remembered {
@@ -44,16 +49,23 @@ impl Verdicts {
         let labels: Vec<Option<Arc<str>>> = outcome.rankings.iter().map(|ranking| ranking.label.clone()).collect();
         let of_request = format!("{request}/{place}");
         let first = (place == 0).then(|| request.to_string());
-        for id in [verdict.envelope.id.clone(), Some(of_request), first].into_iter().flatten() {
-            let key = key(&id);
-            let is_judged = vec![false; labels.len()];
-            if self.known.insert(key, Remembered { labels: labels.clone(), is_judged }).is_none() {
-                self.order.push_back(key);
-            }
-            if self.order.len() > REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.known.remove(&oldest);
+        let is_judged = vec![false; labels.len()];
+        let remembered = Arc::new(Mutex::new(Remembered { labels, is_judged }));
+        let ids = [verdict.envelope.id.clone(), Some(of_request), first].into_iter().flatten();
+        let keys: Vec<u64> = ids.map(|id| key(&id)).collect();
+        for key in &keys {
+            self.known.insert(*key, remembered.clone());
+        }
+        self.order.push_back((remembered, keys));
+        if self.order.len() > REMEMBERED
+            && let Some((oldest, keys)) = self.order.pop_front()
+        {
+            // A later verdict may have one of its ids.
+            let is_its = |known: &SharedVerdict| Arc::ptr_eq(known, &oldest);
+            for key in keys {
+                if self.known.get(&key).is_some_and(is_its) {
+                    self.known.remove(&key);
+                }
             }
         }
     }
@@ -61,7 +73,7 @@ impl Verdicts {
     /// What the right label, or none, says of the verdict on `id` by the label set of this number. `None` where the
     /// verdict is not remembered.
     pub(super) fn judge(&mut self, id: &str, set: usize, right: Option<&str>) -> Option<Review> {
-        let known = self.known.get_mut(&key(id))?;
+        let mut known = self.known.get(&key(id))?.lock().unwrap_or_else(PoisonError::into_inner);
         let label = known.labels.get(set)?.clone();
         let is_right = match (&label, right) {
             (Some(label), Some(right)) => is_same_label(label, right),
@@ -106,7 +118,9 @@ mod tests {
         let judged = verdicts.judge("<a@b>", 0, Some("meeting")).unwrap();
         assert!(!judged.is_right && judged.is_new && judged.label.as_deref() == Some("invoice"));
         assert!(!verdicts.judge("<a@b>", 0, Some("invoice")).unwrap().is_new);
-        assert!(verdicts.judge("r", 0, Some("invoice")).unwrap().is_right);
+        // The same verdict by the id of its request.
+        let again = verdicts.judge("r", 0, Some("invoice")).unwrap();
+        assert!(again.is_right && !again.is_new);
         assert!(verdicts.judge("r/1", 0, None).unwrap().is_right);
         assert_eq!((verdicts.judge("r/2", 0, None), verdicts.judge("r/1", 1, None)), (None, None));
     }
@@ -115,7 +129,8 @@ mod tests {
     fn memory_is_bounded() {
         let mut verdicts = Verdicts::default();
         (0..REMEMBERED).for_each(|at| verdicts.remember("r", at + 1, &verdict(Some(&at.to_string()), Some("a"))));
-        assert_eq!((verdicts.known.len(), verdicts.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!((verdicts.known.len(), verdicts.order.len()), (2 * REMEMBERED, REMEMBERED));
+        verdicts.remember("r", 1, &verdict(Some("x"), Some("a")));
         assert!(verdicts.judge("0", 0, None).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Who may ask: holders of a key, and pages of this server alone.
 //!
-//! On a loopback address without a key, every program of this machine may ask, but no page of another site that a browser
-//! has open: its requests name the site in `Origin`, or after DNS rebinding in `Host`.
+//! On a loopback address without a key, every program of this machine may ask, but no page of another site that a
+//! browser has open: its requests name the site in `Origin`, or after DNS rebinding in `Host`.
 
 use std::net::IpAddr;
 
@@ -94,7 +94,10 @@ impl Gate {
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Failure> {
-        let Some(origin) = headers.get(ORIGIN).filter(|_| self.is_local) else { return Ok(()) };
+        // A browser sends a password again for pages of other sites.
+        let is_basic =
+            headers.get(AUTHORIZATION).is_some_and(|sent| sent.as_bytes().to_ascii_lowercase().starts_with(b"basic "));
+        let Some(origin) = headers.get(ORIGIN).filter(|_| self.is_local || is_basic) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
         let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         let is_own = origin.strip_prefix("http://").or(origin.strip_prefix("https://")) == Some(host);

@@ -180,8 +180,8 @@ impl Metrics {
         self.truncated.inc_by(u64::from(truncated));
     }
 
-    /// Counts the verdict of a document. `sets` are the names of the server's label sets, none where a client has brought
-    /// its own, whose names have no bound.
+    /// Counts the verdict of a document. `sets` are the names of the server's label sets, none where a client has
+    /// brought its own, whose names have no bound.
     pub(super) fn verdict(&self, verdict: &Verdict, sets: &[Arc<str>]) {
         self.documents.inc();
         let Outcome { rankings, tokens, truncated } = match &verdict.outcome {
@@ -203,7 +203,8 @@ impl Metrics {
         self.feedback.get_or_create(&Judged { set: set.clone(), right: Truth(right) }).inc();
     }
 
-    /// All metrics in the text format that every scraper reads. `waiting` is the number of pairs in the queue, `cache` hits and misses.
+    /// All metrics in the text format that every scraper reads. `waiting` is the number of pairs in the queue, `cache`
+    /// hits and misses.
     ///
     /// # Errors
     /// Never in practice; the library writes to a string.

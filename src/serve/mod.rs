@@ -1,7 +1,7 @@
 //! `mailsort serve`: an HTTP API on a port or a Unix socket. The only room that knows axum, hyper and tokio.
 //!
-//! One thread runs the connections, the calling thread and the threads of the pool run the model: handlers put work into
-//! the `queue`, and `work` takes it out in batches, across connections. Each route is a file of `routes/`.
+//! One thread runs the connections, the calling thread and the threads of the pool run the model: handlers put work
+//! into the `queue`, and `work` takes it out in batches, across connections. Each route is a file of `routes/`.
 
 mod body;
 mod connection;

@@ -1,7 +1,7 @@
 //! The work of all clients in one queue: counted in pairs, bounded, and scored in batches across connections.
 //!
-//! A pair is what a model reads once: a document with the labels of a server, a text to embed, a query with one document.
-//! A request whose client has gone is skipped, wherever its work is.
+//! A pair is what a model reads once: a document with the labels of a server, a text to embed, a query with one
+//! document. A request whose client has gone is skipped, wherever its work is.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -62,8 +62,8 @@ impl Queue {
         &self.load
     }
 
-    /// Accepts a request of so many pieces of work, each of so many pairs. One that is larger than the queue is accepted when there is any room, because
-    /// only a part of it waits at once.
+    /// Accepts a request of so many pieces of work, each of so many pairs. One that is larger than the queue is
+    /// accepted when there is any room, because only a part of it waits at once.
     pub(super) fn admit(&self, pieces: usize, each: usize) -> Result<Ticket, Failure> {
         let pairs = pieces.saturating_mul(each);
         let most = self.load.most.load(Ordering::Acquire);
@@ -105,9 +105,9 @@ impl Queue {
     }
 }
 
-/// A job whose sender is dropped was not done: the model is lost, which ends the server.
+/// A job whose sender is dropped was not done: the model failed.
 async fn received<T>(answered: oneshot::Receiver<T>) -> Result<T, Failure> {
-    answered.await.map_err(|_| Failure::stopping())
+    answered.await.map_err(|_| Failure::unanswered())
 }
 
 impl Load {

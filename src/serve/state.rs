@@ -169,7 +169,14 @@ impl State {
                 let ticket = self.queue.admit(1, selection.sets.iter().map(|set| set.labels.len()).sum())?;
                 let made = self.queue.work(&ticket, [selection], Job::labels).await?;
                 let made = made.into_iter().next().ok_or_else(Failure::stopping)?;
-                made.map_err(|error| Failure::of(&error).about("labels"))?
+                match made {
+                    Ok(made) => made,
+                    Err(error) if service.loaded.is_remote() => {
+                        self.report.warn(format_args!("{error:#}"));
+                        return Err(Failure::unanswered());
+                    }
+                    Err(error) => return Err(Failure::of(&error).about("labels")),
+                }
             }
         };
         let made = Arc::new(made);

@@ -34,6 +34,19 @@ enum Asked {
     Relevance(Pair, oneshot::Sender<Relevance>),
 }
 
+impl Asked {
+    /// True where nobody waits any more.
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Verdict(_, _, answer) => answer.is_closed(),
+            Self::Reading(_, _, answer) => answer.is_closed(),
+            Self::Labels(_, answer) => answer.is_closed(),
+            Self::Vector(_, answer) => answer.is_closed(),
+            Self::Relevance(_, answer) => answer.is_closed(),
+        }
+    }
+}
+
 /// A vector, or why there is none.
 pub(super) type MadeVector = Result<Made<Vec<f32>>, Reason>;
 
@@ -109,6 +122,17 @@ struct Prepared {
     since: Instant,
 }
 
+impl PreparedAsked {
+    /// True where nobody waits any more.
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Verdict(_, _, answer) => answer.is_closed(),
+            Self::Reading(_, answer) => answer.is_closed(),
+            Self::Other(asked) => asked.is_gone(),
+        }
+    }
+}
+
 enum PreparedAsked {
     Verdict(Arc<Classifier>, Box<PreparedDocument>, oneshot::Sender<Verdict>),
     Reading(Box<Intake>, oneshot::Sender<Intake>),
@@ -117,14 +141,7 @@ enum PreparedAsked {
 
 impl Prepared {
     fn of(Job { asked, since }: Job) -> Self {
-        let is_gone = match &asked {
-            Asked::Verdict(_, _, answer) => answer.is_closed(),
-            Asked::Reading(_, _, answer) => answer.is_closed(),
-            Asked::Labels(_, answer) => answer.is_closed(),
-            Asked::Vector(_, answer) => answer.is_closed(),
-            Asked::Relevance(_, answer) => answer.is_closed(),
-        };
-        let asked = (!is_gone).then(|| match asked {
+        let asked = (!asked.is_gone()).then(|| match asked {
             Asked::Verdict(classifier, raw, answer) => {
                 let document = classifier.prepare(classifier.read(*raw));
                 PreparedAsked::Verdict(classifier, Box::new(document), answer)
@@ -175,7 +192,14 @@ impl Worker<'_> {
             Prepared::of,
             |prepared| prepared.tokens(most),
             || false,
-            |batch| self.batch(batch),
+            |batch| match self.batch(batch) {
+                // Who waits is told to come again.
+                Err(error) if self.loaded.is_remote() => {
+                    self.report.warn(format_args!("{error:#}"));
+                    Ok(())
+                }
+                done => done,
+            },
         )
     }
 
@@ -185,7 +209,8 @@ impl Worker<'_> {
         self.metrics.batch(batch.len());
         for Prepared { asked, since } in batch {
             self.metrics.waited(since.elapsed());
-            match asked {
+            // The client may have gone since it was prepared.
+            match asked.filter(|asked| !asked.is_gone()) {
                 None => {}
                 Some(PreparedAsked::Verdict(classifier, document, answer)) => {
                     verdicts.push((classifier, *document, answer));

@@ -155,6 +155,7 @@ mod tests {
             instruct: None,
             budget: Budget::SLOW,
             is_independent: true,
+            is_remote: false,
             most_dims: None,
         };
         LoadedModel::new(about, Parts::Pairs(PairModel::new(Box::new(frail), None, None, None)), Vec::new())

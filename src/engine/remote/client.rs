@@ -137,7 +137,8 @@ impl Client {
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Refusal> {
         let mut wait = FIRST_WAIT;
         let mut last = Refusal::Unreachable(anyhow!("no server was asked"));
-        for attempt in 0..TRIES {
+        let tries = TRIES + self.servers.len() - 1;
+        for attempt in 0..tries {
             let server = self.choose();
             server.busy.fetch_add(1, Ordering::AcqRel);
             let answer = self.once(server, path, Some(body));
@@ -156,12 +157,14 @@ impl Client {
             if !passes || refusal.is_too_long() {
                 return Err(refusal);
             }
-            let pause = asked.unwrap_or(wait).min(LONGEST_WAIT);
+            let pause = asked.unwrap_or(wait).max(wait).min(LONGEST_WAIT);
             server.leave_out(pause);
             last = refusal;
-            // Another server may take it at once.
-            let others = self.servers.iter().any(Server::is_in);
-            if attempt + 1 < TRIES && !others {
+            // Another server may take it at once; when each has been tried, it is waited.
+            if attempt + 1 < self.servers.len() && self.servers.iter().any(Server::is_in) {
+                continue;
+            }
+            if attempt + 1 < tries {
                 thread::sleep(pause);
             }
             wait = (2 * wait).min(LONGEST_WAIT);
@@ -222,8 +225,13 @@ impl Server {
     /// Leaves it out for a while, longer each time.
     fn leave_out(&self, least: Duration) {
         let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        // Requests that were under way fail with it, and count once.
+        if left_out.is_some_and(|(until, _)| until > now) {
+            return;
+        }
         let pause = left_out.map_or(least, |(_, before)| (2 * before).clamp(least, LONGEST_WAIT));
-        *left_out = Some((Instant::now() + pause, pause));
+        *left_out = Some((now + pause, pause));
     }
 }
 
@@ -270,8 +278,8 @@ pub(super) fn scores(answer: &Value, count: usize) -> Result<Vec<f32>> {
 pub(super) fn vectors(answer: &Value, count: usize) -> Result<Vec<Vec<f32>>> {
     let data = answer["data"].as_array().context("the answer has no list `data`")?;
     let mut found: HashMap<usize, Vec<f32>> = HashMap::new();
-    for (at, item) in data.iter().enumerate() {
-        let index = item["index"].as_u64().map_or(at, |index| index as usize);
+    for item in data {
+        let index = item["index"].as_u64().context("a vector has no index")? as usize;
         let values = item["embedding"].as_array().context("a vector is no list of numbers")?;
         let vector: Vec<f32> = values.iter().filter_map(Value::as_f64).map(|value| value as f32).collect();
         ensure!(

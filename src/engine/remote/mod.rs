@@ -143,7 +143,7 @@ fn at_once<T: Sync, R: Send>(items: &[T], most: usize, ask: impl Fn(&T) -> Resul
         }
     };
     let threads = most.min(items.len()).max(1);
-    let done = std::thread::scope(|scope| {
+    let mut done = std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut done = work();
         for other in others {
@@ -151,7 +151,6 @@ fn at_once<T: Sync, R: Send>(items: &[T], most: usize, ask: impl Fn(&T) -> Resul
         }
         done
     });
-    let mut done = done;
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, made)| made).collect()
 }

@@ -14,21 +14,33 @@ const BAD: &str =
     "Gravity is a force that attracts two bodies towards each other. It gives weight to physical objects.";
 /// Texts of one request where the server does not say: what TEI takes at least.
 const MOST_TEXTS: usize = 32;
+/// By how much a difference must be larger to count.
+const CLEARLY: f32 = 0.1;
 /// Shorter vectors are those of a reranker that answers all the same.
 const FEWEST_DIMS: usize = 8;
 
-/// Asks all servers. They must have the same model.
+/// Asks all servers. Those that answer must have the same model; the others are left out as long as they do not.
+///
+/// # Errors
+/// When none answers, or they differ.
 pub(super) fn probe(client: &Client, named: Option<&str>) -> Result<Found> {
-    let found = probe_one(client, 0, named)?;
-    for at in 1..client.count() {
-        let other = probe_one(client, at, named)?;
-        ensure!(
-            other == found,
-            "the servers of --endpoint differ: the first has {found:?}, number {} has {other:?}; name servers of one model",
-            at + 1
-        );
+    let mut asked = (0..client.count()).map(|at| probe_one(client, at, named));
+    let mut found = asked.next().context("--endpoint names no server")?;
+    for (at, other) in asked.enumerate() {
+        match (&found, other) {
+            (Ok(first), Ok(other)) => ensure!(
+                other == *first,
+                "the servers of --endpoint differ: one has {}, number {} has {} or is asked in another way; name servers of \
+                 one model",
+                first.model,
+                at + 2,
+                other.model
+            ),
+            (Err(_), Ok(other)) => found = Ok(other),
+            (_, Err(_)) => {}
+        }
     }
-    Ok(found)
+    found
 }
 
 fn probe_one(client: &Client, at: usize, named: Option<&str>) -> Result<Found> {
@@ -143,8 +155,10 @@ fn form(client: &Client, at: usize, model: &str, raw: Shape, (good, bad): (f32, 
     let prompted = ranked(client, at, model, &with_prompt).ok();
     let spread = |(good, bad): (f32, f32)| good - bad;
     match (is_right((good, bad)), prompted.and_then(|scores| is_right(scores).map(|logits| (logits, scores)))) {
-        // A prompt around the prompt of the server makes the difference smaller.
-        (Some(logits), Some((_, scores))) if spread((good, bad)) >= spread(scores) => Ok(Shape { logits, ..raw }),
+        // A prompt around the prompt of the server makes the difference smaller, or leaves it as it is.
+        (Some(logits), Some((_, scores))) if spread(scores) <= spread((good, bad)) + CLEARLY => {
+            Ok(Shape { logits, ..raw })
+        }
         (_, Some((logits, _))) => Ok(Shape { logits, ..with_prompt }),
         (Some(logits), None) => Ok(Shape { logits, ..raw }),
         (None, None) => bail!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::client::{self, Client};
@@ -52,7 +52,16 @@ impl RemoteReranker {
                     (cut, left) = (true, left - 1);
                 }
                 Err(refusal) => return Err(refusal.error(&self.found.model)),
-                Ok(scores) => return Ok((scores.into_iter().map(|score| self.logit(score)).collect(), cut)),
+                Ok(scores) => {
+                    let odd = scores.iter().find(|score| !self.shape.logits && !(0.0..=1.0).contains(*score));
+                    ensure!(
+                        odd.is_none(),
+                        "{}: the server gave the score {}, and probabilities before",
+                        self.found.model,
+                        odd.copied().unwrap_or_default()
+                    );
+                    return Ok((scores.into_iter().map(|score| self.logit(score)).collect(), cut));
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::HttpRoute;
 use crate::labels::LabelSet;
+use crate::serve::documents::MOST_DOCUMENTS;
 use crate::serve::failure::Failure;
 use crate::serve::state::{Service, State};
 
@@ -27,7 +28,8 @@ pub(super) static METRICS: HttpRoute =
 pub(super) static OPENAPI: HttpRoute =
     HttpRoute { method: Method::GET, paths: &["/openapi.json"], handler: |filter| on(filter, openapi) };
 
-/// What the server answers, for programs that write clients: OpenAPI 3.1. Written by hand; a test holds it to the routes.
+/// What the server answers, for programs that write clients: OpenAPI 3.1. Written by hand; a test holds it to the
+/// routes.
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
 /// The text format of Prometheus.
 const METRICS_KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,7 +59,7 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
         "model_id": loaded.id(),
         "model_type": model_type,
         "max_input_length": loaded.max_tokens(),
-        "max_client_batch_size": 10_000,
+        "max_client_batch_size": MOST_DOCUMENTS,
         "auto_truncate": true,
         "dims": loaded.dims(),
         "server": "mailsort",

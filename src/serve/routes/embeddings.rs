@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::HttpRoute;
 use super::rerank::{TRUNCATED, Usage, failed};
+use crate::serve::documents::check_count;
 use crate::serve::failure::Failure;
 use crate::serve::state::{Service, State};
 use crate::serve::work::{EmbedText, Job};
@@ -26,8 +27,7 @@ pub(super) static ROUTE: HttpRoute =
 struct Asked {
     model: Option<String>,
     input: Value,
-    #[serde(default)]
-    encoding_format: EncodingFormat,
+    encoding_format: Option<EncodingFormat>,
     dimensions: Option<usize>,
 }
 
@@ -85,7 +85,7 @@ async fn answer(state: &State, asked: Asked) -> Result<Response, Failure> {
         state.metrics.read(made.tokens, made.truncated);
         read += made.tokens;
         cut += usize::from(made.truncated);
-        let embedding = match asked.encoding_format {
+        let embedding = match asked.encoding_format.unwrap_or_default() {
             EncodingFormat::Float => WrittenVector::Floats(made.value),
             EncodingFormat::Base64 => {
                 let bytes: Vec<u8> = made.value.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -103,7 +103,8 @@ async fn answer(state: &State, asked: Asked) -> Result<Response, Failure> {
 /// The texts of `input`.
 ///
 /// # Errors
-/// When there is none, or tokens stand in place of texts: those of another tokenizer would give a vector of other words.
+/// When there is none, or tokens stand in place of texts: those of another tokenizer would give a vector of other
+/// words.
 fn texts(input: Value) -> Result<Vec<String>, Failure> {
     let bad = |message: &str| Err(Failure::bad(message).about("input"));
     let texts = match input {
@@ -111,6 +112,7 @@ fn texts(input: Value) -> Result<Vec<String>, Failure> {
         Value::Array(texts) => texts,
         _ => return bad("input must be a text or a list of texts"),
     };
+    check_count(texts.len(), "input")?;
     let mut read = Vec::with_capacity(texts.len());
     for text in texts {
         match text {

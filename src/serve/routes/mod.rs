@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State as Shared};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State as Shared};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -79,6 +79,8 @@ pub(super) fn router(state: Arc<State>, cors_origins: &[String]) -> Result<Route
             let message = format!("{path} is not asked with {method}; /openapi.json says how it is");
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, message)
         })
+        // Bodies are bounded where they are read, by --max-size.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), guarded));
     let router = if cors_origins.is_empty() { router } else { router.layer(cors(cors_origins)?) };
     let router = router

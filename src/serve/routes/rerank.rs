@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::HttpRoute;
 use crate::classifier::Made;
 use crate::record::Reason;
+use crate::serve::documents::check_count;
 use crate::serve::failure::Failure;
 use crate::serve::feedback::request_id;
 use crate::serve::state::State;
@@ -143,6 +144,7 @@ async fn answer(state: &State, asked: Asked, version: &'static str) -> Result<Re
         (None, Some(texts)) => texts,
         _ => return Err(Failure::bad("send `documents` or `texts`: what is compared with `query`").about("documents")),
     };
+    check_count(texts.len(), if is_tei { "texts" } else { "documents" })?;
     if texts.is_empty() {
         return Err(Failure::bad("there is no document to compare with the query").about("documents"));
     }

@@ -1,5 +1,5 @@
-//! Servers on loopback that answer in the forms of others, as recorded from them. Their model counts words that two texts
-//! share.
+//! Servers on loopback that answer in the forms of others, as recorded from them. Their model counts words that two
+//! texts share.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -304,16 +304,12 @@ fn what_makes_no_sense_is_refused() {
         (&fake, &["--model", "deep"], "cannot be used with"),
         (&fake, &["--dtype", "bf16"], "--dtype has no meaning"),
         (&fake, &["--dims", "8"], "is a reranker"),
-        (&fake, &["--endpoint-model", "other"][..0], ""),
         (&ollama, &[], "neither vectors nor ranks"),
         (&several, &[], "several models: one, two"),
         (&several, &["--endpoint-model", "three"], "the server has one, two"),
         (&closed, &[], "--endpoint-key-file"),
         (&fake, &["--endpoint-key-file", "no/such"], "cannot read no/such"),
     ] {
-        if why.is_empty() {
-            continue;
-        }
         let (status, said) = refused(classify(fake, flags));
         assert!(status == Some(2) && said.contains(why), "{flags:?} {why}: {said}");
     }
@@ -337,6 +333,34 @@ fn a_key_is_sent() {
         labels(&records(classify(&fake, &["--endpoint-key-file", file.to_str().unwrap()]))),
         ["invoice", "meeting"]
     );
+}
+
+#[test]
+fn a_gateway_outlives_its_server() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let is_down = Arc::new(AtomicBool::new(false));
+    let down = is_down.clone();
+    let fake = Fake::start(move |asked, _| match down.load(Ordering::Relaxed) {
+        true => failure(500, "CUDA error"),
+        false => reranked("vllm", asked, &plain),
+    });
+    let server = crate::serve::Server::start(&["--endpoint", &fake.url()]);
+    let ask = || server.post("/v1/classify", json!({"text": "the invoice", "labels": ["invoice", "meeting"]}));
+    assert_eq!(ask().json()["label"], "invoice");
+    is_down.store(true, Ordering::Relaxed);
+    let answer = server.post("/v1/classify", json!({"text": "another invoice", "labels": ["invoice", "meeting"]}));
+    assert!(answer.status == 503 && answer.header("retry-after").is_some(), "{answer:?}");
+    is_down.store(false, Ordering::Relaxed);
+    assert_eq!(ask().json()["label"], "invoice");
+}
+
+#[test]
+fn a_server_that_is_down_at_the_start_is_left_out() {
+    let fake = reranker("vllm", plain);
+    let run = mailsort(["classify", "-", "--input-format", "jsonl", "--quiet", "--endpoint", "http://127.0.0.1:9"]);
+    let run = run.args(["--endpoint", &fake.url()]).args(LABELS).stdin(ROWS);
+    assert_eq!(labels(&records(run)), ["invoice", "meeting"]);
 }
 
 #[test]

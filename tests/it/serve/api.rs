@@ -317,10 +317,9 @@ fn feedback_is_counted_once() {
     }
     server.post("/v1/feedback", json!({"id": "<a@example.org>", "label": "invoice"}));
     let text = server.get("/metrics").body;
-    for (right, count) in [("false", 2), ("true", 1)] {
-        let line = format!("mailsort_feedback_total{{set=\"label\",right=\"{right}\"}} {count}");
-        assert!(text.lines().any(|found| found == line), "{line}: {text}");
-    }
+    // Under all of its ids it is one verdict.
+    let counted: Vec<&str> = text.lines().filter(|line| line.starts_with("mailsort_feedback_total")).collect();
+    assert_eq!(counted, ["mailsort_feedback_total{set=\"label\",right=\"false\"} 1"]);
 }
 
 #[test]
