@@ -33,6 +33,12 @@ pub(super) struct ModelFacts {
     pub(super) most_dims: Option<usize>,
 }
 
+/// The best of the models, which answers what is asked without labels.
+enum Best<'a> {
+    Embeddings(&'a Embeddings),
+    Pairs(&'a PairModel),
+}
+
 /// The models of a [`LoadedModel`].
 pub(super) enum Parts {
     /// An embedding.
@@ -89,16 +95,23 @@ impl LoadedModel {
 
     /// How many tokens of a text it reads.
     pub fn max_tokens(&self) -> usize {
-        match &self.parts {
-            Parts::Pairs(pairs) => pairs.max_tokens,
-            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.max_tokens,
+        match self.best() {
+            Best::Pairs(model) => model.max_tokens,
+            Best::Embeddings(embeddings) => embeddings.max_tokens,
         }
     }
 
-    fn embeddings(&self) -> Option<&Arc<Embeddings>> {
+    fn embeddings(&self) -> Option<&Embeddings> {
+        match self.best() {
+            Best::Embeddings(embeddings) => Some(embeddings),
+            Best::Pairs(_) => None,
+        }
+    }
+
+    fn best(&self) -> Best<'_> {
         match &self.parts {
-            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => Some(embeddings),
-            Parts::Pairs(_) => None,
+            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => Best::Embeddings(embeddings),
+            Parts::Pairs(model) => Best::Pairs(model),
         }
     }
 
@@ -130,19 +143,18 @@ impl LoadedModel {
         })
     }
 
-    /// The vector of each text by itself, of length 1; shape `[dims]`, or `[cut]` where that is given. A text of which
-    /// the model knows no word has an error.
+    /// The vector of each text by itself, of length 1; shape `[dims]`. A text of which the model knows no word has an
+    /// error.
     ///
     /// # Errors
     /// When it is a reranker, or cannot run.
-    pub fn embed(&self, texts: &[String], cut: Option<usize>) -> Result<Vec<Result<Made<Vec<f32>>, Reason>>> {
+    pub fn embed(&self, texts: Vec<String>) -> Result<Vec<Result<Made<Vec<f32>>, Reason>>> {
         let embeddings =
             self.embeddings().with_context(|| format!("{} is a reranker and gives no vectors", self.about.id))?;
-        let texts: Vec<PreparedText> = texts.iter().cloned().map(PreparedText::from).collect();
+        let texts: Vec<PreparedText> = texts.into_iter().map(PreparedText::from).collect();
         let made = embeddings.bare(&texts)?;
         let finished = |made: Result<Embedding, Reason>| {
-            let Embedding { mut vector, tokens, truncated } = made?;
-            vector.truncate(cut.unwrap_or(usize::MAX));
+            let Embedding { vector, tokens, truncated } = made?;
             let value = unit(vector);
             if value.iter().any(|value| !value.is_finite()) {
                 return Err(Reason::NotANumber);
@@ -162,25 +174,25 @@ impl LoadedModel {
             Some(own) => pairs.iter().map(|pair| TextPair { instruct: pair.instruct.or(Some(own)), ..*pair }).collect(),
             None => pairs.to_vec(),
         };
-        match &self.parts {
-            Parts::Pairs(model) => model.compare(&pairs),
-            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.compare(&pairs),
+        match self.best() {
+            Best::Pairs(model) => model.compare(&pairs),
+            Best::Embeddings(embeddings) => embeddings.compare(&pairs),
         }
     }
 
     /// How many results were in the cache, and how many were not.
     pub fn cache_uses(&self) -> (u64, u64) {
-        match &self.parts {
-            Parts::Pairs(model) => model.cache_uses(),
-            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.cache_uses(),
+        match self.best() {
+            Best::Pairs(model) => model.cache_uses(),
+            Best::Embeddings(embeddings) => embeddings.cache_uses(),
         }
     }
 
     /// What went wrong with the cache, once.
     pub fn trouble(&self) -> Option<String> {
-        match &self.parts {
-            Parts::Pairs(model) => model.trouble(),
-            Parts::Vectors { embeddings, .. } | Parts::Deep { deep: embeddings, .. } => embeddings.trouble(),
+        match self.best() {
+            Best::Pairs(model) => model.trouble(),
+            Best::Embeddings(embeddings) => embeddings.trouble(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -33,6 +34,14 @@ pub(super) struct ReadBody {
 }
 
 impl ReadBody {
+    /// What it says in JSON.
+    ///
+    /// # Errors
+    /// When it is no JSON, or says something else.
+    pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))
+    }
+
     /// Its bytes, and what holds its room.
     pub(super) fn taken(mut self) -> (Vec<u8>, Self) {
         (std::mem::take(&mut self.bytes), self)

@@ -220,7 +220,7 @@ impl State {
         let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(Mime::of);
         let Some(kind) = kind else { return Err(unsupported("there is no Content-Type")) };
         let parameters = parameters(&parts.uri)?;
-        let body = self.read(&parts.headers, body).await?;
+        let body = self.bodies.read(&parts.headers, body).await?;
         let most_bytes = self.bodies.most() * MOST_TIMES;
         if kind.essence == "multipart/form-data" {
             let (bytes, body) = body.taken();
@@ -303,9 +303,7 @@ pub(super) fn check_count(count: usize, field: &'static str) -> Result<(), Failu
 
 /// Reads a request in JSON.
 fn json(body: ReadBody, parameters: Parameters, is_lines: bool) -> Result<DocumentRequest, Failure> {
-    let asked: Asked =
-        serde_json::from_slice(&body.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))?;
-    let Asked { text, subject, from, id, documents, labels, top_k, threshold, model } = asked;
+    let Asked { text, subject, from, id, documents, labels, top_k, threshold, model } = body.json()?;
     let labels = labels.filter(|given| given.get() != "null").map(label_sets).transpose();
     let labels = labels.map_err(|error| Failure::of(&error.context("labels")).about("labels"))?;
     let has_one = text.is_some() || subject.is_some();

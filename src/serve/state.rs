@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -116,9 +118,14 @@ impl State {
         *self.stopping.borrow()
     }
 
-    /// As [`BodyLimits::read`].
-    pub(super) async fn read(&self, headers: &HeaderMap, body: axum::body::Body) -> Result<ReadBody, Failure> {
-        self.bodies.read(headers, body).await
+    /// A body in JSON, and the room that it takes as long as its request lasts.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says something else than is asked.
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<(T, ReadBody), Failure> {
+        let (parts, body) = request.into_parts();
+        let body = self.bodies.read(&parts.headers, body).await?;
+        Ok((body.json()?, body))
     }
 
     /// What answers a request, within the time that one may take. When it is dropped, its work is dropped too.

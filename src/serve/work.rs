@@ -21,16 +21,17 @@ const BYTES_A_TOKEN: usize = 4;
 
 /// One thing that a client wants of the model.
 pub(super) struct Job {
-    asked: Asked,
+    /// `None` where it is done, or its client has gone.
+    asked: Option<Asked>,
     since: Instant,
 }
 
 /// What is wanted, and who waits for it.
 enum Asked {
-    Verdict(Arc<Classifier>, Box<Result<Raw, Skip>>, oneshot::Sender<Verdict>),
+    Verdict(Arc<Classifier>, Box<QueuedDocument>, oneshot::Sender<Verdict>),
     Reading(Arc<Reading>, Box<Result<Raw, Skip>>, oneshot::Sender<Intake>),
     Labels(Box<Selection>, oneshot::Sender<Result<Classifier>>),
-    Vector(EmbedText, oneshot::Sender<MadeVector>),
+    Vector(String, oneshot::Sender<MadeVector>),
     Relevance(Pair, oneshot::Sender<Relevance>),
 }
 
@@ -47,18 +48,26 @@ impl Asked {
     }
 }
 
+/// A document as it came, or ready for the model.
+enum QueuedDocument {
+    Raw(Result<Raw, Skip>),
+    Prepared(PreparedDocument),
+}
+
+impl QueuedDocument {
+    fn prepared(self, classifier: &Classifier) -> PreparedDocument {
+        match self {
+            Self::Raw(raw) => classifier.prepare(classifier.read(raw)),
+            Self::Prepared(document) => document,
+        }
+    }
+}
+
 /// A vector, or why there is none.
 pub(super) type MadeVector = Result<Made<Vec<f32>>, Reason>;
 
 /// How relevant a document is to a query, or why it is not told.
 pub(super) type Relevance = Result<Made<f32>, Reason>;
-
-/// A text to embed.
-pub(super) struct EmbedText {
-    pub(super) text: String,
-    /// Length of its vector; `None` for all of it.
-    pub(super) dims: Option<usize>,
-}
 
 /// A query and one document.
 pub(super) struct Pair {
@@ -69,7 +78,7 @@ pub(super) struct Pair {
 
 impl Job {
     fn new(asked: Asked) -> Self {
-        Self { asked, since: Instant::now() }
+        Self { asked: Some(asked), since: Instant::now() }
     }
 
     /// To classify a document.
@@ -78,7 +87,7 @@ impl Job {
         raw: Result<Raw, Skip>,
         answer: oneshot::Sender<Verdict>,
     ) -> Self {
-        Self::new(Asked::Verdict(classifier.clone(), Box::new(raw), answer))
+        Self::new(Asked::Verdict(classifier.clone(), Box::new(QueuedDocument::Raw(raw)), answer))
     }
 
     /// To read a document.
@@ -92,7 +101,7 @@ impl Job {
     }
 
     /// To embed a text.
-    pub(super) fn vector(text: EmbedText, answer: oneshot::Sender<MadeVector>) -> Self {
+    pub(super) fn vector(text: String, answer: oneshot::Sender<MadeVector>) -> Self {
         Self::new(Asked::Vector(text, answer))
     }
 
@@ -103,72 +112,54 @@ impl Job {
 
     /// Memory that it holds, and its weight where preparing it takes long.
     fn bytes(&self) -> usize {
+        let of = |raw: &Result<Raw, Skip>| raw.as_ref().map_or(0, Raw::weight);
         match &self.asked {
-            Asked::Verdict(_, raw, _) | Asked::Reading(_, raw, _) => raw.as_ref().as_ref().map_or(0, Raw::weight),
-            Asked::Labels(selection, _) => 64 * labels(selection),
-            Asked::Vector(text, _) => text.text.len(),
-            Asked::Relevance(pair, _) => pair.document.len(),
+            None => 0,
+            Some(Asked::Verdict(_, document, _)) => match &**document {
+                QueuedDocument::Raw(raw) => of(raw),
+                QueuedDocument::Prepared(_) => 0,
+            },
+            Some(Asked::Reading(_, raw, _)) => of(raw),
+            Some(Asked::Labels(selection, _)) => 64 * labels(selection),
+            Some(Asked::Vector(text, _)) => text.len(),
+            Some(Asked::Relevance(pair, _)) => pair.document.len(),
         }
     }
-}
 
-fn labels(selection: &Selection) -> usize {
-    selection.sets.iter().map(|set| set.labels.len()).sum()
-}
-
-/// A job that is ready for the model; `None` where its client has gone.
-struct Prepared {
-    asked: Option<PreparedAsked>,
-    since: Instant,
-}
-
-impl PreparedAsked {
-    /// True where nobody waits any more.
-    fn is_gone(&self) -> bool {
-        match self {
-            Self::Verdict(_, _, answer) => answer.is_closed(),
-            Self::Reading(_, answer) => answer.is_closed(),
-            Self::Other(asked) => asked.is_gone(),
-        }
-    }
-}
-
-enum PreparedAsked {
-    Verdict(Arc<Classifier>, Box<PreparedDocument>, oneshot::Sender<Verdict>),
-    Reading(Box<Intake>, oneshot::Sender<Intake>),
-    Other(Asked),
-}
-
-impl Prepared {
-    fn of(Job { asked, since }: Job) -> Self {
-        let asked = (!asked.is_gone()).then(|| match asked {
-            Asked::Verdict(classifier, raw, answer) => {
-                let document = classifier.prepare(classifier.read(*raw));
-                PreparedAsked::Verdict(classifier, Box::new(document), answer)
+    /// Does what needs no model: a document is read, and is an answer already where no more is wanted.
+    fn prepared(self) -> Self {
+        let asked = match self.asked.filter(|asked| !asked.is_gone()) {
+            Some(Asked::Verdict(classifier, document, answer)) => {
+                let document = QueuedDocument::Prepared(document.prepared(&classifier));
+                Some(Asked::Verdict(classifier, Box::new(document), answer))
             }
-            Asked::Reading(reading, raw, answer) => {
-                let read = raw.and_then(|raw| intake::read(raw, &reading));
-                PreparedAsked::Reading(Box::new(read), answer)
+            Some(Asked::Reading(reading, raw, answer)) => {
+                drop(answer.send(raw.and_then(|raw| intake::read(raw, &reading))));
+                None
             }
-            other => PreparedAsked::Other(other),
-        });
-        Self { asked, since }
+            other => other,
+        };
+        Self { asked, ..self }
     }
 
     /// What it counts in the budget of a model that reads at most `most` tokens of a text.
     fn tokens(&self, most: usize) -> usize {
         let of = |text: &str| (text.len() / BYTES_A_TOKEN).min(most);
         match &self.asked {
-            None | Some(PreparedAsked::Reading(..)) => 0,
-            Some(PreparedAsked::Verdict(classifier, document, _)) => classifier.tokens(document),
-            Some(PreparedAsked::Other(asked)) => match asked {
-                Asked::Verdict(..) | Asked::Reading(..) => 0,
-                Asked::Labels(selection, _) => 32 * labels(selection),
-                Asked::Vector(text, _) => of(&text.text),
-                Asked::Relevance(pair, _) => of(&pair.query) + of(&pair.document),
+            Some(Asked::Verdict(classifier, document, _)) => match &**document {
+                QueuedDocument::Raw(_) => 0,
+                QueuedDocument::Prepared(document) => classifier.tokens(document),
             },
+            None | Some(Asked::Reading(..)) => 0,
+            Some(Asked::Labels(selection, _)) => 32 * labels(selection),
+            Some(Asked::Vector(text, _)) => of(text),
+            Some(Asked::Relevance(pair, _)) => of(&pair.query) + of(&pair.document),
         }
     }
+}
+
+fn labels(selection: &Selection) -> usize {
+    selection.sets.iter().map(|set| set.labels.len()).sum()
 }
 
 /// The model, and all that its work needs.
@@ -189,8 +180,8 @@ impl Worker<'_> {
         Scheduler::of_requests(self.pool, self.loaded.budget()).run(
             jobs.into_iter(),
             Job::bytes,
-            Prepared::of,
-            |prepared| prepared.tokens(most),
+            Job::prepared,
+            |job| job.tokens(most),
             || false,
             |batch| match self.batch(batch) {
                 // Who waits is told to come again.
@@ -204,24 +195,22 @@ impl Worker<'_> {
     }
 
     /// Does one batch.
-    fn batch(&self, batch: Vec<Prepared>) -> Result<()> {
+    fn batch(&self, batch: Vec<Job>) -> Result<()> {
         let (mut verdicts, mut vectors, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
         self.metrics.batch(batch.len());
-        for Prepared { asked, since } in batch {
+        for Job { asked, since } in batch {
             self.metrics.waited(since.elapsed());
             // The client may have gone since it was prepared.
             match asked.filter(|asked| !asked.is_gone()) {
-                None => {}
-                Some(PreparedAsked::Verdict(classifier, document, answer)) => {
-                    verdicts.push((classifier, *document, answer));
+                Some(Asked::Verdict(classifier, document, answer)) => {
+                    let document = document.prepared(&classifier);
+                    verdicts.push((classifier, document, answer));
                 }
-                Some(PreparedAsked::Reading(read, answer)) => drop(answer.send(*read)),
-                Some(PreparedAsked::Other(asked)) => match asked {
-                    Asked::Labels(selection, answer) => self.labels(&selection, answer),
-                    Asked::Vector(text, answer) => vectors.push((text, answer)),
-                    Asked::Relevance(pair, answer) => pairs.push((pair, answer)),
-                    Asked::Verdict(..) | Asked::Reading(..) => {}
-                },
+                Some(Asked::Labels(selection, answer)) => self.labels(&selection, answer),
+                Some(Asked::Vector(text, answer)) => vectors.push((text, answer)),
+                Some(Asked::Relevance(pair, answer)) => pairs.push((pair, answer)),
+                // What was only to be read was answered when it was prepared.
+                None | Some(Asked::Reading(..)) => {}
             }
         }
         // Documents of one classifier go through the model together.
@@ -248,17 +237,13 @@ impl Worker<'_> {
         drop(answer.send(made.unwrap_or_else(|said| Err(anyhow::anyhow!("mailsort has a bug: {said}")))));
     }
 
-    fn vectors(&self, asked: Vec<(EmbedText, oneshot::Sender<MadeVector>)>) -> Result<()> {
-        let mut asked = asked.into_iter().peekable();
-        while let Some((EmbedText { text, dims }, answer)) = asked.next() {
-            let (mut texts, mut answers) = (vec![text], vec![answer]);
-            while let Some((text, answer)) = asked.next_if(|(other, _)| other.dims == dims) {
-                texts.push(text.text);
-                answers.push(answer);
-            }
-            let made = self.pool.install(|| self.loaded.embed(&texts, dims)).context("the model failed")?;
-            handed_out(made, answers);
+    fn vectors(&self, asked: Vec<(String, oneshot::Sender<MadeVector>)>) -> Result<()> {
+        if asked.is_empty() {
+            return Ok(());
         }
+        let (texts, answers): (Vec<String>, Vec<_>) = asked.into_iter().unzip();
+        let made = self.pool.install(|| self.loaded.embed(texts)).context("the model failed")?;
+        handed_out(made, answers);
         Ok(())
     }
 

@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use super::HttpRoute;
 use super::rerank::{TRUNCATED, Usage, failed};
+use crate::engine::unit;
 use crate::serve::documents::check_count;
 use crate::serve::failure::Failure;
 use crate::serve::state::{Service, State};
-use crate::serve::work::{EmbedText, Job};
+use crate::serve::work::Job;
 
 pub(super) static ROUTE: HttpRoute =
     HttpRoute { method: Method::POST, paths: &["/v1/embeddings"], handler: |filter| on(filter, embeddings) };
@@ -64,10 +65,7 @@ struct Answer<'a> {
 }
 
 async fn embeddings(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let body = state.read(&parts.headers, body).await?;
-    let asked: Asked =
-        serde_json::from_slice(&body.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))?;
+    let (asked, _room) = state.json(request).await?;
     state.in_time(answer(&state, asked)).await
 }
 
@@ -77,7 +75,6 @@ async fn answer(state: &State, asked: Asked) -> Result<Response, Failure> {
     service.check_model(asked.model.as_deref())?;
     let dims = dims(&service, asked.dimensions)?;
     let ticket = state.queue.admit(texts.len(), 1)?;
-    let texts = texts.into_iter().map(|text| EmbedText { text, dims });
     let made = state.queue.work(&ticket, texts, Job::vector).await?;
     let (mut data, mut read, mut cut) = (Vec::new(), 0, 0usize);
     for (index, made) in made.into_iter().enumerate() {
@@ -85,10 +82,11 @@ async fn answer(state: &State, asked: Asked) -> Result<Response, Failure> {
         state.metrics.read(made.tokens, made.truncated);
         read += made.tokens;
         cut += usize::from(made.truncated);
+        let vector = shortened(made.value, dims);
         let embedding = match asked.encoding_format.unwrap_or_default() {
-            EncodingFormat::Float => WrittenVector::Floats(made.value),
+            EncodingFormat::Float => WrittenVector::Floats(vector),
             EncodingFormat::Base64 => {
-                let bytes: Vec<u8> = made.value.iter().flat_map(|value| value.to_le_bytes()).collect();
+                let bytes: Vec<u8> = vector.iter().flat_map(|value| value.to_le_bytes()).collect();
                 WrittenVector::Base64(BASE64_STANDARD.encode(bytes))
             }
         };
@@ -130,6 +128,13 @@ fn texts(input: Value) -> Result<Vec<String>, Failure> {
         }
     }
     if read.is_empty() { bad("input is empty") } else { Ok(read) }
+}
+
+/// A vector of length 1 that is cut to `dims`, where that is given, and of length 1 again.
+fn shortened(mut vector: Vec<f32>, dims: Option<usize>) -> Vec<f32> {
+    let Some(dims) = dims else { return vector };
+    vector.truncate(dims);
+    unit(vector)
 }
 
 /// The length of vectors that is asked for.

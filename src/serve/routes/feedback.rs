@@ -32,9 +32,7 @@ struct Said {
 }
 
 async fn feedback(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Json<Value>, Failure> {
-    let (parts, body) = request.into_parts();
-    let body = state.read(&parts.headers, body).await?;
-    let said: Said = serde_json::from_slice(&body.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))?;
+    let (said, _room): (Said, _) = state.json(request).await?;
     let service = state.service().await?;
     let at = set(&service, said.set.as_deref(), said.label.as_deref())?;
     let judged = state.verdicts().judge(&said.id, at, said.label.as_deref());

@@ -129,11 +129,8 @@ struct Units {
 }
 
 async fn rerank(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Failure> {
-    let (parts, body) = request.into_parts();
-    let body = state.read(&parts.headers, body).await?;
-    let asked: Asked =
-        serde_json::from_slice(&body.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))?;
-    let version = if parts.uri.path().starts_with("/v2") { "2" } else { "1" };
+    let version = if request.uri().path().starts_with("/v2") { "2" } else { "1" };
+    let (asked, _room) = state.json(request).await?;
     state.in_time(answer(&state, asked, version)).await
 }
 
