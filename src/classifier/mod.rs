@@ -20,6 +20,7 @@
 //! and checks what can be known without its weights, [`Classifier::load`] loads it.
 
 pub mod cache;
+mod endpoint;
 pub mod linear;
 mod loaded;
 mod model;

@@ -1,25 +1,21 @@
 //! From a spec to a loaded model: first the checks that need no weights, then the weights.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::cache::{Cache, ModelKey};
+use super::endpoint;
 use super::loaded::{LoadedModel, ModelFacts, Parts};
 use super::scoring::{Background, Embeddings, Memory, PairModel};
 use super::spec::{Budget, DeepReads, ModelSpec, Observer};
 use crate::engine::device::{self, DeviceChoice};
 use crate::engine::hub::{self, DownloadProgress, HubOptions, Located};
-use crate::engine::remote::{self, Endpoint, EndpointSpec};
+use crate::engine::remote::{self, Endpoint};
 use crate::engine::{
     BUILTIN, Builtin, DEEP, Deep, Dtype, Embedder, LoadOptions, Loaded, Model, Nli, Sketch, is_embedded,
 };
-use crate::platform;
 use crate::record::Decider;
-
-/// Longest file of a key.
-const LONGEST_KEY_FILE: u64 = 64 * 1024;
 
 /// A model that makes vectors of texts, for training.
 pub struct LoadedEmbedding {
@@ -113,7 +109,7 @@ pub(super) fn plan<'a>(
     // The smaller model first, as it may be refused.
     let faster = faster.map(|name| choose(name, Part::Shortlist)).transpose()?;
     let main = match is_remote {
-        true => ask(spec, observer)?,
+        true => Chosen::Remote { endpoint: endpoint::ask(spec, observer)?, dims: dims(spec, Part::Scores) },
         false => choose(name, Part::Scores)?,
     };
     let is_for_gpu = [Some(&main), faster.as_ref()].into_iter().flatten().any(Chosen::runs_on_gpu);
@@ -129,49 +125,6 @@ pub(super) fn plan<'a>(
     let device = if is_file { Some(asked.map_or_else(|| device::open(choice), Ok)?) } else { None };
     let cache = spec.cache.as_deref().filter(|_| is_remote || !is_embedded(name)).map(Cache::open).transpose()?;
     Ok(Plan { spec, cache: cache.map(Arc::new), device, main, faster })
-}
-
-/// Asks the servers of `--endpoint` what they have.
-///
-/// # Errors
-/// When they cannot be asked, or a flag has no meaning for them.
-fn ask(spec: &ModelSpec, observer: &dyn Observer) -> Result<Chosen> {
-    ensure!(!spec.offline, "--offline forbids the network, and --endpoint needs it; leave one of them out");
-    let given = [
-        ("--device", spec.shortlist.is_none() && matches!(spec.device, DeviceChoice::Cuda(_))),
-        ("--dtype", spec.dtype != Dtype::Auto),
-    ];
-    for (flag, given) in given {
-        ensure!(!given, "{flag} has no meaning for --endpoint, whose server computes");
-    }
-    let key = spec.endpoint.key_file.as_deref().map(key_of).transpose()?;
-    let (urls, model) = (spec.endpoint.urls.clone(), spec.endpoint.model.clone());
-    let endpoint = Endpoint::open(&EndpointSpec { urls, model, key })?;
-    let (id, embeds) = (endpoint.model(), endpoint.embeds());
-    ensure!(spec.shortlist.is_none() || !embeds, "--shortlist is for rerankers; {id} scores all labels at once");
-    ensure!(
-        spec.dims.is_none() || embeds || spec.shortlist.is_some(),
-        "--dims is for embeddings, and {id} is a reranker"
-    );
-    ensure!(spec.label_prompts || embeds, "--label-prompts is for embeddings; {id} reads a label with the message");
-    ensure!(spec.query_prefix.is_none() || embeds, "--query-prefix is for embeddings; {id} is none");
-    if let (Some(dims), Some(own)) = (spec.dims.filter(|_| embeds), endpoint.dims()) {
-        ensure!((1..=own).contains(&dims), "--dims {dims}: {id} gives {own} dims");
-    }
-    let kind = if embeds { "vectors" } else { "scores" };
-    observer.say(&format!("--endpoint: {kind} of {id} by {}, where the texts of messages go", endpoint.shown()));
-    let dims = dims(spec, Part::Scores);
-    Ok(Chosen::Remote { endpoint, dims })
-}
-
-/// The key in a file: its first line that is neither blank nor a comment.
-fn key_of(path: &Path) -> Result<String> {
-    let shown = path.display();
-    let bytes = platform::read_file_or_pipe(path, LONGEST_KEY_FILE);
-    let bytes = bytes.with_context(|| format!("--endpoint-key-file: cannot read {shown}"))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("--endpoint-key-file: {shown} is no text"))?;
-    let key = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    key.map(String::from).with_context(|| format!("--endpoint-key-file: there is no key in {shown}"))
 }
 
 /// `revision` is that of the model that scores.
