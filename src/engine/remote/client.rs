@@ -50,6 +50,8 @@ pub(super) enum Refusal {
     Status(u16, String),
     /// No server answers.
     Unreachable(Error),
+    /// The answer is none that can be read.
+    Unread(Error),
 }
 
 impl Refusal {
@@ -74,7 +76,7 @@ impl Refusal {
     pub(super) fn error(self, about: &str) -> Error {
         match self {
             Self::Status(status, said) => anyhow!("{about}: the server answers with {status}: {said}"),
-            Self::Unreachable(error) => error.context(about.to_string()),
+            Self::Unreachable(error) | Self::Unread(error) => error.context(about.to_string()),
         }
     }
 }
@@ -151,7 +153,8 @@ impl Client {
                 Err(failed) => failed,
             };
             let passes = match &refusal {
-                Refusal::Unreachable(_) => true,
+                // A proxy may answer with a page while its server starts.
+                Refusal::Unreachable(_) | Refusal::Unread(_) => true,
                 Refusal::Status(status, _) => matches!(status, 429 | 502 | 503 | 504),
             };
             if !passes || refusal.is_too_long() {
@@ -213,7 +216,7 @@ impl Client {
         if status != StatusCode::OK {
             return Err((Refusal::Status(status.as_u16(), message(value.as_ref(), &bytes)), asked));
         }
-        value.ok_or_else(|| unreachable(anyhow!("{url} answers with something that is not JSON")))
+        value.ok_or_else(|| (Refusal::Unread(anyhow!("{url} answers with something that is not JSON")), None))
     }
 }
 

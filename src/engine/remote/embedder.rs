@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::client::{self, Client};
+use super::client::{self, Client, Refusal};
 use super::{Found, RemoteKind, at_once, text};
 use crate::engine::models::qwen3::prompt::{self, EMBEDDING_TASK};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
@@ -15,8 +15,6 @@ use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
 const MOST_TOKENS: usize = 2048;
 /// Tokens that are left for a prompt.
 const RESERVED: usize = 64;
-/// How often a text that is too long for the server is halved.
-const HALVES: usize = 6;
 
 /// An embedding on a server.
 pub(super) struct RemoteEmbedder {
@@ -85,31 +83,24 @@ impl RemoteEmbedder {
     }
 
     fn part(&self, texts: &[String]) -> Result<Vec<(Vec<f32>, bool)>> {
-        match self.asked(texts) {
+        let made = match self.asked(texts) {
             Ok(vectors) => Ok(vectors.into_iter().map(|vector| (vector, false)).collect()),
-            // One of them is too long: each by itself.
+            // One of them is too long: each by itself, as a vector must not depend on its neighbours.
             Err(refusal) if refusal.is_too_long() => texts.iter().map(|text| self.shortened(text)).collect(),
-            Err(refusal) => Err(refusal.error(&self.found.model)),
-        }
+            Err(refusal) => Err(refusal),
+        };
+        made.map_err(|refusal| refusal.error(&self.found.model))
     }
 
-    /// The vector of a text that may be too long for the server.
-    fn shortened(&self, text: &str) -> Result<(Vec<f32>, bool)> {
-        let mut text = text;
-        for cut in 0..=HALVES {
-            match self.asked(&[text.to_string()]) {
-                Ok(mut vectors) => return Ok((vectors.remove(0), cut > 0)),
-                Err(refusal) if refusal.is_too_long() => text = text::half(text),
-                Err(refusal) => return Err(refusal.error(&self.found.model)),
-            }
-        }
-        bail!("{}: a text is too long for the server, however short it is cut", self.found.model)
+    fn shortened(&self, text: &str) -> Result<(Vec<f32>, bool), Refusal> {
+        let (mut vectors, cut) = text::shortened([text], |[text]| self.asked(&[text.to_string()]))?;
+        Ok((vectors.remove(0), cut))
     }
 
-    fn asked(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, client::Refusal> {
+    fn asked(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Refusal> {
         let asked = json!({"model": self.found.model, "input": texts, "encoding_format": "float"});
         let answer = self.client.post("/v1/embeddings", &asked)?;
-        let vectors = client::vectors(&answer, texts.len()).map_err(client::Refusal::Unreachable)?;
+        let vectors = client::vectors(&answer, texts.len()).map_err(Refusal::Unread)?;
         // A shorter vector is the beginning of the whole one, for models that were trained for it.
         let cut = |mut vector: Vec<f32>| {
             vector.truncate(self.dims);

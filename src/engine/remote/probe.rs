@@ -45,7 +45,10 @@ pub(super) fn probe(client: &Client, named: Option<&str>) -> Result<Found> {
 
 fn probe_one(client: &Client, at: usize, named: Option<&str>) -> Result<Found> {
     let info = answered(client.ask(at, "/info", None))?;
-    let models = answered(client.ask(at, "/v1/models", None))?.or(answered(client.ask(at, "/models", None))?);
+    let models = match answered(client.ask(at, "/v1/models", None))? {
+        None => answered(client.ask(at, "/models", None))?,
+        listed => listed,
+    };
     let model = model(info.as_ref(), models.as_ref(), named)?;
     let number = |value: &Value| value.as_u64().map(|number| number as usize).filter(|number| *number > 0);
     let most_tokens = info.as_ref().and_then(|info| number(&info["max_input_length"]));
@@ -75,7 +78,7 @@ fn answered(answer: Result<Value, Refusal>) -> Result<Option<Value>> {
         Err(Refusal::Status(503, said)) => bail!("--endpoint: the server is not ready: {said}"),
         Err(Refusal::Status(..)) => Ok(None),
         // A page or an empty body is no answer of ours.
-        Err(Refusal::Unreachable(error)) if error.to_string().contains("not JSON") => Ok(None),
+        Err(Refusal::Unread(_)) => Ok(None),
         Err(Refusal::Unreachable(error)) => Err(error.context("--endpoint: the server does not answer")),
     }
 }
@@ -112,7 +115,9 @@ fn embeds(client: &Client, at: usize, model: &str) -> Result<Result<usize, Strin
             Err(error) => Ok(Err(format!("{error:#}"))),
         },
         Err(Refusal::Status(status, said)) => Ok(Err(format!("{status}: {said}"))),
-        Err(Refusal::Unreachable(error)) => Err(error.context("--endpoint: the server does not answer")),
+        Err(Refusal::Unreachable(error) | Refusal::Unread(error)) => {
+            Err(error.context("--endpoint: the server does not answer"))
+        }
     }
 }
 

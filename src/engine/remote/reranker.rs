@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::client::{self, Client};
+use super::client::{self, Client, Refusal};
 use super::{Found, Shape, at_once, text};
 use crate::engine::models::qwen3::prompt::{PREFIX, RERANKER_TASK, SUFFIX};
 use crate::engine::{
@@ -16,8 +16,6 @@ use crate::engine::{
 const MOST_TOKENS: usize = 2048;
 /// Tokens that a prompt and a label are taken for.
 const RESERVED: usize = 256;
-/// How often a text that is too long for the server is halved.
-const HALVES: usize = 6;
 /// Probabilities are told with so many digits that 0 and 1 come; their logits are finite.
 const LEAST: f32 = 1e-7;
 
@@ -33,58 +31,45 @@ impl RemoteReranker {
         Self { client, found, shape }
     }
 
-    /// Logits of documents, and whether the query or a document had to be cut.
-    fn ask(&self, instruct: &str, query: &str, documents: &[String]) -> Result<(Vec<f32>, bool)> {
-        let (mut query, mut documents) = (query.to_string(), documents.to_vec());
-        let mut cut = false;
-        let mut left = HALVES;
-        loop {
-            match self.ask_all(instruct, &query, &documents) {
-                Err(refusal) if refusal.is_too_long() && left > 0 => {
-                    // The longer of the two is cut.
-                    let longest = documents.iter().map(String::len).max().unwrap_or(0);
-                    if query.len() >= longest {
-                        query = text::half(&query).to_string();
-                    } else {
-                        let long = documents.iter_mut().filter(|document| document.len() > longest / 2);
-                        long.for_each(|document| *document = text::half(document).to_string());
-                    }
-                    (cut, left) = (true, left - 1);
-                }
-                Err(refusal) => return Err(refusal.error(&self.found.model)),
-                Ok(scores) => {
-                    let odd = scores.iter().find(|score| !self.shape.logits && !(0.0..=1.0).contains(*score));
-                    ensure!(
-                        odd.is_none(),
-                        "{}: the server gave the score {}, and probabilities before",
-                        self.found.model,
-                        odd.copied().unwrap_or_default()
-                    );
-                    return Ok((scores.into_iter().map(|score| self.logit(score)).collect(), cut));
-                }
+    /// The logit of each document, and whether it or the query had to be cut.
+    fn ask(&self, instruct: &str, query: &str, documents: &[String]) -> Result<Vec<(f32, bool)>> {
+        let alone = |document: &String| {
+            let ask = |[document, query]: [&str; 2]| self.scores(instruct, query, &[document]);
+            let (scores, cut) = text::shortened([document.as_str(), query], ask)?;
+            Ok((scores[0], cut))
+        };
+        let part = |part: &[String]| {
+            let texts: Vec<&str> = part.iter().map(String::as_str).collect();
+            match self.scores(instruct, query, &texts) {
+                Ok(scores) => Ok(scores.into_iter().map(|score| (score, false)).collect()),
+                // Each by itself, as a score must not depend on its neighbours.
+                Err(refusal) if refusal.is_too_long() => part.iter().map(alone).collect::<Result<Vec<_>, Refusal>>(),
+                Err(refusal) => Err(refusal),
             }
-        }
+        };
+        let made: Result<Vec<_>, Refusal> = documents.chunks(self.found.most_texts).map(part).collect();
+        let made = made.map_err(|refusal| refusal.error(&self.found.model))?;
+        made.into_iter().flatten().map(|(score, cut)| Ok((self.logit(score)?, cut))).collect()
     }
 
-    fn logit(&self, score: f32) -> f32 {
+    /// # Errors
+    /// When probabilities are expected and the score is none.
+    fn logit(&self, score: f32) -> Result<f32> {
         if self.shape.logits {
-            return score;
+            return Ok(score);
         }
+        let id = &self.found.model;
+        ensure!((0.0..=1.0).contains(&score), "{id}: the server gave the score {score}, and probabilities before");
         let p = score.clamp(LEAST, 1.0 - LEAST);
-        (p / (1.0 - p)).ln()
+        Ok((p / (1.0 - p)).ln())
     }
 
-    /// Scores of documents, in requests of as many as the server takes.
-    fn ask_all(&self, instruct: &str, query: &str, documents: &[String]) -> Result<Vec<f32>, client::Refusal> {
-        let mut scores = Vec::with_capacity(documents.len());
-        for part in documents.chunks(self.found.most_texts) {
-            let part: Vec<&str> = part.iter().map(String::as_str).collect();
-            let (query, part) = templated(self.shape.templated, Some(instruct), query, &part);
-            let asked = body(&self.found.model, &self.shape, Some(instruct), &query, &part);
-            let answer = self.client.post(self.shape.path, &asked)?;
-            scores.extend(client::scores(&answer, part.len()).map_err(client::Refusal::Unreachable)?);
-        }
-        Ok(scores)
+    /// Scores of documents in one request. Shape: `[documents]`.
+    fn scores(&self, instruct: &str, query: &str, documents: &[&str]) -> Result<Vec<f32>, Refusal> {
+        let (query, documents) = templated(self.shape.templated, Some(instruct), query, documents);
+        let asked = body(&self.found.model, &self.shape, Some(instruct), &query, &documents);
+        let answer = self.client.post(self.shape.path, &asked)?;
+        client::scores(&answer, documents.len()).map_err(Refusal::Unread)
     }
 }
 
@@ -150,9 +135,10 @@ impl Reranker for RemoteReranker {
             if labels.is_empty() {
                 return Ok(Judgement::default());
             }
-            let (logits, cut) = self.ask(instruct, &text::text(&question.text.ids), &labels)?;
-            let seen = Seen { tokens: question.text.tokens, truncated: question.text.truncated || cut };
-            Ok(Judgement { seen: vec![seen; logits.len()], logits })
+            let made = self.ask(instruct, &text::text(&question.text.ids), &labels)?;
+            let TokenizedText { tokens, truncated, .. } = question.text;
+            let seen = made.iter().map(|(_, cut)| Seen { tokens: *tokens, truncated: *truncated || *cut }).collect();
+            Ok(Judgement { seen, logits: made.into_iter().map(|(logit, _)| logit).collect() })
         })
     }
 
@@ -162,12 +148,12 @@ impl Reranker for RemoteReranker {
             let cut: Vec<TokenizedText> =
                 documents.iter().map(|document| text::tokens("", document, max_tokens)).collect();
             let texts: Vec<String> = cut.iter().map(|document| text::text(&document.ids)).collect();
-            let (logits, is_cut) = self.ask(instruct.unwrap_or(RETRIEVAL_TASK), &text::text(&query.ids), &texts)?;
-            let seen = cut.iter().map(|document| Seen {
+            let made = self.ask(instruct.unwrap_or(RETRIEVAL_TASK), &text::text(&query.ids), &texts)?;
+            let seen = cut.iter().zip(&made).map(|(document, (_, is_cut))| Seen {
                 tokens: query.tokens + document.tokens,
-                truncated: query.truncated || document.truncated || is_cut,
+                truncated: query.truncated || document.truncated || *is_cut,
             });
-            Ok(Judgement { logits, seen: seen.collect() })
+            Ok(Judgement { seen: seen.collect(), logits: made.into_iter().map(|(logit, _)| logit).collect() })
         })
     }
 }
