@@ -22,7 +22,8 @@ use crate::classifier::{Classifier, LabelSource, RankingSpec, Selection, Spec};
 use crate::cli::{Eval, Judging};
 use crate::labels::LabelSet;
 use crate::output::Sink;
-use crate::output::evaluation::Evaluated;
+use crate::output::evaluation::{Evaluated, Prediction};
+use crate::record::Verdict;
 use crate::report::Report;
 use crate::stream::{self, OutputGuard};
 use recorded::Recorded;
@@ -63,25 +64,22 @@ pub(super) fn run(arguments: &Eval) -> Result<ExitCode> {
     let classifier = pool.install(|| Classifier::load(&selection, &plan, false, &report))?;
     report.begin();
     let scored = timed::score(&classifier, &judged, &pool, &mut report)?;
-    let thresholds = questions.then(|| question_thresholds(&set, judging));
-    let rows = Rows::new(&set, &judged, &scored.verdicts, thresholds);
-    let evaluation = rows.evaluation(set.labels.len());
-    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, classifier.model(), bars.target_precision);
-    evaluated.timing = scored.timing();
-    evaluated.predictions = figures::predictions(&rows, &set, unscored, &scored.verdicts);
-    evaluated.bars = bars::judge(bars, &evaluation, &set);
-    evaluated.bars.extend(bars::left_out(gathered.left_out));
-    if let Some(baseline) = &baseline {
-        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
-    }
-    evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
-    evaluated.junit = output.junit.unwrap_or_default();
+    let verdicts = Judged {
+        set: &set,
+        judged: &judged,
+        thresholds: questions.then(|| question_thresholds(&set, judging)),
+        verdicts: &scored.verdicts,
+        model: classifier.model(),
+        unscored,
+        left_out: gathered.left_out,
+    };
+    let evaluated = Evaluated { timing: scored.timing(), ..verdicts.evaluated(arguments, baseline.as_ref()) };
     end(arguments, &set, &evaluated, report)
 }
 
 /// Judges verdicts that were recorded with their truth.
 fn judge_recorded(arguments: &Eval, baseline: Option<&Evaluated>, mut report: Report) -> Result<ExitCode> {
-    let Eval { samples, judging, bars, output, .. } = arguments;
+    let Eval { samples, judging, bars, .. } = arguments;
     let [path] = samples.samples.as_slice() else {
         bail!("--recorded judges one file, which `serve --sample-to` has written")
     };
@@ -98,17 +96,49 @@ fn judge_recorded(arguments: &Eval, baseline: Option<&Evaluated>, mut report: Re
             Err(reason) => report.failed(&verdict.origin, reason),
         }
     }
-    let rows = Rows::new(&set, &judged, &verdicts, None);
-    let evaluation = rows.evaluation(set.labels.len());
-    let mut evaluated = figures::evaluated(&evaluation, &rows, &set, &model, bars.target_precision);
-    evaluated.predictions = figures::predictions(&rows, &set, unscored, &verdicts);
-    evaluated.bars = bars::judge(bars, &evaluation, &set);
-    if let Some(baseline) = baseline {
-        evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
+    let given = Judged {
+        set: &set,
+        judged: &judged,
+        thresholds: None,
+        verdicts: &verdicts,
+        model: &model,
+        unscored,
+        left_out: 0,
+    };
+    end(arguments, &set, &given.evaluated(arguments, baseline), report)
+}
+
+/// Verdicts, and the truth.
+struct Judged<'a> {
+    set: &'a LabelSet,
+    judged: &'a [LabelledDocument],
+    verdicts: &'a [Verdict],
+    /// Those of the labels in multi-label classification.
+    thresholds: Option<Vec<f32>>,
+    model: &'a str,
+    unscored: Vec<Prediction>,
+    /// Samples that are judged by no verdict, which misses a bar.
+    left_out: usize,
+}
+
+impl Judged<'_> {
+    /// All figures but those of time.
+    fn evaluated(self, arguments: &Eval, baseline: Option<&Evaluated>) -> Evaluated {
+        let Self { set, judged, verdicts, thresholds, model, unscored, left_out } = self;
+        let Eval { bars, output, .. } = arguments;
+        let rows = Rows::new(set, judged, verdicts, thresholds);
+        let evaluation = rows.evaluation(set.labels.len());
+        let mut evaluated = figures::evaluated(&evaluation, &rows, set, model, bars.target_precision);
+        evaluated.predictions = figures::predictions(&rows, set, unscored, verdicts);
+        evaluated.bars = bars::judge(bars, &evaluation, set);
+        evaluated.bars.extend(bars::left_out(left_out));
+        if let Some(baseline) = baseline {
+            evaluated.bars.extend(bars::judge_against(bars, baseline, &evaluated));
+        }
+        evaluated.mistakes = figures::mistakes(&evaluated, judged, !output.no_texts);
+        evaluated.junit = output.junit.unwrap_or_default();
+        evaluated
     }
-    evaluated.mistakes = figures::mistakes(&evaluated, &judged, !output.no_texts);
-    evaluated.junit = output.junit.unwrap_or_default();
-    end(arguments, &set, &evaluated, report)
 }
 
 /// Warns where a classifier is judged by what it has learned from, which it knows by heart.
