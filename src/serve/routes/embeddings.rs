@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HttpRoute;
-use super::rerank::{TRUNCATED, Usage, failed};
+use super::rerank::{TRUNCATED, Truncation, Usage, failed};
 use crate::engine::unit;
 use crate::serve::documents::check_count;
 use crate::serve::failure::Failure;
@@ -30,6 +30,8 @@ struct Asked {
     input: Value,
     encoding_format: Option<EncodingFormat>,
     dimensions: Option<usize>,
+    #[serde(flatten)]
+    truncation: Truncation,
 }
 
 /// How vectors are written.
@@ -73,6 +75,7 @@ async fn answer(state: &State, asked: Asked) -> Result<Response, Failure> {
     let texts = texts(asked.input)?;
     let service = state.service().await?;
     service.check_model(asked.model.as_deref())?;
+    asked.truncation.check(service.loaded.max_tokens())?;
     let dims = dims(&service, asked.dimensions)?;
     let ticket = state.queue.admit(texts.len(), 1)?;
     let made = state.queue.work(&ticket, texts, Job::vector).await?;

@@ -42,6 +42,8 @@ struct Asked {
     raw_scores: Option<bool>,
     /// False where a text that is too long is an error.
     truncate: Option<bool>,
+    #[serde(flatten)]
+    truncation: Truncation,
     instruction: Option<String>,
     instruct: Option<String>,
 }
@@ -155,6 +157,7 @@ async fn answer(state: &State, asked: Asked, version: &'static str) -> Result<Re
         .map_err(|_| Failure::bad("top_n is a number of documents, 0 for all").about("top_n"))?;
     let service = state.service().await?;
     service.check_model(asked.model.as_deref())?;
+    asked.truncation.check(service.loaded.max_tokens())?;
     let made = state.compared(&asked.query, asked.instruction.or(asked.instruct), &texts).await?;
     let RerankScores { scores, tokens, truncated } = made;
     if let (Some(false), Some(at)) = (asked.truncate, truncated.iter().position(|cut| *cut)) {
@@ -185,8 +188,43 @@ async fn answer(state: &State, asked: Asked, version: &'static str) -> Result<Re
     Ok((headers, Json(answer)).into_response())
 }
 
+/// How clients want texts cut that are too long, in the words of TEI, Cohere and vLLM.
+#[derive(Deserialize)]
+pub(super) struct Truncation {
+    truncation_direction: Option<String>,
+    max_tokens_per_doc: Option<i64>,
+    /// Negative for as many as the model reads.
+    truncate_prompt_tokens: Option<i64>,
+}
+
+impl Truncation {
+    /// # Errors
+    /// When a text would be cut in another way than all are here, which changes its score: at its end, to `most` tokens.
+    pub(super) fn check(&self, most: usize) -> Result<(), Failure> {
+        let is_right = |direction: &String| direction.eq_ignore_ascii_case("right");
+        if !self.truncation_direction.as_ref().is_none_or(is_right) {
+            let message = "texts are cut at their end; leave truncation_direction out, or cut them before";
+            return Err(Failure::bad(message).about("truncation_direction"));
+        }
+        let given = [
+            ("max_tokens_per_doc", self.max_tokens_per_doc),
+            ("truncate_prompt_tokens", self.truncate_prompt_tokens.filter(|tokens| *tokens >= 0)),
+        ];
+        for (name, tokens) in given {
+            // As many as the model reads, or more, cut nothing.
+            if tokens.is_some_and(|tokens| usize::try_from(tokens).is_ok_and(|tokens| tokens < most) || tokens < 0) {
+                let message = format!(
+                    "{name}: this server cuts every text at {most} tokens; leave it out, or start the server with --max-tokens"
+                );
+                return Err(Failure::bad(message).about(name));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a text that must not be cut is refused with.
-pub(super) fn too_long(at: usize, most: usize) -> Failure {
+fn too_long(at: usize, most: usize) -> Failure {
     let message = format!(
         "text {at} is longer than the {most} tokens that the model reads; leave truncate out to have its end cut off, or start \
          the server with a larger --max-tokens"

@@ -198,6 +198,20 @@ fn what_cannot_be_ranked_is_refused() {
     let cut: Vec<&Value> =
         results["results"].as_array().unwrap().iter().filter(|result| result["truncated"] == true).collect();
     assert!(cut.len() == 1 && cut[0]["index"] == 1, "{results}");
+    for (name, value, status) in [
+        ("truncation_direction", json!("Left"), 400),
+        ("truncation_direction", json!("Right"), 200),
+        ("max_tokens_per_doc", json!(4), 400),
+        ("max_tokens_per_doc", json!(100_000), 200),
+        ("truncate_prompt_tokens", json!(4), 400),
+        ("truncate_prompt_tokens", json!(-1), 200),
+        ("max_chunks_per_doc", json!(10), 200),
+    ] {
+        let answer = server.post("/rerank", json!({"query": "pay", "documents": ["bill"], name: value}));
+        assert_eq!(answer.status, status, "{name} {answer:?}");
+        let answer = server.post("/v1/embeddings", json!({"input": "bill", name: value}));
+        assert_eq!(answer.status, status, "{name} {answer:?}");
+    }
     let answer = server.post("/rerank", json!({"query": "pay", "texts": ["bill", long], "truncate": false}));
     assert!(answer.status == 422 && answer.message().contains("text 1 is longer than the 8 tokens"), "{answer:?}");
 }
