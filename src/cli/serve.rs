@@ -30,7 +30,8 @@ Routes:
       activation, where neither --listen nor --socket is needed, and without.
 
 Exit status:
-  0  stopped by SIGTERM or Ctrl-C, after answering all requests that had come in
+  0  stopped by SIGTERM or Ctrl-C, after answering all requests that had come in; how many
+     were not answered within --drain is said on stderr
   2  could not run: usage, labels, model or address, or the model's device was lost";
 
 /// `mailsort serve`.

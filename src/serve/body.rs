@@ -30,7 +30,33 @@ pub(super) struct BodyLimits {
 /// A body, and the room that it takes as long as its request lasts.
 pub(super) struct ReadBody {
     pub(super) bytes: Vec<u8>,
-    _room: Vec<OwnedSemaphorePermit>,
+    pub(super) room: Room,
+}
+
+/// The room of a body, and of what is unpacked from it.
+pub(super) struct Room {
+    free: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Makes it large enough for so many bytes in all.
+    ///
+    /// # Errors
+    /// When there is not as much beside the others.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
+        let more = bytes.div_ceil(UNIT).saturating_sub(self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).ok().and_then(|more| self.free.clone().try_acquire_many_owned(more).ok());
+        let more = more.ok_or_else(|| Failure::busy(1))?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
 }
 
 impl ReadBody {
@@ -40,11 +66,6 @@ impl ReadBody {
     /// When it is no JSON, or says something else.
     pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
         serde_json::from_slice(&self.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))
-    }
-
-    /// Its bytes, and what holds its room.
-    pub(super) fn taken(mut self) -> (Vec<u8>, Self) {
-        (std::mem::take(&mut self.bytes), self)
     }
 }
 
@@ -76,7 +97,8 @@ impl BodyLimits {
 
     async fn read_patiently(&self, body: Body) -> Result<ReadBody, Failure> {
         let mut body = std::pin::pin!(body);
-        let (mut bytes, mut room, mut units) = (Vec::new(), Vec::new(), 0);
+        let mut bytes = Vec::new();
+        let mut room = Room { free: self.room.clone(), held: None };
         while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
             let frame = frame.map_err(|_| Failure::bad("the body ended before all of it had come"))?;
             let Ok(data) = frame.into_data() else { continue };
@@ -84,14 +106,9 @@ impl BodyLimits {
                 return Err(self.too_long());
             }
             bytes.extend_from_slice(&data);
-            let needed = bytes.len().div_ceil(UNIT) - units;
-            if needed > 0 {
-                let more = self.room.clone().try_acquire_many_owned(needed as u32);
-                room.push(more.map_err(|_| Failure::busy(1))?);
-                units += needed;
-            }
+            room.hold(bytes.len())?;
         }
-        Ok(ReadBody { bytes, _room: room })
+        Ok(ReadBody { bytes, room })
     }
 
     fn too_long(&self) -> Failure {
@@ -124,6 +141,10 @@ mod tests {
         assert!(held.len() == 2 * BODIES, "{}", held.len());
         assert_eq!(read(1, None).err(), Some(429));
         drop(held);
+        let mut one = read(1, None).unwrap();
+        assert!(one.room.hold(2 * UNIT * BODIES).is_ok() && one.room.hold(2 * UNIT * BODIES + 1).is_err());
+        assert_eq!(read(1, None).err(), Some(429));
+        drop(one);
         assert!(read(1, None).is_ok());
     }
 }

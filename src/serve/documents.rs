@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
+use axum::extract::multipart::MultipartError;
 use axum::extract::{FromRequest, Multipart, Query, Request};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -11,7 +12,7 @@ use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::body::ReadBody;
+use super::body::{ReadBody, Room};
 use super::failure::Failure;
 use super::labels::{Wanted, label_sets};
 use super::state::State;
@@ -38,8 +39,6 @@ pub(super) struct DocumentRequest {
     pub(super) wanted: Option<Wanted>,
     pub(super) model: Option<String>,
     pub(super) form: AnswerForm,
-    /// As long as it is answered.
-    _body: ReadBody,
 }
 
 /// What the answer looks like.
@@ -53,7 +52,7 @@ pub(super) enum AnswerForm {
     Lines,
 }
 
-/// Raw documents, with an end to their number.
+/// Raw documents, with an end to their number and size.
 pub(super) struct Incoming {
     documents: Box<dyn Iterator<Item = Result<Raw, Skip>> + Send>,
     /// How many there are, as far as can be told.
@@ -61,20 +60,23 @@ pub(super) struct Incoming {
     count: usize,
     bytes: usize,
     most_bytes: usize,
+    /// Theirs until all are answered. It grows, as a small body may hold much that is compressed.
+    room: Room,
+    refused: Option<Failure>,
 }
 
 impl Iterator for Incoming {
     type Item = Result<Raw, Skip>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.is_too_much() {
+        if self.refused.is_some() {
             return None;
         }
-        // A document may have to be decompressed, which must not hold up other connections.
-        let next = tokio::task::block_in_place(|| self.documents.next())?;
+        let next = self.documents.next()?;
         self.count += 1;
         self.bytes += next.as_ref().map_or(0, |raw| raw.bytes.len());
-        (!self.is_too_much()).then_some(next)
+        self.refused = self.check().err();
+        self.refused.is_none().then_some(next)
     }
 }
 
@@ -83,27 +85,31 @@ impl Incoming {
         documents: impl Iterator<Item = Result<Raw, Skip>> + Send + 'static,
         expected: usize,
         most_bytes: usize,
+        room: Room,
     ) -> Self {
-        Self { documents: Box::new(documents), expected: expected.max(1), count: 0, bytes: 0, most_bytes }
+        let (documents, expected) = (Box::new(documents), expected.max(1));
+        Self { documents, expected, count: 0, bytes: 0, most_bytes, room, refused: None }
     }
 
-    fn is_too_much(&self) -> bool {
-        self.count > MOST_DOCUMENTS || self.bytes > self.most_bytes
+    /// # Errors
+    /// When there are more than one request may have, or more than there is room for beside the others.
+    fn check(&mut self) -> Result<(), Failure> {
+        if self.count > MOST_DOCUMENTS || self.bytes > self.most_bytes {
+            let message = format!(
+                "it holds more than {MOST_DOCUMENTS} documents or {} MiB; send less at once, or run `mailsort classify` on the file",
+                self.most_bytes >> 20
+            );
+            return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+        }
+        self.room.hold(self.bytes)
     }
 
     /// After all documents were taken.
     ///
     /// # Errors
-    /// When there were more than one request may have.
-    pub(super) fn finished(&self) -> Result<(), Failure> {
-        if !self.is_too_much() {
-            return Ok(());
-        }
-        let message = format!(
-            "it holds more than {MOST_DOCUMENTS} documents or {} MiB; send less at once, or run `mailsort classify` on the file",
-            self.most_bytes >> 20
-        );
-        Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message))
+    /// When some were refused.
+    pub(super) fn finished(self) -> Result<(), Failure> {
+        self.refused.map_or(Ok(()), Err)
     }
 }
 
@@ -223,9 +229,8 @@ impl State {
         let body = self.bodies.read(&parts.headers, body).await?;
         let most_bytes = self.bodies.most() * MOST_TIMES;
         if kind.essence == "multipart/form-data" {
-            let (bytes, body) = body.taken();
-            let request = Request::from_parts(parts, axum::body::Body::from(bytes));
-            return form(request, parameters, most_bytes, body).await;
+            let request = Request::from_parts(parts, axum::body::Body::from(body.bytes));
+            return form(request, parameters, most_bytes, body.room).await;
         }
         let is_lines = wants_lines(&parts.headers);
         if kind.essence == "application/json" {
@@ -235,17 +240,16 @@ impl State {
         if format.is_none() && !kind.is_any() {
             return Err(unsupported(&format!("the Content-Type {:?} is not read", kind.essence)));
         }
-        let (bytes, body) = body.taken();
+        let ReadBody { bytes, room } = body;
         let is_one = format.is_some_and(is_single);
         let Parameters { top_k, threshold, filename } = parameters;
         let file = File { name: filename.unwrap_or("-".into()), kind: Some(kind), bytes };
         Ok(DocumentRequest {
-            incoming: of_files(vec![file], most_bytes),
+            incoming: of_files(vec![file], most_bytes, room),
             labels: None,
             wanted: wanted(top_k, threshold)?,
             model: None,
             form: form_of(is_one, is_lines),
-            _body: body,
         })
     }
 }
@@ -301,11 +305,18 @@ pub(super) fn check_count(count: usize, field: &'static str) -> Result<(), Failu
     Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).about(field))
 }
 
+/// # Errors
+/// When a request brings more labels than one may have.
+fn check_labels(sets: &[LabelSet]) -> Result<(), Failure> {
+    check_count(sets.iter().map(|set| set.labels.len()).sum(), "labels")
+}
+
 /// Reads a request in JSON.
 fn json(body: ReadBody, parameters: Parameters, is_lines: bool) -> Result<DocumentRequest, Failure> {
     let Asked { text, subject, from, id, documents, labels, top_k, threshold, model } = body.json()?;
     let labels = labels.filter(|given| given.get() != "null").map(label_sets).transpose();
     let labels = labels.map_err(|error| Failure::of(&error.context("labels")).about("labels"))?;
+    check_labels(labels.as_deref().unwrap_or_default())?;
     let has_one = text.is_some() || subject.is_some();
     let is_one = documents.is_none();
     if has_one != is_one {
@@ -321,15 +332,8 @@ fn json(body: ReadBody, parameters: Parameters, is_lines: bool) -> Result<Docume
     };
     let wanted = wanted(top_k.or(parameters.top_k), threshold.or(parameters.threshold))?;
     let count = raws.len();
-    let (_, room) = body.taken();
-    Ok(DocumentRequest {
-        incoming: Incoming::new(raws.into_iter().map(Ok), count, usize::MAX),
-        labels,
-        wanted,
-        model,
-        form: form_of(is_one, is_lines),
-        _body: room,
-    })
+    let incoming = Incoming::new(raws.into_iter().map(Ok), count, usize::MAX, body.room);
+    Ok(DocumentRequest { incoming, labels, wanted, model, form: form_of(is_one, is_lines) })
 }
 
 /// A document of a list: its text, or an object.
@@ -358,12 +362,12 @@ async fn form(
     request: Request,
     parameters: Parameters,
     most_bytes: usize,
-    body: ReadBody,
+    room: Room,
 ) -> Result<DocumentRequest, Failure> {
     let is_lines = wants_lines(request.headers());
-    let bad =
-        |error: axum::extract::multipart::MultipartError| Failure::bad(format!("the form: {}", error.body_text()));
-    let mut form = Multipart::from_request(request, &()).await.map_err(|error| Failure::bad(error.body_text()))?;
+    let bad = |error: MultipartError| Failure::new(error.status(), format!("the form: {}", error.body_text()));
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|error| Failure::new(error.status(), error.body_text()))?;
     let (mut files, mut sets) = (Vec::new(), Vec::new());
     let Parameters { mut top_k, mut threshold, .. } = parameters;
     while let Some(field) = form.next_field().await.map_err(bad)? {
@@ -385,18 +389,18 @@ async fn form(
     if files.is_empty() {
         return Err(Failure::bad("the form has no field `file`"));
     }
+    check_labels(&sets)?;
     for (at, set) in sets.iter().enumerate() {
         if sets[..at].iter().any(|before: &LabelSet| before.name == set.name) {
             return Err(Failure::bad(format!("two label sets are called {:?}", set.name)).about("labels"));
         }
     }
     Ok(DocumentRequest {
-        incoming: of_files(files, most_bytes),
+        incoming: of_files(files, most_bytes, room),
         labels: (!sets.is_empty()).then_some(sets),
         wanted: wanted(top_k, threshold)?,
         model: None,
         form: form_of(false, is_lines),
-        _body: body,
     })
 }
 
@@ -413,7 +417,7 @@ fn number<T: std::str::FromStr>(bytes: &[u8], name: &'static str) -> Result<T, F
 }
 
 /// The documents of files, as `classify` reads them.
-fn of_files(files: Vec<File>, most_bytes: usize) -> Incoming {
+fn of_files(files: Vec<File>, most_bytes: usize, room: Room) -> Incoming {
     let expected = files.iter().map(|file| {
         let is_one = file.kind.as_ref().and_then(Mime::format).is_some_and(is_single);
         if is_one { 1 } else { 1 + file.bytes.len() / BYTES_A_DOCUMENT }
@@ -426,5 +430,8 @@ fn of_files(files: Vec<File>, most_bytes: usize) -> Incoming {
         let encoding = kind.and_then(|kind| kind.encoding);
         Source::of_bytes(Path::new(&name), bytes, Options { format, encoding, ..Options::default() })
     };
-    Incoming::new(files.into_iter().flat_map(source), expected, most_bytes)
+    let mut documents = files.into_iter().flat_map(source);
+    // A document may have to be decompressed, which must not hold up other connections.
+    let documents = std::iter::from_fn(move || tokio::task::block_in_place(|| documents.next()));
+    Incoming::new(documents, expected, most_bytes, room)
 }

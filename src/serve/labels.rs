@@ -115,8 +115,11 @@ impl Default for Wanted {
 }
 
 /// What tells classifiers apart.
-pub(super) fn key(labels: Option<&[LabelSet]>, ranking: &RankingSpec) -> [u8; 32] {
-    Sha256::digest(serde_json::to_vec(&(labels, ranking)).unwrap_or_default()).into()
+///
+/// # Errors
+/// When a label cannot be written as JSON.
+pub(super) fn key(labels: Option<&[LabelSet]>, ranking: &RankingSpec) -> Result<[u8; 32]> {
+    Ok(Sha256::digest(serde_json::to_vec(&(labels, ranking))?).into())
 }
 
 #[cfg(test)]
@@ -171,7 +174,8 @@ mod tests {
             key(Some(&set("a: x\nb")), &ranking),
             key(None, &RankingSpec { top_k: 1, ..ranking }),
             key(None, &RankingSpec { threshold: Some(0.5), ..ranking }),
-        ];
+        ]
+        .map(Result::unwrap);
         for (at, one) in keys.iter().enumerate() {
             assert!(keys[..at].iter().all(|other| other != one), "{at}");
         }

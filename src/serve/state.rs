@@ -101,11 +101,17 @@ impl State {
     /// The model; waits while it is loading.
     ///
     /// # Errors
-    /// When it cannot be loaded.
+    /// When it cannot be loaded, or the server stops before it is.
     pub(super) async fn service(&self) -> Result<Arc<Service>, Failure> {
-        let mut served = self.served.clone();
-        let service = served.wait_for(Option::is_some).await.map_err(|_| Failure::stopping())?;
-        service.clone().ok_or_else(Failure::stopping)
+        let (mut served, mut stopping) = (self.served.clone(), self.stopping.clone());
+        tokio::select! {
+            // A request that came before the signal is answered where the model is there.
+            biased;
+            service = served.wait_for(Option::is_some) => {
+                service.ok().and_then(|service| service.clone()).ok_or_else(Failure::stopping)
+            }
+            _ = stopping.wait_for(|stops| *stops) => Err(Failure::stopping()),
+        }
     }
 
     /// The model, if it is loaded.
@@ -158,7 +164,7 @@ impl State {
         let own = service.selection.ranking;
         let threshold = wanted.threshold.or(own.threshold);
         let ranking = RankingSpec { top_k: wanted.top_k, threshold, ..own };
-        let key = labels::key(given.as_deref(), &ranking);
+        let key = labels::key(given.as_deref(), &ranking).map_err(|error| Failure::of(&error).about("labels"))?;
         if let Some(known) = self.classifiers().get(&key) {
             return Ok(known);
         }

@@ -47,7 +47,7 @@ async fn health(Shared(state): Shared<Arc<State>>) -> Response {
 
 /// The model, its limits, and the label sets.
 async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure> {
-    let service = state.service().await?;
+    let service = state.in_time(state.service()).await?;
     let Service { loaded, classifier, .. } = &*service;
     let model_type = match loaded.is_of_pairs() {
         true => json!({ "reranker": { "id2label": { "0": "LABEL_0" }, "label2id": { "LABEL_0": 0 } } }),
@@ -78,7 +78,7 @@ fn label_set(set: &LabelSet, threshold: Option<f32>) -> Value {
 
 /// The one model, as OpenAI lists models.
 async fn models(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure> {
-    let service = state.service().await?;
+    let service = state.in_time(state.service()).await?;
     let loaded = &service.loaded;
     Ok(Json(json!({
         "object": "list",

@@ -33,7 +33,7 @@ async fn classify(
 }
 
 async fn answer(state: &State, id: &str, asked: DocumentRequest) -> Result<Response, Failure> {
-    let DocumentRequest { mut incoming, labels, wanted, model, form, .. } = asked;
+    let DocumentRequest { mut incoming, labels, wanted, model, form } = asked;
     let service = state.service().await?;
     service.check_model(model.as_deref())?;
     let is_own = labels.is_none();

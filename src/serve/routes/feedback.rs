@@ -33,7 +33,7 @@ struct Said {
 
 async fn feedback(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Json<Value>, Failure> {
     let (said, _room): (Said, _) = state.json(request).await?;
-    let service = state.service().await?;
+    let service = state.in_time(state.service()).await?;
     let at = set(&service, said.set.as_deref(), said.label.as_deref())?;
     let judged = state.verdicts().judge(&said.id, at, said.label.as_deref());
     let Some(Review { label, is_right, is_new }) = judged else {

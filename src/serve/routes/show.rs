@@ -25,7 +25,7 @@ async fn show(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Res
 }
 
 async fn answer(state: &State, asked: DocumentRequest) -> Result<Response, Failure> {
-    let DocumentRequest { mut incoming, labels, wanted, model, form, .. } = asked;
+    let DocumentRequest { mut incoming, labels, wanted, model, form } = asked;
     if labels.is_some() || wanted.is_some() {
         return Err(Failure::bad("/v1/show reads no labels, top_k or threshold; /v1/classify does"));
     }

@@ -141,8 +141,10 @@ impl Browser {
     /// A file that the page has saved.
     fn download(&self, name: &str) -> String {
         let path: PathBuf = self.folder.path().join(name);
-        until(|| path.exists(), || format!("{name} is not saved"));
-        std::fs::read_to_string(path).unwrap()
+        // The browser makes an empty file first, and puts the whole one in its place.
+        let read = || std::fs::read_to_string(&path).unwrap_or_default();
+        until(|| !read().is_empty(), || format!("{name} is not saved"));
+        read()
     }
 
     /// Nothing went wrong, and nobody but this server was asked.

@@ -113,6 +113,14 @@ impl Server {
         self.ask("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())
     }
 
+    /// The most memory that it has held, in MB.
+    #[cfg(target_os = "linux")]
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        most.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
+    }
+
     /// The value of a metric without labels.
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").body;
