@@ -89,6 +89,27 @@ const RULES: &[&str] = &["--rules", "rules.toml"];
 const LABELS: &[&str] = &["--labels", "labels.txt"];
 
 #[test]
+fn mail_is_filed_by_the_scores_of_a_server() {
+    let fake = crate::endpoint::any_reranker();
+    let url = fake.url();
+    let flags = [RULES, &["--endpoint", &url]].concat();
+    let mut watched = Watched::new(BOTH, &flags);
+    watched.deliver("1.a.h", INVOICE);
+    watched.deliver("2.a.h", MEETING);
+    watched.expect(&[".Invoices/new/1.a.h", ".Meetings/new/2.a.h"]);
+    watched.stop();
+    watched.home.put("new/3.a.h", MEETING);
+    let routed = mailsort(["route", "Maildir"]).args(&flags).in_folder(watched.home.folder.path());
+    ended(routed, 0);
+    watched.expect(&[".Invoices/new/1.a.h", ".Meetings/new/2.a.h", ".Meetings/new/3.a.h"]);
+    // The built-in model would file them too.
+    let asked = fake.asked();
+    let is_mail =
+        |subject: &str| asked.iter().any(|one| one.body["query"].as_str().is_some_and(|query| query.contains(subject)));
+    assert!(is_mail("Your invoice") && is_mail("Our meeting"), "{asked:?}");
+}
+
+#[test]
 fn mail_is_sorted_as_it_arrives_and_after_a_restart() {
     let mut watched = Watched::new(&format!("threshold = 0.9\n{BOTH}"), RULES);
     watched.deliver("1.a.h", INVOICE);

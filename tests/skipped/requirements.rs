@@ -36,6 +36,7 @@ pub(crate) const REQUIREMENTS: &[(&str, &str)] = &[
     ("python3", "a program"),
     ("real-models", "Qwen3 models of 0.6B in the folder that MAILSORT_REAL_MODELS names"),
     ("root", "tests that run as root"),
+    ("servers", "the packages of tests/servers/requirements.txt for the Python that MAILSORT_SERVERS names"),
     ("shared", "the folder ../shared/data beside the checkout"),
     ("shm", "/dev/shm on a file system of its own"),
     ("systemd", "systemd-analyze and systemd-socket-activate"),

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::client::{self, Client, Refusal};
-use super::{Found, RemoteKind, at_once, text};
+use super::{Found, at_once, text};
 use crate::engine::models::qwen3::prompt::{self, EMBEDDING_TASK};
 use crate::engine::{Embedder, Embedding, LabelText, TokenizedText, unit};
 
@@ -20,6 +20,7 @@ const RESERVED: usize = 64;
 pub(super) struct RemoteEmbedder {
     client: Arc<Client>,
     found: Found,
+    path: &'static str,
     dims: usize,
     prompts: Prompts,
 }
@@ -66,13 +67,16 @@ impl Prompts {
 }
 
 impl RemoteEmbedder {
-    pub(super) fn new(client: Arc<Client>, found: Found, dims: Option<usize>, prefix: Option<String>) -> Self {
-        let own = match found.kind {
-            RemoteKind::Embeds { dims } => dims,
-            RemoteKind::Reranks(_) => 0,
-        };
+    /// `path` is the route that gives vectors, and `dims` what is kept of each.
+    pub(super) fn new(
+        client: Arc<Client>,
+        found: Found,
+        path: &'static str,
+        dims: usize,
+        prefix: Option<String>,
+    ) -> Self {
         let prompts = prefix.map_or_else(|| Prompts::of(&found.model), Prompts::Prefix);
-        Self { client, dims: dims.unwrap_or(own).min(own), found, prompts }
+        Self { client, found, path, dims, prompts }
     }
 
     /// The vectors of texts, each of length 1, and whether one had to be cut.
@@ -99,7 +103,7 @@ impl RemoteEmbedder {
 
     fn asked(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Refusal> {
         let asked = json!({"model": self.found.model, "input": texts, "encoding_format": "float"});
-        let answer = self.client.post("/v1/embeddings", &asked)?;
+        let answer = self.client.post(self.path, &asked)?;
         let vectors = client::vectors(&answer, texts.len()).map_err(Refusal::Unread)?;
         // A shorter vector is the beginning of the whole one, for models that were trained for it.
         let cut = |mut vector: Vec<f32>| {

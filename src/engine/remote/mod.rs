@@ -53,7 +53,11 @@ struct Found {
 
 #[derive(Clone, Debug, PartialEq)]
 enum RemoteKind {
-    Embeds { dims: usize },
+    /// The route, and the length of its vectors.
+    Embeds {
+        path: &'static str,
+        dims: usize,
+    },
     Reranks(Shape),
 }
 
@@ -99,7 +103,7 @@ impl Endpoint {
     /// Length of the vectors of an embedding.
     pub fn dims(&self) -> Option<usize> {
         match self.found.kind {
-            RemoteKind::Embeds { dims } => Some(dims),
+            RemoteKind::Embeds { dims, .. } => Some(dims),
             RemoteKind::Reranks(_) => None,
         }
     }
@@ -117,9 +121,10 @@ impl Endpoint {
     /// The model. `dims` cuts vectors, `prefix` stands before texts and labels instead of what the model's name says.
     pub fn open_model(&self, dims: Option<usize>, prefix: Option<String>) -> super::Model {
         match &self.found.kind {
-            RemoteKind::Embeds { .. } => {
+            RemoteKind::Embeds { path, dims: own } => {
+                let dims = dims.map_or(*own, |dims| dims.min(*own));
                 let embedder: Box<dyn Embedder> =
-                    Box::new(RemoteEmbedder::new(self.client.clone(), self.found.clone(), dims, prefix));
+                    Box::new(RemoteEmbedder::new(self.client.clone(), self.found.clone(), path, dims, prefix));
                 super::Model::Embedder(embedder)
             }
             RemoteKind::Reranks(shape) => {

@@ -59,7 +59,7 @@ fn probe_one(client: &Client, at: usize, named: Option<&str>) -> Result<Found> {
     });
     let most_texts = info.as_ref().and_then(|info| number(&info["max_client_batch_size"])).unwrap_or(MOST_TEXTS);
     let kind = match embeds(client, at, &model)? {
-        Ok(dims) => RemoteKind::Embeds { dims },
+        Ok(embeds) => embeds,
         Err(no_vectors) => RemoteKind::Reranks(reranks(client, at, &model, &no_vectors)?),
     };
     Ok(Found { model, most_tokens, most_texts: most_texts.min(256), kind })
@@ -105,20 +105,28 @@ fn model(info: Option<&Value>, models: Option<&Value>, named: Option<&str>) -> R
     }
 }
 
-/// The length of its vectors, or why it gives none.
-fn embeds(client: &Client, at: usize, model: &str) -> Result<Result<usize, String>> {
+/// How it is asked for vectors, or why it gives none.
+fn embeds(client: &Client, at: usize, model: &str) -> Result<Result<RemoteKind, String>> {
     let asked = json!({"model": model, "input": [GOOD], "encoding_format": "float"});
-    match client.ask(at, "/v1/embeddings", Some(&asked)) {
-        Ok(answer) => match client::vectors(&answer, 1) {
-            Ok(vectors) if vectors[0].len() >= FEWEST_DIMS => Ok(Ok(vectors[0].len())),
-            Ok(_) => Ok(Err("its vectors are those of a reranker".into())),
-            Err(error) => Ok(Err(format!("{error:#}"))),
-        },
-        Err(Refusal::Status(status, said)) => Ok(Err(format!("{status}: {said}"))),
-        Err(Refusal::Unreachable(error) | Refusal::Unread(error)) => {
-            Err(error.context("--endpoint: the server does not answer"))
-        }
+    let mut said = Vec::new();
+    // Infinity has the second, and others the first.
+    for path in ["/v1/embeddings", "/embeddings"] {
+        let why = match client.ask(at, path, Some(&asked)) {
+            Ok(answer) => match client::vectors(&answer, 1) {
+                Ok(vectors) if vectors[0].len() >= FEWEST_DIMS => {
+                    return Ok(Ok(RemoteKind::Embeds { path, dims: vectors[0].len() }));
+                }
+                Ok(_) => "its vectors are those of a reranker".into(),
+                Err(error) => format!("{error:#}"),
+            },
+            Err(Refusal::Status(status, said)) => format!("{status}: {said}"),
+            Err(Refusal::Unreachable(error) | Refusal::Unread(error)) => {
+                return Err(error.context("--endpoint: the server does not answer"));
+            }
+        };
+        said.push(format!("{path}: {why}"));
     }
+    Ok(Err(said.join("; ")))
 }
 
 /// How its reranker is asked. `no_vectors` says why it is no embedding.
@@ -133,7 +141,7 @@ fn reranks(client: &Client, at: usize, model: &str, no_vectors: &str) -> Result<
             }
         }
     }
-    Err(anyhow!("/v1/embeddings: {no_vectors}; {}", said.join("; "))).context(
+    Err(anyhow!("{no_vectors}; {}", said.join("; "))).context(
         "--endpoint: the server gives neither vectors nor ranks; vLLM serves a reranker with --runner pooling, llama.cpp with \
          --reranking, and Ollama has embeddings only",
     )

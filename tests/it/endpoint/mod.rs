@@ -1,6 +1,7 @@
 //! `--endpoint`: models on the servers of others, in all the forms that they answer in.
 
-mod fakes;
+pub(crate) mod fakes;
+mod servers;
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -23,9 +24,8 @@ fn reranker(shape: &'static str, score: impl Fn(&str, &str) -> f64 + Send + Sync
 
 fn reranked(shape: &str, asked: &Asked, score: &dyn Fn(&str, &str) -> f64) -> Reply {
     let route = match shape {
-        "tei" | "infinity" => "/rerank",
-        "vllm" | "llama.cpp" => "/rerank",
-        _ => "/v1/rerank",
+        "sglang" | "cohere" => "/v1/rerank",
+        _ => "/rerank",
     };
     match (asked.method.as_str(), asked.path.as_str()) {
         ("GET", "/info") if shape == "tei" => ok(
@@ -55,6 +55,12 @@ fn reranked(shape: &str, asked: &Asked, score: &dyn Fn(&str, &str) -> f64) -> Re
         ("POST", "/v1/embeddings") => failure(400, "The model does not support Embeddings API"),
         _ => not_found(),
     }
+}
+
+/// A reranker for other verbs.
+#[cfg(unix)]
+pub(crate) fn any_reranker() -> Fake {
+    reranker("vllm", plain)
 }
 
 /// Scores of a server that adds the prompt, or needs none.
@@ -190,7 +196,7 @@ fn embeddings_are_asked_with_the_instruction_of_the_model_once() {
 
 #[test]
 fn dimensions_are_cut_here() {
-    let fake = embedding("nomic", "/v1/embeddings");
+    let fake = embedding("nomic", "/embeddings");
     assert_eq!(labels(&records(classify(&fake, &["--dims", "64"]))), ["invoice", "meeting"]);
     let (status, said) = refused(classify(&fake, &["--dims", "65"]));
     assert!(status == Some(2) && said.contains("gives 64 dims"), "{said}");
@@ -265,6 +271,34 @@ fn a_text_that_is_too_long_for_the_server_is_cut() {
     let long = format!("{{\"text\":\"Please pay the invoice. {}\"}}\n", "More words. ".repeat(300));
     let records = records(classify(&fake, &[]).stdin(long));
     assert_eq!((labels(&records), &records[0]["truncated"]), (vec!["invoice"], &json!(true)));
+}
+
+#[test]
+fn a_document_that_is_too_long_changes_no_score_of_the_others() {
+    let fake = Fake::start(|asked, _| {
+        let is_long = |text: &Value| text.as_str().is_some_and(|text| text.len() > 1000);
+        if asked.body["documents"].as_array().is_some_and(|texts| texts.iter().any(is_long)) {
+            return failure(400, "This model's maximum context length is 512 tokens");
+        }
+        reranked("vllm", asked, &plain)
+    });
+    let server = crate::serve::Server::start(&["--endpoint", &fake.url()]);
+    // The word that counts stands at the end of what fits.
+    let documents = ["notes".into(), format!("{}the invoice", "words ".repeat(150)), "invoice ".repeat(400)];
+    let scores = |documents: &[String]| -> Vec<(f64, bool)> {
+        let answer = server.post("/rerank", json!({"query": "the invoice", "documents": documents})).json();
+        let mut results = answer["results"].as_array().unwrap().clone();
+        results.sort_by_key(|result| result["index"].as_u64());
+        results
+            .iter()
+            .map(|result| (result["relevance_score"].as_f64().unwrap(), result["truncated"] == true))
+            .collect()
+    };
+    let together = scores(&documents);
+    let alone: Vec<_> = documents.iter().flat_map(|document| scores(std::slice::from_ref(document))).collect();
+    assert_eq!(together, alone);
+    assert_eq!(together.iter().map(|(_, cut)| *cut).collect::<Vec<_>>(), [false, false, true]);
+    assert!(together[1].0 > together[0].0, "{together:?}");
 }
 
 #[test]
