@@ -40,6 +40,12 @@ pub(super) fn ask(spec: &ModelSpec, observer: &dyn Observer) -> Result<Endpoint>
     if let (Some(dims), Some(own)) = (spec.dims.filter(|_| embeds), endpoint.dims()) {
         ensure!((1..=own).contains(&dims), "--dims {dims}: {id} gives {own} dims");
     }
+    if ["builtin", "deep"].contains(&id) {
+        observer.warn(&format!(
+            "{id} is a part of this program too, and --model {id} is more exact: over an endpoint its vectors are compared \
+             without what it knows of texts in general"
+        ));
+    }
     let kind = if embeds { "vectors" } else { "scores" };
     observer.say(&format!("--endpoint: {kind} of {id} by {}, where the texts of messages go", endpoint.shown()));
     Ok(endpoint)

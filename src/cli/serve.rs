@@ -80,7 +80,7 @@ pub struct ServeFlags {
     /// Answer only requests with a key of FILE, one a line, sent as `Authorization: Bearer KEY`
     ///
     /// /health needs none.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", conflicts_with = "socket", value_hint = ValueHint::FilePath)]
     pub api_key_file: Option<PathBuf>,
 
     /// Answer /metrics without a key

@@ -19,6 +19,8 @@ pub(super) enum Reply {
     Unscored(String),
     /// The server cannot score it now.
     Refused(String),
+    /// The server can score no message.
+    SetUp(String),
 }
 
 /// The labels of a message.

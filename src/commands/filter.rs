@@ -154,8 +154,9 @@ fn answer(arguments: &Filter, message: Vec<u8>) -> Result<Answer, Unscored> {
             Ok(Reply::Answer(answer)) => return Ok(answer),
             Ok(Reply::Unscored(why)) => return Err(Unscored::Message(anyhow!(why))),
             Ok(Reply::Refused(why)) if is_last => return Err(Unscored::Message(anyhow!(why))),
+            Ok(Reply::SetUp(why)) if is_last => return Err(Unscored::SetUp(anyhow!("the server of --socket: {why}"))),
             Err(error) if is_last => return Err(Unscored::SetUp(error)),
-            Ok(Reply::Refused(_)) | Err(_) => {}
+            Ok(Reply::Refused(_) | Reply::SetUp(_)) | Err(_) => {}
         }
     }
     // One message is not worth starting threads for.

@@ -65,6 +65,10 @@ impl ReadBody {
     /// # Errors
     /// When it is no JSON, or says something else.
     pub(super) fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Failure> {
+        // A list would be taken for the fields in their order.
+        if self.bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Failure::bad("the body is no JSON object"));
+        }
         serde_json::from_slice(&self.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))
     }
 }

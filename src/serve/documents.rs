@@ -133,6 +133,7 @@ struct Asked<'a> {
 
 /// A document as an object, whose other members are ignored as those of a line of JSON Lines are.
 #[derive(Deserialize)]
+#[serde(expecting = "a text, or an object with `text` or `subject`")]
 struct GivenRow<'a> {
     text: Option<String>,
     subject: Option<String>,
@@ -241,6 +242,9 @@ impl State {
             return Err(unsupported(&format!("the Content-Type {:?} is not read", kind.essence)));
         }
         let ReadBody { bytes, room } = body;
+        if format == Some(SourceFormat::Mail) && is_mailbox(&bytes) {
+            return Err(Failure::bad("it is a mailbox of several messages; send it as application/mbox"));
+        }
         let is_one = format.is_some_and(is_single);
         let Parameters { top_k, threshold, filename } = parameters;
         let file = File { name: filename.unwrap_or("-".into()), kind: Some(kind), bytes };
@@ -252,6 +256,13 @@ impl State {
             form: form_of(is_one, is_lines),
         })
     }
+}
+
+/// True for an mbox of more than one message.
+fn is_mailbox(bytes: &[u8]) -> bool {
+    let options = Options { format: Some(SourceFormat::Mbox), ..Options::default() };
+    let source = || Source::of_bytes(Path::new("-"), bytes.to_vec(), options);
+    bytes.starts_with(b"From ") && source().nth(1).is_some()
 }
 
 fn form_of(is_one: bool, is_lines: bool) -> AnswerForm {
@@ -342,6 +353,9 @@ fn row(at: usize, given: &RawValue) -> Result<GivenRow<'_>, Failure> {
     if given.get().starts_with('"') {
         let text = serde_json::from_str(given.get()).map_err(bad)?;
         return Ok(GivenRow { text: Some(text), subject: None, from: None, id: None });
+    }
+    if !given.get().starts_with('{') {
+        return Err(Failure::bad(format!("document {at} is neither a text nor an object")).about("documents"));
     }
     serde_json::from_str(given.get()).map_err(bad)
 }

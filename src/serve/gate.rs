@@ -72,7 +72,11 @@ impl Gate {
         // A browser asks its user, and then sends the key with everything that the page asks.
         let challenge =
             if request.uri().path() == "/" { "Basic realm=\"mailsort: the key is the password\"" } else { "Bearer" };
-        Err(Failure::unauthorized("this server needs a key: send `Authorization: Bearer KEY`", challenge))
+        let message = match sent(headers) {
+            Some(_) => "the key is wrong: it is none of --api-key-file",
+            None => "this server needs a key: send `Authorization: Bearer KEY`",
+        };
+        Err(Failure::unauthorized(message, challenge))
     }
 
     fn has_key(&self, headers: &HeaderMap) -> bool {

@@ -60,7 +60,7 @@ const FORMS: &str = "labels are a text with one `name: description` a line, a li
 
 /// A label: `name: description`, or an object.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a label is a text or an object with `name`, `description`, `threshold` and `examples`")]
 enum GivenLabel {
     Line(String),
     Parts(LabelParts),

@@ -98,20 +98,38 @@ pub(super) fn read(path: &Path, name: Option<&str>, given: Option<LabelSet>, rep
         );
         read.model.clone_from(&line.model);
         labels.extend(verdict.labels.iter().map(|scored| scored.label.clone()));
-        let truth: Arc<str> = truth.into();
-        labels.insert(truth.clone());
+        let truth: Arc<str> = truth.trim().into();
+        ensure!(!truth.is_empty(), "{shown}, line {}: the `truth` is empty; write a label, or null", at + 1);
         read.judged.push(LabelledDocument { document: Arc::new(Ok(line.document())), labels: vec![truth] });
         read.verdicts.push(line.outcome(verdict));
     }
     ensure!(!read.judged.is_empty(), "no line of {shown} has a `truth` yet: write the right label in place of null");
     if waiting > 0 {
-        report.warn(format_args!("{waiting} lines have no `truth` yet, and are left out"));
+        let lines = if waiting == 1 { "1 line has" } else { &format!("{waiting} lines have") };
+        report.warn(format_args!("{lines} no `truth` yet: left out"));
     }
     read.set = match given {
         Some(set) => spelled(set, &mut read)?,
-        None => LabelSet::named(read.set.name.clone(), labels),
+        None => of_records(labels, &mut read, report),
     };
     Ok(read)
+}
+
+/// The labels that the records show, and those of truths that none of them shows: a label may be right and never among the
+/// best, or be misspelled.
+fn of_records(mut labels: BTreeSet<Arc<str>>, read: &mut Recorded, report: &Report) -> LabelSet {
+    for truth in read.judged.iter_mut().flat_map(|judged| &mut judged.labels) {
+        match labels.iter().find(|known| label_key(known) == label_key(truth)) {
+            Some(known) => *truth = known.clone(),
+            None => {
+                report.warn(format_args!(
+                    "no record shows the label {truth:?}, which a `truth` names; --labels FILE tells whether there is one"
+                ));
+                labels.insert(truth.clone());
+            }
+        }
+    }
+    LabelSet::named(read.set.name.clone(), labels)
 }
 
 /// Takes the spelling of a label set for its labels.

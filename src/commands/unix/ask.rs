@@ -36,6 +36,11 @@ pub(in crate::commands) fn ask(socket: &Path, message: &[u8], all_labels: bool, 
     let shown = socket.display();
     let mut stream = UnixStream::connect(socket).with_context(|| format!("cannot connect to {shown}"))?;
     let top_k = if all_labels { ALL } else { 1 };
+    // The line before the headers that a mail server may put there makes a mailbox of it.
+    let message = match message.iter().position(|&byte| byte == b'\n').filter(|_| message.starts_with(b"From ")) {
+        Some(end) => &message[end + 1..],
+        None => message,
+    };
     let head = format!(
         "POST /v1/classify?top_k={top_k} HTTP/1.1\r\nHost: localhost\r\nContent-Type: message/rfc822\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n",
@@ -78,6 +83,7 @@ fn read(answer: &[u8]) -> Result<Reply> {
     let Failed { error } = serde_json::from_slice(body).with_context(|| format!("the status is {status}"))?;
     Ok(match status {
         429 | 503 => Reply::Refused(error.message),
+        400..=405 => Reply::SetUp(error.message),
         _ => Reply::Unscored(error.message),
     })
 }
@@ -98,6 +104,7 @@ mod tests {
         check(&failed(429), Some("Refused(\"so\")"));
         check(&failed(503), Some("Refused(\"so\")"));
         check(&failed(413), Some("Unscored(\"so\")"));
+        check(&failed(401), Some("SetUp(\"so\")"));
         check("HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\n{}", None);
         check("HTTP/1.1 200 OK\r\n\r\n{}", None);
         check("HTTP/1.1 404 Not Found\r\n\r\n<html>", None);

@@ -119,6 +119,9 @@ fn embeds(client: &Client, at: usize, model: &str) -> Result<Result<RemoteKind, 
                 Ok(_) => "its vectors are those of a reranker".into(),
                 Err(error) => format!("{error:#}"),
             },
+            Err(Refusal::Status(404, said)) if said.contains(model) => {
+                bail!("--endpoint-model {model}: the server answers with 404: {said}")
+            }
             Err(Refusal::Status(status, said)) => format!("{status}: {said}"),
             Err(Refusal::Unreachable(error) | Refusal::Unread(error)) => {
                 return Err(error.context("--endpoint: the server does not answer"));

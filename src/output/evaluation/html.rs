@@ -44,7 +44,8 @@ pub(super) fn report(report: &Evaluated) -> Result<String> {
     if let Some((title, snippet)) = lines::target(report) {
         page.push_str(&format!("<h2>{title}</h2>\n<pre>{}</pre>\n", escape(&snippet)));
     }
-    page.push_str(&format!("<p class=note>{}. mailsort {}</p>\n", lines::timing(&report.timing), report.mailsort));
+    let timing = lines::timing(&report.timing).map(|timing| timing + ". ").unwrap_or_default();
+    page.push_str(&format!("<p class=note>{timing}mailsort {}</p>\n", report.mailsort));
     Ok(whole("mailsort eval", &page))
 }
 

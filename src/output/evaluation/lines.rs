@@ -132,14 +132,14 @@ pub(super) fn bars(report: &Evaluated) -> Section {
     Section { title: "Bars", head: vec!["bar", "asked", "found", ""], texts: 4, rows, more: None }
 }
 
-/// Throughput and latency, in a sentence.
-pub(super) fn timing(timing: &Timing) -> String {
+/// Throughput and latency, in a sentence; `None` where verdicts were recorded and nothing was scored.
+pub(super) fn timing(timing: &Timing) -> Option<String> {
     let speed = timing.samples_per_second.map(|speed| format!("{speed:.0} messages/s scored together"));
     let alone = timing.p50_ms.zip(timing.p95_ms).zip(timing.p99_ms).map(|((p50, p95), p99)| {
         format!("P50 {}, P95 {}, P99 {} for {} scored one by one", ms(p50), ms(p95), ms(p99), timing.timed)
     });
     let parts: Vec<String> = speed.into_iter().chain(alone).collect();
-    format!("{}; from clean text to verdict", parts.join(", "))
+    (!parts.is_empty()).then(|| format!("{}; from clean text to verdict", parts.join(", ")))
 }
 
 fn ms(time: f64) -> String {

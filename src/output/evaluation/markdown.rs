@@ -27,7 +27,7 @@ pub(super) fn report(report: &Evaluated) -> String {
     if let Some((title, snippet)) = lines::target(report) {
         text.push_str(&format!("\n### {title}\n\n{}", block(&snippet)));
     }
-    text.push_str(&format!("\n{}\n", lines::timing(&report.timing)));
+    text.extend(lines::timing(&report.timing).map(|timing| format!("\n{timing}\n")));
     text
 }
 

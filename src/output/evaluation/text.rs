@@ -26,7 +26,7 @@ pub(super) fn report(report: &Evaluated) -> String {
         let snippet: String = snippet.lines().map(|line| escape(line) + "\n").collect();
         text.push_str(&format!("\n{title}, for a label file\n\n{snippet}"));
     }
-    text.push_str(&format!("\nSpeed: {}\n", lines::timing(&report.timing)));
+    text.extend(lines::timing(&report.timing).map(|timing| format!("\nSpeed: {timing}\n")));
     text.push_str(&table(&lines::bars(report)));
     text
 }

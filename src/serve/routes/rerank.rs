@@ -50,7 +50,7 @@ struct Asked {
 
 /// One document or several.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "documents are texts, or objects with `text`")]
 enum Documents {
     One(String),
     Many(Vec<GivenDocument>),

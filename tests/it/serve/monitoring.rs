@@ -116,7 +116,7 @@ fn a_sample_is_judged_when_a_person_has_labelled_it() {
     fs::write(&bare, labelled.join("\n")).unwrap();
     let (status, stdout, stderr) = eval(&[]);
     assert!(status == Some(0) && stdout.contains("accuracy      0.6667  2 of 3 right"), "{stdout} {stderr}");
-    assert!(stderr.contains("1 lines have no `truth` yet"), "{stderr}");
+    assert!(stderr.contains("1 line has no `truth` yet"), "{stderr}");
     assert_eq!(eval(&["--min-accuracy", "0.9"]).0, Some(1));
     let (status, stdout, stderr) = eval(&LABELS);
     assert!(status == Some(0) && stdout.contains("0.6667"), "{stdout} {stderr}");
