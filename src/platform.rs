@@ -127,6 +127,11 @@ mod system {
         Some((one.dev(), one.ino()) == (other.dev(), other.ino()))
     }
 
+    /// The number of a file on its device, and of the device.
+    pub fn file_number(found: &Metadata) -> (u64, u64) {
+        (found.ino(), found.dev())
+    }
+
     /// Bytes that are free for us on the disk of a folder, where the system tells.
     pub fn free_space(folder: &Path) -> Option<u64> {
         let found = statvfs(folder).ok()?;
@@ -199,6 +204,11 @@ mod system {
     /// The path of these bytes, as far as they are UTF-8.
     pub fn path_of_bytes(bytes: Vec<u8>) -> PathBuf {
         String::from_utf8_lossy(&bytes).into_owned().into()
+    }
+
+    /// Files have no numbers here.
+    pub fn file_number(_: &Metadata) -> (u64, u64) {
+        (0, 0)
     }
 
     /// Not told.

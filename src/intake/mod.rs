@@ -21,6 +21,7 @@ pub mod sniff;
 mod source;
 mod tables;
 mod visible;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -40,6 +41,7 @@ pub use files::{FileEntry, Files};
 pub use source::{MAX_DOCUMENT, Options, Raw, Source, shown, unshown};
 pub use tables::{RowFields, TableForm};
 pub use visible::decode_html;
+pub use whole::{WholeText, whole};
 
 /// How raw documents become text.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

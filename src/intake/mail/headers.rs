@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mail_parser::{HeaderName, HeaderValue, Message, MimeHeaders};
+use mail_parser::{DateTime, HeaderName, HeaderValue, Message, MimeHeaders};
 
 use super::words;
 use crate::charset::{DecodedText, Doubt};
@@ -99,4 +99,9 @@ fn list_id(message: &Message<'_>) -> Option<String> {
         }),
     }
     .filter(|id| !id.is_empty())
+}
+
+/// Seconds since 1970 of a date as [`Envelope`] has it.
+pub fn seconds(date: &str) -> Option<i64> {
+    DateTime::parse_rfc3339(date).filter(DateTime::is_valid).map(|date| date.to_timestamp())
 }

@@ -13,6 +13,8 @@ mod sealed;
 mod smime;
 mod words;
 
+pub use headers::seconds;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

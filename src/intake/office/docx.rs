@@ -6,6 +6,7 @@ use memchr::memmem;
 use zip::ZipArchive;
 
 use super::Text;
+use super::numbering::Numbering;
 use super::word::{self, Story};
 use crate::charset;
 use crate::intake::mail::outlook;
@@ -40,24 +41,30 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, Reason> {
     let names = Names::of(&archive);
     let main = names.main().ok_or(Reason::Binary)?;
     let mut budget = InflateBudget { left: MAX_INFLATED, cut: false };
+    let mut part = |name| {
+        let part = names.beginning_with(name).next();
+        part.and_then(|part| inflate(&mut archive, part, &mut budget)).unwrap_or_default()
+    };
+    let numbering = &mut Numbering::read(&part("word/numbering"), &part("word/styles"));
     let mut story = Story::default();
     let mut body = Story::default();
-    if !read_part(&mut archive, main, &mut budget, &mut body) {
+    if !read_part(&mut archive, main, &mut budget, numbering, &mut body) {
         return Err(Reason::Unreadable("the DOCX is damaged".into()));
     }
     for part in names.beginning_with("word/header") {
-        read_part(&mut archive, part, &mut budget, &mut story);
+        read_part(&mut archive, part, &mut budget, numbering, &mut story);
     }
     story.append(&body);
     for beginning in ["word/footnotes", "word/endnotes", "word/footer"] {
         for part in names.beginning_with(beginning) {
-            read_part(&mut archive, part, &mut budget, &mut story);
+            read_part(&mut archive, part, &mut budget, numbering, &mut story);
         }
     }
     let properties = names.beginning_with("docProps/core").next();
     let title = properties.and_then(|part| inflate(&mut archive, part, &mut budget)).and_then(|xml| word::title(&xml));
     let truncated = story.is_full() || budget.is_spent();
-    Ok(Text { title, body: story.into_text(), truncated })
+    let left_out = story.left_out.clone();
+    Ok(Text { title, body: story.into_text(), truncated, left_out })
 }
 
 /// The error for a compound file named as a DOCX: an encrypted one, or one of older programs.
@@ -104,11 +111,17 @@ impl Names {
 }
 
 /// Adds the text of a part to `story`; false if nothing of it can be read.
-fn read_part(archive: &mut Archive<'_>, part: usize, budget: &mut InflateBudget, story: &mut Story) -> bool {
+fn read_part(
+    archive: &mut Archive<'_>,
+    part: usize,
+    budget: &mut InflateBudget,
+    numbering: &mut Numbering,
+    story: &mut Story,
+) -> bool {
     if story.is_full() {
         return true;
     }
-    inflate(archive, part, budget).is_some_and(|xml| word::read(&xml, story))
+    inflate(archive, part, budget).is_some_and(|xml| word::read(&xml, numbering, story))
 }
 
 /// How much may still be inflated.

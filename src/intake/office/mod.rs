@@ -7,8 +7,10 @@
 mod child;
 mod docx;
 mod limits;
+mod numbering;
 mod pdf;
 mod word;
+mod xml;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,28 @@ pub struct Text {
     pub body: String,
     /// True if a limit left out the rest.
     pub truncated: bool,
+    /// What the document has besides, and the text has not.
+    #[serde(default)]
+    pub left_out: LeftOfOffice,
+}
+
+/// Parts of a document that are no text of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOfOffice {
+    /// Runs that are deleted or moved away by tracked changes.
+    pub deletions: usize,
+    /// Comments at its margin.
+    pub comments: usize,
+    /// Pictures, drawings and embedded objects.
+    pub pictures: usize,
+}
+
+impl LeftOfOffice {
+    fn add(&mut self, other: &Self) {
+        self.deletions += other.deletions;
+        self.comments += other.comments;
+        self.pictures += other.pictures;
+    }
 }
 
 /// Reads a PDF or DOCX. `cut`: the end of the file is missing.

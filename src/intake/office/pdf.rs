@@ -1,5 +1,6 @@
 //! A PDF to text, in this process.
 
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use unpdf::{Error, FieldValue, FormField, PageStreamOptions, ParseEvent, PdfParser};
@@ -21,6 +22,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
     let options = PageStreamOptions { parallel: false, emit_progress_every: u32::MAX, ..PageStreamOptions::default() };
     let mut text = Text::default();
     let mut form = String::new();
+    let mut read = Pages::default();
     let (mut pages, mut failed) = (0, None);
     let mut all = 0;
     let streamed = parser.for_each_page(options, |event| {
@@ -32,7 +34,7 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
             }
             ParseEvent::PageParsed(page) => {
                 pages += 1;
-                push(&mut text, &page.plain_text());
+                read.push(&page.plain_text());
             }
             ParseEvent::PageFailed { error, .. } => {
                 pages += 1;
@@ -40,13 +42,15 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
             }
             ParseEvent::Progress { .. } | ParseEvent::DocumentEnd { .. } => return ControlFlow::Continue(()),
         }
-        text.truncated |= pages == MAX_PAGES && all > MAX_PAGES;
+        text.truncated |= read.is_full || (pages == MAX_PAGES && all > MAX_PAGES);
         if text.truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Err(error) = streamed {
         failed.get_or_insert_with(|| reason(&error));
     }
-    push(&mut text, &form);
+    read.push(&form);
+    text.truncated |= read.is_full;
+    text.body = read.joined();
     match failed {
         Some(reason) if text.body.is_empty() => Err(reason),
         // The readable part of a damaged document is better than nothing.
@@ -54,18 +58,75 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Text, String> {
     }
 }
 
-/// Adds a page, as far as there is room.
-fn push(text: &mut Text, page: &str) {
-    let page = tidy(page);
-    if page.is_empty() || text.truncated {
-        return;
+/// The pages so far.
+#[derive(Default)]
+struct Pages {
+    texts: Vec<String>,
+    length: usize,
+    /// True if a page did not fit any more.
+    is_full: bool,
+}
+
+/// Lines at the top or bottom of a page that may be a running head or foot.
+const MARGIN: usize = 3;
+/// So many pages must have such a line.
+const FEWEST: usize = 3;
+
+impl Pages {
+    /// Adds a page, as far as there is room.
+    fn push(&mut self, page: &str) {
+        let mut page = tidy(page);
+        if page.is_empty() || self.is_full {
+            return;
+        }
+        let room = MAX_TEXT.saturating_sub(self.length);
+        self.is_full = page.len() > room;
+        page.truncate(page.floor_char_boundary(room));
+        self.length += page.len() + 2;
+        self.texts.push(page);
     }
-    if !text.body.is_empty() {
-        text.body.push_str("\n\n");
+
+    /// The text of all pages, without lines that stand at the same end of most pages: titles and page numbers.
+    fn joined(&self) -> String {
+        let mut counts: HashMap<String, usize> = HashMap::new();
+        for page in &self.texts {
+            let lines: BTreeSet<String> = margin(page).map(|(_, line)| masked(line)).collect();
+            lines.into_iter().for_each(|line| *counts.entry(line).or_default() += 1);
+        }
+        let most = FEWEST.max(self.texts.len() / 2 + 1);
+        let is_running = |line: &str| counts.get(&masked(line)).is_some_and(|count| *count >= most);
+        let pages = self.texts.iter().map(|page| {
+            let mut running: BTreeSet<usize> =
+                margin(page).filter(|(_, line)| is_running(line)).map(|(at, _)| at).collect();
+            // A page that has nothing else has a text that is repeated.
+            if page.lines().enumerate().all(|(at, line)| line.trim().is_empty() || running.contains(&at)) {
+                running.clear();
+            }
+            let kept = page.lines().enumerate().filter(|(at, _)| !running.contains(at)).map(|(_, line)| line);
+            kept.collect::<Vec<_>>().join("\n").trim().to_string()
+        });
+        pages.filter(|page| !page.is_empty()).collect::<Vec<_>>().join("\n\n")
     }
-    let room = MAX_TEXT.saturating_sub(text.body.len());
-    text.truncated = page.len() > room;
-    text.body.push_str(&page[..page.floor_char_boundary(room)]);
+}
+
+/// The first and the last lines of a page that are not blank, with their places.
+fn margin(page: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines: Vec<(usize, &str)> = page.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).collect();
+    let end = lines.len().saturating_sub(MARGIN).max(MARGIN);
+    lines.into_iter().enumerate().filter(move |(at, _)| *at < MARGIN || *at >= end).map(|(_, line)| line)
+}
+
+/// A line with one sign for all numbers: `Page 3 of 12` is the same on every page.
+fn masked(line: &str) -> String {
+    let mut masked = String::new();
+    for letter in line.trim().chars() {
+        if !letter.is_ascii_digit() {
+            masked.push(letter);
+        } else if !masked.ends_with('#') {
+            masked.push('#');
+        }
+    }
+    masked
 }
 
 /// The values of form fields; their names are for programs.
@@ -166,11 +227,22 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut() {
-        let mut text = Text::default();
-        push(&mut text, &"é".repeat(MAX_TEXT));
-        assert!(text.truncated);
-        assert_eq!(text.body.len(), MAX_TEXT);
-        push(&mut text, "more");
-        assert_eq!(text.body.len(), MAX_TEXT);
+        let mut pages = Pages::default();
+        pages.push(&"é".repeat(MAX_TEXT));
+        assert!(pages.is_full);
+        pages.push("more");
+        assert_eq!(pages.joined().len(), MAX_TEXT);
+    }
+
+    #[test]
+    fn running_heads_and_page_numbers_are_no_text() {
+        let mut pages = Pages::default();
+        for (page, text) in ["1. Fees are due.", "2. Support is free.", "3. The end.\n3"].iter().enumerate() {
+            pages.push(&format!("Service Agreement\n\n{text}\n\nPage {} of 3", page + 1));
+        }
+        assert_eq!(pages.joined(), "1. Fees are due.\n\n2. Support is free.\n\n3. The end.\n3");
+        let mut pages = Pages::default();
+        ["Letter\na", "Letter\nb"].iter().for_each(|page| pages.push(page));
+        assert_eq!(pages.joined(), "Letter\na\n\nLetter\nb");
     }
 }

@@ -4,7 +4,9 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use super::MAX_TEXT;
+use super::numbering::{self, ListPlace, Numbering};
+use super::xml::{is_on, local, name, value};
+use super::{LeftOfOffice, MAX_TEXT};
 
 /// Elements that are skipped with their content: deleted and moved text, field codes, drawings for old programs
 /// (copies of those for new ones), and properties of a paragraph's mark.
@@ -37,6 +39,8 @@ pub(super) struct Story {
     text: String,
     gap: Gap,
     full: bool,
+    /// What the parts hold besides.
+    pub(super) left_out: LeftOfOffice,
 }
 
 impl Story {
@@ -56,6 +60,7 @@ impl Story {
         self.push(&other.text);
         self.separate(Gap::Row);
         self.full |= other.full;
+        self.left_out.add(&other.left_out);
     }
 
     fn separate(&mut self, gap: Gap) {
@@ -105,12 +110,17 @@ struct Context {
     hidden: bool,
     /// The next content of a control is its placeholder text.
     placeholder: bool,
-    /// The paragraph is a list item without content so far.
-    item: bool,
+    /// The paragraph has no text so far, and is an item of a list or of the list of its style.
+    unnumbered: bool,
+    list: ListPlace,
+    style: Option<String>,
+    /// The mark of the paragraph is deleted: the next one goes on with its text.
+    is_joined: bool,
+    goes_on: bool,
 }
 
 /// Adds the text of a part to `story`, up to its end or a damaged place; false if it has no element at all.
-pub(super) fn read(xml: &str, story: &mut Story) -> bool {
+pub(super) fn read(xml: &str, numbering: &mut Numbering, story: &mut Story) -> bool {
     let start = story.text.len();
     let mut reader = Reader::from_str(xml);
     reader.config_mut().check_end_names = false;
@@ -124,21 +134,21 @@ pub(super) fn read(xml: &str, story: &mut Story) -> bool {
             Ok(Event::Start(element)) => {
                 found = true;
                 place.depth += 1;
-                place.open(&element, story);
+                place.open(&element, numbering, story);
             }
             Ok(Event::Empty(element)) => {
                 place.depth += 1;
-                place.open(&element, story);
-                place.close(local(&element), story);
+                place.open(&element, numbering, story);
+                place.close(local(&element), numbering, story);
                 place.depth = place.depth.saturating_sub(1);
             }
             Ok(Event::End(element)) => {
-                place.close(name(element.as_ref()), story);
+                place.close(name(element.as_ref()), numbering, story);
                 place.depth = place.depth.saturating_sub(1);
             }
-            Ok(Event::Text(text)) if place.shows() => place.push(&text, story),
-            Ok(Event::CData(text)) if place.shows() => place.push(&text, story),
-            Ok(Event::GeneralRef(reference)) if place.shows() => place.push(&resolved(&reference), story),
+            Ok(Event::Text(text)) if place.shows() => place.push(&text, numbering, story),
+            Ok(Event::CData(text)) if place.shows() => place.push(&text, numbering, story),
+            Ok(Event::GeneralRef(reference)) if place.shows() => place.push(&resolved(&reference), numbering, story),
             Ok(_) => {}
         }
     }
@@ -152,19 +162,28 @@ impl Context {
         self.in_text && !self.hidden && self.skipped.is_none()
     }
 
-    fn push(&mut self, text: &str, story: &mut Story) {
-        if std::mem::take(&mut self.item) {
-            story.push("- ");
+    fn push(&mut self, text: &str, numbering: &mut Numbering, story: &mut Story) {
+        // A number that is not written yet stands before the first text; deleted items count nothing.
+        if !text.is_empty()
+            && std::mem::take(&mut self.unnumbered)
+            && let Some(number) = numbering.next(&self.list, self.style.as_deref())
+        {
+            story.push(&number);
+            story.push(" ");
         }
         story.push(text);
     }
 
-    fn open(&mut self, element: &BytesStart<'_>, story: &mut Story) {
+    fn open(&mut self, element: &BytesStart<'_>, numbering: &mut Numbering, story: &mut Story) {
         if self.skipped.is_some() {
             return;
         }
         match local(element) {
-            skipped if SKIPPED.contains(&skipped) => self.skipped = Some(self.depth),
+            "del" | "moveFrom" if self.paragraph_properties => self.is_joined = true,
+            skipped if SKIPPED.contains(&skipped) => {
+                story.left_out.deletions += usize::from(["del", "moveFrom"].contains(&skipped));
+                self.skipped = Some(self.depth);
+            }
             // The lines above notes, which have no text.
             "footnote" | "endnote" if value(element, "type").is_some_and(|kind| kind != "normal") => {
                 self.skipped = Some(self.depth);
@@ -172,29 +191,37 @@ impl Context {
             "showingPlcHdr" => self.placeholder = is_on(element),
             "sdtContent" if std::mem::take(&mut self.placeholder) => self.skipped = Some(self.depth),
             "p" => {
-                story.separate(Gap::Line);
-                self.item = false;
+                let goes_on = std::mem::take(&mut self.goes_on);
+                if !goes_on {
+                    story.separate(Gap::Line);
+                }
+                self.unnumbered = !goes_on;
+                (self.list, self.style, self.is_joined) = (ListPlace::default(), None, false);
             }
             "pPr" => self.paragraph_properties = true,
-            "numId" if self.paragraph_properties => self.item = value(element, "val").as_deref() != Some("0"),
+            "pStyle" if self.paragraph_properties => self.style = value(element, "val"),
+            "numId" if self.paragraph_properties => self.list.list = value(element, "val"),
+            "ilvl" if self.paragraph_properties => self.list.level = numbering::level(value(element, "val")),
+            "drawing" | "pict" | "object" => story.left_out.pictures += 1,
+            "commentReference" => story.left_out.comments += 1,
             "r" => self.hidden = false,
             "vanish" | "webHidden" if !self.paragraph_properties => self.hidden |= is_on(element),
             "t" => self.in_text = true,
-            "tab" | "ptab" if !self.paragraph_properties => self.gap_or_push("\t", story),
+            "tab" | "ptab" if !self.paragraph_properties => self.gap_or_push("\t", numbering, story),
             "br" | "cr" => story.separate(Gap::Line),
-            "noBreakHyphen" => self.gap_or_push("-", story),
+            "noBreakHyphen" => self.gap_or_push("-", numbering, story),
             _ => {}
         }
     }
 
     /// Adds the text that an element stands for.
-    fn gap_or_push(&mut self, text: &str, story: &mut Story) {
+    fn gap_or_push(&mut self, text: &str, numbering: &mut Numbering, story: &mut Story) {
         if !self.hidden {
-            self.push(text, story);
+            self.push(text, numbering, story);
         }
     }
 
-    fn close(&mut self, name: &str, story: &mut Story) {
+    fn close(&mut self, name: &str, numbering: &mut Numbering, story: &mut Story) {
         if let Some(depth) = self.skipped {
             if depth >= self.depth {
                 self.skipped = None;
@@ -202,7 +229,16 @@ impl Context {
             return;
         }
         match name {
-            "p" => story.separate(Gap::Line),
+            "p" => {
+                self.goes_on = self.is_joined && !self.unnumbered;
+                // An item without text has a number of its own, which nobody reads.
+                if std::mem::take(&mut self.unnumbered) && !self.is_joined {
+                    numbering.next(&self.list, self.style.as_deref());
+                }
+                if !self.goes_on {
+                    story.separate(Gap::Line);
+                }
+            }
             "pPr" => self.paragraph_properties = false,
             "r" => self.hidden = false,
             "t" => self.in_text = false,
@@ -211,28 +247,6 @@ impl Context {
             _ => {}
         }
     }
-}
-
-/// `w:t` → `t`.
-fn name(qualified: &str) -> &str {
-    qualified.rsplit_once(':').map_or(qualified, |(_, local)| local)
-}
-
-fn local<'e>(element: &'e BytesStart<'_>) -> &'e str {
-    let qualified: &str = element;
-    name(qualified.split(|c: char| c.is_ascii_whitespace()).next().unwrap_or_default())
-}
-
-/// The value of an attribute, with any prefix.
-fn value(element: &BytesStart<'_>, wanted: &str) -> Option<String> {
-    let mut attributes = element.attributes().flatten();
-    let found = attributes.find(|attribute| name(attribute.key.as_ref()) == wanted)?;
-    Some(found.value.into_owned())
-}
-
-/// True for a property such as `<w:vanish/>`, unless it is switched off.
-fn is_on(element: &BytesStart<'_>) -> bool {
-    !matches!(value(element, "val").as_deref(), Some("0" | "false" | "off"))
 }
 
 /// The characters of `&lt;` or `&#8211;`; nothing for an entity that the document defines.
@@ -265,7 +279,7 @@ mod tests {
 
     fn check(xml: &str, expected: &str) {
         let mut story = Story::default();
-        assert!(read(xml, &mut story), "{xml}");
+        assert!(read(xml, &mut Numbering::default(), &mut story), "{xml}");
         assert_eq!(story.into_text(), expected, "{xml}");
     }
 
@@ -307,14 +321,43 @@ mod tests {
     #[test]
     fn a_damaged_place_ends_the_text() {
         check("<w:p><w:r><w:t>before</w:t></w:r></w:p><w:p <<< <w:t>after</w:t>", "before");
-        assert!(!read("no markup", &mut Story::default()));
+        assert!(!read("no markup", &mut Numbering::default(), &mut Story::default()));
+    }
+
+    /// A paragraph of a list, with properties of its mark.
+    fn item(mark: &str, runs: &str) -> String {
+        format!(
+            "<w:p><w:pPr><w:numPr><w:ilvl w:val=\"0\"/><w:numId w:val=\"1\"/></w:numPr><w:rPr>{mark}</w:rPr></w:pPr>{runs}</w:p>"
+        )
+    }
+
+    #[test]
+    fn numbers_are_those_of_what_is_left() {
+        let list = "<w:abstractNum w:abstractNumId=\"0\"><w:lvl w:ilvl=\"0\"><w:numFmt w:val=\"decimal\"/><w:lvlText w:val=\"%1.\"/>\
+                    </w:lvl></w:abstractNum><w:num w:numId=\"1\"><w:abstractNumId w:val=\"0\"/></w:num>";
+        let deleted = format!("<w:del>{}</w:del>", run("gone"));
+        let items = [
+            item("", &run("one")),
+            item("<w:del/>", &deleted),
+            item("", &run("two")),
+            item("<w:del/>", &(run("three") + &deleted)),
+            item("", &run(" goes on")),
+            item("", ""),
+            item("", &run("five")),
+        ];
+        let mut story = Story::default();
+        assert!(read(&items.concat(), &mut Numbering::read(list, ""), &mut story));
+        assert_eq!(story.left_out.deletions, 2);
+        assert_eq!(story.into_text(), "1. one\n2. two\n3. three goes on\n5. five");
+        check(&item("", &run("not described")), "- not described");
     }
 
     #[test]
     fn a_header_is_read_once() {
         let mut story = Story::default();
         let header = format!("<w:hdr><w:p>{}</w:p></w:hdr>", run("Letterhead"));
-        assert!(read(&header, &mut story) && read(&header, &mut story));
+        let mut read = || read(&header, &mut Numbering::default(), &mut story);
+        assert!(read() && read());
         assert_eq!(story.into_text(), "Letterhead");
     }
 
