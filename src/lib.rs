@@ -50,6 +50,10 @@
 //!   file
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
 //!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
+//! - [`contracts`]: two texts in, their clauses, partners and typed differences out; `contracts/lexicon/` has the words of
+//!   a language in one file, `contracts/render/` what a comparison looks like
+//! - [`knowledge`]: passages of documents in one SQLite file, and search over them by words and vectors; it knows no model
+//!   and no kind of file, `commands/index/` brings both
 //! - [`report`]: all of stderr, and the exit status
 //!
 //! **Plain data** on which everything leans.
@@ -122,6 +126,10 @@ pub mod evaluation;
 pub mod watcher;
 
 #[cfg(unix)]
+pub mod contracts;
+
+pub mod knowledge;
+
 pub mod delivery;
 
 pub mod output;

@@ -1,11 +1,13 @@
 //! A model that is ready, for any labels: what a server shares between requests that bring labels of their own.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
 use super::scoring::{
-    Cascade, Embeddings, Made, PairModel, Pairs, PreparedText, Scorer, TextPair, Vectors, label_texts,
+    Cascade, Embeddings, Made, PairModel, Pairs, PreparedText, Scorer, TextPair, TextRole, Vectors, label_texts,
 };
 use super::spec::Budget;
 use crate::engine::{Embedding, unit};
@@ -61,6 +63,16 @@ impl LoadedModel {
     /// The name of the model.
     pub fn id(&self) -> &str {
         &self.about.id
+    }
+
+    /// A hash of all that its vectors depend on, where it was loaded for that.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in &self.identity {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// How much of its work is done at once.
@@ -148,11 +160,11 @@ impl LoadedModel {
     ///
     /// # Errors
     /// When it is a reranker, or cannot run.
-    pub fn embed(&self, texts: Vec<String>) -> Result<Vec<Result<Made<Vec<f32>>, Reason>>> {
+    pub fn embed(&self, texts: Vec<String>, role: TextRole<'_>) -> Result<Vec<Result<Made<Vec<f32>>, Reason>>> {
         let embeddings =
             self.embeddings().with_context(|| format!("{} is a reranker and gives no vectors", self.about.id))?;
         let texts: Vec<PreparedText> = texts.into_iter().map(PreparedText::from).collect();
-        let made = embeddings.bare(&texts)?;
+        let made = embeddings.by_role(&texts, role)?;
         let finished = |made: Result<Embedding, Reason>| {
             let Embedding { vector, tokens, truncated } = made?;
             let value = unit(vector);
@@ -178,6 +190,47 @@ impl LoadedModel {
             Best::Pairs(model) => model.compare(&pairs),
             Best::Embeddings(embeddings) => embeddings.compare(&pairs),
         }
+    }
+
+    /// The numbers of its vectors by which passages are found.
+    fn for_passages(&self) -> Range<usize> {
+        self.embeddings().map_or(0..0, |embeddings| embeddings.engine.for_passages())
+    }
+
+    /// Length of the vectors of [`LoadedModel::vectors`].
+    pub fn passage_dims(&self) -> usize {
+        self.for_passages().len()
+    }
+
+    /// The vectors of many texts by which passages are found, a batch at a time; `None` for a text of which the model knows no word.
+    ///
+    /// # Errors
+    /// When it is a reranker, cannot run, or fails on a text.
+    pub fn vectors(&self, texts: Vec<String>, role: TextRole<'_>) -> Result<Vec<Option<Vec<f32>>>> {
+        let Budget { documents, tokens } = self.budget();
+        let (most, part) = (self.max_tokens(), self.for_passages());
+        // About four letters are a token.
+        let length = |text: &String| (text.len() / 4).min(most);
+        let mut vectors = Vec::with_capacity(texts.len());
+        let mut texts = texts.into_iter().peekable();
+        while let Some(first) = texts.next() {
+            let mut held = length(&first);
+            let mut batch = vec![first];
+            while let Some(text) =
+                texts.next_if(|text| batch.len() < documents && length(text) <= tokens - held.min(tokens))
+            {
+                held += length(&text);
+                batch.push(text);
+            }
+            for made in self.embed(batch, role)? {
+                vectors.push(match made {
+                    Ok(made) => Some(unit(made.value.get(part.clone()).map(<[f32]>::to_vec).unwrap_or_default())),
+                    Err(Reason::NoKnownWords | Reason::NoText) => None,
+                    Err(reason) => bail!("{} fails on a text: {reason}", self.about.id),
+                });
+            }
+        }
+        Ok(vectors)
     }
 
     /// How many results were in the cache, and how many were not.

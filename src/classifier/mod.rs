@@ -48,7 +48,7 @@ use scoring::{Scored, Scorer};
 pub use linear::LinearModel;
 pub use loaded::LoadedModel;
 pub use model::{LoadedEmbedding, Plan};
-pub use scoring::{Embeddings, Made, PreparedText, TextPair, Tried, unknown_label};
+pub use scoring::{Embeddings, Made, PreparedText, TextPair, TextRole, Tried, unknown_label};
 pub use selection::Selection;
 pub use spec::{Budget, DeepReads, EndpointFlags, LabelSource, ModelSpec, Observer, RankingSpec, Silent, Spec};
 pub use trained::cleaning_steps;

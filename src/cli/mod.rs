@@ -1,10 +1,12 @@
 //! Every flag, its help and its validation. No input or output happens here.
 
 mod cache;
+mod compare;
 mod delivery;
 mod eval;
 mod filter;
 mod generated;
+mod knowledge;
 mod labelled;
 mod labels;
 mod model;
@@ -24,9 +26,11 @@ use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
 pub use cache::{CacheAction, CacheClear, CacheCommand, CacheFormat, CacheLimits, CachePrune, CacheStats};
+pub use compare::{ClassFlag, Compare, CompareFlags, FormatFlag};
 pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, FilterFlags, OrElse};
+pub use knowledge::{IndexCommand, IndexFlags, KindFlag, Search, SearchFlags, SearchFormat};
 pub use labelled::SampleFlags;
 pub use labels::{ClassifierFlags, Examples, LabelFlags};
 pub use model::ModelFlags;
@@ -59,6 +63,9 @@ impl Cli {
             Command::Route(arguments) => arguments.delivery.run.threads,
             Command::Watch(arguments) => arguments.delivery.run.threads,
             Command::Show(arguments) => arguments.threads,
+            Command::Compare(arguments) => arguments.run.threads,
+            Command::Index(arguments) => arguments.run.threads,
+            Command::Search(arguments) => arguments.run.threads,
             _ => None,
         }
     }
@@ -148,6 +155,18 @@ pub enum Command {
     /// Print the text of every message as a model sees it, and what cleaning removed
     #[command(after_help = format!("{SHOW_HELP}\n\n{EXIT_STATUS}"))]
     Show(Box<Show>),
+
+    /// Compare two contracts clause by clause: what was changed, moved, added or left out
+    #[command(after_help = compare::HELP)]
+    Compare(Box<Compare>),
+
+    /// Keep the passages of documents in one file, for `search`
+    #[command(after_help = MORE_HELP, after_long_help = knowledge::INDEX_HELP)]
+    Index(Box<IndexCommand>),
+
+    /// Find passages of an index that answer a question
+    #[command(after_help = MORE_HELP, after_long_help = knowledge::SEARCH_HELP)]
+    Search(Box<Search>),
 
     /// Show or shrink a cache of scores and vectors
     #[command(after_help = cache::HELP, subcommand_required = true, arg_required_else_help = true)]

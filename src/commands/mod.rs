@@ -3,10 +3,13 @@
 mod answer;
 mod cache;
 mod classify;
+mod compare;
 mod eval;
 mod filter;
+mod index;
 mod models;
 mod opening;
+mod search;
 mod serve;
 mod show;
 mod train;
@@ -36,6 +39,9 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Watch(arguments) => unix::watch(arguments),
         Command::Serve(arguments) => serve::run(arguments),
         Command::Show(arguments) => show::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
+        Command::Index(arguments) => index::run(arguments),
+        Command::Search(arguments) => search::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Completions(arguments) => print(&arguments.script()),

@@ -14,6 +14,8 @@ mod parity;
 mod registry;
 pub mod remote;
 
+use std::ops::Range;
+
 use anyhow::Result;
 use rayon::prelude::*;
 
@@ -104,6 +106,11 @@ pub trait Embedder: Send + Sync {
 
     /// Length of the vectors.
     fn dims(&self) -> usize;
+
+    /// The numbers of a vector by which passages are found; the others help to sort texts.
+    fn for_passages(&self) -> Range<usize> {
+        0..self.dims()
+    }
 
     /// False where the model was trained without instructions and reads none.
     fn takes_instruction(&self) -> bool {

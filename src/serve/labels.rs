@@ -156,7 +156,7 @@ mod tests {
             (json!(["a", "a"]), "given twice"),
             (json!("a, b, c"), "reads like several"),
             (json!({"set": {"a": "b"}}), "\"set\""),
-            (json!([{"name": "a", "treshold": 1}]), "did not match"),
+            (json!([{"name": "a", "treshold": 1}]), "a label is a text or an object"),
             (json!([{"name": ""}]), "no name"),
         ] {
             let error = names(given.clone()).err().map(|error| format!("{error:#}")).unwrap_or_default();

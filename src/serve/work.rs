@@ -9,7 +9,7 @@ use rayon::ThreadPool;
 use tokio::sync::oneshot;
 
 use super::metrics::Metrics;
-use crate::classifier::{Classifier, LoadedModel, Made, PreparedDocument, Selection, TextPair};
+use crate::classifier::{Classifier, LoadedModel, Made, PreparedDocument, Selection, TextPair, TextRole};
 use crate::guard;
 use crate::intake::{self, Raw, Reading};
 use crate::record::{Intake, Reason, Skip, Verdict};
@@ -242,7 +242,7 @@ impl Worker<'_> {
             return Ok(());
         }
         let (texts, answers): (Vec<String>, Vec<_>) = asked.into_iter().unzip();
-        let made = self.pool.install(|| self.loaded.embed(texts)).context("the model failed")?;
+        let made = self.pool.install(|| self.loaded.embed(texts, TextRole::Bare)).context("the model failed")?;
         handed_out(made, answers);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -64,6 +64,15 @@ impl Stop {
     /// True when the run shall stop.
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// Waits; true, and at once, when the run shall stop.
+    pub fn wait(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        while !self.is_asked() && Instant::now() < end {
+            thread::sleep(LOOK_UP.min(time));
+        }
+        self.is_asked()
     }
 
     /// The exit status of a process that a signal stopped, as shells report it.

@@ -5,6 +5,7 @@
 //! - `circles`: modules of a folder do not import each other
 //! - `classify`: the command from end to end, whole-CLI snapshots of status, stdout and stderr
 //! - `classifier`: classifiers whose model is a folder, or that somebody else has written
+//! - `compare`: two contracts: partners, typed differences, every format, DOCX by LibreOffice
 //! - `corpus`: inputs that reach corners, and those that broke something, through the checks of the fuzz targets
 //! - `deep`: `--model deep`: who decides, what is refused, what is learned; label prompts and prefixes of others
 //! - `docs`: README and the pages of docs/: their commands print what they show, their links lead somewhere
@@ -21,6 +22,7 @@
 //! - `hostile`: input made to hang, to fill memory or to crash, each bounded in both
 //! - `hub`: models from a small hub on loopback, which breaks off, refuses, lies and attacks
 //! - `integrations`: the mail programs around us, each by a script
+//! - `knowledge`: an index and its answers: changes, deletions, kills, models, rerankers
 //! - `library`: the example under examples/, and that it gives the labels of the program
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
 //! - `models`: every kind of model through the real program, with cascade and cache
@@ -50,6 +52,7 @@ mod ci;
 mod circles;
 mod classifier;
 mod classify;
+mod compare;
 mod corpus;
 mod deep;
 mod docs;
@@ -66,6 +69,7 @@ mod headers;
 mod hostile;
 mod hub;
 mod integrations;
+mod knowledge;
 mod library;
 mod mailboxes;
 mod mailsort;

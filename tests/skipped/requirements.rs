@@ -25,6 +25,7 @@ pub(crate) const REQUIREMENTS: &[(&str, &str)] = &[
     ("groff", "a program"),
     ("instructions", "a CPU with every instruction set that has a kernel: AMX, AVX-512 and its BF16 and VNNI"),
     ("large-models", "Qwen3 models of 4B and 8B in the folder that MAILSORT_REAL_MODELS names"),
+    ("libreoffice", "the Debian packages libreoffice-writer-nogui and python3-uno"),
     ("maildrop", "the Debian package maildrop"),
     ("minilm", "all-MiniLM-L6-v2; tests/minilm/make.py says how to get it"),
     ("mutt", "the Debian package neomutt, and script"),

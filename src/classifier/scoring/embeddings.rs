@@ -15,6 +15,17 @@ use crate::engine::{Embedder, Embedding, LabelText, RETRIEVAL_TASK, TokenizedTex
 use crate::labels::{Label, LabelSet};
 use crate::record::{HeadLines, Reason};
 
+/// What a text is to a model that was trained with prompts.
+#[derive(Clone, Copy, Debug)]
+pub enum TextRole<'i> {
+    /// A text by itself, without prompt.
+    Bare,
+    /// A text that is looked for.
+    Passage,
+    /// A question, with an instruction instead of that for a web search.
+    Query(Option<&'i str>),
+}
+
 /// A text that any working model can embed.
 const PROBE: &str = "a message";
 
@@ -176,17 +187,32 @@ impl Embeddings {
         retry::each(texts, |texts| self.embed(texts, 0, instruct), || self.probe(&[probe.to_string()], instruct))
     }
 
-    /// One vector for each text by itself, without instruction, prefix or mean.
+    /// One vector for each text by itself, without a mean.
     ///
     /// # Errors
     /// When the model cannot run.
-    pub(in crate::classifier) fn bare(&self, texts: &[PreparedText]) -> Result<Vec<Result<Embedding, Reason>>> {
+    pub(in crate::classifier) fn by_role(
+        &self,
+        texts: &[PreparedText],
+        role: TextRole<'_>,
+    ) -> Result<Vec<Result<Embedding, Reason>>> {
+        let tokenize = |text: &str| match role {
+            TextRole::Bare => self.engine.tokenize_bare(text, self.max_tokens),
+            TextRole::Passage => self.engine.tokenize_passage(text, self.max_tokens),
+            TextRole::Query(instruct) => self.query(text, instruct),
+        };
         let embed = |texts: &[PreparedText]| {
-            let tokens = texts.par_iter().map(|text| self.engine.tokenize_bare(&text.text, self.max_tokens));
+            let tokens = texts.par_iter().map(|text| tokenize(&text.text));
             let tokens: Vec<TokenizedText> = tokens.collect::<Result<_>>()?;
             self.engine.embed_tokens(&tokens.iter().collect::<Vec<_>>())
         };
         Ok(retry::each(texts, embed, || self.probe(&[PROBE.to_string()], None))?.outcomes)
+    }
+
+    /// The tokens of a question to passages.
+    fn query(&self, text: &str, instruct: Option<&str>) -> Result<TokenizedText> {
+        let instruct = Some(instruct.unwrap_or(RETRIEVAL_TASK)).filter(|_| self.engine.takes_instruction());
+        self.engine.tokenize(text, instruct, self.max_tokens)
     }
 
     /// How relevant each document is to its query: half of 1 and the cosine, from 0 to 1. A document of which the model
@@ -204,10 +230,7 @@ impl Embeddings {
         // A query is embedded once for all its documents that stand beside each other.
         let mut queries: Vec<&TextPair> = pairs.iter().collect();
         queries.dedup_by(|a, b| a.asks_as(b));
-        let query = |pair: &&TextPair| {
-            let instruct = Some(pair.instruct.unwrap_or(RETRIEVAL_TASK)).filter(|_| self.engine.takes_instruction());
-            self.engine.tokenize(pair.query, instruct, self.max_tokens)
-        };
+        let query = |pair: &&TextPair| self.query(pair.query, pair.instruct);
         let document = |pair: &TextPair| self.engine.tokenize_passage(pair.document, self.max_tokens);
         let mut tokens: Vec<TokenizedText> = queries.par_iter().map(query).collect::<Result<_>>()?;
         tokens.par_extend(pairs.par_iter().map(document).collect::<Result<Vec<_>>>()?);

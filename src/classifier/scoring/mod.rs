@@ -19,7 +19,7 @@ use crate::record::{Decider, HeadLines, Scores};
 
 pub(super) use background::Background;
 pub(super) use cascade::Cascade;
-pub use embeddings::Embeddings;
+pub use embeddings::{Embeddings, TextRole};
 pub(super) use learned::LearnedScorer;
 pub(super) use memory::Memory;
 pub(super) use pairs::{PairModel, Pairs};

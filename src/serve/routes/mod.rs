@@ -2,6 +2,7 @@
 
 mod about;
 mod classify;
+mod compare;
 mod embeddings;
 mod feedback;
 mod page;
@@ -39,7 +40,7 @@ struct HttpRoute {
 }
 
 /// All that the server answers. `openapi.json` describes it.
-static ROUTES: [&HttpRoute; 11] = [
+static ROUTES: [&HttpRoute; 12] = [
     &page::ROUTE,
     &about::HEALTH,
     &about::INFO,
@@ -47,6 +48,7 @@ static ROUTES: [&HttpRoute; 11] = [
     &classify::ROUTE,
     &show::ROUTE,
     &feedback::ROUTE,
+    &compare::ROUTE,
     &rerank::ROUTE,
     &embeddings::ROUTE,
     &about::METRICS,

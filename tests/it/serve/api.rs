@@ -92,7 +92,7 @@ fn requests_bring_their_own_labels() {
         (json!({"text": "x", "top_k": 0}), "top_k is 1 to"),
         (json!({"text": "x", "threshold": 2}), "a probability"),
         (json!({"documents": ["a", {"id": 1}]}), "document 1 has neither"),
-        (json!({"documents": ["a", 5]}), "document 1: invalid type"),
+        (json!({"documents": ["a", 5]}), "document 1 is neither a text nor an object"),
         (json!({"text": 5}), "invalid type"),
     ] {
         let answer = server.post("/v1/classify", asked.clone());
@@ -357,4 +357,55 @@ fn the_server_says_what_it_is() {
         }
     }
     assert_eq!(server.get("/v1/nothing").status, 404);
+}
+
+#[test]
+fn contracts_are_compared() {
+    let server = Server::bare(&[]);
+    let (old, new) =
+        ("1. Term. One year.\n2. Fee. The fee is due in 30 days.\n", "1. Fee. The fee is due in 60 days.\n");
+    let report = server.post("/v1/compare", json!({"old": old, "new": new})).json();
+    let pairs = report["pairs"].as_array().unwrap();
+    let changed = pairs.iter().find(|pair| pair["relation"] == "changed").unwrap_or_else(|| panic!("{report}"));
+    assert_eq!(
+        (&changed["changes"][0]["kind"], &changed["changes"][0]["verdict"]),
+        (&json!("duration"), &json!("different"))
+    );
+    assert!(pairs.iter().any(|pair| pair["relation"] == "only-in-old"), "{report}");
+    // As the command does with the same texts.
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let output =
+        mailsort(["compare", "--quiet", "--format", "json"]).args([path("old", old), path("new", new)]).output();
+    let command: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(command["pairs"], report["pairs"]);
+    let part = |name: &str, file: &str, text: &str| {
+        format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{text}\r\n")
+    };
+    let form = |old: &str| {
+        let file = |name: &str| format!("; filename=\"{name}\"");
+        let parts =
+            part("old", &file("old.txt"), old) + &part("new", &file("new.txt"), new) + &part("format", "", "html");
+        let kind = [("Content-Type", "multipart/form-data; boundary=x")];
+        server.ask("POST", "/v1/compare", &kind, (parts + "--x--\r\n").as_bytes())
+    };
+    let page = form(old);
+    assert!(page.status == 200 && page.body.contains("<del>30</del>"), "{page:?}");
+    for (asked, why) in [
+        (json!({"old": old}), "missing field `new`"),
+        (json!({"old": old, "new": new, "format": "pdf"}), "unknown variant"),
+        (json!({"old": old, "new": new, "labels": []}), "unknown field"),
+    ] {
+        let answer = server.post("/v1/compare", asked);
+        assert!(answer.status == 400 && answer.message().contains(why), "{answer:?}");
+    }
+    let answer =
+        server.ask("POST", "/v1/compare", &[("Content-Type", "multipart/form-data; boundary=x")], b"--x--\r\n");
+    assert!(answer.status == 400 && answer.message().contains("no files `old` and `new`"), "{answer:?}");
+    let many: String = (1..=2001).map(|number| format!("The seller delivers goods of number {number}.\n\n")).collect();
+    assert_eq!(server.post("/v1/compare", json!({"old": many, "new": new})).status, 413);
 }

@@ -10,6 +10,8 @@ mod file;
 mod parity;
 mod tokens;
 
+use std::ops::Range;
+
 use anyhow::{Result, ensure};
 use candle_core::Device;
 use rayon::prelude::*;
@@ -173,6 +175,11 @@ impl Embedder for Deep {
     /// Of both models together.
     fn dims(&self) -> usize {
         self.builtin.dims() + HIDDEN
+    }
+
+    /// Those of e5, which was trained to find passages.
+    fn for_passages(&self) -> Range<usize> {
+        self.builtin.dims()..self.dims()
     }
 
     fn takes_instruction(&self) -> bool {

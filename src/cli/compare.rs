@@ -1,0 +1,164 @@
+//! Flags of `mailsort compare`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum, ValueHint};
+use encoding_rs::Encoding;
+
+use super::values::encoding;
+use super::{ModelFlags, Run, Verbosity};
+use crate::contracts::{ComparisonFormat, DifferenceClass};
+
+pub(super) const HELP: &str = "\
+Examples:
+  mailsort compare signed.docx draft.docx
+  mailsort compare template.docx draft.pdf --template --fail-on numbers,modality,missing
+  mailsort compare old.md new.md --output changes.html
+  mailsort compare old.docx new.docx --output redline.docx
+
+Relations:
+  same, renumbered, reworded, changed, moved, split, merged, only-in-old, only-in-new
+
+Formats:
+  text, with [-deleted-] and {+inserted+} words; json; html, one page without scripts;
+  markdown; docx with tracked changes, which Word and LibreOffice accept or reject.
+
+Exit status:
+  0  the contracts say the same, or nothing of --fail-on differs
+  1  they differ
+  2  could not run: usage, an input that is not one text, model or output";
+
+/// `mailsort compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// The old contract, or the template: DOCX, PDF, HTML, Markdown or text
+    #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
+    pub old: PathBuf,
+
+    /// The new contract
+    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
+    pub new: PathBuf,
+
+    /// What is compared and how.
+    #[command(flatten)]
+    pub flags: CompareFlags,
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelFlags,
+    /// Threads.
+    #[command(flatten)]
+    pub run: Run,
+    /// What goes to stderr.
+    #[command(flatten)]
+    pub verbosity: Verbosity,
+}
+
+/// What is compared and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Comparison")]
+pub struct CompareFlags {
+    /// OLD is a template: say first what NEW lacks and what it has besides
+    #[arg(long)]
+    pub template: bool,
+
+    /// Exit with 1 only for differences of these classes
+    #[arg(long, value_enum, value_name = "CLASS", value_delimiter = ',')]
+    pub fail_on: Vec<ClassFlag>,
+
+    /// The output format [default: by the ending of --output, else text]
+    #[arg(short, long, value_enum)]
+    pub format: Option<FormatFlag>,
+
+    /// Write to FILE, which appears when it is complete, instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// The charset of texts and pages, such as `gbk`, instead of telling it from their bytes
+    #[arg(long, value_name = "CHARSET", hide_short_help = true, value_parser = encoding)]
+    pub encoding: Option<&'static Encoding>,
+}
+
+/// Formats of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatFlag {
+    /// Lines for a terminal
+    Text,
+    /// One object
+    Json,
+    /// One page
+    Html,
+    /// Tables and redlines
+    Markdown,
+    /// A document with tracked changes
+    Docx,
+}
+
+/// Classes of differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClassFlag {
+    /// Durations, amounts, percentages, dates, numbers and their bounds
+    Numbers,
+    /// Duties, permissions, negations, exceptions, and against or
+    Modality,
+    /// Parties, and parties that have changed places
+    Party,
+    /// Terms that mean something else in law, laws, courts, citations
+    Terms,
+    /// Clauses that only OLD has
+    Missing,
+    /// Clauses that only NEW has
+    Extra,
+    /// Clauses in another place
+    Moved,
+    /// Any other wording
+    Wording,
+}
+
+impl From<ClassFlag> for DifferenceClass {
+    fn from(class: ClassFlag) -> Self {
+        match class {
+            ClassFlag::Numbers => Self::Numbers,
+            ClassFlag::Modality => Self::Modality,
+            ClassFlag::Party => Self::Party,
+            ClassFlag::Terms => Self::Terms,
+            ClassFlag::Missing => Self::Missing,
+            ClassFlag::Extra => Self::Extra,
+            ClassFlag::Moved => Self::Moved,
+            ClassFlag::Wording => Self::Wording,
+        }
+    }
+}
+
+impl CompareFlags {
+    /// The format that is asked for, or that the output ends with.
+    ///
+    /// # Errors
+    /// When the output ends with another format, or a DOCX would go to a terminal.
+    pub fn format(&self) -> Result<ComparisonFormat> {
+        let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
+        let of_ending = ending.and_then(|ending| match ending.to_ascii_lowercase().as_str() {
+            "txt" => Some(FormatFlag::Text),
+            "json" => Some(FormatFlag::Json),
+            "html" | "htm" => Some(FormatFlag::Html),
+            "md" | "markdown" => Some(FormatFlag::Markdown),
+            "docx" => Some(FormatFlag::Docx),
+            _ => None,
+        });
+        if let (Some(asked), Some(other)) = (self.format, of_ending)
+            && asked != other
+        {
+            bail!(
+                "--format and the ending of --output name different formats; leave --format out, or name FILE otherwise"
+            );
+        }
+        Ok(match self.format.or(of_ending).unwrap_or(FormatFlag::Text) {
+            FormatFlag::Text => ComparisonFormat::Text,
+            FormatFlag::Json => ComparisonFormat::Json,
+            FormatFlag::Html => ComparisonFormat::Html,
+            FormatFlag::Markdown => ComparisonFormat::Markdown,
+            FormatFlag::Docx => ComparisonFormat::Docx,
+        })
+    }
+}

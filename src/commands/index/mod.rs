@@ -1,0 +1,206 @@
+//! `mailsort index`: passages of documents into one file that is searched.
+
+mod reader;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use rayon::ThreadPool;
+use serde::Deserialize;
+
+use super::{opening, print};
+use crate::classifier::{LoadedModel, TextRole};
+use crate::cli::IndexCommand;
+use crate::intake;
+use crate::knowledge::{Index, Status, Updated, VectorModel};
+use crate::platform;
+use crate::report::Report;
+use crate::stream::{self, Stop};
+use reader::InputReader;
+
+/// Passages that are embedded between two commits.
+const BATCH: usize = 1024;
+/// Longest file of records.
+const LONGEST_RECORDS: u64 = 1 << 30;
+
+/// Runs the command.
+///
+/// # Errors
+/// When an input, the index or the model cannot be used.
+pub(super) fn run(arguments: &IndexCommand) -> Result<ExitCode> {
+    let IndexCommand { flags, verbosity, .. } = arguments;
+    let report = Report::new(verbosity.level(), verbosity.progress);
+    if flags.status || flags.verify {
+        let index = Index::open(&flags.into)?;
+        return if flags.status { status(&index) } else { verify(&index) };
+    }
+    let mut index = Index::open_to_write(&flags.into)?;
+    let roots = roots(&index, arguments)?;
+    let pool = stream::pool(arguments.run.threads)?;
+    // Before a text is read: another model is refused at once.
+    let embedder = match flags.no_vectors {
+        true => None,
+        false => Some(embedder(arguments, &index, &pool, &report)?),
+    };
+    index.set_roots(&roots.iter().map(|root| intake::shown(root).to_string()).collect::<Vec<_>>())?;
+    let labels = flags.records.as_deref().map(labels).transpose()?.unwrap_or_default();
+    let reader = InputReader::new(roots, arguments.options(), arguments.cleaning.reading(), labels);
+    let stop = flags.watch.then(Stop::listen).transpose()?;
+    loop {
+        let done = index.update(&reader, true)?;
+        let embedded = match &embedder {
+            Some((model, loaded)) => embed(&mut index, model, flags.reembed, loaded, &pool)?,
+            None => 0,
+        };
+        said(&report, &done, embedded);
+        let Some(stop) = &stop else {
+            return ended(&index, &report, &done);
+        };
+        if stop.wait(flags.every) {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+/// What is indexed: the inputs of this run and of those before.
+///
+/// # Errors
+/// When a folder of a run before is gone, which may only be a disk that is not there.
+fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
+    let flags = &arguments.flags;
+    let whole = |path: &PathBuf| std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()));
+    let forgotten: BTreeSet<PathBuf> = flags.forget.iter().map(whole).collect::<Result<_>>()?;
+    let mut roots: BTreeSet<PathBuf> = flags.inputs.iter().map(whole).collect::<Result<_>>()?;
+    for path in index.roots()?.iter().map(|root| intake::unshown(root)) {
+        if forgotten.contains(&path) {
+            continue;
+        }
+        let is_gone = !path.exists();
+        if is_gone && path.parent().is_some_and(Path::exists) && index.is_file(&intake::shown(&path))? {
+            continue;
+        }
+        ensure!(
+            !is_gone,
+            "{} was indexed before and is not there; bring it back, or take it out with --forget {0}",
+            path.display()
+        );
+        roots.insert(path);
+    }
+    if roots.is_empty() && forgotten.is_empty() {
+        bail!("name files or folders to index");
+    }
+    Ok(roots.into_iter().collect())
+}
+
+/// The model of the flags, or that of the index.
+fn embedder(
+    arguments: &IndexCommand,
+    index: &Index,
+    pool: &ThreadPool,
+    report: &Report,
+) -> Result<(VectorModel, LoadedModel)> {
+    let mut spec = arguments.model.spec();
+    let known = index.model()?;
+    if let Some(known) = known.as_ref().filter(|_| spec.model.is_none() && spec.endpoint.urls.is_empty()) {
+        spec.model = Some(known.id.clone());
+    }
+    let loaded = opening::open_embedder(spec, pool, report, &arguments.verbosity)?;
+    let model = opening::index_model(&loaded);
+    if let Some(known) = known.filter(|known| !arguments.flags.reembed && !known.is_same(&model)) {
+        bail!(
+            "the vectors of {} are of {}, and those of {} cannot be compared with them; give --reembed to replace them, or \
+             --no-vectors to leave them alone",
+            index.path().display(),
+            known.name(),
+            model.name()
+        );
+    }
+    Ok((model, loaded))
+}
+
+fn embed(
+    index: &mut Index,
+    model: &VectorModel,
+    reembed: bool,
+    loaded: &LoadedModel,
+    pool: &ThreadPool,
+) -> Result<usize> {
+    let mut vectors = |texts: &[&str]| {
+        let texts = texts.iter().map(|text| text.to_string()).collect();
+        pool.install(|| loaded.vectors(texts, TextRole::Passage))
+    };
+    index.embed(model, reembed, BATCH, &mut vectors)
+}
+
+fn said(report: &Report, done: &Updated, embedded: usize) {
+    let Updated { unchanged, read, recognised, deleted, documents, .. } = done;
+    if read + recognised + deleted + embedded > 0 {
+        report.say(format_args!(
+            "{read} files read, {} unchanged, {deleted} gone; {documents} documents and {embedded} vectors added",
+            unchanged + recognised
+        ));
+    }
+}
+
+fn ended(index: &Index, report: &Report, done: &Updated) -> Result<ExitCode> {
+    if done.has_traces {
+        report.warn("another process reads the index, so bytes of what is gone stay in its log until the next run");
+    }
+    if done.failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (what, why) in index.status()?.failures {
+        report.warn(format_args!("{what} is not indexed: {why}"));
+    }
+    Ok(ExitCode::from(1))
+}
+
+fn status(index: &Index) -> Result<ExitCode> {
+    let Status { files, documents, contents, passages, pending, bytes, model, failures } = index.status()?;
+    let mut lines = vec![
+        format!("inputs     {}", index.roots()?.join(", ")),
+        format!("files      {files}"),
+        format!("documents  {documents}, {contents} different"),
+        format!("passages   {passages}, {pending} without a vector"),
+        format!("model      {}", model.map_or_else(|| "none".to_string(), |model| model.name())),
+        format!("size       {}", super::size(bytes)),
+    ];
+    lines.extend(failures.into_iter().map(|(what, why)| format!("failed     {what}: {why}")));
+    print(crate::terminal::escape_lines(&(lines.join("\n") + "\n")).as_bytes())
+}
+
+fn verify(index: &Index) -> Result<ExitCode> {
+    let wrong = index.verify()?;
+    if wrong.is_empty() {
+        return print(b"ok\n");
+    }
+    print(crate::terminal::escape_lines(&(wrong.join("\n") + "\n")).as_bytes())?;
+    Ok(ExitCode::from(1))
+}
+
+/// A record of `classify`.
+#[derive(Deserialize)]
+struct Record {
+    source: String,
+    index: u64,
+    label: Option<String>,
+}
+
+/// The labels of documents, by their files and positions.
+fn labels(path: &Path) -> Result<HashMap<(String, u64), String>> {
+    let context = || format!("cannot read --records {}", path.display());
+    let bytes = platform::read_file_or_pipe(path, LONGEST_RECORDS).with_context(context)?;
+    let mut labels = HashMap::new();
+    for (at, line) in bytes.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()) {
+        let record: Record = serde_json::from_slice(line).with_context(|| {
+            format!("--records {}, line {}: no record of `mailsort classify`", path.display(), at + 1)
+        })?;
+        let source = std::path::absolute(intake::unshown(&record.source)).with_context(context)?;
+        if let Some(label) = record.label {
+            labels.insert((intake::shown(&source).to_string(), record.index), label);
+        }
+    }
+    Ok(labels)
+}

@@ -1,0 +1,224 @@
+//! The comparison of two contracts
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::alignment::{self, Match};
+use super::contract::Contract;
+use super::differences::{self, Change, ClauseSide, Differences, Knowledge};
+use super::parties::{Parties, SameParties};
+use super::sequence::{self, Interner, Sequence};
+use super::similarity::{ClauseVectors, Similarity};
+use super::values::{ChangeKind, Value, ValueVerdict};
+
+/// What became of a clause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// Same text, same number.
+    Same,
+    /// Same text, another number.
+    Renumbered,
+    /// Other words, the same values.
+    Reworded,
+    /// A value, a duty or a statement differs.
+    Changed,
+    /// Same text in another place.
+    Moved,
+    /// One clause became several.
+    Split,
+    /// Several clauses became one.
+    Merged,
+    /// Taken out.
+    #[serde(rename = "only-in-old")]
+    OnlyOld,
+    /// Put in.
+    #[serde(rename = "only-in-new")]
+    OnlyNew,
+}
+
+/// Clauses that belong together, or one without a partner.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClausePair {
+    /// What became of the clause.
+    pub relation: Relation,
+    /// It stands in another place among its neighbours, whatever else changed.
+    pub moved: bool,
+    /// Its number differs.
+    pub renumbered: bool,
+    /// Indices of clauses of the old contract.
+    pub old: Vec<usize>,
+    /// Indices of clauses of the new contract.
+    pub new: Vec<usize>,
+    /// How certain the pairing is, in [0, 1].
+    pub confidence: f32,
+    /// Other clauses of the new contract that resemble the old one about as much.
+    pub perhaps: Vec<usize>,
+    /// Typed differences.
+    pub changes: Vec<Change>,
+}
+
+/// All clauses of two contracts, in the order of the new one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ContractComparison {
+    /// Clauses that only the old contract has stand where they stood.
+    pub pairs: Vec<ClausePair>,
+}
+
+/// Compares two contracts. `vectors` are unit vectors of [`Contract::matching_text`] of each clause; the comparison
+/// works without them.
+pub fn compare(old: &Contract, new: &Contract, vectors: Option<ClauseVectors<'_>>) -> ContractComparison {
+    let mut interner = Interner::default();
+    let (old_parties, new_parties) = (Parties::read(old), Parties::read(new));
+    let mut read = |contract: &Contract, parties: &Parties| -> Vec<Sequence> {
+        (0..contract.clauses.len()).map(|clause| sequence::read(contract, clause, parties, &mut interner)).collect()
+    };
+    let (olds, news) = (read(old, &old_parties), read(new, &new_parties));
+    let anchors = alignment::anchors(&olds, &news);
+    let similarity = Similarity::new((old, new), (&olds, &news), vectors, &anchors);
+    let found = alignment::matches(&olds, &news, &anchors, &similarity);
+    let parties = SameParties::new(old_parties, new_parties, [&mentions(&olds), &mentions(&news)]);
+    let (mut forth, mut back) = (vec![Vec::new(); olds.len()], vec![Vec::new(); news.len()]);
+    for m in &found {
+        m.old.iter().for_each(|i| forth[*i].extend(&m.new));
+        m.new.iter().for_each(|j| back[*j].extend(&m.old));
+    }
+    let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
+    let moved = moved(old, &olds, &found);
+    let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge };
+    let pairs = found.iter().zip(moved).map(|(m, moved)| judge.pair(m, moved)).collect();
+    ContractComparison { pairs: in_order(pairs, olds.len(), news.len()) }
+}
+
+/// How often each party is named.
+fn mentions(sequences: &[Sequence]) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for fact in sequences.iter().flat_map(|sequence| &sequence.facts) {
+        if let Value::Party(name) = &fact.value {
+            *counts.entry(name.clone()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// The matches that are out of order. Definitions are kept by the alphabet and never move.
+fn moved(old: &Contract, olds: &[Sequence], found: &[Match]) -> Vec<bool> {
+    let is_definition = |m: &Match| m.old.iter().any(|i| old.clauses[*i].definition.is_some());
+    let placed: Vec<Match> = found.iter().filter(|m| !is_definition(m)).cloned().collect();
+    // Each clause counts, and a longer one a little more.
+    let weights: Vec<f32> = placed
+        .iter()
+        .map(|m| m.old.iter().map(|i| 1.0 + (olds[*i].items.len() as f32).min(1000.0) / 1000.0).sum())
+        .collect();
+    let mut moved = alignment::moved(&placed, &weights).into_iter();
+    found.iter().map(|m| !is_definition(m) && moved.next().unwrap_or(false)).collect()
+}
+
+struct Judge<'a> {
+    old: &'a Contract,
+    new: &'a Contract,
+    olds: &'a [Sequence],
+    news: &'a [Sequence],
+    knowledge: &'a Knowledge<'a>,
+}
+
+impl Judge<'_> {
+    fn pair(&self, m: &Match, moved: bool) -> ClausePair {
+        let join = |all: &[Sequence], indices: &[usize]| match indices {
+            [one] => all[*one].clone(),
+            many => Sequence::join(&many.iter().map(|i| &all[*i]).collect::<Vec<_>>()),
+        };
+        let (first, second) = (join(self.olds, &m.old), join(self.news, &m.new));
+        let Differences { changes, says_more } = differences::differences(
+            ClauseSide { contract: self.old, sequence: &first },
+            ClauseSide { contract: self.new, sequence: &second },
+            self.knowledge,
+        );
+        let number = |contract: &Contract, indices: &[usize]| -> Vec<String> {
+            indices.iter().map(|i| contract.clauses[*i].number.clone()).collect()
+        };
+        let renumbered = number(self.old, &m.old) != number(self.new, &m.new);
+        let differs = |change: &Change| change.verdict != ValueVerdict::Equal;
+        let is_changed = changes.iter().any(differs);
+        let relation = if m.new.len() > 1 {
+            Relation::Split
+        } else if m.old.len() > 1 {
+            Relation::Merged
+        } else if is_changed || says_more {
+            Relation::Changed
+        } else if first.strict != second.strict || has_new_spelling(&changes) {
+            Relation::Reworded
+        } else if moved {
+            Relation::Moved
+        } else if renumbered {
+            Relation::Renumbered
+        } else {
+            Relation::Same
+        };
+        ClausePair {
+            relation,
+            moved,
+            renumbered,
+            old: m.old.clone(),
+            new: m.new.clone(),
+            confidence: m.confidence,
+            perhaps: m.perhaps.clone(),
+            changes,
+        }
+    }
+}
+
+/// A fault that both documents share is no new spelling.
+fn has_new_spelling(changes: &[Change]) -> bool {
+    changes.iter().any(|change| change.kind != ChangeKind::WordsAgainstFigures)
+}
+
+/// Orders the pairs by the new contract and puts in the clauses that stand alone.
+fn in_order(mut pairs: Vec<ClausePair>, old: usize, new: usize) -> Vec<ClausePair> {
+    let alone = |relation: Relation, old: Vec<usize>, new: Vec<usize>| ClausePair {
+        relation,
+        moved: false,
+        renumbered: false,
+        old,
+        new,
+        confidence: 1.0,
+        perhaps: Vec::new(),
+        changes: Vec::new(),
+    };
+    let mut has_old = vec![false; old];
+    let mut has_new = vec![false; new];
+    for pair in &pairs {
+        pair.old.iter().for_each(|i| has_old[*i] = true);
+        pair.new.iter().for_each(|j| has_new[*j] = true);
+    }
+    pairs.extend((0..new).filter(|j| !has_new[*j]).map(|j| alone(Relation::OnlyNew, Vec::new(), vec![j])));
+    pairs.sort_by_key(|pair| pair.new.first().copied());
+    // A clause that was taken out follows the clause that it followed in the old contract.
+    let mut place: HashMap<usize, usize> = HashMap::new();
+    for (at, pair) in pairs.iter().enumerate() {
+        pair.old.iter().filter(|_| !pair.moved).for_each(|i| {
+            place.insert(*i, at + 1);
+        });
+    }
+    let mut after = 0;
+    let mut inserts: Vec<(usize, ClausePair)> = Vec::new();
+    for (i, has_pair) in has_old.into_iter().enumerate() {
+        if has_pair {
+            after = place.get(&i).copied().unwrap_or(after);
+        } else {
+            inserts.push((after, alone(Relation::OnlyOld, vec![i], Vec::new())));
+        }
+    }
+    inserts.sort_by_key(|(at, _)| *at);
+    let mut ordered = Vec::with_capacity(pairs.len() + inserts.len());
+    let mut inserts = inserts.into_iter().peekable();
+    for (at, pair) in pairs.into_iter().enumerate() {
+        while let Some((_, pair)) = inserts.next_if(|(place, _)| *place <= at) {
+            ordered.push(pair);
+        }
+        ordered.push(pair);
+    }
+    ordered.extend(inserts.map(|(_, pair)| pair));
+    ordered
+}

@@ -1,0 +1,126 @@
+//! A contract divided into clauses
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use super::lexicon::Lexicon;
+use super::plain::Plain;
+
+/// A contract: its text and its clauses in order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Contract {
+    /// The text as it was given. All offsets are bytes of it.
+    #[serde(skip)]
+    pub text: String,
+    /// ISO 639-1 code of the language whose words are looked for.
+    pub language: &'static str,
+    /// The clauses, in the order of the text, without overlap.
+    pub clauses: Vec<Clause>,
+    #[serde(skip)]
+    pub(super) plain: Plain,
+    #[serde(skip)]
+    pub(super) lexicons: Vec<&'static Lexicon>,
+}
+
+/// The unit of comparison: the smallest numbered clause that has a text of its own.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Clause {
+    /// The number as a lawyer cites it: `第七条`, `5.3`, `Section 2.03`, `Schedule 1 paragraph 2`. Text without a
+    /// number is called `preamble`, `recital A`, `signatures`, by its heading, or `paragraph 3`.
+    pub number: String,
+    /// The term, if the clause defines one. Definitions have no order.
+    pub definition: Option<String>,
+    /// Its title; empty if there is none.
+    pub heading: String,
+    /// Titles of the items and headings over it, the outermost first.
+    pub path: Vec<String>,
+    /// First byte of the clause, its number included.
+    pub start: usize,
+    /// End of the clause, its sub-items included.
+    pub end: usize,
+    /// The nearest clause above that holds the introduction to this one.
+    pub parent: Option<usize>,
+    /// Numbered parts, and the paragraphs of a Chinese article.
+    pub parts: Vec<ClausePart>,
+    /// What the clause cites.
+    pub references: Vec<Reference>,
+    /// The same range in the visible text, and the part of it behind number and heading.
+    #[serde(skip)]
+    pub(super) plain: Range<usize>,
+    #[serde(skip)]
+    pub(super) body: usize,
+    /// Numbers of the groups that the clause lies in, for citations of a whole article.
+    #[serde(skip)]
+    pub(super) groups: Vec<String>,
+}
+
+/// A part of a clause that can be cited.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct ClausePart {
+    /// `第七条第二款第（一）项`, `5.3(a)(iv)`, `§ 5 Abs. 2`.
+    pub citation: String,
+    /// First byte of the part.
+    pub start: usize,
+    /// End of the part, its own parts included.
+    pub end: usize,
+    #[serde(skip)]
+    pub(super) plain: Range<usize>,
+    /// Where the text behind the marker begins.
+    #[serde(skip)]
+    pub(super) body: usize,
+}
+
+/// A citation in the text of a clause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reference {
+    /// First byte of the citation.
+    pub start: usize,
+    /// End of the citation.
+    pub end: usize,
+    /// Indices of the cited clauses; all of them if a group of clauses is cited. Empty if none has this number.
+    pub targets: Vec<usize>,
+    /// What is cited inside the clause: `(a)`, `第二款`.
+    pub part: String,
+    /// The citation is of another document, such as a law.
+    pub external: bool,
+    #[serde(skip)]
+    pub(super) plain: Range<usize>,
+}
+
+impl Clause {
+    /// True if its number is written in the text, and not the place or the heading of a clause without one.
+    pub fn is_numbered(&self) -> bool {
+        let is_place =
+            ["paragraph", "preamble", "recital", "signatures"].iter().any(|word| self.number.starts_with(word));
+        !is_place && self.definition.is_none() && self.number != self.heading
+    }
+}
+
+impl Contract {
+    /// The text of a clause for an embedding: heading and body without number and markup.
+    pub fn matching_text(&self, clause: usize) -> String {
+        let Some(clause) = self.clauses.get(clause) else { return String::new() };
+        let body = self.plain.get(clause.body..clause.plain.end);
+        let mut text = clause.heading.clone();
+        for word in body.split_whitespace() {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(word);
+        }
+        text
+    }
+
+    /// The words behind the number and the heading.
+    pub(super) fn body(&self, clause: usize) -> Range<usize> {
+        self.clauses.get(clause).map_or(0..0, |clause| clause.body..clause.plain.end)
+    }
+
+    /// The citation of the smallest part that holds this byte of the visible text.
+    pub(super) fn citation(&self, clause: usize, at: usize) -> String {
+        let Some(clause) = self.clauses.get(clause) else { return String::new() };
+        let holder = clause.parts.iter().filter(|part| part.plain.contains(&at)).min_by_key(|part| part.plain.len());
+        holder.map_or_else(|| clause.number.clone(), |part| part.citation.clone())
+    }
+}

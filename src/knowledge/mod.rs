@@ -1,0 +1,173 @@
+//! A knowledge base: passages of documents in one SQLite file, and hybrid search over them.
+//!
+//! ```text
+//! Reader ──▶ update ──▶ store ──▶ schema (the file)      search ──▶ candidates (keywords, vectors) ──▶ scores ──▶ hits
+//!                         │ cut by passages, tokens                     │
+//!                         └ vectors (bytes)  ◀── embed ◀── a model      └ statistics
+//! ```
+//!
+//! The room knows no model and no kind of file: a [`DocumentReader`] brings documents, and closures bring vectors and the scores
+//! of a reranker. Text is searchable as soon as it is committed; vectors follow, and may be missing.
+//!
+//! Invariants: a passage, its tokens and its vector come and go in one transaction; vectors of two models are never
+//! mixed; what a file no longer says is not in the index file after an update; a text of a user is never SQL.
+
+mod candidates;
+mod embed;
+pub mod figures;
+mod hits;
+pub mod passages;
+mod query;
+mod schema;
+mod scores;
+mod search;
+mod statistics;
+mod store;
+#[cfg(test)]
+mod tests;
+pub mod tokens;
+mod update;
+mod vectors;
+mod verify;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+
+pub use embed::{Embed, VectorModel};
+pub use hits::{Hit, PassagePlace};
+pub use query::{Explanation, Filters, Mode, Query};
+pub use search::{Rerank, SearchAnswer, search};
+pub use store::Read;
+pub use update::{DocumentReader, FileStat, FoundDocument, Updated};
+pub use verify::Status;
+
+use statistics::Statistics;
+use vectors::PassageVectors;
+
+/// An open index.
+pub struct Index {
+    path: PathBuf,
+    database: Connection,
+    /// Held by a writer.
+    lock: Option<File>,
+    /// What a search needs in memory, and the version of the file that it is of.
+    loaded: Mutex<Option<(i64, Arc<Loaded>)>>,
+}
+
+/// What a search needs in memory.
+pub(crate) struct Loaded {
+    statistics: Statistics,
+    model: Option<VectorModel>,
+    /// Read when a query first has a vector.
+    vectors: std::sync::OnceLock<PassageVectors>,
+}
+
+impl Index {
+    /// Opens an index for reading. Readers and one writer do not wait for each other.
+    ///
+    /// # Errors
+    /// When there is none, or it is not ours.
+    pub fn open(path: &Path) -> Result<Self> {
+        let database = schema::open_to_read(path)?;
+        Ok(Self { path: path.into(), database, lock: None, loaded: Mutex::default() })
+    }
+
+    /// Opens an index for writing, and creates it if it is missing.
+    ///
+    /// # Errors
+    /// When another process writes it, or it is not ours.
+    pub fn open_to_write(path: &Path) -> Result<Self> {
+        let (mut database, lock) = schema::open_to_write(path)?;
+        let version = store::meta(&database, "tokens")?;
+        if version.as_deref() != Some(&tokens::VERSION.to_le_bytes()) {
+            store::rebuild_words(&mut database, &mut Statistics::default())?;
+        }
+        Ok(Self { path: path.into(), database, lock: Some(lock), loaded: Mutex::default() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model of its vectors, if it has any.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn model(&self) -> Result<Option<VectorModel>> {
+        embed::model(&self.database)
+    }
+
+    /// The inputs that were indexed, as they were given.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn roots(&self) -> Result<Vec<String>> {
+        let kept = store::meta(&self.database, "roots")?.unwrap_or_else(|| b"[]".to_vec());
+        serde_json::from_slice(&kept).context("the inputs of the index cannot be read")
+    }
+
+    /// Remembers the inputs for the next run.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn set_roots(&self, roots: &[String]) -> Result<()> {
+        self.writable()?;
+        store::set_meta(&self.database, "roots", &serde_json::to_vec(roots)?)
+    }
+
+    /// True for a path that is a file of the index.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn is_file(&self, path: &str) -> Result<bool> {
+        let sql = "SELECT count(*) FROM files WHERE path = ?1";
+        let count: i64 = self.database.query_row(sql, [path], |row| row.get(0))?;
+        Ok(count > 0)
+    }
+
+    fn statistics(&self) -> Result<Statistics> {
+        store::meta(&self.database, "counts")?
+            .map_or_else(|| Ok(Statistics::default()), |packed| Statistics::unpack(&packed))
+    }
+
+    /// What a search needs, read again when the file has changed.
+    fn loaded(&self) -> Result<Arc<Loaded>> {
+        let version: i64 = self.database.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, loaded)) = &*loaded
+            && *at == version
+        {
+            return Ok(Arc::clone(loaded));
+        }
+        let fresh =
+            Loaded { statistics: self.statistics()?, model: self.model()?, vectors: std::sync::OnceLock::new() };
+        let fresh = Arc::new(fresh);
+        *loaded = Some((version, Arc::clone(&fresh)));
+        Ok(fresh)
+    }
+
+    /// The vectors of the index, read at the first call.
+    fn vectors<'a>(&self, loaded: &'a Loaded) -> Result<&'a PassageVectors> {
+        if loaded.vectors.get().is_none() {
+            let dims = loaded.model.as_ref().map_or(0, |model| model.dims);
+            let vectors = embed::read_vectors(&self.database, dims).context("cannot read the vectors of the index")?;
+            return Ok(loaded.vectors.get_or_init(|| vectors));
+        }
+        Ok(loaded.vectors.get_or_init(PassageVectors::default))
+    }
+
+    /// Forgets what was read, after this connection has written: SQLite reports only the changes of others.
+    fn forget(&self) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn writable(&self) -> Result<()> {
+        anyhow::ensure!(self.lock.is_some(), "the index {} was opened for reading", self.path.display());
+        Ok(())
+    }
+}
