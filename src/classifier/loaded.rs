@@ -19,6 +19,8 @@ pub struct LoadedModel {
     parts: Parts,
     about: ModelFacts,
     pub(super) identity: Vec<String>,
+    /// The model and its weights, by which its vectors are known, where it was loaded for that.
+    weights: Option<String>,
 }
 
 /// What is known of a model without its weights.
@@ -56,8 +58,8 @@ pub(super) enum Parts {
 }
 
 impl LoadedModel {
-    pub(super) fn new(about: ModelFacts, parts: Parts, identity: Vec<String>) -> Self {
-        Self { parts, about, identity }
+    pub(super) fn new(about: ModelFacts, parts: Parts, identity: Vec<String>, weights: Option<String>) -> Self {
+        Self { parts, about, identity, weights }
     }
 
     /// The name of the model.
@@ -65,10 +67,11 @@ impl LoadedModel {
         &self.about.id
     }
 
-    /// A hash of all that its vectors depend on, where it was loaded for that.
+    /// A hash of all that its vectors depend on besides their length, where it was loaded for that. An instruction is none
+    /// of it: only questions and labels have one.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
-        for part in &self.identity {
+        for part in [self.weights.as_deref().unwrap_or_default(), &self.max_tokens().to_string()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -202,13 +205,18 @@ impl LoadedModel {
         self.for_passages().len()
     }
 
+    /// The part of a vector of [`LoadedModel::embed`] by which passages are found, of length 1.
+    pub fn passage_vector(&self, vector: &[f32]) -> Vec<f32> {
+        unit(vector.get(self.for_passages()).map(<[f32]>::to_vec).unwrap_or_default())
+    }
+
     /// The vectors of many texts by which passages are found, a batch at a time; `None` for a text of which the model knows no word.
     ///
     /// # Errors
     /// When it is a reranker, cannot run, or fails on a text.
     pub fn vectors(&self, texts: Vec<String>, role: TextRole<'_>) -> Result<Vec<Option<Vec<f32>>>> {
         let Budget { documents, tokens } = self.budget();
-        let (most, part) = (self.max_tokens(), self.for_passages());
+        let most = self.max_tokens();
         // About four letters are a token.
         let length = |text: &String| (text.len() / 4).min(most);
         let mut vectors = Vec::with_capacity(texts.len());
@@ -224,7 +232,7 @@ impl LoadedModel {
             }
             for made in self.embed(batch, role)? {
                 vectors.push(match made {
-                    Ok(made) => Some(unit(made.value.get(part.clone()).map(<[f32]>::to_vec).unwrap_or_default())),
+                    Ok(made) => Some(self.passage_vector(&made.value)),
                     Err(Reason::NoKnownWords | Reason::NoText) => None,
                     Err(reason) => bail!("{} fails on a text: {reason}", self.about.id),
                 });

@@ -314,13 +314,14 @@ impl Plan<'_> {
     pub fn load(&self, identified: bool, observer: &dyn Observer) -> Result<LoadedModel> {
         let spec = self.spec;
         self.say_device(observer);
+        // Those of the main model, which is opened first.
+        let mut weights = None;
         let mut seen = Vec::new();
         let mut open = |chosen: &Chosen| -> Result<(Model, Option<Memory>)> {
             let (model, class) = self.open(chosen, observer)?;
             let key = if identified || self.cache.is_some() { Some(key(chosen, class)?) } else { None };
-            seen.extend(
-                key.as_ref().map(|key| format!("{} {} {} {:?}", key.id, key.revision, key.dtype, chosen.dims())),
-            );
+            weights = weights.take().or_else(|| key.as_ref().map(ModelKey::weights));
+            seen.extend(key.as_ref().map(|key| format!("{} {:?}", key.weights(), chosen.dims())));
             Ok((model, key.and_then(|key| self.memory(chosen, key))))
         };
         let (model, memory) = open(&self.main)?;
@@ -360,8 +361,8 @@ impl Plan<'_> {
         let is_centred = self.chosen().any(Chosen::is_centred);
         seen.extend(is_centred.then(|| format!("background {}", Background::fingerprint())));
         seen.extend(is_deep.then(|| format!("deep {deep:?}")));
-        let identity = if identified { seen } else { Vec::new() };
-        Ok(LoadedModel::new(self.facts(), parts, identity))
+        let (identity, weights) = if identified { (seen, weights) } else { (Vec::new(), None) };
+        Ok(LoadedModel::new(self.facts(), parts, identity, weights))
     }
 
     /// What is known of the model without its weights.

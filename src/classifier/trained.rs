@@ -276,10 +276,10 @@ impl TrainedFile {
                 needs.dtype, key.dtype
             ));
         }
-        let identity = vec![format!("{} {} {}", key.id, key.revision, key.dtype), hash.clone()];
+        let identity = vec![key.weights(), hash.clone()];
         let parts = Parts::Vectors { embeddings: embeddings.clone(), decider: None };
         let scorer = Scorer::Learned(Box::new(LearnedScorer::new(embeddings, classifier.clone(), path)?));
-        Ok((LoadedModel::new(plan.facts(), parts, identity), scorer))
+        Ok((LoadedModel::new(plan.facts(), parts, identity, Some(key.weights())), scorer))
     }
 }
 

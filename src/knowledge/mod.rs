@@ -12,6 +12,7 @@
 //! Invariants: a passage, its tokens and its vector come and go in one transaction; vectors of two models are never
 //! mixed; what a file no longer says is not in the index file after an update; a text of a user is never SQL.
 
+mod answer;
 mod candidates;
 mod embed;
 pub mod figures;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 
+pub use answer::AnswerObject;
 pub use embed::{Embed, VectorModel};
 pub use hits::{Hit, PassagePlace};
 pub use query::{Explanation, Filters, Mode, Query};
@@ -100,6 +102,14 @@ impl Index {
     /// When the file cannot be read.
     pub fn model(&self) -> Result<Option<VectorModel>> {
         embed::model(&self.database)
+    }
+
+    /// How many passages it has.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn passages(&self) -> Result<u64> {
+        Ok(self.loaded()?.statistics.units)
     }
 
     /// The inputs that were indexed, as they were given.

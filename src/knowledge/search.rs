@@ -37,6 +37,39 @@ pub struct SearchAnswer {
     pub by_vectors: bool,
 }
 
+impl SearchAnswer {
+    /// The best passages, `most` at most, as a reranker is to read them.
+    pub fn texts(&self, most: usize) -> Vec<&str> {
+        self.hits.iter().take(most).map(|hit| hit.text.as_str()).collect()
+    }
+
+    /// Puts the best hits in order by the probabilities of [`SearchAnswer::texts`]. Without them they keep their order.
+    pub fn rerank(&mut self, most: usize, probabilities: Result<Vec<f32>>) {
+        let most = most.min(self.hits.len());
+        let probabilities = match probabilities {
+            Ok(probabilities) if probabilities.len() == most => probabilities,
+            Ok(other) => {
+                self.rerank_error = Some(format!("{} scores for {most} passages", other.len()));
+                return;
+            }
+            Err(error) => {
+                self.rerank_error = Some(format!("{error:#}"));
+                return;
+            }
+        };
+        self.reranked = true;
+        self.answered = probabilities.iter().any(|&probability| probability >= ANSWERS);
+        for (hit, probability) in self.hits.iter_mut().zip(probabilities) {
+            hit.probability = Some(probability);
+        }
+        if let Some(best) = self.hits.get_mut(..most) {
+            let key = |hit: &Hit| hit.probability.unwrap_or(0.0);
+            best.sort_by(|a, b| key(b).total_cmp(&key(a)));
+        }
+        (1..).zip(&mut self.hits).for_each(|(rank, hit)| hit.rank = rank);
+    }
+}
+
 /// Answers a query. `vector` is that of its text, by the model of the index.
 ///
 /// # Errors
@@ -69,8 +102,12 @@ pub fn search(
     let hits = hits::collect(&snapshot, query, &terms, scored)?;
     let by_vectors = near.is_some_and(|near| !near.units.is_empty());
     let mut answer = SearchAnswer { hits, answered: true, by_vectors, ..SearchAnswer::default() };
-    if let Some(rerank) = rerank {
-        reranked(&mut answer, rerank);
+    if let Some((most, rerank)) = rerank {
+        let probabilities = match &answer.texts(most)[..] {
+            [] => return Ok(answer),
+            texts => rerank(texts),
+        };
+        answer.rerank(most, probabilities);
     }
     Ok(answer)
 }
@@ -181,34 +218,4 @@ fn allowed(database: &Connection, filters: &Filters) -> Result<Option<Vec<i64>>>
     );
     let values: Vec<Value> = values;
     store::ids(database, &sql, params_from_iter(values)).map(Some)
-}
-
-/// Lets a reranker order the best hits. Where it fails they keep their order.
-fn reranked(answer: &mut SearchAnswer, (most, rerank): Rerank<'_>) {
-    let most = most.min(answer.hits.len());
-    let texts: Vec<&str> = answer.hits.iter().take(most).map(|hit| hit.text.as_str()).collect();
-    if texts.is_empty() {
-        return;
-    }
-    let probabilities = match rerank(&texts) {
-        Ok(probabilities) if probabilities.len() == most => probabilities,
-        Ok(other) => {
-            answer.rerank_error = Some(format!("{} scores for {most} passages", other.len()));
-            return;
-        }
-        Err(error) => {
-            answer.rerank_error = Some(format!("{error:#}"));
-            return;
-        }
-    };
-    answer.reranked = true;
-    answer.answered = probabilities.iter().any(|&probability| probability >= ANSWERS);
-    for (hit, probability) in answer.hits.iter_mut().zip(probabilities) {
-        hit.probability = Some(probability);
-    }
-    if let Some(best) = answer.hits.get_mut(..most) {
-        let key = |hit: &Hit| hit.probability.unwrap_or(0.0);
-        best.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    }
-    (1..).zip(&mut answer.hits).for_each(|(rank, hit)| hit.rank = rank);
 }

@@ -24,6 +24,13 @@ pub struct ModelKey {
     pub dtype: String,
 }
 
+impl ModelKey {
+    /// The model, its revision and its arithmetic as one line.
+    pub fn weights(&self) -> String {
+        format!("{} {} {}", self.id, self.revision, self.dtype)
+    }
+}
+
 /// The hash of a text, computed once for all labels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TextHash([u8; 32]);

@@ -158,7 +158,7 @@ mod tests {
             is_remote: false,
             most_dims: None,
         };
-        LoadedModel::new(about, Parts::Pairs(PairModel::new(Box::new(frail), None, None, None)), Vec::new())
+        LoadedModel::new(about, Parts::Pairs(PairModel::new(Box::new(frail), None, None, None)), Vec::new(), None)
     }
 
     fn of(frail: Frail) -> Classifier {

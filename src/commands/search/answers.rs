@@ -5,105 +5,16 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
-use serde::Serialize;
 
-use crate::knowledge::{Hit, PassagePlace, Query, SearchAnswer};
+use crate::knowledge::{AnswerObject, Hit, PassagePlace, Query, SearchAnswer};
 use crate::terminal;
 
 /// What is said where a reranker finds no answer.
 const NO_ANSWER: &str = "nothing answers this; the closest passages:";
 
-#[derive(Serialize)]
-struct Line<'a> {
-    query: &'a str,
-    reranked: bool,
-    answered: bool,
-    results: Vec<Row<'a>>,
-}
-
-/// A passage. Scores that were not made are null.
-#[derive(Serialize)]
-struct Row<'a> {
-    rank: usize,
-    id: Option<&'a str>,
-    source: &'a str,
-    index: u64,
-    start: usize,
-    end: usize,
-    text: &'a str,
-    subject: Option<&'a str>,
-    from: Option<&'a str>,
-    label: Option<&'a str>,
-    kind: &'static str,
-    /// Headings above it.
-    head: &'a str,
-    cosine: Option<f32>,
-    keyword_rank: Option<usize>,
-    reranker: Option<f32>,
-    /// Words of the question in `text`, as bytes.
-    highlights: Vec<[usize; 2]>,
-    more_in_thread: usize,
-    /// Other documents that have the same passage.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    also: Vec<Also<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<Explained>,
-}
-
-#[derive(Serialize)]
-struct Also<'a> {
-    id: Option<&'a str>,
-    source: &'a str,
-    index: u64,
-}
-
-#[derive(Serialize)]
-struct Explained {
-    score: f32,
-    keywords: f32,
-    meaning: f32,
-    semantic_rank: Option<usize>,
-}
-
 /// One line.
 pub(super) fn jsonl(query: &Query, answer: &SearchAnswer, explains: bool) -> Result<String> {
-    let results = answer.hits.iter().filter_map(|hit| row(hit, explains)).collect();
-    let line = Line { query: &query.text, reranked: answer.reranked, answered: answer.answered, results };
-    Ok(serde_json::to_string(&line)? + "\n")
-}
-
-fn row(hit: &Hit, explains: bool) -> Option<Row<'_>> {
-    let (place, others) = hit.places.split_first()?;
-    let explanation = explains.then_some(Explained {
-        score: hit.score,
-        keywords: hit.explanation.keywords,
-        meaning: hit.explanation.meaning,
-        semantic_rank: hit.semantic_rank,
-    });
-    Some(Row {
-        rank: hit.rank,
-        id: place.id.as_deref(),
-        source: &place.path,
-        index: place.index,
-        start: place.range.start,
-        end: place.range.end,
-        text: &hit.text,
-        subject: place.subject.as_deref(),
-        from: place.from.as_deref(),
-        label: place.label.as_deref(),
-        kind: place.kind.name(),
-        head: &hit.head,
-        cosine: hit.cosine,
-        keyword_rank: hit.keyword_rank,
-        reranker: hit.probability,
-        highlights: hit.highlights.iter().map(|range| [range.start, range.end]).collect(),
-        more_in_thread: hit.more_in_thread,
-        also: others
-            .iter()
-            .map(|place| Also { id: place.id.as_deref(), source: &place.path, index: place.index })
-            .collect(),
-        explanation,
-    })
+    Ok(serde_json::to_string(&AnswerObject::new(&query.text, answer, explains))? + "\n")
 }
 
 /// A document, by the path from the current folder where it is in it.
