@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{ComparedContracts, GivenContract, place};
 use crate::contracts::comparison::{ClausePair, Relation};
 use crate::contracts::differences::{Change, ValueSpan};
+use crate::contracts::redline::{PieceKind, redline};
 use crate::contracts::values::{ChangeKind, ValueVerdict};
 
 #[derive(Serialize)]
@@ -41,6 +42,16 @@ struct PairReport<'c> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     perhaps: Vec<&'c str>,
     changes: Vec<ChangeReport<'c>>,
+    /// The pieces of both texts, where there are two and they differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    redline: Vec<PieceReport>,
+}
+
+/// A piece of a redline. Those that are the same or deleted are the old text, those that are the same or inserted the new.
+#[derive(Serialize)]
+struct PieceReport {
+    kind: PieceKind,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -105,7 +116,22 @@ fn shown<'c>(compared: &ComparedContracts<'c>, pair: &'c ClausePair) -> PairRepo
         b: clauses(new, &pair.new),
         perhaps: pair.perhaps.iter().filter_map(number).collect(),
         changes: pair.changes.iter().map(change).collect(),
+        redline: pieces(compared, pair),
     }
+}
+
+fn pieces(compared: &ComparedContracts<'_>, pair: &ClausePair) -> Vec<PieceReport> {
+    let (old, new) = (compared.texts(compared.old, &pair.old), compared.texts(compared.new, &pair.new));
+    if old.is_empty() || new.is_empty() || old == new {
+        return Vec::new();
+    }
+    let pieces = redline(&old, &new).into_iter();
+    let shown = |kind, text: Option<&str>| PieceReport { kind, text: text.unwrap_or_default().to_string() };
+    let piece = pieces.map(|piece| match piece.kind {
+        PieceKind::Inserted => shown(piece.kind, new.get(piece.new)),
+        PieceKind::Same | PieceKind::Deleted => shown(piece.kind, old.get(piece.old)),
+    });
+    piece.collect()
 }
 
 fn clauses<'c>(side: GivenContract<'c>, indices: &[usize]) -> Vec<ClauseReport<'c>> {
