@@ -19,11 +19,14 @@ Examples:
   mailsort serve --model qwen3-reranker-0.6b --listen 0.0.0.0:8080 --api-key-file keys.txt
   mailsort serve --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" --labels ~/labels.txt
   mailsort filter --socket \"$XDG_RUNTIME_DIR/mailsort.sock\" < mail.eml
+  mailsort serve --index kb.db              (and ask at http://127.0.0.1:8080/#ask)
 
 Routes:
   POST /v1/classify, /v1/show, /v1/feedback    documents against labels
   POST /rerank, /v1/rerank, /v2/rerank         documents against a query (Jina, Cohere, vLLM; TEI)
   POST /v1/embeddings                          vectors (OpenAI)
+  POST /v1/compare                             two contracts, clause by clause
+  POST /v1/search                              passages of --index that answer a question
   GET  /, the page; /v1/models, /info, /health, /metrics, /openapi.json
       The model is loaded once, and requests of all clients are scored together. Without
       labels here, requests bring their own. examples/recipes/ has systemd units: with socket
@@ -87,6 +90,13 @@ pub struct ServeFlags {
     #[arg(long, hide_short_help = true, requires = "api_key_file")]
     pub metrics_open: bool,
 
+    /// Answer questions from the passages of FILE, an index of `mailsort index`
+    ///
+    /// By words and by meaning with the model of the index, by words only with another one. A reranker puts passages in
+    /// order.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub index: Option<PathBuf>,
+
     /// Let pages of another site ask, such as `https://desk.example.com`; may be given several times, `*` for all
     #[arg(long, hide_short_help = true, value_name = "ORIGIN")]
     pub cors_origin: Vec<String>,
@@ -140,6 +150,7 @@ impl ServeFlags {
         ServerSpec {
             samples: self.sample_to.clone().map(|file| SamplingSpec { file, rate, texts }),
             address,
+            index: self.index.clone(),
             api_keys: self.api_key_file.clone(),
             cors_origins: self.cors_origin.clone(),
             metrics_open: self.metrics_open,

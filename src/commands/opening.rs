@@ -49,15 +49,16 @@ impl DownloadProgress for Downloads {
 /// # Errors
 /// When labels, flags or the model cannot be used.
 pub(super) fn open(spec: &Spec, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Classifier> {
-    open_selection(&Selection::read(spec)?, pool, report, verbosity)
+    open_selection(&Selection::read(spec)?, false, pool, report, verbosity)
 }
 
-/// As [`open`], for labels that were read.
+/// As [`open`], for labels that were read. `identified` says that the model is to be told from others.
 ///
 /// # Errors
 /// When flags or the model cannot be used.
 pub(super) fn open_selection(
     selection: &Selection,
+    identified: bool,
     pool: &ThreadPool,
     report: &Report,
     verbosity: &Verbosity,
@@ -69,7 +70,7 @@ pub(super) fn open_selection(
             set.name
         ));
     }
-    pool.install(|| Classifier::load(selection, &plan, false, report))
+    pool.install(|| Classifier::load(selection, &plan, identified, report))
 }
 
 /// Loads a model for vectors, on the threads of `pool`.

@@ -35,12 +35,15 @@ pub(super) fn run(arguments: &Serve) -> Result<ExitCode> {
 /// Loads what is served.
 fn served(arguments: &Serve, pool: &ThreadPool, report: &Report, verbosity: &Verbosity) -> Result<Served> {
     let selection = Selection::read(&arguments.spec())?;
-    if !selection.sets.is_empty() {
-        let classifier = opening::open_selection(&selection, pool, report, verbosity)?;
-        return Ok(Served { selection, loaded: classifier.loaded().clone(), classifier: Some(classifier) });
-    }
-    let plan = selection.plan(report, &verbosity.downloads())?;
-    let loaded = Arc::new(pool.install(|| plan.load(false, report))?);
-    drop(plan);
-    Ok(Served { selection, loaded, classifier: None })
+    // The vectors of an index are of one model, which must be told from others.
+    let identified = arguments.flags.index.is_some();
+    let (loaded, classifier) = if selection.sets.is_empty() {
+        let plan = selection.plan(report, &verbosity.downloads())?;
+        (Arc::new(pool.install(|| plan.load(identified, report))?), None)
+    } else {
+        let classifier = opening::open_selection(&selection, identified, pool, report, verbosity)?;
+        (classifier.loaded().clone(), Some(classifier))
+    };
+    let of_vectors = (identified && !loaded.is_of_pairs()).then(|| opening::index_model(&loaded));
+    Ok(Served { selection, loaded, classifier, of_vectors })
 }

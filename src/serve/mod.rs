@@ -9,6 +9,7 @@ mod documents;
 mod failure;
 mod feedback;
 mod gate;
+mod index;
 mod labels;
 mod listener;
 mod metrics;
@@ -31,11 +32,13 @@ use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::classifier::{Classifier, LoadedModel, Selection};
+use crate::knowledge::VectorModel;
 use crate::report::Report;
 use crate::stream::Stop;
 use body::BodyLimits;
 use connection::{InHand, Patience};
 use gate::Gate;
+use index::ServedIndex;
 use listener::Bound;
 use metrics::Metrics;
 use queue::Queue;
@@ -57,6 +60,8 @@ const MOST_THREADS: usize = 4;
 pub struct ServerSpec {
     /// Where to listen.
     pub address: Address,
+    /// The index that is searched.
+    pub index: Option<PathBuf>,
     /// The file of API keys, one a line.
     pub api_keys: Option<PathBuf>,
     /// Origins of other sites whose pages may ask; `*` for all.
@@ -85,6 +90,8 @@ pub struct Served {
     pub loaded: Arc<LoadedModel>,
     /// For documents of requests without labels.
     pub classifier: Option<Classifier>,
+    /// The model as an index knows it, where it gives vectors and there is an index.
+    pub of_vectors: Option<VectorModel>,
 }
 
 impl Served {
@@ -112,6 +119,7 @@ pub fn run(
     let bound = Bound::open(&spec.address)?;
     let gate = gate(spec, &bound)?;
     let samples = spec.samples.as_ref().map(Sampling::open).transpose()?;
+    let index = spec.index.as_deref().map(ServedIndex::open).transpose()?.map(Arc::new);
     let (queue, jobs) = Queue::new(spec.queue.unwrap_or(SLOW_QUEUE));
     let load_of_queue = queue.load().clone();
     let metrics = Arc::new(Metrics::new());
@@ -136,6 +144,7 @@ pub fn run(
         classifiers: Default::default(),
         verdicts: Default::default(),
         samples,
+        index: index.clone(),
     };
     let patience = Patience { client: spec.patience, drain: spec.drain };
     thread::scope(|scope| {
@@ -153,6 +162,9 @@ pub fn run(
                 FAST_QUEUE
             }));
             metrics.serves(loaded.loaded.id());
+            if let Some(lack) = index.as_ref().and_then(|index| index.lack(&loaded).transpose()) {
+                report.warn(lack?);
+            }
             ready(&shown, &loaded);
             let worker = Worker { loaded: loaded.loaded.clone(), pool, metrics: &metrics, report };
             let service = Service::new(loaded);

@@ -15,6 +15,7 @@ use super::connection::InHand;
 use super::failure::Failure;
 use super::feedback::Verdicts;
 use super::gate::Gate;
+use super::index::ServedIndex;
 use super::labels::{self, Classifiers, Wanted};
 use super::metrics::Metrics;
 use super::queue::Queue;
@@ -22,6 +23,7 @@ use super::samples::Sampling;
 use super::work::Job;
 use crate::classifier::{Classifier, LoadedModel, RankingSpec, Selection};
 use crate::intake::Reading;
+use crate::knowledge::VectorModel;
 use crate::labels::LabelSet;
 use crate::report::Report;
 
@@ -41,6 +43,7 @@ pub(super) struct State {
     pub(super) classifiers: Mutex<Classifiers>,
     pub(super) verdicts: Mutex<Verdicts>,
     pub(super) samples: Option<Sampling>,
+    pub(super) index: Option<Arc<ServedIndex>>,
 }
 
 /// The model that is served.
@@ -50,6 +53,8 @@ pub(super) struct Service {
     pub(super) selection: Selection,
     /// Of the server's own labels.
     pub(super) classifier: Option<Arc<Classifier>>,
+    /// The model as an index knows it, where it gives vectors and there is an index.
+    pub(super) of_vectors: Option<VectorModel>,
     /// How documents are read.
     pub(super) reading: Arc<Reading>,
     /// The names of its label sets.
@@ -59,11 +64,11 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(Served { selection, loaded, classifier }: Served) -> Self {
+    pub(super) fn new(Served { selection, loaded, classifier, of_vectors }: Served) -> Self {
         let sets = classifier.iter().flat_map(Classifier::sets).map(|set| Arc::from(set.name.as_str())).collect();
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |past| past.as_secs());
         let reading = Arc::new(selection.reading.clone());
-        Self { loaded, reading, selection, classifier: classifier.map(Arc::new), sets, since }
+        Self { loaded, reading, selection, classifier: classifier.map(Arc::new), of_vectors, sets, since }
     }
 
     /// How many pairs a document is to the model: a reranker reads it with each label.

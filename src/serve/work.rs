@@ -31,7 +31,7 @@ enum Asked {
     Verdict(Arc<Classifier>, Box<QueuedDocument>, oneshot::Sender<Verdict>),
     Reading(Arc<Reading>, Box<Result<Raw, Skip>>, oneshot::Sender<Intake>),
     Labels(Box<Selection>, oneshot::Sender<Result<Classifier>>),
-    Vector(String, oneshot::Sender<MadeVector>),
+    Vector(TextToEmbed, oneshot::Sender<MadeVector>),
     Relevance(Pair, oneshot::Sender<Relevance>),
 }
 
@@ -69,6 +69,18 @@ pub(super) type MadeVector = Result<Made<Vec<f32>>, Reason>;
 /// How relevant a document is to a query, or why it is not told.
 pub(super) type Relevance = Result<Made<f32>, Reason>;
 
+/// A text to embed, and what it is to the model. Questions of one instruction are embedded together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum RoleOfText {
+    Bare,
+    Question(Option<Arc<str>>),
+}
+
+struct TextToEmbed {
+    role: RoleOfText,
+    text: String,
+}
+
 /// A query and one document.
 pub(super) struct Pair {
     pub(super) instruct: Option<Arc<str>>,
@@ -102,7 +114,14 @@ impl Job {
 
     /// To embed a text.
     pub(super) fn vector(text: String, answer: oneshot::Sender<MadeVector>) -> Self {
-        Self::new(Asked::Vector(text, answer))
+        Self::new(Asked::Vector(TextToEmbed { role: RoleOfText::Bare, text }, answer))
+    }
+
+    /// To embed a question by which passages are found, with an instruction in place of the model's own.
+    pub(super) fn question(instruct: Option<Arc<str>>) -> impl Fn(String, oneshot::Sender<MadeVector>) -> Self {
+        move |text, answer| {
+            Self::new(Asked::Vector(TextToEmbed { role: RoleOfText::Question(instruct.clone()), text }, answer))
+        }
     }
 
     /// To compare a query with a document.
@@ -121,7 +140,7 @@ impl Job {
             },
             Some(Asked::Reading(_, raw, _)) => of(raw),
             Some(Asked::Labels(selection, _)) => 64 * labels(selection),
-            Some(Asked::Vector(text, _)) => text.len(),
+            Some(Asked::Vector(asked, _)) => asked.text.len(),
             Some(Asked::Relevance(pair, _)) => pair.document.len(),
         }
     }
@@ -152,7 +171,7 @@ impl Job {
             },
             None | Some(Asked::Reading(..)) => 0,
             Some(Asked::Labels(selection, _)) => 32 * labels(selection),
-            Some(Asked::Vector(text, _)) => of(text),
+            Some(Asked::Vector(asked, _)) => of(&asked.text),
             Some(Asked::Relevance(pair, _)) => of(&pair.query) + of(&pair.document),
         }
     }
@@ -207,7 +226,7 @@ impl Worker<'_> {
                     verdicts.push((classifier, document, answer));
                 }
                 Some(Asked::Labels(selection, answer)) => self.labels(&selection, answer),
-                Some(Asked::Vector(text, answer)) => vectors.push((text, answer)),
+                Some(Asked::Vector(asked, answer)) => vectors.push((asked, answer)),
                 Some(Asked::Relevance(pair, answer)) => pairs.push((pair, answer)),
                 // What was only to be read was answered when it was prepared.
                 None | Some(Asked::Reading(..)) => {}
@@ -237,13 +256,22 @@ impl Worker<'_> {
         drop(answer.send(made.unwrap_or_else(|said| Err(anyhow::anyhow!("mailsort has a bug: {said}")))));
     }
 
-    fn vectors(&self, asked: Vec<(String, oneshot::Sender<MadeVector>)>) -> Result<()> {
-        if asked.is_empty() {
-            return Ok(());
+    fn vectors(&self, mut asked: Vec<(TextToEmbed, oneshot::Sender<MadeVector>)>) -> Result<()> {
+        asked.sort_by(|(one, _), (other, _)| one.role.cmp(&other.role));
+        let mut asked = asked.into_iter().peekable();
+        while let Some((TextToEmbed { role, text }, answer)) = asked.next() {
+            let (mut texts, mut answers) = (vec![text], vec![answer]);
+            while let Some((other, answer)) = asked.next_if(|(other, _)| other.role == role) {
+                texts.push(other.text);
+                answers.push(answer);
+            }
+            let role = match &role {
+                RoleOfText::Bare => TextRole::Bare,
+                RoleOfText::Question(instruct) => TextRole::Query(instruct.as_deref()),
+            };
+            let made = self.pool.install(|| self.loaded.embed(texts, role)).context("the model failed")?;
+            handed_out(made, answers);
         }
-        let (texts, answers): (Vec<String>, Vec<_>) = asked.into_iter().unzip();
-        let made = self.pool.install(|| self.loaded.embed(texts, TextRole::Bare)).context("the model failed")?;
-        handed_out(made, answers);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use axum::routing::on;
 use serde_json::{Value, json};
 
 use super::HttpRoute;
+use crate::knowledge::VectorModel;
 use crate::labels::LabelSet;
 use crate::serve::documents::MOST_DOCUMENTS;
 use crate::serve::failure::Failure;
@@ -55,6 +56,7 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
     };
     let set = |set: &LabelSet| label_set(set, service.selection.ranking.threshold);
     let sets: Vec<Value> = classifier.iter().flat_map(|classifier| classifier.sets()).map(set).collect();
+    let index = state.index_info(&service).await;
     Ok(Json(json!({
         "model_id": loaded.id(),
         "model_type": model_type,
@@ -66,7 +68,24 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
         "version": env!("CARGO_PKG_VERSION"),
         "classifier": classifier.as_ref().map(|classifier| classifier.model()),
         "label_sets": sets,
+        "index": index,
     })))
+}
+
+impl State {
+    /// What there is to search; null without an index, and an `error` where it cannot be read now.
+    async fn index_info(&self, service: &Service) -> Value {
+        let Some(index) = &self.index else { return Value::Null };
+        let read = index.with(|index| Ok((index.model()?, index.passages()?))).await;
+        let Ok((model, passages)) = read else { return json!({ "error": "the index cannot be read now" }) };
+        let is_same = |known: &VectorModel| service.of_vectors.as_ref().is_some_and(|own| known.is_same(own));
+        json!({
+            "model": model.as_ref().map(|model| &model.id),
+            "passages": passages,
+            "by_vectors": model.as_ref().is_some_and(is_same),
+            "reranker": service.loaded.is_of_pairs(),
+        })
+    }
 }
 
 fn label_set(set: &LabelSet, threshold: Option<f32>) -> Value {

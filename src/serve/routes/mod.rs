@@ -7,6 +7,7 @@ mod embeddings;
 mod feedback;
 mod page;
 mod rerank;
+mod search;
 mod show;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ struct HttpRoute {
 }
 
 /// All that the server answers. `openapi.json` describes it.
-static ROUTES: [&HttpRoute; 12] = [
+static ROUTES: [&HttpRoute; 13] = [
     &page::ROUTE,
     &about::HEALTH,
     &about::INFO,
@@ -49,6 +50,7 @@ static ROUTES: [&HttpRoute; 12] = [
     &show::ROUTE,
     &feedback::ROUTE,
     &compare::ROUTE,
+    &search::ROUTE,
     &rerank::ROUTE,
     &embeddings::ROUTE,
     &about::METRICS,

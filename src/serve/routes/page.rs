@@ -1,5 +1,5 @@
-//! `GET /`: the page. One file of HTML, which asks nobody but this server; the shipped label sets and some mails of
-//! `samples/` are put into it.
+//! `GET /`: the page. One file of HTML, which asks nobody but this server. It is put together from the files of `page/`,
+//! the shipped label sets and some mails of `samples/`.
 
 use std::sync::LazyLock;
 
@@ -17,11 +17,20 @@ use super::HttpRoute;
 pub(super) static ROUTE: HttpRoute =
     HttpRoute { method: Method::GET, paths: &["/"], handler: |filter| on(filter, page) };
 
-const PAGE: &str = include_str!("page.html");
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/style.css");
+/// One script, in this order: the last one starts the page.
+const SCRIPT: &str = concat!(
+    include_str!("page/words.js"),
+    include_str!("page/classify.js"),
+    include_str!("page/ask.js"),
+    include_str!("page/compare.js"),
+    include_str!("page/page.js")
+);
 /// Mails of `samples/`, to click.
-const EXAMPLES: &str = include_str!("examples.json");
-/// Where the page has its data.
-const PLACE: &str = "/*DATA*/";
+const EXAMPLES: &str = include_str!("page/examples.json");
+/// Where the page has its style, its script and its data.
+const PLACES: [&str; 3] = ["/*STYLE*/", "/*SCRIPT*/", "/*DATA*/"];
 
 /// The label sets that come with the program.
 const SETS: [(&str, &str); 7] = [
@@ -40,20 +49,21 @@ static MADE: LazyLock<(String, String)> = LazyLock::new(|| {
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     // Within a script `<` could end it.
     let data = json!({ "sets": sets, "examples": examples }).to_string().replace('<', "\\u003c");
-    (PAGE.replace(PLACE, &data), policy())
+    let page = PLACES
+        .iter()
+        .zip([STYLE, SCRIPT, &data])
+        .fold(PAGE.to_string(), |page, (place, part)| page.replacen(place, part, 1));
+    (page, policy())
 });
 
 /// What a browser lets the page do: run its own script, ask this server, and nothing else.
 fn policy() -> String {
-    let hash = |begin: &str, end: &str| {
-        let text = PAGE.split(begin).nth(1).and_then(|rest| rest.split(end).next()).unwrap_or_default();
-        BASE64_STANDARD.encode(Sha256::digest(text))
-    };
+    let hash = |part: &str| BASE64_STANDARD.encode(Sha256::digest(part));
     format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; img-src data:; base-uri \
          'none'; form-action 'none'; frame-ancestors 'none'",
-        hash("<script>", "</script>"),
-        hash("<style>", "</style>")
+        hash(SCRIPT),
+        hash(STYLE)
     )
 }
 
@@ -75,13 +85,18 @@ mod tests {
 
     #[test]
     fn the_page_is_whole() {
-        assert_eq!(
-            (PAGE.matches(PLACE).count(), PAGE.matches("<script>").count(), PAGE.matches("<style>").count()),
-            (1, 1, 1)
-        );
-        for far in ["http://", "https://", "src=", "@import", " url(", ":url("] {
-            assert!(!PAGE.contains(far), "{far}");
+        for place in PLACES.iter().chain(&["<script>", "<style>"]) {
+            assert_eq!(PAGE.matches(place).count(), 1, "{place}");
         }
+        let parts = [PAGE, STYLE, SCRIPT].concat();
+        for far in ["http://", "https://", "src=", "@import", " url(", ":url(", " style=", "innerHTML"] {
+            assert!(!parts.contains(far), "{far}");
+        }
+        // What would end the script or the style, or is another part's place.
+        for end in ["</script", "</style", "<!--"].iter().chain(&PLACES) {
+            assert!(!SCRIPT.contains(end) && !STYLE.contains(end), "{end}");
+        }
+        assert!(MADE.0.contains(STYLE) && MADE.0.contains(SCRIPT));
         for (name, text) in SETS {
             let ending = if text.contains("[[label]]") { "toml" } else { "txt" };
             assert!(LabelSet::parse(name.into(), text.as_bytes(), ending, None).is_ok(), "{name}");
@@ -92,15 +107,16 @@ mod tests {
     #[test]
     fn both_languages_say_the_same() {
         let keys = |language: &str| -> Vec<String> {
-            let begin = PAGE.find(&format!("\n  {language}: {{")).unwrap();
-            let body = &PAGE[begin..begin + PAGE[begin..].find("\n  },").unwrap()];
+            let begin = SCRIPT.find(&format!("\n  {language}: {{")).unwrap();
+            let body = &SCRIPT[begin..begin + SCRIPT[begin..].find("\n  },").unwrap()];
             let key = regex::Regex::new(r#"[{,]\s+(\w+): ["{]"#).unwrap();
             key.captures_iter(body).map(|found| found[1].to_string()).collect()
         };
         let (english, chinese) = (keys("en"), keys("zh"));
         assert!(english.len() > 50 && english == chinese, "{english:?} {chinese:?}");
         let used = regex::Regex::new(r#"data-t="(\w+)"|words\.(\w+)|say\("(\w+)""#).unwrap();
-        for found in used.captures_iter(PAGE) {
+        let parts = [PAGE, SCRIPT].concat();
+        for found in used.captures_iter(&parts) {
             let name = found.iter().skip(1).flatten().next().unwrap().as_str();
             assert!(english.iter().any(|key| key == name), "{name}");
         }

@@ -4,6 +4,8 @@ pub(crate) mod fakes;
 mod servers;
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -61,6 +63,13 @@ fn reranked(shape: &str, asked: &Asked, score: &dyn Fn(&str, &str) -> f64) -> Re
 #[cfg(unix)]
 pub(crate) fn any_reranker() -> Fake {
     reranker("vllm", plain)
+}
+
+/// A reranker that refuses to score from some time on.
+pub(crate) fn mortal_reranker(is_dead: Arc<AtomicBool>) -> Fake {
+    Fake::start(move |asked, _| {
+        if is_dead.load(Ordering::Acquire) { failure(503, "it is gone") } else { reranked("vllm", asked, &plain) }
+    })
 }
 
 /// Scores of a server that adds the prompt, or needs none.

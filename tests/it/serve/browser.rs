@@ -13,7 +13,7 @@ use super::{Server, answer, request};
 use crate::mailsort::{PATIENCE, command, root, started, until};
 
 /// A browser with one window, which ends with the test.
-struct Browser {
+pub(super) struct Browser {
     driver: Child,
     port: u16,
     session: String,
@@ -33,7 +33,7 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 impl Browser {
     /// `None` where there is no browser.
-    fn start(width: u32) -> Option<Self> {
+    pub(super) fn start(width: u32) -> Option<Self> {
         started("chromium", command("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status())?;
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut driver = command("chromedriver");
@@ -74,50 +74,50 @@ impl Browser {
         value
     }
 
-    fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         self.raw(method, &format!("/session/{}{path}", self.session), body)
     }
 
-    fn open(&self, url: &str) {
+    pub(super) fn open(&self, url: &str) {
         self.ask("POST", "/url", &json!({ "url": url }));
         self.until("document.documentElement.dataset.ready === 'yes'");
     }
 
     /// What a script returns.
-    fn run(&self, script: &str) -> Value {
+    pub(super) fn run(&self, script: &str) -> Value {
         self.ask("POST", "/execute/sync", &json!({"script": script, "args": []}))
     }
 
     /// Waits until an expression is true.
-    fn until(&self, expression: &str) {
+    pub(super) fn until(&self, expression: &str) {
         until(
             || self.run(&format!("return !!({expression})")) == true,
             || format!("{expression}: {}", self.run("return document.body.innerText")),
         );
     }
 
-    fn find(&self, css: &str) -> String {
+    pub(super) fn find(&self, css: &str) -> String {
         let found = self.ask("POST", "/element", &json!({"using": "css selector", "value": css}));
         found[ELEMENT].as_str().unwrap_or_else(|| panic!("no {css}: {found}")).to_string()
     }
 
-    fn click(&self, css: &str) {
+    pub(super) fn click(&self, css: &str) {
         let element = self.find(css);
         self.ask("POST", &format!("/element/{element}/click"), &json!({}));
     }
 
     /// Types as a person does; into a file input, names of files.
-    fn keys(&self, css: &str, text: &str) {
+    pub(super) fn keys(&self, css: &str, text: &str) {
         let element = self.find(css);
         self.ask("POST", &format!("/element/{element}/value"), &json!({ "text": text }));
     }
 
-    fn text(&self, css: &str) -> String {
+    pub(super) fn text(&self, css: &str) -> String {
         self.run(&format!("return document.querySelector({}).innerText", json!(css))).as_str().unwrap().to_string()
     }
 
     /// The messages of the console since the last time, and the addresses that were asked.
-    fn logs(&self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn logs(&self) -> (Vec<String>, Vec<String>) {
         let log = |kind: &str| self.ask("POST", "/se/log", &json!({ "type": kind })).as_array().unwrap().clone();
         let console = log("browser").iter().map(|entry| entry["message"].as_str().unwrap().to_string()).collect();
         let asked = log("performance").into_iter().filter_map(|entry| {
@@ -130,7 +130,7 @@ impl Browser {
     }
 
     /// Keeps a picture of the page where MAILSORT_SCREENSHOTS names a folder.
-    fn picture(&self, name: &str) {
+    pub(super) fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("MAILSORT_SCREENSHOTS") else { return };
         let whole = json!({"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true}});
         let taken = self.ask("POST", "/goog/cdp/execute", &whole);
@@ -139,16 +139,20 @@ impl Browser {
     }
 
     /// A file that the page has saved.
-    fn download(&self, name: &str) -> String {
+    pub(super) fn download(&self, name: &str) -> String {
+        String::from_utf8(self.download_bytes(name)).unwrap()
+    }
+
+    pub(super) fn download_bytes(&self, name: &str) -> Vec<u8> {
         let path: PathBuf = self.folder.path().join(name);
         // The browser makes an empty file first, and puts the whole one in its place.
-        let read = || std::fs::read_to_string(&path).unwrap_or_default();
+        let read = || std::fs::read(&path).unwrap_or_default();
         until(|| !read().is_empty(), || format!("{name} is not saved"));
         read()
     }
 
     /// Nothing went wrong, and nobody but this server was asked.
-    fn check_logs(&self, server: &Server) {
+    pub(super) fn check_logs(&self, server: &Server) {
         let (console, asked) = self.logs();
         assert_eq!(console, Vec::<String>::new());
         // What an empty window shows is of the browser itself.
@@ -162,9 +166,9 @@ impl Browser {
 }
 
 /// Whether something is wider than the window.
-const IS_WIDER: &str = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
+pub(super) const IS_WIDER: &str = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
 
-fn url(server: &Server, query: &str) -> String {
+pub(super) fn url(server: &Server, query: &str) -> String {
     format!("http://{}/{query}", server.address)
 }
 
@@ -318,13 +322,21 @@ fn what_goes_wrong_is_said() {
     let server = Server::start(&[]);
     browser.open(&url(&server, "?lang=en"));
     browser.click("#go");
-    browser.until("document.getElementById('problem').innerText.includes('Paste a text')");
+    browser.until("document.getElementById('classify-problem').innerText.includes('Paste a text')");
     browser.run(
         "document.getElementById('text').value = 'x'; const s = document.getElementById('source'); s.value = 'own'; \
          s.dispatchEvent(new Event('change')); document.querySelector('.labels').value = 'a, b, c'",
     );
     browser.click("#go");
-    browser.until("document.getElementById('problem').innerText.includes('reads like several')");
+    browser.until("document.getElementById('classify-problem').innerText.includes('reads like several')");
+    // An answer of before does not stay under what is wrong with this one.
+    browser.run("document.querySelector('.labels').value = 'a\\nb'");
+    browser.click("#go");
+    browser.until("document.querySelectorAll('.bars li').length === 2");
+    browser.run("document.querySelector('.labels').value = 'a, b, c'");
+    browser.click("#go");
+    browser.until("document.getElementById('classify-problem').innerText.includes('reads like several')");
+    assert_eq!(browser.run("return document.querySelectorAll('.bars li').length"), 0);
     // The failure is an answer, which the browser notes as one.
     let (console, _) = browser.logs();
     assert!(console.iter().all(|line| line.contains("400")), "{console:?}");

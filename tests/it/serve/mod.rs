@@ -6,6 +6,8 @@
 //! - `filters`: filters that ask over a Unix socket: answers, refusals, and an end that loses nothing
 //! - `limits`: floods, slow clients, lies about lengths, hang-ups, keys and pages of other sites
 //! - `monitoring`: metrics, the dashboard that shows them, and samples for a person to label
+//! - `search`: questions to an index, by the command and over HTTP
+//! - `tabs`: the page's tabs for questions and contracts, in a real browser
 
 mod api;
 mod browser;
@@ -14,6 +16,8 @@ mod clients;
 mod filters;
 mod limits;
 mod monitoring;
+mod search;
+mod tabs;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -31,6 +35,8 @@ pub const INVOICE: &str = "Subject: Your invoice\n\nPlease pay the bill that is 
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// What it said before it listened.
+    pub said: String,
     /// Held, or what it says would end it.
     _stderr: BufReader<std::process::ChildStderr>,
 }
@@ -87,7 +93,7 @@ impl Server {
                 break rest.split(',').next().unwrap().parse().unwrap();
             }
         };
-        Self { child, address, _stderr: stderr }
+        Self { child, address, said, _stderr: stderr }
     }
 
     pub fn connect(&self) -> TcpStream {

@@ -151,7 +151,7 @@ fn a_sample_of_several_sets_is_judged_by_one() {
 /// The examples of the page are mails of samples/.
 #[test]
 fn examples_of_the_page_are_samples() {
-    let examples = fs::read_to_string(root().join("src/serve/routes/examples.json")).unwrap();
+    let examples = fs::read_to_string(root().join("src/serve/routes/page/examples.json")).unwrap();
     let examples: Vec<Value> = serde_json::from_str(&examples).unwrap();
     assert!(examples.len() >= 4);
     for example in examples {
