@@ -22,7 +22,8 @@
 //! - [`cli`]: every flag and its help; turns flags into specs. No input or output. The only room that knows clap
 //! - [`commands`]: one file a verb; builds the parts from specs and wires them. `unix/` has the verbs that need Unix
 //!
-//! - [`serve`]: an HTTP API over the core; the only room that knows axum, hyper and tokio. `commands` starts it
+//! - [`serve`]: an HTTP API over the core; the only room that knows axum, hyper and tokio. `commands` starts it. `serve/mcp/`
+//!   alone knows rmcp: tools for language models over standard input and output
 //!
 //! **The core.** Plain structs in, verdicts out; knows no flag.
 //!
@@ -49,7 +50,8 @@
 //!   a run, `journal` has every operation before and after; `tree` knows where folders lie, `files` never replaces a
 //!   file
 //! - [`output`]: verdicts in, bytes out; the only room that writes stdout, but for the child of `intake/office/`, which
-//!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent
+//!   reads one PDF under limits of time and memory and whose stdout is a pipe to its parent, and for `serve/mcp/`, whose
+//!   stdout is the protocol
 //! - [`contracts`]: two texts in, their clauses, partners and typed differences out; `contracts/lexicon/` has the words of
 //!   a language in one file, `contracts/render/` what a comparison looks like
 //! - [`knowledge`]: passages of documents in one SQLite file, and search over them by words and vectors; it knows no model

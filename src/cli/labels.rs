@@ -88,6 +88,14 @@ impl ClassifierFlags {
         let ranking = RankingSpec { threshold: labels.threshold, top_k: 1, raw_scores: false };
         Spec { labels: labels.source(*encoding), model: model.spec(), reading: cleaning.reading(), ranking }
     }
+
+    /// The same, which may have no labels: requests bring their own.
+    pub fn spec_of_server(&self) -> Spec {
+        let LabelFlags { files, label, classifier, .. } = &self.labels;
+        let has_labels = !files.is_empty() || !label.is_empty() || classifier.is_some();
+        let spec = self.spec();
+        if has_labels { spec } else { Spec { labels: LabelSource::Sets(Vec::new()), ..spec } }
+    }
 }
 
 /// Whether examples of labels are used.

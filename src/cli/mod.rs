@@ -9,6 +9,7 @@ mod generated;
 mod knowledge;
 mod labelled;
 mod labels;
+mod mcp;
 mod model;
 mod models;
 mod reading;
@@ -33,6 +34,7 @@ pub use filter::{Filter, FilterFlags, OrElse};
 pub use knowledge::{IndexCommand, IndexFlags, KindFlag, Search, SearchFlags, SearchFormat};
 pub use labelled::SampleFlags;
 pub use labels::{ClassifierFlags, Examples, LabelFlags};
+pub use mcp::{Mcp, McpFlags};
 pub use model::ModelFlags;
 pub use models::{ListForm, ListModels, ModelSource, Models, ModelsVerb, PathModel, PullModels, ShowModel};
 pub use reading::{Cleaning, InputFlags, InputFormat, TableFlags};
@@ -60,6 +62,7 @@ impl Cli {
             Command::Eval(arguments) => arguments.run.threads,
             Command::Train(arguments) => arguments.run.threads,
             Command::Serve(arguments) => arguments.run.threads,
+            Command::Mcp(arguments) => arguments.run.threads,
             Command::Route(arguments) => arguments.delivery.run.threads,
             Command::Watch(arguments) => arguments.delivery.run.threads,
             Command::Show(arguments) => arguments.threads,
@@ -141,6 +144,11 @@ pub enum Command {
     #[command(after_help = MORE_HELP, after_long_help = serve::HELP)]
     #[command(mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
     Serve(Box<Serve>),
+
+    /// Offer tools to a language model, which classify, show, search and compare (MCP)
+    #[command(after_help = MORE_HELP, after_long_help = mcp::HELP)]
+    #[command(mut_arg("threshold", |flag| flag.help(SHARE_THRESHOLD).long_help(Resettable::Reset)))]
+    Mcp(Box<Mcp>),
 
     /// Sort a maildir or mailbox into folders by rules, each message exactly once
     #[command(after_help = route::help())]

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use super::eval::share;
 use super::filter::{seconds, size};
 use super::{ClassifierFlags, Run, Verbosity, at_least_one};
-use crate::classifier::{LabelSource, Spec};
+use crate::classifier::Spec;
 use crate::serve::{Address, SamplingSpec, ServerSpec};
 
 pub(super) const HELP: &str = "\
@@ -57,12 +57,7 @@ pub struct Serve {
 impl Serve {
     /// The classifier that the flags describe, which may have no labels.
     pub fn spec(&self) -> Spec {
-        let labels = &self.classifier.labels;
-        let spec = self.classifier.spec();
-        if labels.files.is_empty() && labels.label.is_empty() && labels.classifier.is_none() {
-            return Spec { labels: LabelSource::Sets(Vec::new()), ..spec };
-        }
-        spec
+        self.classifier.spec_of_server()
     }
 }
 

@@ -145,7 +145,7 @@ impl TextFlags {
 }
 
 /// What goes to stderr.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Verbosity {
     /// Print nothing but the error that ends the run
     #[arg(short, long)]

@@ -42,7 +42,8 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     if pairs && sets.iter().any(|set| set.labels.iter().any(|label| !label.examples.is_empty())) {
         report.warn("a reranker does not read the `examples` of a label file; describe in words what it shall know");
     }
-    let layout = Layout { columns: columns.clone(), ..layout(&selection, selection.model_name(&plan)) };
+    let layout =
+        Layout { columns: columns.clone(), top_k: shown(&selection), ..layout(sets, selection.model_name(&plan)) };
     form.check(&layout)?;
     // Flags are checked before minutes are spent on loading; only the tokenizer can check label lengths.
     let load = || Classifier::load(&selection, &plan, writing.path.is_some(), &report);
@@ -86,16 +87,16 @@ pub(super) fn run(arguments: &Classify) -> Result<ExitCode> {
     stream.run(opened, report, Stop::listen, verb)
 }
 
-/// What the records have in common.
-fn layout(selection: &Selection, model: String) -> Layout {
+/// What the records have in common, for those of which each shows all that its ranking has.
+pub(super) fn layout(sets: &[LabelSet], model: String) -> Layout {
+    Layout { sets: sets.iter().map(set_layout).collect(), top_k: usize::MAX, model, columns: Vec::new() }
+}
+
+/// How many labels a record shows at most.
+fn shown(selection: &Selection) -> usize {
     let Selection { sets, ranking, .. } = selection;
     let shown = selection.model.shortlist.unwrap_or(usize::MAX).min(ranking.top_k);
-    Layout {
-        sets: sets.iter().map(set_layout).collect(),
-        top_k: shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1)),
-        model,
-        columns: Vec::new(),
-    }
+    shown.min(sets.iter().map(|set| set.labels.len()).max().unwrap_or(1))
 }
 
 /// The raw scores of a model.

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use rayon::ThreadPool;
 
 use super::opening;
-use crate::classifier::TextRole;
+use crate::classifier::{LoadedModel, TextRole};
 use crate::cli::Compare;
 use crate::contracts::{self, ComparedContracts, Contract, DifferenceClass, GivenContract};
 use crate::intake::{self, Options, Source};
@@ -40,13 +41,7 @@ pub(super) fn run(arguments: &Compare) -> Result<ExitCode> {
     let contracts = (Contract::read(&texts.0.text), Contract::read(&texts.1.text));
     let pool = stream::pool(run.threads)?;
     let embedder = opening::open_embedder(model.spec(), &pool, &report, verbosity)?;
-    let vectors = |contract: &Contract| {
-        let texts = (0..contract.clauses.len()).map(|clause| contract.matching_text(clause)).collect();
-        let made = pool.install(|| embedder.vectors(texts, TextRole::Passage))?;
-        let none = || vec![0.0; embedder.passage_dims()];
-        anyhow::Ok(made.into_iter().map(|vector| vector.unwrap_or_else(none)).collect::<Vec<_>>())
-    };
-    let (first, second) = (vectors(&contracts.0)?, vectors(&contracts.1)?);
+    let (first, second) = (vectors(&contracts.0, &embedder, &pool)?, vectors(&contracts.1, &embedder, &pool)?);
     let comparison = contracts::compare(&contracts.0, &contracts.1, Some((&first, &second)));
     let names = (old.to_string_lossy(), new.to_string_lossy());
     let compared = ComparedContracts {
@@ -60,4 +55,15 @@ pub(super) fn run(arguments: &Compare) -> Result<ExitCode> {
     Sink::put(flags.output.as_deref(), |mut out| out.write_all(&bytes))?;
     let classes: Vec<DifferenceClass> = flags.fail_on.iter().map(|class| DifferenceClass::from(*class)).collect();
     Ok(ExitCode::from(u8::from(contracts::differs(&comparison, &classes))))
+}
+
+/// The vectors of the clauses of a contract; zeros for one of which the model knows no word.
+///
+/// # Errors
+/// When the model cannot run.
+pub(super) fn vectors(contract: &Contract, embedder: &LoadedModel, pool: &ThreadPool) -> Result<Vec<Vec<f32>>> {
+    let texts = (0..contract.clauses.len()).map(|clause| contract.matching_text(clause)).collect();
+    let made = pool.install(|| embedder.vectors(texts, TextRole::Passage))?;
+    let none = || vec![0.0; embedder.passage_dims()];
+    Ok(made.into_iter().map(|vector| vector.unwrap_or_else(none)).collect())
 }

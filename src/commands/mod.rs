@@ -7,6 +7,7 @@ mod compare;
 mod eval;
 mod filter;
 mod index;
+mod mcp;
 mod models;
 mod opening;
 mod search;
@@ -38,6 +39,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Command::Route(arguments) => unix::route(arguments),
         Command::Watch(arguments) => unix::watch(arguments),
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Mcp(arguments) => mcp::run(arguments),
         Command::Show(arguments) => show::run(arguments),
         Command::Compare(arguments) => compare::run(arguments),
         Command::Index(arguments) => index::run(arguments),

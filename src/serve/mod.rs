@@ -2,6 +2,8 @@
 //!
 //! One thread runs the connections, the calling thread and the threads of the pool run the model: handlers put work
 //! into the `queue`, and `work` takes it out in batches, across connections. Each route is a file of `routes/`.
+//!
+//! [`mcp`] is another server, for language models that call tools over standard input and output.
 
 mod body;
 mod connection;
@@ -12,6 +14,7 @@ mod gate;
 mod index;
 mod labels;
 mod listener;
+pub mod mcp;
 mod metrics;
 mod queue;
 mod routes;

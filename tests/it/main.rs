@@ -25,6 +25,7 @@
 //! - `knowledge`: an index and its answers: changes, deletions, kills, models, rerankers
 //! - `library`: the example under examples/, and that it gives the labels of the program
 //! - `mailboxes`: formats of mbox, names of maildirs, and mailboxes that change while they are read
+//! - `mcp`: tools of language models, through the client of the protocol's SDK
 //! - `models`: every kind of model through the real program, with cascade and cache
 //! - `nli`: NLI models by entailment, and encoders of other architectures
 //! - `notmuch`: what the real program makes of `--format notmuch`
@@ -73,6 +74,7 @@ mod knowledge;
 mod library;
 mod mailboxes;
 mod mailsort;
+mod mcp;
 mod models;
 mod nli;
 mod notmuch;

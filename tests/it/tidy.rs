@@ -98,6 +98,8 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("prometheus_client", &["src/serve/metrics.rs"]),
     ("subtle", &["src/serve/gate.rs"]),
     ("httparse", &["src/commands/unix/ask.rs"]),
+    ("rmcp", &["src/serve/mcp/"]),
+    ("serde_path_to_error", &["src/serve/mcp/"]),
 ];
 
 /// The storeys of the house, from the roof down. A module imports from the storeys below its own only.

@@ -29,13 +29,14 @@ pub(super) fn run(arguments: &Search) -> Result<ExitCode> {
     let report = Report::new(verbosity.level(), verbosity.progress);
     let index = Index::open(index)?;
     let pool = stream::pool(run.threads)?;
+    let (embedder, reranker) = (embedder(arguments, &index, &pool, &report)?, reranker(arguments, &pool, &report)?);
     let searcher = Searcher {
-        embedder: embedder(arguments, &index, &pool, &report)?,
-        reranker: reranker(arguments, &pool, &report)?,
+        embedder: embedder.as_ref(),
+        reranker: reranker.as_ref().map(|made| made.as_ref().map_err(|error| format!("{error:#}"))),
         instruct: arguments.model.instruct.as_deref(),
         rerank_top: flags.rerank_top,
-        index,
-        pool,
+        index: &index,
+        pool: &pool,
         report: &report,
     };
     let query = Query {
@@ -126,31 +127,45 @@ fn embedder(arguments: &Search, index: &Index, pool: &ThreadPool, report: &Repor
 /// The reranker. One that cannot be had is no end of a search.
 fn reranker(arguments: &Search, pool: &ThreadPool, report: &Report) -> Result<Option<Result<LoadedModel>>> {
     let Some(model) = &arguments.flags.rerank else { return Ok(None) };
-    let own = arguments.model.spec();
-    let mut spec = ModelSpec { offline: own.offline, device: own.device, dtype: own.dtype, ..ModelSpec::default() };
-    if model.starts_with("http://") || model.starts_with("https://") {
-        spec.endpoint.urls = vec![model.clone()];
-    } else {
-        spec.model = Some(model.clone());
-    }
+    let spec = reranker_spec(model, &arguments.model.spec());
     Ok(Some(opening::open_reranker(spec, pool, report, &arguments.verbosity)))
 }
 
+/// The reranker of --rerank, a model or the address of a server, beside the model of the flags.
+pub(super) fn reranker_spec(model: &str, own: &ModelSpec) -> ModelSpec {
+    let mut spec = ModelSpec { offline: own.offline, device: own.device, dtype: own.dtype, ..ModelSpec::default() };
+    if model.starts_with("http://") || model.starts_with("https://") {
+        spec.endpoint.urls = vec![model.to_string()];
+    } else {
+        spec.model = Some(model.to_string());
+    }
+    spec
+}
+
+/// The object of an answer, as `--format jsonl` writes it.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn line(query: &Query, answer: &SearchAnswer) -> Result<String> {
+    answers::jsonl(query, answer, false)
+}
+
 /// An index with its models.
-struct Searcher<'r> {
-    index: Index,
-    embedder: Option<LoadedModel>,
-    reranker: Option<Result<LoadedModel>>,
-    instruct: Option<&'r str>,
-    rerank_top: usize,
-    pool: ThreadPool,
-    report: &'r Report,
+pub(super) struct Searcher<'r> {
+    pub(super) index: &'r Index,
+    pub(super) embedder: Option<&'r LoadedModel>,
+    /// The reranker, or why it cannot be had.
+    pub(super) reranker: Option<Result<&'r LoadedModel, String>>,
+    pub(super) instruct: Option<&'r str>,
+    pub(super) rerank_top: usize,
+    pub(super) pool: &'r ThreadPool,
+    pub(super) report: &'r Report,
 }
 
 impl Searcher<'_> {
     /// # Errors
     /// When the index cannot be read, or the model of the questions fails.
-    fn answer(&self, query: &Query) -> Result<SearchAnswer> {
+    pub(super) fn answer(&self, query: &Query) -> Result<SearchAnswer> {
         let vector = match &self.embedder {
             Some(embedder) => {
                 let role = TextRole::Query(self.instruct);
@@ -160,7 +175,7 @@ impl Searcher<'_> {
         };
         let mut probabilities = |texts: &[&str]| match &self.reranker {
             Some(Ok(model)) => self.relevance(model, &query.text, texts),
-            Some(Err(error)) => Err(anyhow::anyhow!("{error:#}")),
+            Some(Err(error)) => Err(anyhow::anyhow!("{error}")),
             None => Ok(Vec::new()),
         };
         let rerank: Option<knowledge::Rerank<'_>> = match self.reranker {
@@ -176,7 +191,7 @@ impl Searcher<'_> {
         if vector.is_none() && asked.mode == Mode::Hybrid {
             asked.mode = Mode::Keyword;
         }
-        let answer = knowledge::search(&self.index, &asked, vector.as_deref(), rerank)?;
+        let answer = knowledge::search(self.index, &asked, vector.as_deref(), rerank)?;
         if let Some(error) = &answer.rerank_error {
             self.report.warn(format_args!("the passages are not reranked: {error}"));
         }

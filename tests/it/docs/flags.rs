@@ -93,6 +93,7 @@ fn flags_in_prose_are_there() {
         "eval",
         "filter",
         "serve",
+        "mcp",
         "route",
         "watch",
         "show",

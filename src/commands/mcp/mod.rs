@@ -1,0 +1,207 @@
+//! `mailsort mcp`: the tools of a language model. They read what lies in the folders of --root, and write nothing.
+
+mod documents;
+mod fitting;
+mod models;
+mod roots;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::compare;
+use super::search::{self, Searcher};
+use crate::classifier::RankingSpec;
+use crate::cli::Mcp;
+use crate::contracts::{self, ComparedContracts, ComparisonFormat, Contract, GivenContract};
+use crate::intake::{self, Options, Source, WholeText};
+use crate::knowledge::passages::PassageKind;
+use crate::knowledge::{Filters, Index, Mode, Query};
+use crate::report::Report;
+use crate::serve::mcp::{
+    self, ClassifyCall, CompareCall, ComparisonStyle, DocumentKind, IsCancelled, OfferedTools, SearchCall, SearchMode,
+    ShowCall, ToolAnswer,
+};
+use documents::{DocumentPage, Wanted};
+use models::ToolModels;
+use roots::Roots;
+
+/// Largest text or contract of a call, in bytes.
+const MOST_INPUT: usize = 16 << 20;
+/// Clauses of a contract: the time to find partners grows with their square.
+const MOST_CLAUSES: usize = 2000;
+/// Labels that a record shows, and passages of an answer.
+const MOST_LABELS: usize = 1000;
+const MOST_PASSAGES: usize = 100;
+const PASSAGES: usize = 10;
+/// Passages that a reranker reads.
+const RERANKED: usize = 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// When labels, folders or the index cannot be used, or the client does not speak the protocol.
+pub(super) fn run(arguments: &Mcp) -> Result<ExitCode> {
+    let Mcp { flags, verbosity, .. } = arguments;
+    let report = Report::new(verbosity.level(), verbosity.progress);
+    let tools = Toolbox {
+        roots: Roots::open(&flags.root)?,
+        index: flags.index.as_deref().map(Index::open).transpose()?.map(Mutex::new),
+        models: ToolModels::new(arguments, report)?,
+    };
+    mcp::run(tools)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the tools work with.
+struct Toolbox {
+    roots: Roots,
+    index: Option<Mutex<Index>>,
+    models: ToolModels,
+}
+
+impl OfferedTools for Toolbox {
+    fn labels(&self) -> Vec<String> {
+        self.models.labels()
+    }
+
+    fn has_index(&self) -> bool {
+        self.index.is_some()
+    }
+
+    fn classify(&self, call: ClassifyCall, is_cancelled: &IsCancelled<'_>) -> Result<ToolAnswer> {
+        let top_k = call.top_k.unwrap_or(RankingSpec::default().top_k);
+        ensure!((1..=MOST_LABELS).contains(&top_k), "`top_k` is 1 to {MOST_LABELS}");
+        let sets = call.label_sets()?;
+        let wanted = Wanted { text: call.text, path: call.path, offset: call.offset };
+        let page = DocumentPage::read(wanted, &self.roots, is_cancelled)?;
+        let classifier = self.models.classifier(sets, top_k)?;
+        let lines = self.models.classified(&classifier, page.documents, is_cancelled)?;
+        fitting::records(lines, &page.rest)
+    }
+
+    fn show(&self, call: ShowCall, is_cancelled: &IsCancelled<'_>) -> Result<ToolAnswer> {
+        let wanted = Wanted { text: call.text, path: call.path, offset: call.offset };
+        let page = DocumentPage::read(wanted, &self.roots, is_cancelled)?;
+        let lines = self.models.shown(page.documents, is_cancelled)?;
+        fitting::records(lines, &page.rest)
+    }
+
+    fn search(&self, call: SearchCall) -> Result<ToolAnswer> {
+        let Some(index) = &self.index else { bail!("there is no index; start the server with `--index FILE`") };
+        let query = self.query(&call)?;
+        let instruct = call.instruct.as_deref().map(str::trim).filter(|instruct| !instruct.is_empty());
+        ensure!(instruct.is_none_or(|instruct| !instruct.contains(['\n', '\r'])), "`instruct` is one line");
+        let index = index.lock().unwrap_or_else(PoisonError::into_inner);
+        let embedder = self.models.embedder_of(&index, query.mode)?;
+        let reranker = self.models.reranker();
+        let _turn = self.models.turn();
+        let searcher = Searcher {
+            index: &index,
+            embedder: embedder.as_deref(),
+            reranker: reranker.as_ref().map(|made| made.as_deref().map_err(|error| format!("{error:#}"))),
+            instruct,
+            rerank_top: RERANKED,
+            pool: self.models.pool(),
+            report: self.models.report(),
+        };
+        fitting::found(&search::line(&query, &searcher.answer(&query)?)?)
+    }
+
+    fn compare(&self, call: CompareCall, is_cancelled: &IsCancelled<'_>) -> Result<ToolAnswer> {
+        let CompareCall { old, old_path, new, new_path, template, format } = call;
+        let (old_name, old) = self.contract(["old", "old_path"], old, old_path)?;
+        let (new_name, new) = self.contract(["new", "new_path"], new, new_path)?;
+        let (first, second) = (Contract::read(&old.text), Contract::read(&new.text));
+        let clauses = first.clauses.len().max(second.clauses.len());
+        ensure!(
+            clauses <= MOST_CLAUSES,
+            "a contract has {clauses} clauses, more than {MOST_CLAUSES}; `mailsort compare` takes it"
+        );
+        let model = self.models.embedder()?;
+        let vectors = |contract: &Contract| {
+            ensure!(!is_cancelled(), "the call was cancelled");
+            let _turn = self.models.turn();
+            compare::vectors(contract, &model, self.models.pool())
+        };
+        let (olds, news) = (vectors(&first)?, vectors(&second)?);
+        let comparison = contracts::compare(&first, &second, Some((&olds, &news)));
+        let compared = ComparedContracts {
+            old: GivenContract { name: &old_name, contract: &first, left_out: &old.left_out },
+            new: GivenContract { name: &new_name, contract: &second, left_out: &new.left_out },
+            comparison: &comparison,
+            is_template: template,
+            model: model.id(),
+        };
+        let written = |format| anyhow::Ok(String::from_utf8_lossy(&compared.write(format)?).into_owned());
+        match format {
+            ComparisonStyle::Json => fitting::comparison(&written(ComparisonFormat::Json)?),
+            ComparisonStyle::Text => Ok(fitting::lines(written(ComparisonFormat::Text)?)),
+            ComparisonStyle::Markdown => Ok(fitting::lines(written(ComparisonFormat::Markdown)?)),
+        }
+    }
+}
+
+impl Toolbox {
+    /// # Errors
+    /// When a parameter makes no sense.
+    fn query(&self, call: &SearchCall) -> Result<Query> {
+        ensure!(!call.query.trim().is_empty(), "`query` is empty; say what to look for");
+        let top = call.top.unwrap_or(PASSAGES);
+        ensure!((1..=MOST_PASSAGES).contains(&top), "`top` is 1 to {MOST_PASSAGES}");
+        let day = |name: &str, day: &Option<String>| {
+            let Some(day) = day else { return Ok(None) };
+            let seconds = intake::mail::seconds(&format!("{day}T00:00:00Z"));
+            seconds.map(Some).with_context(|| format!("`{name}`: {day:?} is no day such as 2024-06-17"))
+        };
+        let filters = Filters {
+            from: call.from.clone(),
+            since: day("since", &call.since)?,
+            until: day("until", &call.until)?,
+            path: call.path.as_deref().map(|path| self.roots.in_full(path)).transpose()?,
+            label: call.label.clone(),
+            kind: call.kind.map(kind),
+        };
+        let mode = match call.mode {
+            SearchMode::Hybrid => Mode::Hybrid,
+            SearchMode::Keyword => Mode::Keyword,
+            SearchMode::Semantic => Mode::Semantic,
+        };
+        Ok(Query { text: call.query.clone(), mode, top, filters, every_passage: false })
+    }
+
+    /// A contract as one text, and its name. `names` are the parameters of its text and of its path.
+    fn contract(&self, names: [&str; 2], text: Option<String>, path: Option<String>) -> Result<(String, WholeText)> {
+        let [of_text, of_path] = names;
+        match (text, path) {
+            (Some(text), None) => {
+                documents::check_size(of_text, text.len() as u64)?;
+                ensure!(!text.trim().is_empty(), "`{of_text}`: there is no text in it");
+                Ok((of_text.into(), WholeText { text, left_out: Vec::new() }))
+            }
+            (None, Some(path)) => {
+                let real = self.roots.resolve(of_path, &path)?;
+                ensure!(real.is_file(), "`{of_path}`: {path} is a folder; name the file of a contract");
+                documents::check_size(of_path, real.metadata().map_or(0, |about| about.len()))?;
+                let name = real.to_string_lossy().into_owned();
+                Ok((name, whole(&real).with_context(|| format!("`{of_path}`: cannot compare {path}"))?))
+            }
+            _ => bail!("give either `{of_text}` or `{of_path}`"),
+        }
+    }
+}
+
+fn whole(path: &Path) -> Result<WholeText> {
+    intake::whole(Source::new(std::iter::once(path.to_path_buf()), Options::default()))
+}
+
+fn kind(kind: DocumentKind) -> PassageKind {
+    match kind {
+        DocumentKind::Mail => PassageKind::Mail,
+        DocumentKind::Document => PassageKind::Document,
+        DocumentKind::Faq => PassageKind::Faq,
+        DocumentKind::Contract => PassageKind::Contract,
+    }
+}
