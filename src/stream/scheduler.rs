@@ -30,14 +30,19 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long a piece that has begun waits for more items: reading is fast, but scoring small batches is not.
 const FILL: Duration = Duration::from_millis(10);
 
+/// How long a batch of requests waits for the clients that were answered with the one before it, as a share of the time
+/// that it took, and at most: they come again at once, and the first of them would be scored alone.
+const RETURN: (u32, Duration) = (32, Duration::from_millis(2));
+
 /// How a client's documents are scheduled.
 pub struct Scheduler<'p> {
     /// The threads that prepare, and on which the client may score.
     pub pool: &'p ThreadPool,
     /// How much is scored at once.
     pub budget: Budget,
-    /// How long a piece waits for more items after its first. Zero where somebody waits for the answer.
-    pub gather: Duration,
+    /// How long a piece waits for more items after its first. `None` where somebody waits for the answer: then a moment,
+    /// where several came before.
+    pub gather: Option<Duration>,
     /// After a stop, true scores what is prepared, false drops it.
     pub finish_prepared: bool,
 }
@@ -45,12 +50,12 @@ pub struct Scheduler<'p> {
 impl<'p> Scheduler<'p> {
     /// For documents of files: they come fast, and a stop loses none that was read.
     pub fn of_files(pool: &'p ThreadPool, budget: Budget) -> Self {
-        Self { pool, budget, gather: FILL, finish_prepared: true }
+        Self { pool, budget, gather: Some(FILL), finish_prepared: true }
     }
 
-    /// For documents whose senders wait: none is kept waiting for others.
+    /// For documents whose senders wait: none is kept waiting for others, but for a moment where several came before.
     pub fn of_requests(pool: &'p ThreadPool, budget: Budget) -> Self {
-        Self { pool, budget, gather: Duration::ZERO, finish_prepared: true }
+        Self { pool, budget, gather: None, finish_prepared: true }
     }
 
     /// Takes items from `produce` on a thread of its own, runs `prepare` on each in the pool, and hands them to
@@ -78,7 +83,8 @@ impl<'p> Scheduler<'p> {
             let room = room.clone();
             move || guard::catch_bug(|| read(produce, &bytes, &room, &items))
         });
-        let mut arrivals = Arrivals { arrived, closed: false, most, gather: self.gather };
+        let mut arrivals =
+            Arrivals { arrived, closed: false, most, enough: most, gather: self.gather.unwrap_or_default() };
         let prepare = &prepare;
         self.pool.in_place_scope(|scope| -> Result<()> {
             let mut under_way = VecDeque::new();
@@ -107,8 +113,13 @@ impl<'p> Scheduler<'p> {
                 if batch.is_empty() {
                     return Ok(());
                 }
+                let (begun, count) = (Instant::now(), batch.len());
                 consume(batch)?;
                 room.give_back(held);
+                if self.gather.is_none() {
+                    arrivals.enough = count;
+                    arrivals.gather = (begun.elapsed() / RETURN.0).min(RETURN.1);
+                }
             }
         })?;
         if arrivals.closed {
@@ -139,6 +150,8 @@ struct Arrivals<T> {
     arrived: Receiver<(usize, T)>,
     closed: bool,
     most: usize,
+    /// A piece of so many waits for no more.
+    enough: usize,
     gather: Duration,
 }
 
@@ -151,6 +164,7 @@ impl<T> Arrivals<T> {
         let mut full_by = None;
         while !self.closed && !stop() && piece.len() < self.most && total < PIECE_BYTES {
             let patience = match full_by {
+                Some(_) if piece.len() >= self.enough => Duration::ZERO,
                 Some(by) => Instant::saturating_duration_since(&by, Instant::now()),
                 None if wait => POLL,
                 None => Duration::ZERO,
@@ -289,6 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_waits_for_as_many_as_there_were_before() {
+        let (send, arrived) = sync_channel(8);
+        let mut arrivals = Arrivals { arrived, closed: false, most: 8, enough: 3, gather: Duration::from_secs(60) };
+        let sender = thread::spawn(move || {
+            (0..3).for_each(|item| {
+                thread::sleep(Duration::from_millis(5));
+                send.send((0, item)).unwrap();
+            });
+            send
+        });
+        let begun = Instant::now();
+        let length = |piece: Option<Vec<(usize, i32)>>| piece.map_or(0, |piece| piece.len());
+        assert_eq!(length(arrivals.piece(true, &|| false)), 3);
+        let send = sender.join().unwrap();
+        // One that came alone before waits for nobody.
+        arrivals.enough = 1;
+        send.send((0, 4)).unwrap();
+        assert_eq!(length(arrivals.piece(true, &|| false)), 1);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+
+    #[test]
     fn a_large_document_passes_alone() {
         let (pool, mut batches) = (pool(1), Vec::new());
         let scheduler = Scheduler::of_files(&pool, Budget { documents: 9, tokens: 10 });
@@ -339,7 +375,7 @@ mod tests {
 
     #[test]
     fn slow_items_are_not_kept_waiting() {
-        for gather in [FILL, Duration::ZERO] {
+        for gather in [Some(FILL), None] {
             let (send, receive) = sync_channel::<u32>(1);
             send.send(7).unwrap();
             let produce = std::iter::from_fn(move || receive.recv().ok());

@@ -11,6 +11,7 @@ mod config;
 mod load;
 
 use anyhow::Result;
+use rayon::prelude::*;
 
 use super::encoder::{Encoder, EncoderShape, Input};
 use crate::engine::backend::{Backend, Heads, Mask, Sequences, Tree};
@@ -27,7 +28,7 @@ struct BertModel<B: Backend> {
     config: Config,
     embeddings: BertEmbeddings<B>,
     layers: Vec<Layer<B>>,
-    /// Tokens that go through the layers together.
+    /// Tokens that go through the layers together on one core.
     batch_tokens: usize,
 }
 
@@ -68,25 +69,44 @@ impl<B: Backend> Encoder for BertModel<B> {
     }
 
     fn encode(&self, inputs: &[Input], read: &mut dyn FnMut(&[f32])) -> Result<()> {
-        let mut rest = inputs;
-        while !rest.is_empty() {
-            let mut tokens = 0;
-            let few = rest.iter().take_while(|input| {
-                tokens += input.ids.len();
-                tokens <= self.batch_tokens
-            });
-            let (now, later) = rest.split_at(few.count().max(1));
-            let states = self.forward(now)?;
+        let parts = parts(inputs, self.batch_tokens, rayon::current_num_threads());
+        // A core takes a part through all layers, so that its rows stay in its caches. A core that has no part left helps
+        // with the products of the others.
+        let states: Vec<Vec<f32>> = parts.par_iter().map(|part| self.forward(part)).collect::<Result<_>>()?;
+        for (part, states) in parts.into_iter().zip(states) {
             let mut left = &states[..];
-            for input in now {
+            for input in part {
                 let own;
                 (own, left) = left.split_at(input.ids.len() * self.config.hidden_size);
                 read(own);
             }
-            rest = later;
         }
         Ok(())
     }
+}
+
+/// Cuts inputs into parts of at most so many tokens, a longer input by itself: of about the same size, and where that
+/// leaves them half as long at least, as many for each thread.
+fn parts(inputs: &[Input], most: usize, threads: usize) -> Vec<&[Input]> {
+    let total: usize = inputs.iter().map(|input| input.ids.len()).sum();
+    let fewest = total.div_ceil(most).max(1);
+    let even = fewest.next_multiple_of(threads.max(1));
+    let share = total.div_ceil(if total >= even * most / 2 { even } else { fewest });
+    let (mut parts, mut rest, mut done) = (Vec::new(), inputs, 0);
+    while !rest.is_empty() {
+        let (mut tokens, end) = (0, (parts.len() + 1) * share);
+        let few = rest.iter().take_while(|input| {
+            // The middle of an input says to which part it belongs.
+            let middle = done + tokens + input.ids.len() / 2;
+            tokens += input.ids.len();
+            middle < end && tokens <= most
+        });
+        let (part, later) = rest.split_at(few.count().max(1));
+        done += part.iter().map(|input| input.ids.len()).sum::<usize>();
+        parts.push(part);
+        rest = later;
+    }
+    parts
 }
 
 /// `BertEmbeddings`.
@@ -257,4 +277,27 @@ fn old_name(weights: &Weights, name: String) -> String {
     }
     let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
     if weights.has(&old) { old } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_even_and_hold_all_inputs() {
+        let check = |lengths: &[usize], threads: usize, expected: &[usize]| {
+            let input = |&length: &usize| Input { ids: vec![0; length], types: vec![0; length] };
+            let inputs: Vec<Input> = lengths.iter().map(input).collect();
+            let parts = parts(&inputs, 100, threads);
+            let tokens = |part: &&[Input]| part.iter().map(|input| input.ids.len()).sum::<usize>();
+            assert_eq!(parts.iter().map(tokens).collect::<Vec<_>>(), expected, "{lengths:?}");
+            assert_eq!(parts.concat().len(), inputs.len());
+        };
+        check(&[10; 12], 2, &[60, 60]);
+        check(&[10; 12], 16, &[60, 60]);
+        check(&[10; 3], 2, &[30]);
+        check(&[30, 300, 20], 2, &[30, 300, 20]);
+        check(&[50; 5], 2, &[50, 100, 50, 50]);
+        check(&[], 2, &[]);
+    }
 }

@@ -14,12 +14,9 @@ use crate::engine::models::encoder::head::{self, Head};
 use crate::engine::models::encoder::{self, CrossEncoder, Encoder, SentenceEmbedding};
 use crate::engine::registry::{Dtype, Loaded, Request, class, dtype};
 
-/// Tokens that go through the layers together unless told otherwise: enough to keep the cores busy, few enough to stay
-/// in the caches.
-const TOGETHER: usize = 1024;
-
-/// The same of the model in the program, whose rows of 8 bits take a third of the time and so wait for memory sooner.
-const TOGETHER_EMBEDDED: usize = 512;
+/// Tokens that go through the layers together on a core: few enough to stay in its caches, enough for the weights that
+/// come from memory each time.
+const TOGETHER: usize = 256;
 
 /// See [`crate::engine::registry::Architecture`].
 pub(crate) fn load(checkpoint: Checkpoint, request: Request) -> Result<Loaded> {
@@ -55,7 +52,7 @@ where
 
 /// The encoder of a file that lies in the program. What does not begin like its weights is not its own.
 pub(crate) fn embedded(checkpoint: &Checkpoint) -> Result<Box<dyn Encoder>> {
-    let model = BertModel::load(checkpoint, &Config::of(checkpoint)?, Cpu::new(Dtype::F32), TOGETHER_EMBEDDED)?;
+    let model = BertModel::load(checkpoint, &Config::of(checkpoint)?, Cpu::new(Dtype::F32), TOGETHER)?;
     checkpoint.weights.finish(|name| !["embeddings.", "encoder."].iter().any(|start| name.starts_with(start)))?;
     Ok(Box::new(model))
 }
