@@ -441,7 +441,12 @@ impl Plan<'_> {
             return Ok((Model::Embedder(Box::new(Deep::new()?)), Deep::class()));
         }
         if let Chosen::Remote { endpoint, dims } = chosen {
-            return Ok((endpoint.open_model(*dims, self.spec.query_prefix.clone()), endpoint.class()));
+            let prefix = self.spec.query_prefix.clone();
+            let class = match &prefix {
+                Some(prefix) => format!("{} prefix {prefix:?}", endpoint.class()),
+                None => endpoint.class(),
+            };
+            return Ok((endpoint.open_model(*dims, prefix), class));
         }
         let (Chosen::Files { located, dims, .. }, Some(opened)) = (chosen, &self.device) else {
             return Ok((Model::Embedder(Box::new(Builtin::new()?)), "f32 cpu".into()));

@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::filter::seconds;
 use super::{Cleaning, MOST, ModelFlags, Run, TableFlags, Verbosity, at_least_one};
-use crate::intake::Options;
 use crate::knowledge::Mode;
 use crate::knowledge::passages::PassageKind;
 
@@ -21,8 +20,9 @@ Examples:
 
 What is indexed:
   Mail without quotes and signatures, contracts clause by clause, tables with the columns
-  question and answer, other rows, and all documents that `classify` reads. FILE is one SQLite file. Files that have not changed are not read again;
-  of files that are gone nothing is left in it.
+  question and answer, other rows, and all documents that `classify` reads. FILE is one SQLite
+  file, which remembers its inputs and the flags by which they are read. Files that have not
+  changed are not read again; of files that are gone nothing is left in it.
 
 Exit status:
   0  everything is in the index
@@ -68,19 +68,6 @@ pub struct IndexCommand {
     pub verbosity: Verbosity,
 }
 
-impl IndexCommand {
-    /// How files are read.
-    pub fn options(&self) -> Options {
-        Options {
-            recursive: true,
-            encoding: self.tables.encoding,
-            fields: self.tables.fields(),
-            sheet: self.tables.sheet.clone(),
-            ..Options::default()
-        }
-    }
-}
-
 /// What is read, and where it goes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Index")]
@@ -96,6 +83,10 @@ pub struct IndexFlags {
     /// Take an input that was indexed before out of the index; may be given several times
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub forget: Vec<PathBuf>,
+
+    /// Read files by the flags of this run only, and not by those of runs before
+    #[arg(long, hide_short_help = true)]
+    pub forget_flags: bool,
 
     /// Take labels of documents from FILE, which `mailsort classify` has written as JSON Lines
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -18,6 +18,7 @@ mod train;
 mod unix;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -57,6 +58,13 @@ fn print(bytes: &[u8]) -> Result<ExitCode> {
     let mut out = Sink::standard_output();
     out.write_all(bytes).and_then(|()| out.finish()).context("cannot write the output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A path in full, or from the current folder where it is in that.
+fn near(path: &str) -> String {
+    let here = std::env::current_dir().ok();
+    let near = here.as_ref().and_then(|here| Path::new(path).strip_prefix(here).ok());
+    near.map_or_else(|| path.to_string(), |near| near.to_string_lossy().into_owned())
 }
 
 /// Two digits and a decimal unit: `999 B`, `1.2 GB`, `16 GB`.

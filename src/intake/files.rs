@@ -59,13 +59,22 @@ pub struct Files {
 impl Files {
     /// Starts at `path`. For a maildir, only its own messages are listed unless `recursive`.
     pub fn new(path: &Path, recursive: bool) -> Self {
+        Self::walk(path, recursive, true)
+    }
+
+    /// The same, without what links in the folder lead to.
+    pub fn without_links(path: &Path, recursive: bool) -> Self {
+        Self::walk(path, recursive, false)
+    }
+
+    fn walk(path: &Path, recursive: bool, follow_links: bool) -> Self {
         let mut files = Self::only(std::iter::empty());
         if !path.is_dir() {
             files.found.push_back(FileEntry::File(path.to_path_buf()));
         } else if maildir::is_maildir(path) && !recursive {
             files.list_maildir(path);
         } else {
-            files.walker = Some(WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter());
+            files.walker = Some(WalkDir::new(path).follow_links(follow_links).sort_by_file_name().into_iter());
         }
         files
     }
@@ -110,7 +119,7 @@ impl Files {
             } else if is_profile(entry.path()) {
                 self.profile = Some(entry.path().to_path_buf());
             }
-        } else if hidden || self.is_not_mail(entry) || is_beside_mailbox(entry) {
+        } else if hidden || kind.is_symlink() || self.is_not_mail(entry) || is_beside_mailbox(entry) {
         } else if kind.is_file() {
             self.found.push_back(FileEntry::File(entry.path().to_path_buf()));
         } else {

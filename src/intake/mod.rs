@@ -44,7 +44,8 @@ pub use visible::decode_html;
 pub use whole::{WholeText, whole};
 
 /// How raw documents become text.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
 pub struct Reading {
     /// Which cleaning steps run.
     pub switches: Switches,

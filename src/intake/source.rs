@@ -60,6 +60,8 @@ pub struct Options {
     pub recursive: bool,
     /// The inputs are names from a list: pipes and devices among them are not opened.
     pub listed: bool,
+    /// What links in a folder lead to is not read.
+    pub without_links: bool,
     /// The charset of tables, rows, texts and pages, instead of telling it from their bytes.
     #[serde(serialize_with = "charset_name")]
     pub encoding: Option<&'static Encoding>,
@@ -128,7 +130,11 @@ impl<I: Iterator<Item = PathBuf>> Source<I> {
             if self.options.listed && is_special(&input) {
                 return Some(FileEntry::Failed(input, NOT_REGULAR.into()));
             }
-            self.files = Some(Files::new(&input, self.options.recursive));
+            let recursive = self.options.recursive;
+            self.files = Some(match self.options.without_links {
+                true => Files::without_links(&input, recursive),
+                false => Files::new(&input, recursive),
+            });
             self.barren = input.is_dir().then_some(input);
         }
     }

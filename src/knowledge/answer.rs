@@ -10,7 +10,8 @@ use super::search::SearchAnswer;
 pub struct AnswerObject<'a> {
     query: &'a str,
     reranked: bool,
-    answered: bool,
+    /// Whether a passage answers, where a reranker has judged.
+    answered: Option<bool>,
     results: Vec<FoundPassage<'a>>,
 }
 
@@ -64,7 +65,8 @@ impl<'a> AnswerObject<'a> {
     /// The answer to a question; `explains` says where the order comes from.
     pub fn new(query: &'a str, answer: &'a SearchAnswer, explains: bool) -> Self {
         let results = answer.hits.iter().filter_map(|hit| passage(hit, explains)).collect();
-        Self { query, reranked: answer.reranked, answered: answer.answered, results }
+        let answered = answer.reranked.then_some(answer.answered);
+        Self { query, reranked: answer.reranked, answered, results }
     }
 }
 
@@ -86,7 +88,7 @@ fn passage(hit: &Hit, explains: bool) -> Option<FoundPassage<'_>> {
         text: &hit.text,
         subject: place.subject.as_deref(),
         from: place.from.as_deref(),
-        date: place.date.map(in_words),
+        date: place.date.map(rfc3339),
         label: place.label.as_deref(),
         kind: place.kind.name(),
         head: &hit.head,
@@ -105,7 +107,7 @@ fn passage(hit: &Hit, explains: bool) -> Option<FoundPassage<'_>> {
 
 /// A time as RFC 3339 has it: `2024-06-17T08:00:00Z`. Days are counted from 1 March of the year 0, so that the leap day is
 /// the last of its year (<https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
-fn in_words(seconds: i64) -> String {
+fn rfc3339(seconds: i64) -> String {
     let (days, second) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -131,7 +133,7 @@ mod tests {
             (1_718_611_205, "2024-06-17T08:00:05Z"),
             (4_107_542_399, "2100-02-28T23:59:59Z"),
         ] {
-            assert_eq!(in_words(seconds), expected);
+            assert_eq!(rfc3339(seconds), expected);
         }
     }
 }

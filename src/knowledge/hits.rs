@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use anyhow::Result;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
+use super::Index;
 use super::candidates::{Term, Terms};
 use super::passages::PassageKind;
 use super::query::{Explanation, Filters, Query, Scored};
@@ -174,6 +175,30 @@ fn places(database: &Connection, query: &Query, unit: i64) -> Result<Vec<Passage
     let mut statement = database.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), place)?;
     rows.collect::<rusqlite::Result<_>>().map_err(Into::into)
+}
+
+impl Index {
+    /// The text of a document, put together from its passages; blanks between them become line ends, so that offsets
+    /// stay. `None` where there is no such document.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn text(&self, path: &str, index: u64) -> Result<Option<String>> {
+        let sql = "SELECT p.start, u.text FROM documents d JOIN files f ON f.id = d.file
+                   JOIN passages p ON p.content = d.content JOIN units u ON u.id = p.unit
+                   WHERE f.path = ?1 AND d.ordinal = ?2 ORDER BY d.id, p.seq";
+        let mut statement = self.database.prepare_cached(sql)?;
+        let mut rows = statement.query(params![path, index as i64])?;
+        let mut text: Option<String> = None;
+        while let Some(row) = rows.next()? {
+            let start: i64 = row.get(0)?;
+            let text = text.get_or_insert_default();
+            let gap = usize::try_from(start).unwrap_or_default().saturating_sub(text.len());
+            text.extend(std::iter::repeat_n('\n', gap));
+            text.push_str(&row.get::<_, String>(1)?);
+        }
+        Ok(text)
+    }
 }
 
 fn place(row: &Row<'_>) -> rusqlite::Result<PassagePlace> {

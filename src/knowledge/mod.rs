@@ -32,6 +32,7 @@ mod vectors;
 mod verify;
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,6 +77,12 @@ impl Index {
     pub fn open(path: &Path) -> Result<Self> {
         let database = schema::open_to_read(path)?;
         Ok(Self { path: path.into(), database, lock: None, loaded: Mutex::default() })
+    }
+
+    /// True for a file that is a database, be it an index or another one.
+    pub fn is_database(path: &Path) -> bool {
+        let mut head = [0; 16];
+        File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && &head == b"SQLite format 3\0"
     }
 
     /// Opens an index for writing, and creates it if it is missing.
@@ -128,6 +135,23 @@ impl Index {
     pub fn set_roots(&self, roots: &[String]) -> Result<()> {
         self.writable()?;
         store::set_meta(&self.database, "roots", &serde_json::to_vec(roots)?)
+    }
+
+    /// What was remembered under a name, such as how files are read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn kept(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        store::meta(&self.database, name)
+    }
+
+    /// Remembers something under a name.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self, name: &str, value: &[u8]) -> Result<()> {
+        self.writable()?;
+        store::set_meta(&self.database, name, value)
     }
 
     /// True for a path that is a file of the index.

@@ -61,6 +61,14 @@ const VIEWS: &str = "CREATE VIRTUAL TABLE temp.places USING fts5vocab(main, word
 /// Opens the index for writing and creates it if it is missing. The lock keeps other writers out until it is dropped.
 pub(super) fn open_to_write(path: &Path) -> Result<(Connection, File)> {
     let open = || {
+        // No lock is left beside a file of another program.
+        if path.metadata().is_ok_and(|found| found.len() > 0) {
+            let database = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            // One that was made a moment before a kill has no table yet.
+            if !is_new(&database)? {
+                check(&database)?;
+            }
+        }
         let lock = lock(path)?;
         private(path)?;
         let mut database = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

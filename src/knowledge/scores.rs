@@ -30,8 +30,14 @@ pub(super) struct PassageCandidate {
     pub(super) question: usize,
 }
 
-/// The keyword scores of candidates, in their order: 0 for none of the words, about 1 for all of them.
-pub(super) fn keyword_scores(candidates: &[PassageCandidate], terms: &Terms, statistics: &Statistics) -> Vec<f32> {
+/// The keyword scores of candidates, in their order: 0 for none of the words, about 1 for all of them. `has_words` tells
+/// of a unit that it has a word in another form; grams alone are no word of the query.
+pub(super) fn keyword_scores(
+    candidates: &[PassageCandidate],
+    terms: &Terms,
+    statistics: &Statistics,
+    has_words: &(dyn Fn(i64) -> bool + Sync),
+) -> Vec<f32> {
     let words: KeyMap<usize> = terms.words.iter().enumerate().map(|(at, term)| (term.key, at)).collect();
     let grams: KeyMap<usize> = terms.grams.iter().enumerate().map(|(at, &key)| (key, at)).collect();
     let gram_rarities: Vec<f32> = terms.grams.iter().map(|&key| statistics.rarity(statistics.with_gram(key))).collect();
@@ -43,6 +49,9 @@ pub(super) fn keyword_scores(candidates: &[PassageCandidate], terms: &Terms, sta
     let score = |candidate: &PassageCandidate| {
         let counts = TermCounts::of(candidate, terms, &words, &grams);
         let word_score = bm25(&counts.words, &rarities, counts.length, statistics.mean_words());
+        if word_score <= 0.0 && !has_words(candidate.unit) {
+            return 0.0;
+        }
         let gram_score = bm25(&counts.grams, &gram_rarities, counts.gram_length, statistics.mean_grams());
         (word_score + GRAMS * gram_score) / most
     };
@@ -124,8 +133,11 @@ mod tests {
             }
             let mut terms = Terms::of(query);
             terms.words.iter_mut().for_each(|term| term.rarity = 1.0);
-            let scores = keyword_scores(&candidates, &terms, &statistics);
+            let scores = keyword_scores(&candidates, &terms, &statistics, &|_| true);
             assert!(scores[0] > scores[1] && scores[1] > scores[2] && scores[2] >= 0.0, "{query} {scores:?}");
+            // A passage that has grams of a word and no form of it has nothing of the query.
+            let exact = keyword_scores(&candidates, &terms, &statistics, &|_| false);
+            assert!(exact[0] == scores[0] && (query != "Verteidigung" || exact[1] == 0.0), "{query} {exact:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A query is answered: candidates by keywords and by vectors, one score for each, and the best of every conversation.
 
+use std::collections::HashSet;
+
 use anyhow::{Result, ensure};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -80,6 +82,9 @@ pub fn search(
     vector: Option<&[f32]>,
     rerank: Option<Rerank<'_>>,
 ) -> Result<SearchAnswer> {
+    // A reranker may find the best among those that would not be shown.
+    let wanted = query.top;
+    let query = &Query { top: rerank.as_ref().map_or(wanted, |(most, _)| wanted.max(*most)), ..query.clone() };
     // All statements of one search see one state of the file.
     let snapshot = index.database.unchecked_transaction()?;
     let loaded = index.loaded()?;
@@ -93,12 +98,13 @@ pub fn search(
         units =
             candidates::find(&snapshot, &loaded.statistics, &mut terms, BY_KEYWORDS.max(query.top * 4), &is_wanted)?;
     }
+    let with_words = units.iter().copied().collect::<HashSet<i64>>();
     let near = vector.map(|vector| near(index, &loaded, vector, query.top, &is_wanted)).transpose()?;
     let nearest = near.as_ref().map_or(&[][..], |near| &near.units);
     units.extend(nearest);
     units.sort_unstable();
     units.dedup();
-    let scored = score(&snapshot, &loaded, query.mode, &terms, near.as_ref(), &units)?;
+    let scored = score(&snapshot, &loaded, query.mode, (&terms, &with_words), near.as_ref(), &units)?;
     let hits = hits::collect(&snapshot, query, &terms, scored)?;
     let by_vectors = near.is_some_and(|near| !near.units.is_empty());
     let mut answer = SearchAnswer { hits, answered: true, by_vectors, ..SearchAnswer::default() };
@@ -108,6 +114,7 @@ pub fn search(
             texts => rerank(texts),
         };
         answer.rerank(most, probabilities);
+        answer.hits.truncate(wanted);
     }
     Ok(answer)
 }
@@ -155,14 +162,14 @@ fn score(
     database: &Connection,
     loaded: &Loaded,
     mode: Mode,
-    terms: &Terms,
+    (terms, with_words): (&Terms, &HashSet<i64>),
     near: Option<&Near<'_>>,
     units: &[i64],
 ) -> Result<Vec<Scored>> {
     let candidates = read(database, units)?;
     let keywords = match mode {
         Mode::Semantic => vec![0.0; candidates.len()],
-        _ => keyword_scores(&candidates, terms, &loaded.statistics),
+        _ => keyword_scores(&candidates, terms, &loaded.statistics, &|unit| with_words.contains(&unit)),
     };
     let join = |(candidate, keywords): (PassageCandidate, f32)| {
         let cosine = near.and_then(|near| near.cosine(candidate.unit));

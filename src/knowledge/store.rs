@@ -32,8 +32,6 @@ pub struct Read {
     pub date_line: Option<String>,
     /// `References` and `In-Reply-To`, oldest first.
     pub references: Vec<String>,
-    /// What it was classified as.
-    pub label: Option<String>,
     /// The cleaned text, without the headers.
     pub text: String,
     /// How it is cut; see [`PassageKind`].
@@ -149,9 +147,8 @@ impl<'a> Store<'a> {
     /// Adds a document of a file.
     pub(super) fn add(&mut self, file: i64, run: i64, read: &Read) -> Result<()> {
         let content = self.content(read)?;
-        let sql =
-            "INSERT INTO documents (file, ordinal, content, kind, message, subject, sender, date, thread, label, run)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        let sql = "INSERT INTO documents (file, ordinal, content, kind, message, subject, sender, date, thread, run)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         self.transaction.prepare_cached(sql)?.execute(params![
             file,
             read.index as i64,
@@ -162,7 +159,6 @@ impl<'a> Store<'a> {
             read.from,
             read.date,
             read.thread(),
-            read.label,
             run
         ])?;
         self.written += read.text.len() + 256;

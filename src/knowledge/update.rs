@@ -181,6 +181,27 @@ impl Index {
         Ok(done)
     }
 
+    /// Sets the labels of documents, by their files and positions. Others keep theirs.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn set_labels<'l>(&mut self, labels: impl Iterator<Item = (&'l str, u64, &'l str)>) -> Result<usize> {
+        self.writable()?;
+        let transaction = self.database.transaction()?;
+        let mut set = 0;
+        {
+            let sql = "UPDATE documents SET label = ?3
+                       WHERE file = (SELECT id FROM files WHERE path = ?1) AND ordinal = ?2";
+            let mut statement = transaction.prepare(sql)?;
+            for (path, index, label) in labels {
+                set += statement.execute(params![path, index as i64, label])?;
+            }
+        }
+        transaction.commit()?;
+        self.forget();
+        Ok(set)
+    }
+
     /// Gives free pages back to the file system and empties the log, so that deleted text is nowhere in the files.
     /// False where a reader holds the log; then the next run does it.
     pub(super) fn shrink(&mut self) -> Result<bool> {

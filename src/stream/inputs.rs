@@ -38,6 +38,7 @@ impl InputSpec {
         Options {
             format: self.format,
             recursive: self.recursive,
+            without_links: false,
             listed: self.files_from.is_some(),
             encoding: self.encoding,
             fields: self.fields.clone(),

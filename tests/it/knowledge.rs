@@ -378,3 +378,77 @@ fn fused_answers_are_no_worse_than_keywords() {
         assert!(fused >= keywords - 0.01 && fused >= least, "{set}: keywords {keywords}, fused {fused}");
     }
 }
+
+#[test]
+fn an_index_remembers_how_its_files_are_read() {
+    let base = Base::new();
+    base.put("rows.csv", "id,note,text\nr1,The zebra sleeps.,nothing\n");
+    base.indexed(&["docs/rows.csv", "--text-field", "note"]);
+    assert_eq!(base.found("zebra", &["--keyword"]), ["r1"]);
+    let said = base.indexed(&[]);
+    assert!(!said.contains("files read"), "{said}");
+    assert_eq!(base.found("zebra", &["--keyword"]), ["r1"]);
+    base.indexed(&["--keep-quotes"]);
+    assert_eq!(base.found("zebra", &["--keyword"]), ["r1"], "another flag forgets none");
+    let said = base.indexed(&["--text-field", "text"]);
+    assert!(said.contains("another way"), "{said}");
+    assert!(base.found("zebra", &["--keyword"]).is_empty());
+    base.indexed(&["--text-field", "note"]);
+    base.indexed(&["--forget-flags"]);
+    assert!(base.found("zebra", &["--keyword"]).is_empty() && base.found("nothing", &["--keyword"]) == ["r1"]);
+}
+
+#[test]
+fn labels_come_to_documents_that_were_indexed_before() {
+    let base = Base::new();
+    base.indexed(&["docs"]);
+    let mbox = base.docs().join("mail.mbox");
+    let record = json!({"source": mbox, "index": 1, "label": "roofs"}).to_string() + "\n";
+    fs::write(base.folder.path().join("records.jsonl"), record).unwrap();
+    base.indexed(&["--records", "records.jsonl"]);
+    assert_eq!(base.search("roof", &["--label", "roofs"])["results"][0]["label"], "roofs");
+    assert_eq!(base.search("roof", &["--label", "roofs"])["results"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_is_no_input_is_refused_and_not_remembered() {
+    let base = Base::new();
+    let refused = |flags: &[&str], why: &str| {
+        let output = base.index(flags).output();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && said.contains(why), "{flags:?}: {said}");
+    };
+    refused(&[], "name files or folders");
+    assert!(!base.folder.path().join("kb.db").exists());
+    refused(&["typo"], "cannot read the input typo");
+    base.indexed(&["docs"]);
+    refused(&["typo"], "cannot read the input typo");
+    refused(&["--forget", "docs/faq.csv"], "no input of the index");
+    base.indexed(&[]);
+    fs::write(base.folder.path().join("letter.md"), "Dear Sir").unwrap();
+    let output = mailsort(["index", "docs", "--into", "letter.md"]).in_folder(base.folder.path()).output();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!base.folder.path().join("letter.md-lock").exists());
+}
+
+#[test]
+fn a_word_that_stands_nowhere_has_no_keyword_rank() {
+    let base = Base::new();
+    base.indexed(&["docs"]);
+    // Its letters stand in "zeppelin".
+    for result in base.search("zeppering", &[])["results"].as_array().unwrap() {
+        assert!(result["keyword_rank"].is_null() && result["cosine"].is_f64(), "{result}");
+    }
+    let output = mailsort(["search", "kb.db", " "]).in_folder(base.folder.path()).output();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn columns_of_a_table_are_no_matter_of_the_texts_beside_it() {
+    let base = Base::new();
+    base.put("rows.csv", "id,note,text\nr1,The zebra sleeps.,nothing\n");
+    fs::remove_file(base.docs().join("faq.csv")).unwrap();
+    base.indexed(&["docs", "--text-field", "note"]);
+    assert_eq!(base.found("zebra", &["--keyword"]), ["r1"]);
+    assert_eq!(base.found("damages", &["--keyword"]), ["terms.md"]);
+}

@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use encoding_rs::Encoding;
 use rayon::ThreadPool;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{opening, print};
 use crate::classifier::{LoadedModel, TextRole};
 use crate::cli::IndexCommand;
-use crate::intake;
+use crate::intake::{self, Options, Reading, RowFields};
 use crate::knowledge::{Index, Status, Updated, VectorModel};
 use crate::platform;
 use crate::report::Report;
 use crate::stream::{self, Stop};
-use reader::InputReader;
+pub(super) use reader::InputReader;
 
 /// Passages that are embedded between two commits.
 const BATCH: usize = 1024;
@@ -36,6 +37,11 @@ pub(super) fn run(arguments: &IndexCommand) -> Result<ExitCode> {
         let index = Index::open(&flags.into)?;
         return if flags.status { status(&index) } else { verify(&index) };
     }
+    ensure!(flags.into.exists() || !flags.inputs.is_empty(), "name files or folders to index");
+    for input in &flags.inputs {
+        // One that cannot be read is not remembered.
+        std::fs::metadata(input).with_context(|| format!("cannot read the input {}", input.display()))?;
+    }
     let mut index = Index::open_to_write(&flags.into)?;
     let roots = roots(&index, arguments)?;
     let pool = stream::pool(arguments.run.threads)?;
@@ -46,10 +52,12 @@ pub(super) fn run(arguments: &IndexCommand) -> Result<ExitCode> {
     };
     index.set_roots(&roots.iter().map(|root| intake::shown(root).to_string()).collect::<Vec<_>>())?;
     let labels = flags.records.as_deref().map(labels).transpose()?.unwrap_or_default();
-    let reader = InputReader::new(roots, arguments.options(), arguments.cleaning.reading(), labels);
+    let way = way(&index, arguments, &report)?;
+    let reader = InputReader::new(roots, way.options(), way.reading.clone());
     let stop = flags.watch.then(Stop::listen).transpose()?;
     loop {
         let done = index.update(&reader, true)?;
+        index.set_labels(labels.iter().map(|((path, at), label)| (path.as_str(), *at, label.as_str())))?;
         let embedded = match &embedder {
             Some((model, loaded)) => embed(&mut index, model, flags.reembed, loaded, &pool)?,
             None => 0,
@@ -73,7 +81,17 @@ fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
     let whole = |path: &PathBuf| std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()));
     let forgotten: BTreeSet<PathBuf> = flags.forget.iter().map(whole).collect::<Result<_>>()?;
     let mut roots: BTreeSet<PathBuf> = flags.inputs.iter().map(whole).collect::<Result<_>>()?;
-    for path in index.roots()?.iter().map(|root| intake::unshown(root)) {
+    let known: Vec<PathBuf> = index.roots()?.iter().map(|root| intake::unshown(root)).collect();
+    if let Some(other) = forgotten.iter().find(|path| !known.contains(path)) {
+        let shown: Vec<String> = known.iter().map(|root| root.display().to_string()).collect();
+        bail!(
+            "--forget {}: it is no input of the index, whose inputs are {}; a file of a folder goes out when it is moved or \
+             deleted there",
+            other.display(),
+            shown.join(", ")
+        );
+    }
+    for path in known {
         if forgotten.contains(&path) {
             continue;
         }
@@ -92,6 +110,74 @@ fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
         bail!("name files or folders to index");
     }
     Ok(roots.into_iter().collect())
+}
+
+/// How files are read, which an index remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+struct WayOfReading {
+    fields: RowFields,
+    sheet: Option<String>,
+    encoding: Option<String>,
+    reading: Reading,
+}
+
+/// The name under which an index has it.
+const WAY: &str = "reading";
+
+impl WayOfReading {
+    /// What is asked for, and as before where nothing is.
+    fn or(self, kept: &Self) -> Self {
+        fn either<T: Clone + Default + PartialEq>(asked: T, kept: &T) -> T {
+            if asked == T::default() { kept.clone() } else { asked }
+        }
+        let RowFields { text, subject, id } = self.fields;
+        let fields = RowFields {
+            text: either(text, &kept.fields.text),
+            subject: either(subject, &kept.fields.subject),
+            id: either(id, &kept.fields.id),
+        };
+        Self {
+            fields,
+            sheet: either(self.sheet, &kept.sheet),
+            encoding: either(self.encoding, &kept.encoding),
+            reading: either(self.reading, &kept.reading),
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            recursive: true,
+            encoding: self.encoding.as_deref().and_then(|name| Encoding::for_label(name.as_bytes())),
+            fields: self.fields.clone(),
+            sheet: self.sheet.clone(),
+            ..Options::default()
+        }
+    }
+}
+
+/// How files are read: as the flags say, else as in the run before.
+///
+/// # Errors
+/// When the index cannot be read or written.
+fn way(index: &Index, arguments: &IndexCommand, report: &Report) -> Result<WayOfReading> {
+    let tables = &arguments.tables;
+    let asked = WayOfReading {
+        fields: tables.fields(),
+        sheet: tables.sheet.clone(),
+        encoding: tables.encoding.map(|encoding| encoding.name().to_string()),
+        reading: arguments.cleaning.reading(),
+    };
+    let kept = index.kept(WAY)?.filter(|_| !arguments.flags.forget_flags);
+    let kept: Option<WayOfReading> = kept.map(|kept| serde_json::from_slice(&kept)).transpose().context(
+        "the flags by which files were read cannot be told; --forget-flags reads all of them again, by the flags of this run",
+    )?;
+    let way = kept.as_ref().map_or(asked.clone(), |kept| asked.or(kept));
+    if kept.is_some_and(|kept| kept != way) {
+        report.say("files are read in another way than before, so all are read again");
+    }
+    index.keep(WAY, &serde_json::to_vec(&way)?)?;
+    Ok(way)
 }
 
 /// The model of the flags, or that of the index.
@@ -120,7 +206,11 @@ fn embedder(
     Ok((model, loaded))
 }
 
-fn embed(
+/// Makes the vectors that are missing, and says how many.
+///
+/// # Errors
+/// When the model fails or the index cannot be written.
+pub(super) fn embed(
     index: &mut Index,
     model: &VectorModel,
     reembed: bool,

@@ -1,6 +1,6 @@
 //! What an index reads: the files of the inputs, and their documents as intake has them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::contracts::Contract;
 use crate::intake::sniff::SourceFormat;
-use crate::intake::{self, FileEntry, Files, Options, Raw, Reading, Source};
+use crate::intake::{self, FileEntry, Files, Options, Raw, Reading, RowFields, Source};
 use crate::knowledge::passages::{Passage, PassageKind};
 use crate::knowledge::{DocumentReader, FileStat, FoundDocument, Read};
 use crate::platform;
@@ -31,23 +31,16 @@ const FAQ: [(&str, &str); 6] =
     [("question", "answer"), ("q", "a"), ("frage", "antwort"), ("问题", "答案"), ("问题", "回答"), ("问", "答")];
 
 /// The files of some inputs.
-pub(super) struct InputReader {
+pub(in crate::commands) struct InputReader {
     inputs: Vec<PathBuf>,
     options: Options,
     reading: Reading,
-    /// Of documents that were classified, by file and position.
-    labels: HashMap<(String, u64), String>,
 }
 
 impl InputReader {
-    pub(super) fn new(
-        inputs: Vec<PathBuf>,
-        options: Options,
-        mut reading: Reading,
-        labels: HashMap<(String, u64), String>,
-    ) -> Self {
+    pub(in crate::commands) fn new(inputs: Vec<PathBuf>, options: Options, mut reading: Reading) -> Self {
         reading.headers = BTreeSet::from(THREAD.map(String::from));
-        Self { inputs, options, reading, labels }
+        Self { inputs, options, reading }
     }
 
     /// How files are read, so that another way reads them again.
@@ -58,6 +51,10 @@ impl InputReader {
     /// The options for one file: columns of questions and answers are told by their names.
     fn options_of(&self, path: &Path) -> Options {
         let mut options = self.options.clone();
+        // The columns are those of tables; a text beside them has none.
+        if !is_table(path) && !self.inputs.iter().any(|input| input == path) {
+            options.fields = RowFields::default();
+        }
         if options.fields.text.is_empty()
             && options.fields.subject.is_empty()
             && let Some((question, answer)) = faq_columns(path)
@@ -121,10 +118,7 @@ impl InputReader {
     fn found(&self, raw: Result<Raw, Skip>, is_faq: bool) -> FoundDocument {
         let format = raw.as_ref().ok().map(|raw| raw.format);
         match raw.and_then(|raw| intake::read(raw, &self.reading)) {
-            Ok(document) => {
-                let label = self.labels.get(&(document.origin.source.to_string(), document.origin.index)).cloned();
-                FoundDocument::Document(Box::new(Read { label, ..read(document, format, is_faq) }))
-            }
+            Ok(document) => FoundDocument::Document(Box::new(read(document, format, is_faq))),
             Err(skip) => FoundDocument::Failure(skip.origin.index, skip.reason.to_string()),
         }
     }
@@ -199,6 +193,14 @@ fn head(path: &Path, length: u64) -> Option<Vec<u8>> {
     let mut head = Vec::new();
     File::open(path).ok()?.take(length).read_to_end(&mut head).ok()?;
     Some(head)
+}
+
+/// True for a file whose name says that it is a table.
+fn is_table(path: &Path) -> bool {
+    let whole =
+        if path.extension().is_some_and(|ending| ending == "gz") { path.with_extension("") } else { path.into() };
+    let ending = whole.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ["csv", "tsv", "jsonl", "ndjson", "json", "xlsx", "xlsm"].contains(&ending.as_str()))
 }
 
 /// The columns of questions and answers of a table or of JSON Lines, as they are spelled there.

@@ -52,7 +52,8 @@ impl DocumentPage {
             (Some(text), None) => (of_text(text)?, false),
             (None, Some(path)) => {
                 let real = roots.resolve("path", &path)?;
-                let options = Options { listed: true, ..Options::default() };
+                // A link may lead to another disk, or to all of this one.
+                let options = Options { listed: true, without_links: true, ..Options::default() };
                 let is_found = real.is_dir();
                 (Box::new(Source::new(std::iter::once(real), options)), is_found)
             }
@@ -81,8 +82,8 @@ impl DocumentPage {
     }
 }
 
-/// A text of a call, as the same on standard input. A list or a table that a client has copied is one text: its rows are
-/// not meant as documents.
+/// A text of a call: mail and pages are told from their first bytes, and all else is one text. The rows of a list or a
+/// table that a client has copied are not meant as documents.
 fn of_text(text: String) -> Result<Box<dyn Iterator<Item = Result<Raw, Skip>>>> {
     check_size("text", text.len() as u64)?;
     ensure!(!text.trim().is_empty(), "`text` is empty; give the text of a document, or a `path`");

@@ -147,8 +147,11 @@ fn shortened(line: &str, most: usize) -> Result<String> {
         longest /= 2;
         let mut cut = Value::Object(whole.clone());
         shorten(&mut cut, longest, longest / SHORTEST);
-        cut["note"] =
-            format!("texts are cut after {longest} characters; the command of mailsort writes all of them").into();
+        cut["note"] = format!(
+            "texts are cut after {longest} characters and lists after {} entries; the command of mailsort writes all of them",
+            (longest / SHORTEST).max(1)
+        )
+        .into();
         let cut = cut.to_string();
         if cut.len() <= most || longest < SHORTEST {
             return Ok(cut);

@@ -5,20 +5,21 @@ mod fitting;
 mod models;
 mod roots;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::compare;
 use super::search::{self, Searcher};
+use super::{compare, opening};
 use crate::classifier::RankingSpec;
 use crate::cli::Mcp;
 use crate::contracts::{self, ComparedContracts, ComparisonFormat, Contract, GivenContract};
 use crate::intake::{self, Options, Source, WholeText};
 use crate::knowledge::passages::PassageKind;
 use crate::knowledge::{Filters, Index, Mode, Query};
+use crate::platform;
 use crate::report::Report;
 use crate::serve::mcp::{
     self, ClassifyCall, CompareCall, ComparisonStyle, DocumentKind, IsCancelled, OfferedTools, SearchCall, SearchMode,
@@ -48,7 +49,7 @@ pub(super) fn run(arguments: &Mcp) -> Result<ExitCode> {
     let report = Report::new(verbosity.level(), verbosity.progress);
     let tools = Toolbox {
         roots: Roots::open(&flags.root)?,
-        index: flags.index.as_deref().map(Index::open).transpose()?.map(Mutex::new),
+        index: flags.index.as_deref().map(WatchedIndex::open).transpose()?.map(Mutex::new),
         models: ToolModels::new(arguments, report)?,
     };
     mcp::run(tools)?;
@@ -58,8 +59,44 @@ pub(super) fn run(arguments: &Mcp) -> Result<ExitCode> {
 /// What the tools work with.
 struct Toolbox {
     roots: Roots,
-    index: Option<Mutex<Index>>,
+    index: Option<Mutex<WatchedIndex>>,
     models: ToolModels,
+}
+
+/// An index that is opened again where another file has taken its place.
+struct WatchedIndex {
+    path: PathBuf,
+    /// What tells the file from another one of its name.
+    file: Option<(u64, u64)>,
+    index: Option<Index>,
+}
+
+impl WatchedIndex {
+    /// # Errors
+    /// When there is none, or it is not ours.
+    fn open(path: &Path) -> Result<Self> {
+        let mut watched = Self { path: std::path::absolute(path)?, file: None, index: None };
+        watched.now()?;
+        Ok(watched)
+    }
+
+    /// The index as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be opened any more.
+    fn now(&mut self) -> Result<&Index> {
+        let file = self.path.metadata().ok().map(|found| platform::file_number(&found));
+        if self.file != file || file.is_none() {
+            // Closed before the other is opened, or the log of the one would be read as that of the other.
+            self.index = None;
+        }
+        let index = match self.index.take() {
+            Some(index) => index,
+            None => Index::open(&self.path)?,
+        };
+        self.file = file;
+        Ok(self.index.insert(index))
+    }
 }
 
 impl OfferedTools for Toolbox {
@@ -93,13 +130,15 @@ impl OfferedTools for Toolbox {
         let Some(index) = &self.index else { bail!("there is no index; start the server with `--index FILE`") };
         let query = self.query(&call)?;
         let instruct = call.instruct.as_deref().map(str::trim).filter(|instruct| !instruct.is_empty());
+        let instruct = instruct.or_else(|| self.models.instruct());
         ensure!(instruct.is_none_or(|instruct| !instruct.contains(['\n', '\r'])), "`instruct` is one line");
-        let index = index.lock().unwrap_or_else(PoisonError::into_inner);
-        let embedder = self.models.embedder_of(&index, query.mode)?;
+        let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = index.now()?;
+        let embedder = self.models.embedder_of(index, query.mode)?;
         let reranker = self.models.reranker();
         let _turn = self.models.turn();
         let searcher = Searcher {
-            index: &index,
+            index,
             embedder: embedder.as_deref(),
             reranker: reranker.as_ref().map(|made| made.as_deref().map_err(|error| format!("{error:#}"))),
             instruct,
@@ -107,7 +146,16 @@ impl OfferedTools for Toolbox {
             pool: self.models.pool(),
             report: self.models.report(),
         };
-        fitting::found(&search::line(&query, &searcher.answer(&query)?)?)
+        let answer = searcher.answer(&query)?;
+        // Another process may have made new vectors while the model was loaded.
+        if let Some(embedder) = &embedder {
+            let known = index.model()?;
+            ensure!(
+                known.is_some_and(|known| known.is_same(&opening::index_model(embedder))),
+                "the index was given vectors of another model meanwhile; ask again"
+            );
+        }
+        fitting::found(&search::line(&query, &answer)?)
     }
 
     fn compare(&self, call: CompareCall, is_cancelled: &IsCancelled<'_>) -> Result<ToolAnswer> {

@@ -30,8 +30,13 @@ impl<T> Default for Lazy<T> {
 
 impl<T> Lazy<T> {
     fn get(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        self.get_if(|_| true, make)
+    }
+
+    /// The same, made anew where what is kept is not wanted any more.
+    fn get_if(&self, is_wanted: impl Fn(&T) -> bool, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = &*kept {
+        if let Some(kept) = kept.as_ref().filter(|kept| is_wanted(kept)) {
             return Ok(kept.clone());
         }
         let made = Arc::new(make()?);
@@ -87,6 +92,11 @@ impl ToolModels {
         &self.pool
     }
 
+    /// The instruction of the flags.
+    pub(super) fn instruct(&self) -> Option<&str> {
+        self.selection.model.instruct.as_deref()
+    }
+
     pub(super) fn report(&self) -> &Report {
         &self.report
     }
@@ -106,7 +116,7 @@ impl ToolModels {
         self.own.get(|| {
             let selection = &self.selection;
             if selection.is_trained() {
-                let classifier = opening::open_selection(selection, &self.pool, &self.report, &self.verbosity)?;
+                let classifier = opening::open_selection(selection, false, &self.pool, &self.report, &self.verbosity)?;
                 return Ok(OwnModel { loaded: classifier.loaded().clone(), classifier: Some(classifier) });
             }
             let plan = selection.plan(&self.report, &self.verbosity.downloads())?;
@@ -163,17 +173,21 @@ impl ToolModels {
     /// When it cannot be loaded, or has changed.
     pub(super) fn embedder_of(&self, index: &Index, mode: Mode) -> Result<Option<Arc<LoadedModel>>> {
         let Some(known) = index.model()?.filter(|_| mode != Mode::Keyword) else { return Ok(None) };
+        // A model has several names, so that of the flags is asked first.
+        let own = self.own()?;
+        if !own.loaded.is_of_pairs() && known.is_same(&opening::index_model(&own.loaded)) {
+            return Ok(Some(own.loaded.clone()));
+        }
         let flags = &self.selection.model;
-        let is_own = !flags.endpoint.urls.is_empty() || flags.model.as_deref().unwrap_or("builtin") == known.id;
-        let model = if is_own && !self.selection.is_trained() {
-            self.own()?.loaded.clone()
-        } else {
+        let is_kept = |kept: &LoadedModel| kept.id() == known.id;
+        let model = self.of_index.get_if(is_kept, || {
             let (device, dtype) = (flags.device, flags.dtype);
             let spec =
                 ModelSpec { model: Some(known.id.clone()), offline: true, device, dtype, ..ModelSpec::default() };
-            self.of_index.get(|| self.opened(spec))?
-        };
-        let remedy = "search with `mode` keyword, or make new vectors with `mailsort index --reembed`";
+            self.opened(spec)
+        })?;
+        let remedy = "search with `mode` keyword, start the server with the model and the flags of the index, or make new \
+                      vectors with `mailsort index --reembed`";
         ensure!(
             !model.is_of_pairs(),
             "{} is a reranker, and the index has vectors of {}; {remedy}",

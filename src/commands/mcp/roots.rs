@@ -6,8 +6,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::intake;
 
-/// Folders, in their real places.
-pub(super) struct Roots(Vec<PathBuf>);
+/// Folders.
+pub(super) struct Roots {
+    /// In their real places.
+    real: Vec<PathBuf>,
+    /// As they were given, in full. An index has the paths that it was given.
+    given: Vec<PathBuf>,
+}
 
 impl Roots {
     /// The folders of --root, or the current folder. The whole file system is nobody's folder: a program that starts
@@ -17,15 +22,19 @@ impl Roots {
     /// When one of them is no folder.
     pub(super) fn open(given: &[PathBuf]) -> Result<Self> {
         if given.is_empty() {
-            let here = std::env::current_dir().and_then(|here| here.canonicalize()).ok();
-            return Ok(Self(here.into_iter().filter(|here| here.parent().is_some()).collect()));
+            let here = std::env::current_dir().ok();
+            let real = here.as_ref().and_then(|here| here.canonicalize().ok()).filter(|here| here.parent().is_some());
+            let given = here.into_iter().filter(|_| real.is_some()).collect();
+            return Ok(Self { real: real.into_iter().collect(), given });
         }
         let real = |folder: &PathBuf| {
             let real = folder.canonicalize().with_context(|| format!("--root {}", folder.display()))?;
             ensure!(real.is_dir(), "--root {} is not a folder", folder.display());
             Ok(real)
         };
-        given.iter().map(real).collect::<Result<_>>().map(Self)
+        let whole = given.iter().map(std::path::absolute).collect::<std::io::Result<_>>();
+        let whole = whole.context("the current folder cannot be told")?;
+        Ok(Self { real: given.iter().map(real).collect::<Result<_>>()?, given: whole })
     }
 
     /// The real place of what a client names, with all links resolved. A relative path is one of the first folder that
@@ -36,7 +45,7 @@ impl Roots {
     /// said.
     pub(super) fn resolve(&self, field: &str, path: &str) -> Result<PathBuf> {
         ensure!(!path.trim().is_empty(), "`{field}` is empty; name a file or folder");
-        let candidates = self.0.iter().map(|folder| folder.join(path));
+        let candidates = self.real.iter().map(|folder| folder.join(path));
         let found = candidates.filter_map(|candidate| candidate.canonicalize().ok()).find(|real| self.has(real));
         let Some(real) = found else { bail!("`{field}`: {}", self.refusal(path)) };
         // A pipe or a device could make the call wait for ever.
@@ -45,10 +54,10 @@ impl Roots {
     }
 
     fn refusal(&self, path: &str) -> String {
-        if self.0.is_empty() {
+        if self.real.is_empty() {
             return format!("{path} may not be read, as no folder may; start the server with `--root FOLDER`");
         }
-        let folders: Vec<String> = self.0.iter().map(|folder| folder.display().to_string()).collect();
+        let folders: Vec<String> = self.real.iter().map(|folder| folder.display().to_string()).collect();
         format!(
             "{path} is not there, or lies outside of {}, where files may be read; check the path, or start the server with \
              `--root FOLDER` for another folder",
@@ -58,7 +67,7 @@ impl Roots {
 
     /// True for a real path in one of the folders.
     fn has(&self, real: &Path) -> bool {
-        self.0.iter().any(|folder| real.starts_with(folder))
+        self.real.iter().any(|folder| real.starts_with(folder))
     }
 
     /// True for a file that was found in a folder and does not lead outside by a link.
@@ -70,12 +79,14 @@ impl Roots {
         }
     }
 
-    /// A path as an index has it. It is compared with text there and opens nothing.
+    /// A path as an index has it: of the first folder that has it, as that was given. It is compared with text there.
     ///
     /// # Errors
     /// When the system cannot tell where it is.
     pub(super) fn in_full(&self, path: &str) -> Result<String> {
-        let joined = self.0.first().map_or_else(|| PathBuf::from(path), |folder| folder.join(path));
+        let joined: Vec<PathBuf> = self.given.iter().chain(&self.real).map(|folder| folder.join(path)).collect();
+        let is_inside = |joined: &&PathBuf| joined.canonicalize().is_ok_and(|real| self.has(&real));
+        let joined = joined.iter().find(is_inside).or(joined.first()).cloned().unwrap_or_else(|| PathBuf::from(path));
         let whole = std::path::absolute(joined).with_context(|| format!("`path`: {path}"))?;
         Ok(intake::shown(&whole).to_string())
     }

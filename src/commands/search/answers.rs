@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 use std::ops::Range;
-use std::path::Path;
 
 use anyhow::Result;
 
+use crate::commands::near;
 use crate::knowledge::{AnswerObject, Hit, PassagePlace, Query, SearchAnswer};
 use crate::terminal;
 
@@ -19,9 +19,7 @@ pub(super) fn jsonl(query: &Query, answer: &SearchAnswer, explains: bool) -> Res
 
 /// A document, by the path from the current folder where it is in it.
 fn document(place: &PassagePlace) -> String {
-    let here = std::env::current_dir().ok();
-    let near = here.as_ref().and_then(|here| Path::new(&place.path).strip_prefix(here).ok()).map(Path::to_string_lossy);
-    format!("{}[{}]", near.as_deref().unwrap_or(&place.path), place.index)
+    format!("{}[{}]", near(&place.path), place.index)
 }
 
 /// Where a passage stands: file, subject or heading, sender.

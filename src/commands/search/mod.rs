@@ -26,6 +26,14 @@ const LONGEST: u64 = 1 << 30;
 /// When the index, the model or a file of questions cannot be used.
 pub(super) fn run(arguments: &Search) -> Result<ExitCode> {
     let Search { index, question, flags, run, verbosity, .. } = arguments;
+    ensure!(
+        question.as_ref().is_none_or(|question| !question.trim().is_empty()),
+        "the question is empty; say what to look for"
+    );
+    ensure!(
+        flags.queries.is_none() || !matches!(flags.format, SearchFormat::Csv | SearchFormat::Html),
+        "--queries writes a line of JSON for each question; leave --format out"
+    );
     let report = Report::new(verbosity.level(), verbosity.progress);
     let index = Index::open(index)?;
     let pool = stream::pool(run.threads)?;

@@ -97,7 +97,8 @@ impl Step {
 }
 
 /// Which steps run; all by default
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
 pub struct Switches {
     /// Cut quoted replies
     pub quotes: bool,

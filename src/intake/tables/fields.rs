@@ -16,7 +16,8 @@ const LONGEST_NAME: usize = 40;
 
 /// The columns of texts, subjects and ids, by name without case. Several of one kind are joined; where none is given,
 /// the names that tables usually have are tried.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(default)]
 pub struct RowFields {
     /// Of the text.
     pub text: Vec<String>,

@@ -69,7 +69,7 @@ impl ToolName {
             Self::Search => "Searches the index of this user's mail, contracts and answers by words and by meaning. Use it to answer a \
                              question from them, or to find a message. Returns passages, the best first, each with `source` and \
                              `index`, `subject`, `from` and `text`; cite these. Scores only order the passages, but `reranker` is a \
-                             probability. With `answered` false no passage answers the question."
+                             probability. Where `answered` is false no passage answers the question; where it is null nothing has judged that."
                 .into(),
             Self::Compare => "Compares two contracts, or a template and a contract, clause by clause. Use it instead of reading both: it \
                               pairs the clauses, also when they were moved or renumbered, and says which values, duties and parties \

@@ -56,7 +56,7 @@ async fn info(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Failure>
     };
     let set = |set: &LabelSet| label_set(set, service.selection.ranking.threshold);
     let sets: Vec<Value> = classifier.iter().flat_map(|classifier| classifier.sets()).map(set).collect();
-    let index = state.index_info(&service).await;
+    let index = state.in_time(async { Ok(state.index_info(&service).await) }).await?;
     Ok(Json(json!({
         "model_id": loaded.id(),
         "model_type": model_type,

@@ -109,6 +109,8 @@ impl GivenFilters {
 /// A question that was checked.
 struct CheckedQuestion {
     query: Query,
+    /// How many passages are shown.
+    top: usize,
     instruct: Option<Arc<str>>,
     /// How many passages a reranker reads.
     reranked: Option<usize>,
@@ -142,8 +144,10 @@ impl CheckedQuestion {
         };
         let (top, filters) = (bounded(top, USUAL_PASSAGES, "top")?, filters.read()?);
         let most = bounded(rerank_top, USUAL_RERANKED, "rerank_top")?;
-        let query = Query { text, mode, top, filters, every_passage };
-        Ok(Self { query, instruct: instruct.map(Arc::from), reranked: rerank.then_some(most), explains: explain })
+        let reranked = rerank.then_some(most);
+        // A reranker may find the best among those that would not be shown.
+        let query = Query { text, mode, top: top.max(reranked.unwrap_or_default()), filters, every_passage };
+        Ok(Self { query, top, instruct: instruct.map(Arc::from), reranked, explains: explain })
     }
 }
 
@@ -181,6 +185,7 @@ async fn answer(state: &State, index: &ServedIndex, mut question: CheckedQuestio
     let mut found = state.found(&service, index, &question).await?;
     if let Some(most) = question.reranked {
         state.reranked(&question, most, &mut found).await?;
+        found.hits.truncate(question.top);
     }
     Ok(Json(AnswerObject::new(&question.query.text, &found, question.explains)).into_response())
 }

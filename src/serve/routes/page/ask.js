@@ -33,6 +33,8 @@ function searchBody() {
 
 async function search(event) {
   event.preventDefault();
+  // Enter sends a form whose button is disabled, and an answer to the question before would stand under this one.
+  if ($("ask-go").disabled) return;
   problem("", "ask");
   state.found = null;
   renderFound();
@@ -55,7 +57,7 @@ async function search(event) {
 function foundSummary() {
   const { answer } = state.found;
   if (!answer.results.length) return words.foundNothing;
-  return answer.answered ? say("found", answer.results.length) : words.notAnswered;
+  return answer.answered !== false ? say("found", answer.results.length) : words.notAnswered;
 }
 
 function renderFound() {
@@ -63,7 +65,7 @@ function renderFound() {
   $("ask-nothing").hidden = isThere;
   if (!isThere) return $("ask-answer").replaceChildren();
   const { answer, rerank } = state.found;
-  const box = make("div", {}, make("p", { class: answer.answered ? "hint" : "alert" }, foundSummary()));
+  const box = make("div", {}, make("p", { class: answer.answered !== false ? "hint" : "alert" }, foundSummary()));
   if (rerank && !answer.reranked && answer.results.length) box.append(make("p", { class: "alert" }, words.notReranked));
   if (answer.results.length) box.append(make("ol", { class: "passages" }, ...answer.results.map(passage)));
   $("ask-answer").replaceChildren(box);
