@@ -127,11 +127,11 @@ pub mod evaluation;
 #[cfg(unix)]
 pub mod watcher;
 
-#[cfg(unix)]
 pub mod contracts;
 
 pub mod knowledge;
 
+#[cfg(unix)]
 pub mod delivery;
 
 pub mod output;

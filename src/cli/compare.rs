@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use encoding_rs::Encoding;
 
 use super::values::encoding;
-use super::{ModelFlags, Run, Verbosity};
+use super::{MOST, ModelFlags, Run, Verbosity, at_least_one};
 use crate::contracts::{ComparisonFormat, DifferenceClass};
 
 pub(super) const HELP: &str = "\
@@ -17,6 +17,7 @@ Examples:
   mailsort compare template.docx draft.pdf --template --fail-on numbers,modality,missing
   mailsort compare old.md new.md --output changes.html
   mailsort compare old.docx new.docx --output redline.docx
+  mailsort compare draft.docx --against our-contracts/ --top 3
 
 Relations:
   same, renumbered, reworded, changed, moved, split, merged, only-in-old, only-in-new
@@ -24,22 +25,19 @@ Relations:
 Formats:
   text, with [-deleted-] and {+inserted+} words; json; html, one page without scripts;
   markdown; docx with tracked changes, which Word and LibreOffice accept or reject.
+  With --against: text or json.
 
 Exit status:
   0  the contracts say the same, or nothing of --fail-on differs
-  1  they differ
+  1  they differ; with --against, a clause is not in the library as it is
   2  could not run: usage, an input that is not one text, model or output";
 
 /// `mailsort compare`.
 #[derive(Debug, Args)]
 pub struct Compare {
-    /// The old contract, or the template: DOCX, PDF, HTML, Markdown or text
-    #[arg(value_name = "OLD", value_hint = ValueHint::FilePath)]
-    pub old: PathBuf,
-
-    /// The new contract
-    #[arg(value_name = "NEW", value_hint = ValueHint::FilePath)]
-    pub new: PathBuf,
+    /// The old contract or the template, and the new one; with --against only the new one: DOCX, PDF, HTML, Markdown or text
+    #[arg(value_names = ["OLD", "NEW"], num_args = 1..=2, required = true, value_hint = ValueHint::FilePath)]
+    pub contracts: Vec<PathBuf>,
 
     /// What is compared and how.
     #[command(flatten)]
@@ -59,6 +57,14 @@ pub struct Compare {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Comparison")]
 pub struct CompareFlags {
+    /// For each clause of NEW name the closest ones of a library: a folder of contracts, or an index of `mailsort index`
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, conflicts_with = "template")]
+    pub against: Option<PathBuf>,
+
+    /// How many clauses of the library are named for each
+    #[arg(short = 'k', long, value_name = "N", default_value = "1", requires = "against", value_parser = at_least_one(MOST), allow_negative_numbers = true)]
+    pub top: usize,
+
     /// OLD is a template: say first what NEW lacks and what it has besides
     #[arg(long)]
     pub template: bool,
@@ -131,6 +137,30 @@ impl From<ClassFlag> for DifferenceClass {
     }
 }
 
+impl Compare {
+    /// The two contracts.
+    ///
+    /// # Errors
+    /// When there is one only.
+    pub fn both(&self) -> Result<(&Path, &Path)> {
+        match &self.contracts[..] {
+            [old, new] => Ok((old, new)),
+            _ => bail!("name two contracts, OLD and NEW, or one and --against a folder of others"),
+        }
+    }
+
+    /// The contract that is held against a library.
+    ///
+    /// # Errors
+    /// When there are two.
+    pub fn only(&self) -> Result<&Path> {
+        match &self.contracts[..] {
+            [new] => Ok(new),
+            _ => bail!("--against takes one contract; to compare two leave it out"),
+        }
+    }
+}
+
 impl CompareFlags {
     /// The format that is asked for, or that the output ends with.
     ///
@@ -146,6 +176,11 @@ impl CompareFlags {
             "docx" => Some(FormatFlag::Docx),
             _ => None,
         });
+        if let (None, None, Some(ending)) = (self.format, of_ending, ending) {
+            bail!(
+                "--output ends with .{ending}, which is no format here; name FILE .txt, .json, .html, .md or .docx, or give --format"
+            );
+        }
         if let (Some(asked), Some(other)) = (self.format, of_ending)
             && asked != other
         {

@@ -1,47 +1,87 @@
-//! `mailsort compare`: two contracts, clause by clause.
+//! `mailsort compare`: two contracts, clause by clause; or one against a library.
+
+mod against;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rayon::ThreadPool;
 
 use super::opening;
 use crate::classifier::{LoadedModel, TextRole};
-use crate::cli::Compare;
-use crate::contracts::{self, ComparedContracts, Contract, DifferenceClass, GivenContract};
-use crate::intake::{self, Options, Source};
+use crate::cli::{Compare, CompareFlags};
+use crate::contracts::{
+    self, ComparedContracts, ComparedWithLibrary, ComparisonFormat, Contract, DifferenceClass, GivenContract,
+};
+use crate::intake::{self, Options, Source, WholeText};
 use crate::output::Sink;
 use crate::report::Report;
 use crate::stream;
+use against::Library;
+
+/// What is written, and whether there are differences.
+type Written = (Vec<u8>, bool);
 
 /// Runs the command.
 ///
 /// # Errors
 /// When an input is not one text, or the model or the output cannot be used.
 pub(super) fn run(arguments: &Compare) -> Result<ExitCode> {
-    let Compare { old, new, flags, model, run, verbosity } = arguments;
+    let Compare { contracts: inputs, flags, model, run, verbosity } = arguments;
     let format = flags.format()?;
     Sink::check(flags.output.as_deref(), false)?;
     let real = |path: &Path| path.canonicalize().ok();
     let is_input = |output: &Path| {
-        real(output).is_some_and(|output| [old, new].iter().any(|path| real(path).as_ref() == Some(&output)))
+        real(output).is_some_and(|output| inputs.iter().any(|path| real(path).as_ref() == Some(&output)))
     };
     if let Some(output) = flags.output.as_deref().filter(|output| is_input(output)) {
         bail!("the output {} is one of the contracts; name another", output.display());
     }
     let report = Report::new(verbosity.level(), verbosity.progress);
-    let read = |path: &Path| {
-        let options = Options { encoding: flags.encoding, ..Options::default() };
-        let source = Source::new(std::iter::once(path.to_path_buf()), options);
-        intake::whole(source).with_context(|| format!("cannot compare {}", path.display()))
-    };
-    let texts = (read(old)?, read(new)?);
-    let contracts = (Contract::read(&texts.0.text), Contract::read(&texts.1.text));
     let pool = stream::pool(run.threads)?;
-    let embedder = opening::open_embedder(model.spec(), &pool, &report, verbosity)?;
-    let (first, second) = (vectors(&contracts.0, &embedder, &pool)?, vectors(&contracts.1, &embedder, &pool)?);
+    ensure!(
+        flags.against.is_none() || matches!(format, ComparisonFormat::Text | ComparisonFormat::Json),
+        "--against writes text or json; compare with one contract of the library for another format"
+    );
+    let load = || opening::open_embedder(model.spec(), &pool, &report, verbosity);
+    let (bytes, differs) = match &flags.against {
+        Some(library) => {
+            let new = arguments.only()?;
+            ensure!(library.exists(), "cannot read the library {}: there is no such file or folder", library.display());
+            with_library(flags, (library, new), &read(new, flags)?, format, (&load()?, &pool, &report))?
+        }
+        None => {
+            let (old, new) = arguments.both()?;
+            let texts = (read(old, flags)?, read(new, flags)?);
+            both(flags, (old, new), &texts, format, (&load()?, &pool))?
+        }
+    };
+    Sink::put(flags.output.as_deref(), |mut out| out.write_all(&bytes))?;
+    Ok(ExitCode::from(u8::from(differs)))
+}
+
+fn read(path: &Path, flags: &CompareFlags) -> Result<WholeText> {
+    let options = Options { encoding: flags.encoding, ..Options::default() };
+    let source = Source::new(std::iter::once(path.to_path_buf()), options);
+    intake::whole(source).with_context(|| format!("cannot compare {}", path.display()))
+}
+
+fn classes(flags: &CompareFlags) -> Vec<DifferenceClass> {
+    flags.fail_on.iter().map(|class| DifferenceClass::from(*class)).collect()
+}
+
+/// Compares two contracts.
+fn both(
+    flags: &CompareFlags,
+    (old, new): (&Path, &Path),
+    texts: &(WholeText, WholeText),
+    format: ComparisonFormat,
+    (embedder, pool): (&LoadedModel, &ThreadPool),
+) -> Result<Written> {
+    let contracts = (Contract::read(&texts.0.text), Contract::read(&texts.1.text));
+    let (first, second) = (vectors(&contracts.0, embedder, pool)?, vectors(&contracts.1, embedder, pool)?);
     let comparison = contracts::compare(&contracts.0, &contracts.1, Some((&first, &second)));
     let names = (old.to_string_lossy(), new.to_string_lossy());
     let compared = ComparedContracts {
@@ -51,10 +91,37 @@ pub(super) fn run(arguments: &Compare) -> Result<ExitCode> {
         is_template: flags.template,
         model: embedder.id(),
     };
-    let bytes = compared.write(format)?;
-    Sink::put(flags.output.as_deref(), |mut out| out.write_all(&bytes))?;
-    let classes: Vec<DifferenceClass> = flags.fail_on.iter().map(|class| DifferenceClass::from(*class)).collect();
-    Ok(ExitCode::from(u8::from(contracts::differs(&comparison, &classes))))
+    Ok((compared.write(format)?, contracts::differs(&comparison, &classes(flags))))
+}
+
+/// Holds a contract against a library.
+fn with_library(
+    flags: &CompareFlags,
+    (library, new): (&Path, &Path),
+    text: &WholeText,
+    format: ComparisonFormat,
+    (embedder, pool, report): (&LoadedModel, &ThreadPool, &Report),
+) -> Result<Written> {
+    let contract = Contract::read(&text.text);
+    let opened = Library::open(library, embedder, pool)?;
+    for (what, why) in opened.failures()? {
+        report.warn(format_args!("{what} is not in the library: {why}"));
+    }
+    ensure!(
+        opened.documents()? > 0,
+        "there is no document in the library {}; name a folder of contracts",
+        library.display()
+    );
+    let closest = opened.closest(&contract, &vectors(&contract, embedder, pool)?, new, flags.top)?;
+    let (name, shown) = (new.to_string_lossy(), library.to_string_lossy());
+    let compared = ComparedWithLibrary {
+        new: GivenContract { name: &name, contract: &contract, left_out: &text.left_out },
+        library: &shown,
+        clauses: &closest,
+        model: embedder.id(),
+    };
+    let written = if format == ComparisonFormat::Json { compared.json()? } else { compared.text() };
+    Ok((written.into_bytes(), compared.differs(&classes(flags))))
 }
 
 /// The vectors of the clauses of a contract; zeros for one of which the model knows no word.

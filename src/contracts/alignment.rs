@@ -23,7 +23,7 @@ const NEWLY_EXPLAINED: f32 = 0.3;
 /// Most clauses of one split or merge.
 const MOST_PIECES: usize = 6;
 /// Least number of word groups of a clause that can be recognised as a piece.
-const SMALLEST_PIECE: usize = 4;
+const SMALLEST_PIECE: usize = 3;
 
 /// Clauses that belong together.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use super::contract::Contract;
 use super::differences::{self, Change, ClauseSide, Differences, Knowledge};
 use super::parties::{Parties, SameParties};
 use super::sequence::{self, Interner, Sequence};
-use super::similarity::{ClauseVectors, Similarity};
+use super::similarity::{ClauseVectors, Similarity, THRESHOLD};
 use super::values::{ChangeKind, Value, ValueVerdict};
 
 /// What became of a clause.
@@ -69,26 +69,70 @@ pub struct ContractComparison {
 /// Compares two contracts. `vectors` are unit vectors of [`Contract::matching_text`] of each clause; the comparison
 /// works without them.
 pub fn compare(old: &Contract, new: &Contract, vectors: Option<ClauseVectors<'_>>) -> ContractComparison {
-    let mut interner = Interner::default();
     let (old_parties, new_parties) = (Parties::read(old), Parties::read(new));
-    let mut read = |contract: &Contract, parties: &Parties| -> Vec<Sequence> {
-        (0..contract.clauses.len()).map(|clause| sequence::read(contract, clause, parties, &mut interner)).collect()
-    };
-    let (olds, news) = (read(old, &old_parties), read(new, &new_parties));
+    let (olds, news) = sequences((old, &old_parties), (new, &new_parties));
     let anchors = alignment::anchors(&olds, &news);
     let similarity = Similarity::new((old, new), (&olds, &news), vectors, &anchors);
     let found = alignment::matches(&olds, &news, &anchors, &similarity);
     let parties = SameParties::new(old_parties, new_parties, [&mentions(&olds), &mentions(&news)]);
-    let (mut forth, mut back) = (vec![Vec::new(); olds.len()], vec![Vec::new(); news.len()]);
-    for m in &found {
-        m.old.iter().for_each(|i| forth[*i].extend(&m.new));
-        m.new.iter().for_each(|j| back[*j].extend(&m.old));
-    }
+    let (forth, back) = partners(&found, (olds.len(), news.len()));
     let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
     let moved = moved(old, &olds, &found);
     let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge };
     let pairs = found.iter().zip(moved).map(|(m, moved)| judge.pair(m, moved)).collect();
     ContractComparison { pairs: in_order(pairs, olds.len(), news.len()) }
+}
+
+/// The clauses of two contracts as words and values that can be compared.
+fn sequences(old: (&Contract, &Parties), new: (&Contract, &Parties)) -> (Vec<Sequence>, Vec<Sequence>) {
+    let mut interner = Interner::default();
+    let mut read = |(contract, parties): (&Contract, &Parties)| -> Vec<Sequence> {
+        (0..contract.clauses.len()).map(|clause| sequence::read(contract, clause, parties, &mut interner)).collect()
+    };
+    (read(old), read(new))
+}
+
+/// Clauses of two contracts that may be alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AskedPair {
+    /// Index of a clause of the old contract.
+    pub old: usize,
+    /// Index of a clause of the new contract.
+    pub new: usize,
+    /// The cosine of their vectors, if there are any.
+    pub cosine: Option<f32>,
+}
+
+/// Compares pairs of clauses one by one. `None` where the two are not alike.
+pub fn compare_clauses(old: &Contract, new: &Contract, pairs: &[AskedPair]) -> Vec<Option<ClausePair>> {
+    let (old_parties, new_parties) = (Parties::read(old), Parties::read(new));
+    let (olds, news) = sequences((old, &old_parties), (new, &new_parties));
+    let anchors = alignment::anchors(&olds, &news);
+    let similarity = Similarity::new((old, new), (&olds, &news), None, &anchors);
+    let parties = SameParties::new(old_parties, new_parties, [&mentions(&olds), &mentions(&news)]);
+    // Citations are held against the partners in the whole contracts.
+    let found = alignment::matches(&olds, &news, &anchors, &similarity);
+    let (forth, back) = partners(&found, (olds.len(), news.len()));
+    let is_there = |pair: &&AskedPair| pair.old < olds.len() && pair.new < news.len();
+    let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
+    let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge };
+    let compared = |pair: &AskedPair| {
+        let &AskedPair { old: i, new: j, cosine } = Some(pair).filter(is_there)?;
+        let confidence = similarity.score_with(i, j, cosine);
+        let pair = Match { old: vec![i], new: vec![j], confidence, perhaps: Vec::new() };
+        (confidence >= THRESHOLD).then(|| judge.pair(&pair, false))
+    };
+    pairs.iter().map(compared).collect()
+}
+
+/// Clauses of the new contract for each of the old one, and the other way round.
+fn partners(found: &[Match], (olds, news): (usize, usize)) -> (Vec<Vec<usize>>, Vec<Vec<usize>>) {
+    let (mut forth, mut back) = (vec![Vec::new(); olds], vec![Vec::new(); news]);
+    for m in found {
+        m.old.iter().for_each(|i| forth[*i].extend(&m.new));
+        m.new.iter().for_each(|j| back[*j].extend(&m.old));
+    }
+    (forth, back)
 }
 
 /// How often each party is named.

@@ -95,6 +95,14 @@ impl Clause {
             ["paragraph", "preamble", "recital", "signatures"].iter().any(|word| self.number.starts_with(word));
         !is_place && self.definition.is_none() && self.number != self.heading
     }
+
+    /// Number and heading: `5.1 Fees`.
+    pub fn title(&self) -> String {
+        match self.heading.is_empty() || self.heading == self.number {
+            true => self.number.clone(),
+            false => format!("{} {}", self.number, self.heading),
+        }
+    }
 }
 
 impl Contract {

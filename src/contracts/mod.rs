@@ -49,11 +49,14 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use comparison::{ClausePair, ContractComparison, Relation, compare};
+pub use comparison::{AskedPair, ClausePair, ContractComparison, Relation, compare, compare_clauses};
 pub use contract::{Clause, ClausePart, Contract, Reference};
 pub use differences::{Change, ValueSpan};
 pub use redline::{PieceKind, RedlinePiece, redline};
-pub use render::{ComparedContracts, ComparisonFormat, DifferenceClass, GivenContract, differs};
+pub use render::{
+    CloseClause, ClosestClauses, ComparedContracts, ComparedWithLibrary, ComparisonFormat, DifferenceClass,
+    GivenContract, differs,
+};
 pub use similarity::ClauseVectors;
 pub use values::{ChangeKind, ValueVerdict};
 

@@ -82,11 +82,19 @@ fn schedule_key(clause: &Clause) -> String {
     clause.groups.first().filter(|group| clause.number.starts_with(group.as_str())).cloned().unwrap_or_default()
 }
 
-/// A number without the word before it: `Section 2.03` and `2.03`, `Article IV` and `4`, `第七条` and `7`.
+/// Words for what holds articles and counts apart from them.
+const CHAPTERS: [&str; 9] = ["chapter", "part", "title", "kapitel", "teil", "chapitre", "titre", "capítulo", "título"];
+
+/// A number without the word before it: `Section 2.03` and `2.03`, `Article IV` and `4`, `第七条` and `7`; but with that of a
+/// chapter.
 fn key(number: &str) -> String {
     let number = number.trim();
     if let Some(rest) = number.strip_prefix('第') {
         let (value, length) = chinese_number(rest).unwrap_or_default();
+        // 第二章 is another thing than 第二条, and holds it.
+        if let Some(unit) = rest[length..].chars().next().filter(|unit| "章编节篇".contains(*unit)) {
+            return format!("{unit}{value}");
+        }
         let suffix = rest[length..]
             .strip_prefix("条之")
             .and_then(chinese_number)
@@ -96,6 +104,10 @@ fn key(number: &str) -> String {
     // Items of a Chinese contract without articles: 二、1 is cited as 第二条第1款.
     if let Some((value, length)) = numerals::chinese(number) {
         return format!("{value}{}", number[length..].replace('、', "."));
+    }
+    let word = number.split(' ').next().unwrap_or_default().to_lowercase();
+    if let Some(rest) = number.get(word.len()..).filter(|_| CHAPTERS.contains(&word.as_str())) {
+        return format!("{word} {}", key(rest));
     }
     let last = number.rsplit([' ', '§']).find(|word| !word.is_empty()).unwrap_or_default();
     let last = last.trim_end_matches('.');

@@ -74,10 +74,15 @@ impl<'a> Similarity<'a> {
 
     /// The score of a pair in [0, 1].
     pub(super) fn score(&self, i: usize, j: usize) -> f32 {
+        let dot = |(old, new): ClauseVectors<'_>| old[i].iter().zip(&new[j]).map(|(a, b)| a * b).sum();
+        self.score_with(i, j, self.vectors.map(dot))
+    }
+
+    /// The same, with the cosine of the vectors of the two where there are any.
+    pub(super) fn score_with(&self, i: usize, j: usize, dot: Option<f32>) -> f32 {
         let (a, b) = (&self.old[i], &self.new[j]);
         let mut score = cosine(a, b);
-        if let Some((old, new)) = self.vectors {
-            let dot: f32 = old[i].iter().zip(&new[j]).map(|(a, b)| a * b).sum();
+        if let Some(dot) = dot {
             let vector = ((dot - UNRELATED) / (1.0 - UNRELATED)).clamp(0.0, 1.0);
             score = score * (1.0 - VECTOR_SHARE) + vector * VECTOR_SHARE;
         }

@@ -73,6 +73,7 @@ pub(super) type Relevance = Result<Made<f32>, Reason>;
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum RoleOfText {
     Bare,
+    Passage,
     Question(Option<Arc<str>>),
 }
 
@@ -115,6 +116,11 @@ impl Job {
     /// To embed a text.
     pub(super) fn vector(text: String, answer: oneshot::Sender<MadeVector>) -> Self {
         Self::new(Asked::Vector(TextToEmbed { role: RoleOfText::Bare, text }, answer))
+    }
+
+    /// To embed a passage, such as a clause of a contract.
+    pub(super) fn passage(text: String, answer: oneshot::Sender<MadeVector>) -> Self {
+        Self::new(Asked::Vector(TextToEmbed { role: RoleOfText::Passage, text }, answer))
     }
 
     /// To embed a question by which passages are found, with an instruction in place of the model's own.
@@ -267,6 +273,7 @@ impl Worker<'_> {
             }
             let role = match &role {
                 RoleOfText::Bare => TextRole::Bare,
+                RoleOfText::Passage => TextRole::Passage,
                 RoleOfText::Question(instruct) => TextRole::Query(instruct.as_deref()),
             };
             let made = self.pool.install(|| self.loaded.embed(texts, role)).context("the model failed")?;

@@ -306,3 +306,177 @@ fn a_statute_is_found_again_after_its_amendment() {
     }
     assert!(clear >= 55 && right == clear, "{right} of {clear}");
 }
+
+/// A folder with clauses of other contracts.
+fn library() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let files = [
+        ("supply.md", OLD_SUPPLY),
+        (
+            "nda.md",
+            "# NDA\n\n1. Secrets\n\nNeither party discloses the secrets of the other to anyone.\n\n2. Term\n\nThis agreement ends after five years.\n\n3. Return\n\nDocuments are returned within ten days after the end.\n",
+        ),
+    ];
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+const OLD_SUPPLY: &str = "# Supply\n\n1. Delivery\n\nThe Supplier delivers the Goods within 20 days after the order.\n\n2. Delay\n\nIf a \
+    delivery is more than 15 days late, the Buyer may cancel the order.\n\n3. Price\n\nThe price of the Goods is EUR 500.\n";
+
+const NEW_SUPPLY: &str = "# Draft\n\n1. Late goods\n\nIf a delivery is more than 30 days late, the Buyer may cancel the order.\n\n2. Secrets\n\n\
+    Neither party discloses the secrets of the other to anyone.\n\n3. Elephants\n\nZebras graze quietly beside turquoise lagoons.\n";
+
+#[test]
+fn a_contract_is_held_against_a_library() {
+    let library = library();
+    let draft = library.path().join("draft.md");
+    fs::write(&draft, NEW_SUPPLY).unwrap();
+    let run = |flags: &[&str]| {
+        let output = mailsort(["compare", "--quiet"])
+            .args([&draft])
+            .args(["--against"])
+            .args([library.path()])
+            .args(flags)
+            .output();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), said)
+    };
+    let (status, shown, said) = run(&["--format", "json"]);
+    let report: Value = serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert_eq!(status, Some(1), "clause 1 differs, and clause 3 is not in the library");
+    let clauses = report["clauses"].as_array().unwrap();
+    let closest = |at: usize| &clauses[at]["closest"][0];
+    assert_eq!((closest(0)["title"].as_str(), closest(0)["relation"].as_str()), (Some("2 Delay"), Some("changed")));
+    let change = &closest(0)["changes"][0];
+    assert_eq!((change["a"]["text"].as_str(), change["b"]["text"].as_str()), (Some("15 days"), Some("30 days")));
+    assert!(closest(1)["source"].as_str().unwrap().ends_with("nda.md"), "{report}");
+    assert!(["same", "renumbered"].contains(&closest(1)["relation"].as_str().unwrap()), "{report}");
+    // The draft lies in the library, and is not its own closest.
+    assert_eq!(clauses[2]["closest"].as_array().map(Vec::len), Some(0), "{report}");
+    let (status, shown, _) = run(&["--fail-on", "party"]);
+    assert_eq!(status, Some(0));
+    assert!(shown.contains("1 clause has none like it") && shown.contains("15 days → 30 days  different"), "{shown}");
+    // The same from an index that was made before.
+    let index = library.path().join("kb.db");
+    assert!(
+        mailsort(["index", "--quiet"])
+            .args([library.path().join("supply.md")])
+            .args(["--into"])
+            .args([&index])
+            .output()
+            .status
+            .success()
+    );
+    let output =
+        mailsort(["compare", "--quiet", "--format", "json"]).args([&draft]).args(["--against"]).args([&index]).output();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["clauses"][0]["closest"][0]["title"], "2 Delay");
+    assert_eq!(report["clauses"][1]["closest"].as_array().map(Vec::len), Some(0), "no secrets there: {report}");
+}
+
+#[test]
+fn a_library_is_refused_by_name() {
+    let library = library();
+    let draft = library.path().join("supply.md");
+    let said = |run: crate::mailsort::Run| {
+        let output = run.output();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let against = |path: &Path| mailsort(["compare", "--quiet"]).args([&draft]).args(["--against"]).args([path]);
+    assert!(said(against(&library.path().join("none"))).contains("no such file or folder"));
+    assert!(said(against(library.path()).args(["--format", "html"])).contains("text or json"));
+    assert!(said(against(library.path()).args([&draft])).contains("takes one contract"));
+    assert!(said(mailsort(["compare"]).args([&draft])).contains("--against"));
+}
+
+#[test]
+fn each_clause_of_a_passage_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two clauses are too few for a contract, so that they are one passage.
+    let short = "1. Secrets\n\nNeither party discloses the secrets of the other to anyone.\n\n2. Term\n\nThis agreement ends after \
+                 five years, as in clause 1.\n";
+    fs::write(folder.path().join("short.md"), short).unwrap();
+    // The same value under other words, and other values under the same words.
+    fs::write(folder.path().join("fees.md"), "9. Charges\n\nThe Customer pays each invoice within 60 days.\n").unwrap();
+    fs::write(folder.path().join("pay.md"), "3. Payment\n\nThe Customer pays each invoice within 30 days.\n").unwrap();
+    let draft = tempfile::tempdir().unwrap();
+    let draft = draft.path().join("draft.md");
+    let new = "1. Secrets\n\nNeither party discloses the secrets of the other to anyone.\n\n2. Term\n\nThis agreement ends after five \
+               years, as in clause 1.\n\n3. Payment\n\nThe Customer pays each invoice within 60 days.\n";
+    fs::write(&draft, new).unwrap();
+    let output = mailsort(["compare", "--quiet", "--format", "json"])
+        .args([&draft])
+        .args(["--against"])
+        .args([folder.path()])
+        .output();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let clauses = report["clauses"].as_array().unwrap();
+    let closest: Vec<&Value> = clauses.iter().map(|clause| &clause["closest"][0]).collect();
+    for (at, title) in [(0, "1 Secrets"), (1, "2 Term")] {
+        assert_eq!((&closest[at]["title"], &closest[at]["relation"]), (&title.into(), &"same".into()), "{report}");
+    }
+    let source = closest[2]["source"].as_str().unwrap();
+    assert!(source.ends_with("fees.md"), "the value counts more than the heading: {report}");
+}
+
+#[test]
+fn a_library_without_documents_and_an_ending_without_a_format_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |run: crate::mailsort::Run| {
+        let output = run.output();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let old = root().join(OLD);
+    assert!(said(mailsort(["compare"]).args([&old]).args(["--against"]).args([folder.path()])).contains("no document"));
+    let output = folder.path().join("out.pdf");
+    assert!(said(mailsort(["compare", OLD, NEW, "--output"]).args([&output])).contains(".docx"));
+    assert!(!output.exists());
+}
+
+#[test]
+fn blanks_around_a_change_stay_in_markdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let old = write(
+        "old.md",
+        "1. Work\n\nThe Consultant shall perform the work in time.\n\n2. Delay\n\n逾期超过30日的，甲方可以解除合同。\n",
+    );
+    let new = write(
+        "new.md",
+        "1. Work\n\nThe Consultant may perform the work in time.\n\n2. Delay\n\n逾期30日以上的，甲方可以解除合同。\n",
+    );
+    let output = mailsort(["compare", "--format", "markdown"]).args([&old, &new]).output();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(shown.contains("The Consultant <del>shall</del><ins>may</ins> perform"), "{shown}");
+    assert!(shown.contains("| comparison | 超过 | 以上 | different |"), "{shown}");
+}
+
+#[test]
+fn citations_follow_a_swap_within_a_chapter() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |third: &str, fourth: &str, cited: &str| {
+        format!(
+            "第一章 总则\n\n第一条 甲方聘用乙方担任会计。\n\n第二条 合同期限为三年。\n\n第二章 报酬\n\n第三条 {third}\n\n第四条 {fourth}\n\n第五条 \
+             乙方违反第{cited}条约定的，应当支付违约金2万元。\n"
+        )
+    };
+    let (pay, extra) = ("甲方每月10日前支付工资人民币12000元。", "乙方加班的，甲方应当按照150%支付加班费。");
+    let (old, new) = (folder.path().join("old.txt"), folder.path().join("new.txt"));
+    fs::write(&old, text(pay, extra, "四")).unwrap();
+    fs::write(&new, text(extra, pay, "三")).unwrap();
+    let (_, report) = compared(&old, &new, &[]);
+    assert!(changes(&report).is_empty(), "{report}");
+    // The same number is another clause now.
+    fs::write(&new, text(extra, pay, "四")).unwrap();
+    let (_, report) = compared(&old, &new, &[]);
+    assert_eq!(changes(&report).len(), 1, "{report}");
+}

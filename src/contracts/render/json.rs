@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{ComparedContracts, GivenContract, place};
 use crate::contracts::comparison::{ClausePair, Relation};
+use crate::contracts::contract::{Clause, Contract};
 use crate::contracts::differences::{Change, ValueSpan};
 use crate::contracts::redline::{PieceKind, redline};
 use crate::contracts::values::{ChangeKind, ValueVerdict};
@@ -55,7 +56,7 @@ struct PieceReport {
 }
 
 #[derive(Serialize)]
-struct ClauseReport<'c> {
+pub(super) struct ClauseReport<'c> {
     number: &'c str,
     heading: &'c str,
     path: &'c [String],
@@ -65,7 +66,7 @@ struct ClauseReport<'c> {
 }
 
 #[derive(Serialize)]
-struct ChangeReport<'c> {
+pub(super) struct ChangeReport<'c> {
     kind: ChangeKind,
     /// Where it stands, as a lawyer cites it.
     place: &'c str,
@@ -99,13 +100,6 @@ fn side(GivenContract { name, contract, left_out }: GivenContract<'_>) -> SideRe
 
 fn shown<'c>(compared: &ComparedContracts<'c>, pair: &'c ClausePair) -> PairReport<'c> {
     let ComparedContracts { old, new, .. } = *compared;
-    let change = |change: &'c Change| ChangeReport {
-        kind: change.kind,
-        place: place(change),
-        a: change.old.as_ref(),
-        b: change.new.as_ref(),
-        verdict: change.verdict,
-    };
     let number = |at: &usize| new.contract.clauses.get(*at).map(|clause| clause.number.as_str());
     PairReport {
         relation: pair.relation,
@@ -136,13 +130,28 @@ fn pieces(compared: &ComparedContracts<'_>, pair: &ClausePair) -> Vec<PieceRepor
 
 fn clauses<'c>(side: GivenContract<'c>, indices: &[usize]) -> Vec<ClauseReport<'c>> {
     let clauses = indices.iter().filter_map(|at| side.contract.clauses.get(*at));
-    let shown = |clause: &'c crate::contracts::Clause| ClauseReport {
+    clauses.map(|found| clause(side.contract, found)).collect()
+}
+
+/// A clause of a contract.
+pub(super) fn clause<'c>(contract: &'c Contract, clause: &'c Clause) -> ClauseReport<'c> {
+    ClauseReport {
         number: &clause.number,
         heading: &clause.heading,
         path: &clause.path,
         start: clause.start,
         end: clause.end,
-        text: side.contract.text.get(clause.start..clause.end).unwrap_or_default(),
-    };
-    clauses.map(shown).collect()
+        text: contract.text.get(clause.start..clause.end).unwrap_or_default(),
+    }
+}
+
+/// A typed difference.
+pub(super) fn change(change: &Change) -> ChangeReport<'_> {
+    ChangeReport {
+        kind: change.kind,
+        place: place(change),
+        a: change.old.as_ref(),
+        b: change.new.as_ref(),
+        verdict: change.verdict,
+    }
 }

@@ -41,12 +41,17 @@ fn redlined(old: &str, new: &str) -> String {
     let mut out = String::new();
     for piece in redline(old, new) {
         match piece.kind {
-            PieceKind::Same => out.push_str(&escaped(&old[piece.old])),
-            PieceKind::Deleted => _ = write!(out, "<del>{}</del>", escaped(&old[piece.old])),
-            PieceKind::Inserted => _ = write!(out, "<ins>{}</ins>", escaped(&new[piece.new])),
+            PieceKind::Same => out.push_str(&piece_of(&old[piece.old])),
+            PieceKind::Deleted => _ = write!(out, "<del>{}</del>", piece_of(&old[piece.old])),
+            PieceKind::Inserted => _ = write!(out, "<ins>{}</ins>", piece_of(&new[piece.new])),
         }
     }
     out
+}
+
+/// A piece of a text, with the blanks at its ends: a change may stand right behind them.
+fn piece_of(text: &str) -> String {
+    text.split('\n').map(marked).collect::<Vec<_>>().join(" ")
 }
 
 /// Foreign text as text: no markup of it counts, and no line ends a row.

@@ -3,6 +3,7 @@
 mod docx;
 mod html;
 mod json;
+mod library;
 mod markdown;
 mod text;
 mod tracked;
@@ -14,6 +15,8 @@ use super::comparison::{ClausePair, ContractComparison, Relation};
 use super::contract::{Clause, Contract};
 use super::differences::{Change, ValueSpan};
 use super::values::{ChangeKind, ValueVerdict};
+
+pub use library::{CloseClause, ClosestClauses, ComparedWithLibrary};
 
 /// How a comparison is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +95,8 @@ impl ComparedContracts<'_> {
 
     /// Numbers and headings of the clauses of a pair on one side: `5.1 Fees, 5.2 Taxes`.
     fn title(&self, side: GivenContract<'_>, clauses: &[usize]) -> String {
-        let titles: Vec<String> = clauses.iter().filter_map(|at| side.contract.clauses.get(*at)).map(title).collect();
+        let titles: Vec<String> =
+            clauses.iter().filter_map(|at| side.contract.clauses.get(*at)).map(Clause::title).collect();
         titles.join(", ")
     }
 
@@ -150,13 +154,6 @@ fn named(pair: &ClausePair) -> String {
     format!("{}{moved}", name(pair.relation))
 }
 
-fn title(clause: &Clause) -> String {
-    match clause.heading.is_empty() || clause.heading == clause.number {
-        true => clause.number.clone(),
-        false => format!("{} {}", clause.number, clause.heading),
-    }
-}
-
 /// The name of a kind or a verdict, as in JSON.
 fn word<T: Serialize>(value: T) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(String::from)).unwrap_or_default()
@@ -165,6 +162,10 @@ fn word<T: Serialize>(value: T) -> String {
 /// What a side of a change shows.
 fn shown(span: &Option<ValueSpan>) -> &str {
     span.as_ref().map_or("–", |span| span.text.as_str())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Where a change stands: in the new contract, else in the old one.
@@ -195,19 +196,20 @@ pub enum DifferenceClass {
 
 /// True if the contracts differ in one of the classes; without classes, in anything but numbers of clauses.
 pub fn differs(comparison: &ContractComparison, classes: &[DifferenceClass]) -> bool {
+    comparison.pairs.iter().any(|pair| is_difference(pair, classes))
+}
+
+/// As [`differs`], for one pair.
+fn is_difference(pair: &ClausePair, classes: &[DifferenceClass]) -> bool {
     let is_one = |class: DifferenceClass| classes.is_empty() || classes.contains(&class);
-    comparison.pairs.iter().any(|pair| {
-        let of_relation = match pair.relation {
-            Relation::Same | Relation::Renumbered | Relation::Moved => false,
-            Relation::OnlyOld => is_one(DifferenceClass::Missing),
-            Relation::OnlyNew => is_one(DifferenceClass::Extra),
-            Relation::Reworded | Relation::Changed | Relation::Split | Relation::Merged => {
-                is_one(DifferenceClass::Wording)
-            }
-        };
-        let of_change = |change: &Change| change.verdict != ValueVerdict::Equal && is_one(class(change.kind));
-        of_relation || (pair.moved && is_one(DifferenceClass::Moved)) || pair.changes.iter().any(of_change)
-    })
+    let of_relation = match pair.relation {
+        Relation::Same | Relation::Renumbered | Relation::Moved => false,
+        Relation::OnlyOld => is_one(DifferenceClass::Missing),
+        Relation::OnlyNew => is_one(DifferenceClass::Extra),
+        Relation::Reworded | Relation::Changed | Relation::Split | Relation::Merged => is_one(DifferenceClass::Wording),
+    };
+    let of_change = |change: &Change| change.verdict != ValueVerdict::Equal && is_one(class(change.kind));
+    of_relation || (pair.moved && is_one(DifferenceClass::Moved)) || pair.changes.iter().any(of_change)
 }
 
 fn class(kind: ChangeKind) -> DifferenceClass {

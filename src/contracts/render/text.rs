@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{ComparedContracts, named, place, shown, word};
+use super::{ComparedContracts, named, one_line, place, shown, word};
 use crate::contracts::comparison::{ClausePair, Relation};
 use crate::contracts::redline::{PieceKind, redline};
 use crate::terminal;
@@ -130,8 +130,4 @@ fn shortened(text: &str, is_after: bool, is_before: bool) -> String {
     let (start, end): (String, String) =
         (letters[..first].iter().collect(), letters[letters.len() - last..].iter().collect());
     format!("{start} … {end}")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

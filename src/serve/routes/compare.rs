@@ -11,6 +11,7 @@ use axum::routing::on;
 use serde::Deserialize;
 
 use super::HttpRoute;
+use crate::classifier::LoadedModel;
 use crate::contracts::{self, ComparedContracts, ComparisonFormat, Contract, GivenContract};
 use crate::intake::{self, Options, Source, WholeText};
 use crate::serve::body::ReadBody;
@@ -75,6 +76,11 @@ async fn compare(Shared(state): Shared<Arc<State>>, request: Request) -> Result<
     let body = state.bodies.read(&parts.headers, body).await?;
     if !is_form {
         let Asked { old, new, template, format } = body.json()?;
+        for (name, text) in [("old", &old), ("new", &new)] {
+            if text.trim().is_empty() {
+                return Err(Failure::bad(format!("`{name}`: there is no text in it")).about(name));
+            }
+        }
         let given = |name: &str, text: String| (name.to_string(), WholeText { text, left_out: Vec::new() });
         let (old, new, form) = (given("old", old), given("new", new), format.unwrap_or(ComparisonForm::Json));
         return state.in_time(answer(&state, TwoContracts { old, new, is_template: template, form })).await;
@@ -96,10 +102,17 @@ async fn of_form(request: Request) -> Result<TwoContracts, Failure> {
         let name = field.name().unwrap_or_default().to_string();
         let file = field.file_name().unwrap_or(&name).to_string();
         let bytes = field.bytes().await.map_err(bad)?;
+        if (name == "old" && old.is_some()) || (name == "new" && new.is_some()) {
+            return Err(Failure::bad(format!("the form has two files `{name}`; send one")));
+        }
         match &*name {
             "old" => old = Some(read(&file, bytes.to_vec(), "old")?),
             "new" => new = Some(read(&file, bytes.to_vec(), "new")?),
-            "template" => is_template = bytes.as_ref() == b"true",
+            "template" => match bytes.as_ref() {
+                b"true" => is_template = true,
+                b"false" => is_template = false,
+                _ => return Err(Failure::bad("template is true or false").about("template")),
+            },
             "format" => {
                 let text = serde_json::Value::from(String::from_utf8_lossy(&bytes).into_owned());
                 shape = serde_json::from_value(text)
@@ -137,7 +150,10 @@ async fn answer(state: &State, asked: TwoContracts) -> Result<Response, Failure>
         |contract: &Contract| (0..contract.clauses.len()).map(|at| contract.matching_text(at)).collect::<Vec<_>>();
     let vectors = match service.loaded.is_of_pairs() {
         true => None,
-        false => Some((vectors(state, texts(&first)).await?, vectors(state, texts(&second)).await?)),
+        false => Some((
+            vectors(state, &service.loaded, texts(&first)).await?,
+            vectors(state, &service.loaded, texts(&second)).await?,
+        )),
     };
     let given = vectors.as_ref().map(|(old, new)| (&old[..], &new[..]));
     let (format, kind) = form.format();
@@ -157,9 +173,9 @@ async fn answer(state: &State, asked: TwoContracts) -> Result<Response, Failure>
 }
 
 /// The vectors of clauses, with those of all other requests; zeros for one of which the model knows no word.
-async fn vectors(state: &State, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Failure> {
+async fn vectors(state: &State, loaded: &LoadedModel, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Failure> {
     let ticket = state.queue.admit(texts.len(), 1)?;
-    let made = state.queue.work(&ticket, texts, Job::vector).await?;
-    let dims = made.iter().flatten().map(|made| made.value.len()).max().unwrap_or_default();
-    Ok(made.into_iter().map(|made| made.map_or_else(|_| vec![0.0; dims], |made| made.value)).collect())
+    let made = state.queue.work(&ticket, texts, Job::passage).await?;
+    let none = || vec![0.0; loaded.passage_dims()];
+    Ok(made.into_iter().map(|made| made.map_or_else(|_| none(), |made| loaded.passage_vector(&made.value))).collect())
 }
