@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
-use mailsort::contracts::{Contract, compare};
+use mailsort::contracts::{Contract, Relation, compare};
 
 const PAIRS: [(&str, &str); 6] = [
     ("statutes-zh/fanlongduanfa-2007.md", "statutes-zh/fanlongduanfa-2022.md"),
@@ -47,7 +47,92 @@ fn main() {
         right += hits;
     }
     println!("paired rightly: {right} of {all}, {:.2} %", 100.0 * right as f64 / all as f64);
+    labelled(&folder);
     speed();
+}
+
+/// The labels made by hand for two versions of the Cloud Service Agreement; the rules stand beside them.
+const LABELS: &str = include_str!("contracts/csa-1.1-2.0.tsv");
+
+/// Holds the comparison of the two versions against the labels: pairs of clauses, of all rows and of the sure ones, and
+/// the relation of those that are paired one to one.
+fn labelled(folder: &str) {
+    let read =
+        |name: &str| Contract::read(&std::fs::read_to_string(format!("{folder}/csa/{name}")).expect("an agreement"));
+    let (a, b) = (read("CSA-1.1.md"), read("CSA-2.0.md"));
+    let comparison = compare(&a, &b, None);
+    let found: HashSet<(usize, usize)> = comparison
+        .pairs
+        .iter()
+        .flat_map(|pair| pair.old.iter().flat_map(|i| pair.new.iter().map(|j| (*i, *j))))
+        .collect();
+    let (mut gold, mut sure, mut relations) = (HashSet::new(), HashSet::new(), (0, 0));
+    for row in LABELS.lines().skip(1) {
+        let cells: Vec<&str> = row.split('\t').collect();
+        let (old, new) = (units(&a, cells[0]), units(&b, cells[1]));
+        let pairs: Vec<(usize, usize)> = old.iter().flat_map(|i| new.iter().map(|j| (*i, *j))).collect();
+        gold.extend(&pairs);
+        if cells[3] == "yes" {
+            sure.extend(&pairs);
+        }
+        // A row about a part says nothing of its clause.
+        if let (&[i], &[j], true, false) = (&old[..], &new[..], cells[3] == "yes", cells[0].contains('(')) {
+            let pair = comparison.pairs.iter().find(|pair| (&pair.old[..], &pair.new[..]) == (&[i], &[j]));
+            let ours = pair.map_or("unpaired", |pair| simple(pair.relation));
+            let theirs = cells[2].trim_end_matches(" moved");
+            relations.1 += 1;
+            if ours == theirs {
+                relations.0 += 1;
+            } else {
+                println!("  {} -> {}: {ours}, by the labels {theirs} ({})", cells[0], cells[1], cells[4]);
+            }
+        }
+    }
+    let hits = found.intersection(&gold).count();
+    for (i, j) in gold.difference(&found) {
+        println!("  missed: {} -> {}", a.clauses[*i].number, b.clauses[*j].number);
+    }
+    for (i, j) in found.difference(&gold) {
+        println!("  not in the labels: {} -> {}", a.clauses[*i].number, b.clauses[*j].number);
+    }
+    println!(
+        "labels of CSA 1.1 -> 2.0: {hits} of {} pairs found, {} of {} sure ones; {hits} of {} found pairs right; relation right of {} of {}",
+        gold.len(),
+        sure.intersection(&found).count(),
+        sure.len(),
+        found.len(),
+        relations.0,
+        relations.1
+    );
+}
+
+fn simple(relation: Relation) -> &'static str {
+    match relation {
+        Relation::Same => "same",
+        Relation::Renumbered | Relation::Moved => "renumbered",
+        Relation::Reworded => "reworded",
+        Relation::Changed => "changed",
+        Relation::Split => "split",
+        Relation::Merged => "merged",
+        Relation::OnlyOld | Relation::OnlyNew => "alone",
+    }
+}
+
+/// The clauses of units such as `5.3(a)+5.4` or `def:Fees`. A heading without a text has none.
+fn units(contract: &Contract, names: &str) -> Vec<usize> {
+    let mut found = Vec::new();
+    for name in names.split('+') {
+        let clause = match name.strip_prefix("def:") {
+            Some(term) => contract.clauses.iter().position(|clause| clause.definition.as_deref() == Some(term)),
+            None => {
+                let number = name.split('(').next().unwrap_or(name);
+                let is_it = |text: &str| text.trim_end_matches('.') == number;
+                contract.clauses.iter().position(|clause| is_it(&clause.number))
+            }
+        };
+        found.extend(clause.filter(|clause| !found.contains(clause)));
+    }
+    found
 }
 
 /// Two contracts of 30 pages: 300 clauses of 1000 characters, one tenth of them changed.
