@@ -30,6 +30,8 @@ const MOST_CONNECTIONS: u64 = 20_000;
 const LONGEST_HEAD: usize = 64 * 1024;
 /// How often the end of what is in hand is looked for.
 const LOOK_UP: Duration = Duration::from_millis(5);
+/// How long a client that has come just before the end has for sending its request.
+const HANDSHAKE: Duration = Duration::from_millis(250);
 /// How long is waited for connections to close after the last answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -88,7 +90,7 @@ pub(super) async fn serve(
         while in_hand.count() > 0 {
             sleep(LOOK_UP).await;
         }
-        // Connections without a request close at once, the others when their answer is written.
+        // Connections without a request close soon, the others when their answer is written.
         let closed = async {
             while room.available_permits() + 1 < most {
                 sleep(LOOK_UP).await;
@@ -158,9 +160,14 @@ async fn answer(
         return;
     };
     let mut connection = pin!(server.serve_connection(io, TowerToHyperService::new(router)));
+    let ending = async {
+        drop(stopping.wait_for(|stopping| *stopping).await);
+        // hyper closes a connection whose request is still on its way.
+        sleep(HANDSHAKE).await;
+    };
     tokio::select! {
         _ = connection.as_mut() => return,
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        () = ending => {}
     }
     connection.as_mut().graceful_shutdown();
     drop(connection.await);

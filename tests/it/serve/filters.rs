@@ -196,9 +196,14 @@ fn what_has_come_in_is_answered_before_the_end() {
     let whole = request("POST", "/v1/classify", "localhost", &MAIL, INVOICE.as_bytes());
     let (head, mail) = whole.split_at(whole.len() - INVOICE.len());
     stream.write_all(head).unwrap();
+    let mut late = UnixStream::connect(&server.socket).unwrap();
     // Clients are taken in their order: when a later one is answered, the first is in hand.
     until(|| ask(&server.socket, "GET", "/health", &[], b"").status == 200, || "it does not load".into());
     server.signal("-TERM");
+    // A client that has come before the end may send its request just after it.
+    std::thread::sleep(Duration::from_millis(50));
+    late.write_all(&request("GET", "/health", "localhost", &[], b"")).unwrap();
+    assert_eq!(answer(&mut late).status, 503);
     // Others are told that it ends, as long as it goes on.
     until(|| ask(&server.socket, "GET", "/health", &[], b"").status == 503, || "it does not end".into());
     stream.write_all(mail).unwrap();
