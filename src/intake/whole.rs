@@ -6,7 +6,7 @@ use super::clean::Switches;
 use super::sniff::SourceFormat;
 use super::{Raw, Reading, office};
 use crate::guard;
-use crate::record::Skip;
+use crate::record::{Reason, Skip};
 
 /// A file as one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +53,12 @@ fn of_text(raw: Raw) -> Result<WholeText> {
     let is_markdown = [".md", ".markdown"].iter().any(|ending| name.trim_end_matches(".gz").ends_with(ending));
     let switches = Switches { html: true, ..Switches::all(false) };
     let read = super::read(raw, &Reading { switches, ..Reading::default() });
-    let document = read.map_err(|skip| anyhow!("{}", skip.reason))?;
+    let document = read.map_err(|skip| match skip.reason {
+        Reason::Binary => {
+            anyhow!("it is neither text nor a document of a kind that is read: DOCX, PDF, HTML, Markdown, text")
+        }
+        reason => anyhow!("{reason}"),
+    })?;
     ensure!(!document.truncated, "it is too long to be read to its end");
     if let Some(charsets) = document.doubt {
         bail!("its charset is in doubt ({charsets}); name it with --encoding");

@@ -120,8 +120,13 @@ fn hit(rank: usize, scored: Scored, places: Vec<PassagePlace>, terms: &Terms) ->
     }
 }
 
+/// Words that are so much less rare than the rarest one of a query are not marked: "the", "on".
+const TOO_COMMON: f32 = 0.2;
+
 /// Where the words of a query stand in a text, in order and not overlapping.
 fn highlights(text: &str, words: &[Term]) -> Vec<Range<usize>> {
+    let rarest = words.iter().map(|term| term.rarity).fold(0.0, f32::max);
+    let words: Vec<&Term> = words.iter().filter(|term| term.rarity >= TOO_COMMON * rarest).collect();
     let wanted: KeySet = words.iter().map(|term| term.key).collect();
     let singles: KeySet = words.iter().filter(|term| term.form == TokenForm::Single).map(|term| term.key).collect();
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -234,5 +239,14 @@ mod tests {
             let found = highlights(text, &Terms::of(query).words);
             assert_eq!(found.into_iter().map(|range| &text[range]).collect::<Vec<_>>(), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn common_words_are_not_marked_beside_rare_ones() {
+        let mut words = Terms::of("the zebra").words;
+        words.iter_mut().for_each(|term| term.rarity = if term.text == "zebra" { 6.0 } else { 0.1 });
+        let text = "the zebra and the lion";
+        let found = highlights(text, &words);
+        assert_eq!(found.into_iter().map(|range| &text[range]).collect::<Vec<_>>(), ["zebra"]);
     }
 }

@@ -26,8 +26,10 @@ fn document(place: &PassagePlace) -> String {
 fn citation(hit: &Hit) -> String {
     let Some(place) = hit.places.first() else { return String::new() };
     let mut parts = vec![document(place)];
-    parts.extend([&place.subject, &place.from].into_iter().flatten().cloned());
     let head = hit.head.lines().last().unwrap_or_default();
+    // Of a message the head has both.
+    let others = [&place.subject, &place.from].into_iter().flatten().filter(|part| !head.contains(part.as_str()));
+    parts.extend(others.cloned());
     if !head.is_empty() && !parts.iter().any(|part| part == head) {
         parts.push(head.to_string());
     }
