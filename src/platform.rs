@@ -66,6 +66,11 @@ fn up_to(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What tells the file at a path from another one that takes its place; `None` where there is none.
+pub fn file_number_at(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|found| file_number(&found))
+}
+
 #[cfg(unix)]
 mod system {
     use std::ffi::OsString;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum, ValueHint};
 use encoding_rs::Encoding;
 
@@ -71,11 +72,11 @@ pub struct CompareFlags {
 
     /// Exit with 1 only for differences of these classes
     #[arg(long, value_enum, value_name = "CLASS", value_delimiter = ',')]
-    pub fail_on: Vec<ClassFlag>,
+    pub fail_on: Vec<DifferenceClass>,
 
     /// The output format [default: by the ending of --output, else text]
     #[arg(short, long, value_enum)]
-    pub format: Option<FormatFlag>,
+    pub format: Option<ComparisonFormat>,
 
     /// Write to FILE, which appears when it is complete, instead of stdout
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -86,54 +87,41 @@ pub struct CompareFlags {
     pub encoding: Option<&'static Encoding>,
 }
 
-/// Formats of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatFlag {
-    /// Lines for a terminal
-    Text,
-    /// One object
-    Json,
-    /// One page
-    Html,
-    /// Tables and redlines
-    Markdown,
-    /// A document with tracked changes
-    Docx,
+impl ValueEnum for ComparisonFormat {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json, Self::Html, Self::Markdown, Self::Docx]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Text => ("text", "Lines for a terminal"),
+            Self::Json => ("json", "One object"),
+            Self::Html => ("html", "One page"),
+            Self::Markdown => ("markdown", "Tables and redlines"),
+            Self::Docx => ("docx", "A document with tracked changes"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
-/// Classes of differences.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ClassFlag {
-    /// Durations, amounts, percentages, dates, numbers and their bounds
-    Numbers,
-    /// Duties, permissions, negations, exceptions, and against or
-    Modality,
-    /// Parties, and parties that have changed places
-    Party,
-    /// Terms that mean something else in law, laws, courts, citations
-    Terms,
-    /// Clauses that only OLD has
-    Missing,
-    /// Clauses that only NEW has
-    Extra,
-    /// Clauses in another place
-    Moved,
-    /// Any other wording
-    Wording,
-}
+impl ValueEnum for DifferenceClass {
+    fn value_variants<'a>() -> &'a [Self] {
+        use DifferenceClass::*;
+        &[Numbers, Modality, Party, Terms, Missing, Extra, Moved, Wording]
+    }
 
-impl From<ClassFlag> for DifferenceClass {
-    fn from(class: ClassFlag) -> Self {
-        match class {
-            ClassFlag::Numbers => Self::Numbers,
-            ClassFlag::Modality => Self::Modality,
-            ClassFlag::Party => Self::Party,
-            ClassFlag::Terms => Self::Terms,
-            ClassFlag::Missing => Self::Missing,
-            ClassFlag::Extra => Self::Extra,
-            ClassFlag::Moved => Self::Moved,
-            ClassFlag::Wording => Self::Wording,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Numbers => ("numbers", "Durations, amounts, percentages, dates, numbers and their bounds"),
+            Self::Modality => ("modality", "Duties, permissions, negations, exceptions, and against or"),
+            Self::Party => ("party", "Parties, and parties that have changed places"),
+            Self::Terms => ("terms", "Terms that mean something else in law, laws, courts, citations"),
+            Self::Missing => ("missing", "Clauses that only OLD has"),
+            Self::Extra => ("extra", "Clauses that only NEW has"),
+            Self::Moved => ("moved", "Clauses in another place"),
+            Self::Wording => ("wording", "Any other wording"),
+        };
+        Some(PossibleValue::new(name).help(help))
     }
 }
 
@@ -169,11 +157,11 @@ impl CompareFlags {
     pub fn format(&self) -> Result<ComparisonFormat> {
         let ending = self.output.as_deref().and_then(Path::extension).and_then(OsStr::to_str);
         let of_ending = ending.and_then(|ending| match ending.to_ascii_lowercase().as_str() {
-            "txt" => Some(FormatFlag::Text),
-            "json" => Some(FormatFlag::Json),
-            "html" | "htm" => Some(FormatFlag::Html),
-            "md" | "markdown" => Some(FormatFlag::Markdown),
-            "docx" => Some(FormatFlag::Docx),
+            "txt" => Some(ComparisonFormat::Text),
+            "json" => Some(ComparisonFormat::Json),
+            "html" | "htm" => Some(ComparisonFormat::Html),
+            "md" | "markdown" => Some(ComparisonFormat::Markdown),
+            "docx" => Some(ComparisonFormat::Docx),
             _ => None,
         });
         if let (None, None, Some(ending)) = (self.format, of_ending, ending) {
@@ -188,12 +176,6 @@ impl CompareFlags {
                 "--format and the ending of --output name different formats; leave --format out, or name FILE otherwise"
             );
         }
-        Ok(match self.format.or(of_ending).unwrap_or(FormatFlag::Text) {
-            FormatFlag::Text => ComparisonFormat::Text,
-            FormatFlag::Json => ComparisonFormat::Json,
-            FormatFlag::Html => ComparisonFormat::Html,
-            FormatFlag::Markdown => ComparisonFormat::Markdown,
-            FormatFlag::Docx => ComparisonFormat::Docx,
-        })
+        Ok(self.format.or(of_ending).unwrap_or(ComparisonFormat::Text))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::filter::seconds;
@@ -188,7 +189,7 @@ pub struct SearchFlags {
 
     /// Only documents of this kind
     #[arg(long, value_enum, value_name = "KIND")]
-    pub kind: Option<KindFlag>,
+    pub kind: Option<PassageKind>,
 
     /// Show every passage of a conversation rather than the best
     #[arg(long)]
@@ -222,27 +223,19 @@ impl SearchFlags {
     }
 }
 
-/// Kinds of documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum KindFlag {
-    /// Messages
-    Mail,
-    /// Texts
-    Document,
-    /// Questions with answers
-    Faq,
-    /// Contracts
-    Contract,
-}
+impl ValueEnum for PassageKind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl From<KindFlag> for PassageKind {
-    fn from(kind: KindFlag) -> Self {
-        match kind {
-            KindFlag::Mail => Self::Mail,
-            KindFlag::Document => Self::Document,
-            KindFlag::Faq => Self::Faq,
-            KindFlag::Contract => Self::Contract,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Mail => "Messages",
+            Self::Document => "Texts",
+            Self::Faq => "Questions with answers",
+            Self::Contract => "Contracts",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
@@ -261,5 +254,5 @@ pub enum SearchFormat {
 
 /// Seconds since 1970 at the beginning of a day.
 fn day(text: &str) -> Result<i64, String> {
-    crate::intake::mail::seconds(&format!("{text}T00:00:00Z")).ok_or_else(|| "not a day such as 2024-06-17".into())
+    crate::intake::mail::day(text).ok_or_else(|| "not a day such as 2024-06-17".into())
 }

@@ -27,11 +27,11 @@ use crate::classifier::{RankingSpec, Spec};
 use crate::intake::office;
 
 pub use cache::{CacheAction, CacheClear, CacheCommand, CacheFormat, CacheLimits, CachePrune, CacheStats};
-pub use compare::{ClassFlag, Compare, CompareFlags, FormatFlag};
+pub use compare::{Compare, CompareFlags};
 pub use delivery::{DeliveryFlags, FilingFlags};
 pub use eval::{Bars, Eval, Judging, Reports};
 pub use filter::{Filter, FilterFlags, OrElse};
-pub use knowledge::{IndexCommand, IndexFlags, KindFlag, Search, SearchFlags, SearchFormat};
+pub use knowledge::{IndexCommand, IndexFlags, Search, SearchFlags, SearchFormat};
 pub use labelled::SampleFlags;
 pub use labels::{ClassifierFlags, Examples, LabelFlags};
 pub use mcp::{Mcp, McpFlags};

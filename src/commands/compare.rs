@@ -12,9 +12,7 @@ use rayon::ThreadPool;
 use super::opening;
 use crate::classifier::{LoadedModel, TextRole};
 use crate::cli::{Compare, CompareFlags};
-use crate::contracts::{
-    self, ComparedContracts, ComparedWithLibrary, ComparisonFormat, Contract, DifferenceClass, GivenContract,
-};
+use crate::contracts::{ComparedContracts, ComparedWithLibrary, ComparisonFormat, Contract, GivenContract};
 use crate::intake::{self, Options, Source, WholeText};
 use crate::output::Sink;
 use crate::report::Report;
@@ -68,10 +66,6 @@ fn read(path: &Path, flags: &CompareFlags) -> Result<WholeText> {
     intake::whole(source).with_context(|| format!("cannot compare {}", path.display()))
 }
 
-fn classes(flags: &CompareFlags) -> Vec<DifferenceClass> {
-    flags.fail_on.iter().map(|class| DifferenceClass::from(*class)).collect()
-}
-
 /// Compares two contracts.
 fn both(
     flags: &CompareFlags,
@@ -82,16 +76,11 @@ fn both(
 ) -> Result<Written> {
     let contracts = (Contract::read(&texts.0.text), Contract::read(&texts.1.text));
     let (first, second) = (vectors(&contracts.0, embedder, pool)?, vectors(&contracts.1, embedder, pool)?);
-    let comparison = contracts::compare(&contracts.0, &contracts.1, Some((&first, &second)));
     let names = (old.to_string_lossy(), new.to_string_lossy());
-    let compared = ComparedContracts {
-        old: GivenContract { name: &names.0, contract: &contracts.0, left_out: &texts.0.left_out },
-        new: GivenContract { name: &names.1, contract: &contracts.1, left_out: &texts.1.left_out },
-        comparison: &comparison,
-        is_template: flags.template,
-        model: embedder.id(),
-    };
-    Ok((compared.write(format)?, contracts::differs(&comparison, &classes(flags))))
+    let old = GivenContract { name: &names.0, contract: &contracts.0, left_out: &texts.0.left_out };
+    let new = GivenContract { name: &names.1, contract: &contracts.1, left_out: &texts.1.left_out };
+    let compared = ComparedContracts::new(old, new, Some((&first, &second)), embedder.id()).of_template(flags.template);
+    Ok((compared.write(format)?, compared.differs(&flags.fail_on)))
 }
 
 /// Holds a contract against a library.
@@ -121,7 +110,7 @@ fn with_library(
         model: embedder.id(),
     };
     let written = if format == ComparisonFormat::Json { compared.json()? } else { compared.text() };
-    Ok((written.into_bytes(), compared.differs(&classes(flags))))
+    Ok((written.into_bytes(), compared.differs(&flags.fail_on)))
 }
 
 /// The vectors of the clauses of a contract; zeros for one of which the model knows no word.

@@ -55,13 +55,16 @@ pub use differences::{Change, ValueSpan};
 pub use redline::{PieceKind, RedlinePiece, redline};
 pub use render::{
     CloseClause, ClosestClauses, ComparedContracts, ComparedWithLibrary, ComparisonFormat, DifferenceClass,
-    GivenContract, differs,
+    GivenContract,
 };
 pub use similarity::ClauseVectors;
 pub use values::{ChangeKind, ValueVerdict};
 
 use outline::Node;
 use plain::Plain;
+
+/// Clauses of a contract that a server or a tool compares: the time to find partners grows with their square.
+pub const MOST_CLAUSES: usize = 2000;
 
 impl Contract {
     /// Divides plain text or Markdown into clauses. Any text gives a contract, an empty one a contract without clauses.

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use serde::Deserialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Changes when passages change: documents are cut again then.
@@ -14,7 +15,8 @@ pub const VERSION: i64 = 1;
 const LONGEST: usize = 1200;
 
 /// What kind of text a document is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PassageKind {
     /// A message.
     Mail,

@@ -1,10 +1,13 @@
 //! What is asked, and what is known of each passage that may answer.
 
+use serde::Deserialize;
+
 use super::passages::PassageKind;
 use super::scores::PassageCandidate;
 
 /// What is searched by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// By keywords and vectors together; by keywords where there are no vectors.
     #[default]

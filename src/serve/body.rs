@@ -69,7 +69,15 @@ impl ReadBody {
         if self.bytes.trim_ascii_start().first() != Some(&b'{') {
             return Err(Failure::bad("the body is no JSON object"));
         }
-        serde_json::from_slice(&self.bytes).map_err(|error| Failure::bad(format!("the JSON: {error}")))
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            let failure = Failure::bad(format!("the JSON: {error}"));
+            // Read again for the field: to follow it costs time, which only a wrong request shall take.
+            let parser = &mut serde_json::Deserializer::from_slice(&self.bytes);
+            match serde_path_to_error::deserialize::<_, T>(parser).err().map(|error| error.path().to_string()) {
+                Some(path) if path != "." => failure.about(path),
+                _ => failure,
+            }
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a client is told when a request fails: one body in the shape of OpenAI's, which most clients of such servers
 //! read.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -13,7 +15,7 @@ pub(super) struct Failure {
     pub(super) status: StatusCode,
     message: String,
     /// The field that is wrong.
-    param: Option<&'static str>,
+    param: Option<Cow<'static, str>>,
     /// Seconds after which another try makes sense.
     retry_after: Option<u64>,
     /// How to send a key.
@@ -31,7 +33,7 @@ struct Told<'a> {
     message: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
-    param: Option<&'static str>,
+    param: Option<&'a str>,
     code: u16,
 }
 
@@ -74,8 +76,8 @@ impl Failure {
     }
 
     /// Names the field that is wrong.
-    pub(super) fn about(self, param: &'static str) -> Self {
-        Self { param: Some(param), ..self }
+    pub(super) fn about(self, param: impl Into<Cow<'static, str>>) -> Self {
+        Self { param: Some(param.into()), ..self }
     }
 
     /// A short fixed name, to count by.
@@ -94,7 +96,12 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let told = Told { message: &self.message, kind: self.kind(), param: self.param, code: self.status.as_u16() };
+        let told = Told {
+            message: &self.message,
+            kind: self.kind(),
+            param: self.param.as_deref(),
+            code: self.status.as_u16(),
+        };
         let mut response = (self.status, Json(Body { error: told })).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -80,7 +80,7 @@ impl ServedIndex {
     pub(super) async fn with<T>(&self, done: impl FnOnce(&Index) -> Result<T>) -> Result<T> {
         // It is never closed.
         let _turn = self.turns.acquire().await?;
-        let number = task::block_in_place(|| number(&self.path));
+        let number = task::block_in_place(|| platform::file_number_at(&self.path));
         if number.is_none() || self.held.read().await.number != number {
             let mut held = self.held.write().await;
             if number.is_none() || held.number != number {
@@ -104,7 +104,7 @@ impl ServedIndex {
 impl HeldIndex {
     fn open(path: &Path) -> Result<Self> {
         // Asked before: where the file is replaced between, the next one who searches sees that.
-        let number = number(path);
+        let number = platform::file_number_at(path);
         let index = Index::open(path)?;
         index.passages()?;
         Ok(Self { number, idle: Mutex::new(vec![index]) })
@@ -114,8 +114,4 @@ impl HeldIndex {
         self.number = None;
         self.idle.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
-}
-
-fn number(path: &Path) -> Option<(u64, u64)> {
-    path.metadata().ok().map(|found| platform::file_number(&found))
 }

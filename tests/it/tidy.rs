@@ -99,7 +99,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("subtle", &["src/serve/gate.rs"]),
     ("httparse", &["src/commands/unix/ask.rs"]),
     ("rmcp", &["src/serve/mcp/"]),
-    ("serde_path_to_error", &["src/serve/mcp/"]),
+    ("serde_path_to_error", &["src/serve/mcp/", "src/serve/body.rs"]),
 ];
 
 /// The storeys of the house, from the roof down. A module imports from the storeys below its own only.

@@ -15,15 +15,13 @@ use super::search::{self, Searcher};
 use super::{compare, opening};
 use crate::classifier::RankingSpec;
 use crate::cli::Mcp;
-use crate::contracts::{self, ComparedContracts, ComparisonFormat, Contract, GivenContract};
+use crate::contracts::{ComparedContracts, ComparisonFormat, Contract, GivenContract, MOST_CLAUSES};
 use crate::intake::{self, Options, Source, WholeText};
-use crate::knowledge::passages::PassageKind;
-use crate::knowledge::{Filters, Index, Mode, Query};
+use crate::knowledge::{Filters, Index, Query};
 use crate::platform;
 use crate::report::Report;
 use crate::serve::mcp::{
-    self, ClassifyCall, CompareCall, ComparisonStyle, DocumentKind, IsCancelled, OfferedTools, SearchCall, SearchMode,
-    ShowCall, ToolAnswer,
+    self, ClassifyCall, CompareCall, ComparisonStyle, IsCancelled, OfferedTools, SearchCall, ShowCall, ToolAnswer,
 };
 use documents::{DocumentPage, Wanted};
 use models::ToolModels;
@@ -31,8 +29,6 @@ use roots::Roots;
 
 /// Largest text or contract of a call, in bytes.
 const MOST_INPUT: usize = 16 << 20;
-/// Clauses of a contract: the time to find partners grows with their square.
-const MOST_CLAUSES: usize = 2000;
 /// Labels that a record shows, and passages of an answer.
 const MOST_LABELS: usize = 1000;
 const MOST_PASSAGES: usize = 100;
@@ -85,7 +81,7 @@ impl WatchedIndex {
     /// # Errors
     /// When it cannot be opened any more.
     fn now(&mut self) -> Result<&Index> {
-        let file = self.path.metadata().ok().map(|found| platform::file_number(&found));
+        let file = platform::file_number_at(&self.path);
         if self.file != file || file.is_none() {
             // Closed before the other is opened, or the log of the one would be read as that of the other.
             self.index = None;
@@ -175,14 +171,9 @@ impl OfferedTools for Toolbox {
             compare::vectors(contract, &model, self.models.pool())
         };
         let (olds, news) = (vectors(&first)?, vectors(&second)?);
-        let comparison = contracts::compare(&first, &second, Some((&olds, &news)));
-        let compared = ComparedContracts {
-            old: GivenContract { name: &old_name, contract: &first, left_out: &old.left_out },
-            new: GivenContract { name: &new_name, contract: &second, left_out: &new.left_out },
-            comparison: &comparison,
-            is_template: template,
-            model: model.id(),
-        };
+        let old = GivenContract { name: &old_name, contract: &first, left_out: &old.left_out };
+        let new = GivenContract { name: &new_name, contract: &second, left_out: &new.left_out };
+        let compared = ComparedContracts::new(old, new, Some((&olds, &news)), model.id()).of_template(template);
         let written = |format| anyhow::Ok(String::from_utf8_lossy(&compared.write(format)?).into_owned());
         match format {
             ComparisonStyle::Json => fitting::comparison(&written(ComparisonFormat::Json)?),
@@ -201,8 +192,7 @@ impl Toolbox {
         ensure!((1..=MOST_PASSAGES).contains(&top), "`top` is 1 to {MOST_PASSAGES}");
         let day = |name: &str, day: &Option<String>| {
             let Some(day) = day else { return Ok(None) };
-            let seconds = intake::mail::seconds(&format!("{day}T00:00:00Z"));
-            seconds.map(Some).with_context(|| format!("`{name}`: {day:?} is no day such as 2024-06-17"))
+            intake::mail::day(day).map(Some).with_context(|| format!("`{name}`: {day:?} is no day such as 2024-06-17"))
         };
         let filters = Filters {
             from: call.from.clone(),
@@ -210,14 +200,9 @@ impl Toolbox {
             until: day("until", &call.until)?,
             path: call.path.as_deref().map(|path| self.roots.in_full(path)).transpose()?,
             label: call.label.clone(),
-            kind: call.kind.map(kind),
+            kind: call.kind,
         };
-        let mode = match call.mode {
-            SearchMode::Hybrid => Mode::Hybrid,
-            SearchMode::Keyword => Mode::Keyword,
-            SearchMode::Semantic => Mode::Semantic,
-        };
-        Ok(Query { text: call.query.clone(), mode, top, filters, every_passage: false })
+        Ok(Query { text: call.query.clone(), mode: call.mode, top, filters, every_passage: false })
     }
 
     /// A contract as one text, and its name. `names` are the parameters of its text and of its path.
@@ -243,13 +228,4 @@ impl Toolbox {
 
 fn whole(path: &Path) -> Result<WholeText> {
     intake::whole(Source::new(std::iter::once(path.to_path_buf()), Options::default()))
-}
-
-fn kind(kind: DocumentKind) -> PassageKind {
-    match kind {
-        DocumentKind::Mail => PassageKind::Mail,
-        DocumentKind::Document => PassageKind::Document,
-        DocumentKind::Faq => PassageKind::Faq,
-        DocumentKind::Contract => PassageKind::Contract,
-    }
 }

@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &Search) -> Result<ExitCode> {
             until: flags.until,
             path: flags.path.as_deref().map(absolute).transpose()?,
             label: flags.label.clone(),
-            kind: flags.kind.map(Into::into),
+            kind: flags.kind,
         },
         every_passage: flags.every_passage,
     };

@@ -76,7 +76,7 @@ pub(super) struct ChangeReport<'c> {
 }
 
 pub(super) fn write(compared: &ComparedContracts<'_>) -> Result<String> {
-    let ComparedContracts { old, new, comparison, is_template, model, .. } = *compared;
+    let &ComparedContracts { old, new, ref comparison, is_template, model } = compared;
     let report = ComparisonReport {
         old: side(old),
         new: side(new),
@@ -99,7 +99,7 @@ fn side(GivenContract { name, contract, left_out }: GivenContract<'_>) -> SideRe
 }
 
 fn shown<'c>(compared: &ComparedContracts<'c>, pair: &'c ClausePair) -> PairReport<'c> {
-    let ComparedContracts { old, new, .. } = *compared;
+    let &ComparedContracts { old, new, .. } = compared;
     let number = |at: &usize| new.contract.clauses.get(*at).map(|clause| clause.number.as_str());
     PairReport {
         relation: pair.relation,

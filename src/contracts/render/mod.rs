@@ -9,17 +9,19 @@ mod text;
 mod tracked;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::comparison::{ClausePair, ContractComparison, Relation};
+use super::comparison::{ClausePair, ContractComparison, Relation, compare};
 use super::contract::{Clause, Contract};
 use super::differences::{Change, ValueSpan};
+use super::similarity::ClauseVectors;
 use super::values::{ChangeKind, ValueVerdict};
 
 pub use library::{CloseClause, ClosestClauses, ComparedWithLibrary};
 
 /// How a comparison is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ComparisonFormat {
     /// Lines for a terminal.
     Text,
@@ -45,21 +47,36 @@ pub struct GivenContract<'a> {
 }
 
 /// Two contracts and how they compare.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ComparedContracts<'a> {
-    /// The old contract.
-    pub old: GivenContract<'a>,
-    /// The new contract.
-    pub new: GivenContract<'a>,
-    /// Partners and differences.
-    pub comparison: &'a ContractComparison,
-    /// The old one is a template: what the new one lacks or has besides comes first.
-    pub is_template: bool,
-    /// The model whose vectors helped to find partners.
-    pub model: &'a str,
+    old: GivenContract<'a>,
+    new: GivenContract<'a>,
+    comparison: ContractComparison,
+    is_template: bool,
+    model: &'a str,
 }
 
-impl ComparedContracts<'_> {
+impl<'a> ComparedContracts<'a> {
+    /// Compares two contracts. `vectors` are those of [`compare`], of `model`.
+    pub fn new(
+        old: GivenContract<'a>,
+        new: GivenContract<'a>,
+        vectors: Option<ClauseVectors<'_>>,
+        model: &'a str,
+    ) -> Self {
+        Self { old, new, comparison: compare(old.contract, new.contract, vectors), is_template: false, model }
+    }
+
+    /// Takes the old one for a template: what the new one lacks or has besides comes first.
+    pub fn of_template(self, is_template: bool) -> Self {
+        Self { is_template, ..self }
+    }
+
+    /// True if the contracts differ in one of the classes; without classes, in anything but numbers of clauses.
+    pub fn differs(&self, classes: &[DifferenceClass]) -> bool {
+        self.comparison.pairs.iter().any(|pair| is_difference(pair, classes))
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -194,12 +211,7 @@ pub enum DifferenceClass {
     Wording,
 }
 
-/// True if the contracts differ in one of the classes; without classes, in anything but numbers of clauses.
-pub fn differs(comparison: &ContractComparison, classes: &[DifferenceClass]) -> bool {
-    comparison.pairs.iter().any(|pair| is_difference(pair, classes))
-}
-
-/// As [`differs`], for one pair.
+/// As [`ComparedContracts::differs`], for one pair.
 fn is_difference(pair: &ClausePair, classes: &[DifferenceClass]) -> bool {
     let is_one = |class: DifferenceClass| classes.is_empty() || classes.contains(&class);
     let of_relation = match pair.relation {

@@ -101,6 +101,11 @@ fn list_id(message: &Message<'_>) -> Option<String> {
     .filter(|id| !id.is_empty())
 }
 
+/// Seconds since 1970 at the beginning of a day such as `2024-06-17`, in UTC.
+pub fn day(day: &str) -> Option<i64> {
+    seconds(&format!("{day}T00:00:00Z"))
+}
+
 /// Seconds since 1970 of a date as [`Envelope`] has it.
 pub fn seconds(date: &str) -> Option<i64> {
     DateTime::parse_rfc3339(date).filter(DateTime::is_valid).map(|date| date.to_timestamp())

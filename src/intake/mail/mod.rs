@@ -13,7 +13,7 @@ mod sealed;
 mod smime;
 mod words;
 
-pub use headers::seconds;
+pub use headers::{day, seconds};
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -12,6 +12,8 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::{IsCancelled, OfferedTools, ToolAnswer};
+use crate::knowledge::Mode;
+use crate::knowledge::passages::PassageKind;
 use crate::labels::LabelSet;
 use crate::serve::labels::label_sets;
 
@@ -205,9 +207,10 @@ pub struct SearchCall {
     /// How many passages to return [default: 10]
     #[schemars(range(min = 1, max = 100))]
     pub top: Option<usize>,
-    /// By what to search [default: hybrid]
+    /// By what to search: words and meaning together, words only, or meaning only [default: hybrid]
     #[serde(default)]
-    pub mode: SearchMode,
+    #[schemars(with = "String", extend("enum" = ["hybrid", "keyword", "semantic"]))]
+    pub mode: Mode,
     /// Only documents whose sender has these words
     pub from: Option<String>,
     /// Only documents of this day or later, as 2024-06-17
@@ -218,39 +221,11 @@ pub struct SearchCall {
     pub path: Option<String>,
     /// Only documents with this label, where the index has labels
     pub label: Option<String>,
-    /// Only documents of this kind
-    pub kind: Option<DocumentKind>,
+    /// Only documents of this kind: messages, texts, questions with answers, or contracts
+    #[schemars(with = "Option<String>", extend("enum" = ["mail", "document", "faq", "contract", null]))]
+    pub kind: Option<PassageKind>,
     /// A sentence on what is looked for, for models that take an instruction
     pub instruct: Option<String>,
-}
-
-/// What is searched by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(crate = "rmcp::schemars", inline)]
-pub enum SearchMode {
-    /// Words and meaning together
-    #[default]
-    Hybrid,
-    /// Words only
-    Keyword,
-    /// Meaning only
-    Semantic,
-}
-
-/// Kinds of indexed documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(crate = "rmcp::schemars", inline)]
-pub enum DocumentKind {
-    /// Messages
-    Mail,
-    /// Texts
-    Document,
-    /// Questions with answers
-    Faq,
-    /// Contracts
-    Contract,
 }
 
 /// Parameters of `compare`.

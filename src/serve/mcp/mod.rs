@@ -28,7 +28,7 @@ use crate::guard;
 use crate::stream::Stop;
 use calls::ToolName;
 
-pub use calls::{ClassifyCall, CompareCall, ComparisonStyle, DocumentKind, SearchCall, SearchMode, ShowCall};
+pub use calls::{ClassifyCall, CompareCall, ComparisonStyle, SearchCall, ShowCall};
 
 /// Calls that run at the same time; further ones wait.
 const MOST_CALLS: usize = 4;

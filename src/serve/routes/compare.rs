@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::HttpRoute;
 use crate::classifier::LoadedModel;
-use crate::contracts::{self, ComparedContracts, ComparisonFormat, Contract, GivenContract};
+use crate::contracts::{ComparedContracts, ComparisonFormat, Contract, GivenContract, MOST_CLAUSES};
 use crate::intake::{self, Options, Source, WholeText};
 use crate::serve::body::ReadBody;
 use crate::serve::failure::Failure;
@@ -22,9 +22,6 @@ use crate::serve::work::Job;
 pub(super) static ROUTE: HttpRoute =
     HttpRoute { method: Method::POST, paths: &["/v1/compare"], handler: |filter| on(filter, compare) };
 
-/// Clauses of a contract: the time to find partners grows with their square.
-const MOST_CLAUSES: usize = 2000;
-
 /// A request in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,31 +30,17 @@ struct Asked {
     new: String,
     #[serde(default)]
     template: bool,
-    format: Option<ComparisonForm>,
+    format: Option<ComparisonFormat>,
 }
 
-/// What the answer looks like.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ComparisonForm {
-    Json,
-    Text,
-    Html,
-    Markdown,
-    Docx,
-}
-
-impl ComparisonForm {
-    fn format(self) -> (ComparisonFormat, &'static str) {
-        match self {
-            Self::Json => (ComparisonFormat::Json, "application/json"),
-            Self::Text => (ComparisonFormat::Text, "text/plain; charset=utf-8"),
-            Self::Html => (ComparisonFormat::Html, "text/html; charset=utf-8"),
-            Self::Markdown => (ComparisonFormat::Markdown, "text/markdown; charset=utf-8"),
-            Self::Docx => {
-                (ComparisonFormat::Docx, "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
-            }
-        }
+/// The media type of a format.
+fn media_type(format: ComparisonFormat) -> &'static str {
+    match format {
+        ComparisonFormat::Json => "application/json",
+        ComparisonFormat::Text => "text/plain; charset=utf-8",
+        ComparisonFormat::Html => "text/html; charset=utf-8",
+        ComparisonFormat::Markdown => "text/markdown; charset=utf-8",
+        ComparisonFormat::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     }
 }
 
@@ -66,7 +49,7 @@ struct TwoContracts {
     old: (String, WholeText),
     new: (String, WholeText),
     is_template: bool,
-    form: ComparisonForm,
+    format: ComparisonFormat,
 }
 
 async fn compare(Shared(state): Shared<Arc<State>>, request: Request) -> Result<Response, Failure> {
@@ -82,8 +65,9 @@ async fn compare(Shared(state): Shared<Arc<State>>, request: Request) -> Result<
             }
         }
         let given = |name: &str, text: String| (name.to_string(), WholeText { text, left_out: Vec::new() });
-        let (old, new, form) = (given("old", old), given("new", new), format.unwrap_or(ComparisonForm::Json));
-        return state.in_time(answer(&state, TwoContracts { old, new, is_template: template, form })).await;
+        let (old, new) = (given("old", old), given("new", new));
+        let format = format.unwrap_or(ComparisonFormat::Json);
+        return state.in_time(answer(&state, TwoContracts { old, new, is_template: template, format })).await;
     }
     let ReadBody { bytes, room } = body;
     let asked = of_form(Request::from_parts(parts, axum::body::Body::from(bytes))).await?;
@@ -96,7 +80,7 @@ async fn compare(Shared(state): Shared<Arc<State>>, request: Request) -> Result<
 async fn of_form(request: Request) -> Result<TwoContracts, Failure> {
     let form = Multipart::from_request(request, &()).await;
     let mut form = form.map_err(|error| Failure::new(error.status(), error.body_text()))?;
-    let (mut old, mut new, mut is_template, mut shape) = (None, None, false, ComparisonForm::Json);
+    let (mut old, mut new, mut is_template, mut shape) = (None, None, false, ComparisonFormat::Json);
     let bad = |error: axum::extract::multipart::MultipartError| Failure::new(error.status(), error.body_text());
     while let Some(field) = form.next_field().await.map_err(bad)? {
         let name = field.name().unwrap_or_default().to_string();
@@ -125,7 +109,7 @@ async fn of_form(request: Request) -> Result<TwoContracts, Failure> {
         }
     }
     match (old, new) {
-        (Some(old), Some(new)) => Ok(TwoContracts { old, new, is_template, form: shape }),
+        (Some(old), Some(new)) => Ok(TwoContracts { old, new, is_template, format: shape }),
         _ => Err(Failure::bad("the form has no files `old` and `new`")),
     }
 }
@@ -139,7 +123,7 @@ fn read(name: &str, bytes: Vec<u8>, field: &'static str) -> Result<(String, Whol
 }
 
 async fn answer(state: &State, asked: TwoContracts) -> Result<Response, Failure> {
-    let TwoContracts { old: (old_name, old), new: (new_name, new), is_template, form } = asked;
+    let TwoContracts { old: (old_name, old), new: (new_name, new), is_template, format } = asked;
     let service = state.service().await?;
     let (first, second) = tokio::task::block_in_place(|| (Contract::read(&old.text), Contract::read(&new.text)));
     if first.clauses.len().max(second.clauses.len()) > MOST_CLAUSES {
@@ -156,20 +140,13 @@ async fn answer(state: &State, asked: TwoContracts) -> Result<Response, Failure>
         )),
     };
     let given = vectors.as_ref().map(|(old, new)| (&old[..], &new[..]));
-    let (format, kind) = form.format();
     let written = tokio::task::block_in_place(|| {
-        let comparison = contracts::compare(&first, &second, given);
-        let compared = ComparedContracts {
-            old: GivenContract { name: &old_name, contract: &first, left_out: &old.left_out },
-            new: GivenContract { name: &new_name, contract: &second, left_out: &new.left_out },
-            comparison: &comparison,
-            is_template,
-            model: service.loaded.id(),
-        };
-        compared.write(format)
+        let old = GivenContract { name: &old_name, contract: &first, left_out: &old.left_out };
+        let new = GivenContract { name: &new_name, contract: &second, left_out: &new.left_out };
+        ComparedContracts::new(old, new, given, service.loaded.id()).of_template(is_template).write(format)
     });
     let bytes = written.map_err(|error| Failure::of(&error))?;
-    Ok(([(CONTENT_TYPE, kind)], bytes).into_response())
+    Ok(([(CONTENT_TYPE, media_type(format))], bytes).into_response())
 }
 
 /// The vectors of clauses, with those of all other requests; zeros for one of which the model knows no word.

@@ -41,7 +41,7 @@ struct Asked {
     query: String,
     top: Option<usize>,
     #[serde(default)]
-    mode: SearchMode,
+    mode: Mode,
     #[serde(default)]
     filters: GivenFilters,
     instruct: Option<String>,
@@ -54,16 +54,6 @@ struct Asked {
     explain: bool,
 }
 
-/// What is searched by.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum SearchMode {
-    #[default]
-    Hybrid,
-    Keyword,
-    Semantic,
-}
-
 /// Which documents are searched, in the words of the flags of `mailsort search`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,22 +63,17 @@ struct GivenFilters {
     until: Option<String>,
     path: Option<String>,
     label: Option<String>,
-    kind: Option<String>,
+    kind: Option<PassageKind>,
 }
 
 impl GivenFilters {
     fn read(self) -> Result<Filters, Failure> {
         let day = |day: Option<String>, name: &'static str| {
             let read = |day: String| {
-                intake::mail::seconds(&format!("{day}T00:00:00Z"))
+                intake::mail::day(&day)
                     .ok_or_else(|| Failure::bad(format!("{name} is a day such as 2024-06-17, not {day:?}")).about(name))
             };
             day.map(read).transpose()
-        };
-        let kind = |name: String| {
-            PassageKind::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-                Failure::bad(format!("kind is mail, document, faq or contract, not {name:?}")).about("kind")
-            })
         };
         // Paths stand in the index in full. Nothing is read there.
         let path = |path: String| {
@@ -101,7 +86,7 @@ impl GivenFilters {
             until: day(self.until, "until")?,
             path: self.path.map(path).transpose()?,
             label: self.label,
-            kind: self.kind.map(kind).transpose()?,
+            kind: self.kind,
         })
     }
 }
@@ -137,11 +122,6 @@ impl CheckedQuestion {
         if rerank_top.is_some() && !rerank {
             return Err(Failure::bad("`rerank_top` needs \"rerank\": true").about("rerank_top"));
         }
-        let mode = match mode {
-            SearchMode::Hybrid => Mode::Hybrid,
-            SearchMode::Keyword => Mode::Keyword,
-            SearchMode::Semantic => Mode::Semantic,
-        };
         let (top, filters) = (bounded(top, USUAL_PASSAGES, "top")?, filters.read()?);
         let most = bounded(rerank_top, USUAL_RERANKED, "rerank_top")?;
         let reranked = rerank.then_some(most);

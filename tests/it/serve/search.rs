@@ -142,7 +142,7 @@ fn what_is_no_question_is_refused() {
         (json!({"query": "x", "limit": 5}), "unknown field `limit`"),
         (json!({"query": "x", "filters": {"sender": "a"}}), "unknown field `sender`"),
         (json!({"query": "x", "filters": {"since": "yesterday"}}), "a day such as 2024-06-17"),
-        (json!({"query": "x", "filters": {"kind": "letter"}}), "mail, document, faq or contract"),
+        (json!({"query": "x", "filters": {"kind": "letter"}}), "expected one of `mail`, `document`, `faq`, `contract`"),
         (json!({"query": "x", "filters": {"path": ""}}), "path is empty"),
         (json!({"query": "x", "mode": "fuzzy"}), "unknown variant `fuzzy`"),
         (json!({"query": "x", "instruct": "a\nb"}), "one line"),
