@@ -34,6 +34,7 @@ fn shown(body: &str) -> Document {
         removed: Vec::new(),
         truncated: false,
         doubt: None,
+        answers: false,
     })
 }
 

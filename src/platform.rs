@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 pub use system::*;
 
@@ -64,6 +64,26 @@ fn up_to(reader: impl Read, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {limit}")));
     }
     Ok(bytes)
+}
+
+/// An absolute path without `.` and `..`, so that a file has one name from wherever it is named.
+///
+/// # Errors
+/// When the path is empty or the current folder is gone.
+pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let mut plain = PathBuf::new();
+    for part in std::path::absolute(path)?.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                // A link may lead elsewhere, and its parent is not what stands before it.
+                plain = plain.canonicalize().unwrap_or(plain);
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    Ok(plain)
 }
 
 /// What tells the file at a path from another one that takes its place; `None` where there is none.

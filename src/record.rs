@@ -37,6 +37,8 @@ pub struct Document {
     pub truncated: bool,
     /// The charsets that the text may be of, where none is declared and it is in doubt: `GBK or Big5?`
     pub doubt: Option<String>,
+    /// True where the subject is a question and the text its answer.
+    pub answers: bool,
 }
 
 /// The decoded headers that mailsort uses, one line each without control characters.
@@ -88,6 +90,7 @@ impl From<&str> for Document {
             removed: Vec::new(),
             truncated: false,
             doubt: None,
+            answers: false,
         }
     }
 }

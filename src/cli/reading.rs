@@ -71,7 +71,8 @@ pub struct TableFlags {
 impl TableFlags {
     /// The columns.
     pub fn fields(&self) -> RowFields {
-        RowFields { text: self.text_field.clone(), subject: self.subject_field.clone(), id: self.id_field.clone() }
+        let (text, subject, id) = (self.text_field.clone(), self.subject_field.clone(), self.id_field.clone());
+        RowFields { text, subject, id, ..RowFields::default() }
     }
 }
 

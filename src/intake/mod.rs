@@ -94,7 +94,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         SourceFormat::Jsonl => rows::mail(&bytes, &switches),
         SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook => rows::table_mail(&bytes, &switches),
     };
-    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, place, doubt } = match parsed {
+    let mail::Mail { envelope, body, attachments, mut removed, sealed, cut, place, doubt, answers } = match parsed {
         Ok(parsed) => parsed,
         Err(reason) => {
             return Err(Skip { origin, envelope: Envelope::default(), attachments: Vec::new(), reason });
@@ -115,6 +115,7 @@ fn read_unguarded(raw: Raw, reading: &Reading) -> Intake {
         removed,
         truncated: truncated || cut,
         doubt: doubt.map(|doubt| doubt.charsets()),
+        answers,
     })
 }
 

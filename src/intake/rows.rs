@@ -31,6 +31,8 @@ pub(super) struct TableText {
     pub(super) from: Option<String>,
     /// All its cells.
     pub(super) row: Vec<(String, Value)>,
+    /// True where the subject is a question and the text its answer.
+    pub(super) answers: bool,
 }
 
 impl TableText {
@@ -72,7 +74,8 @@ pub(super) fn table_mail(bytes: &[u8], switches: &Switches) -> Result<Mail, Reas
     let mut texts = row.texts.into_iter();
     let mut visible = cell(texts.next().unwrap_or_default(), &mut rendering);
     texts.for_each(|text| visible.push(cell(text, &mut rendering)));
-    Ok(Mail { envelope: envelope(row.id, row.subject, row.from, row.row), ..visible.into() })
+    let envelope = envelope(row.id, row.subject, row.from, row.row);
+    Ok(Mail { envelope, answers: row.answers, ..visible.into() })
 }
 
 /// A text as its reader sees it: rendered where it is the source of a page.

@@ -15,7 +15,10 @@ use super::tokens::{TokenForm, stem, tokenize};
 const MOST_TERMS: usize = 64;
 
 /// Words of a query that are counted to find the rarest. Whoever asks with a whole book is answered by its beginning.
-const MOST_COUNTED: usize = 256;
+const MOST_COUNTED: usize = 96;
+
+/// Grams of a query that are counted in passages.
+const MOST_GRAMS: usize = 1024;
 
 /// The share of a word's weight that another form of it has.
 const OTHER_FORM: f32 = 0.5;
@@ -52,7 +55,7 @@ impl Terms {
             match token.form {
                 // Only passages need it.
                 TokenForm::Last => {}
-                TokenForm::Gram if seen_grams.insert(key) => terms.grams.push(key),
+                TokenForm::Gram if terms.grams.len() < MOST_GRAMS && seen_grams.insert(key) => terms.grams.push(key),
                 TokenForm::Gram => {}
                 form if terms.words.len() < MOST_COUNTED && seen.insert(key) => {
                     terms.words.push(Term { text: token.text.into(), form, key, rarity: 0.0, found: 0 });
@@ -72,7 +75,7 @@ pub(super) fn find(
     most: usize,
     is_wanted: &dyn Fn(i64) -> bool,
 ) -> Result<Vec<i64>> {
-    let last: i64 = database.query_row("SELECT coalesce(max(id), 0) FROM units", [], |row| row.get(0))?;
+    let last: i64 = database.query_row("SELECT coalesce(max(unit), 0) FROM passages", [], |row| row.get(0))?;
     let mut look = Look { database, weights: vec![0.0; usize::try_from(last).unwrap_or(0) + 1], seen: Vec::new() };
     let mut found: Vec<(Vec<usize>, Vec<usize>)> = Vec::with_capacity(terms.words.len());
     for term in &mut terms.words {

@@ -1,11 +1,13 @@
 //! The vectors of passages: which are missing, whose they are, and how they are read.
 
 use anyhow::{Result, bail, ensure};
+use rayon::prelude::*;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
+use super::texts::UnitText;
 use super::vectors::{PassageVectors, pack};
-use super::{Index, store};
+use super::{Index, store, texts};
 
 /// What embeds passages and queries. Vectors of two models have nothing to do with each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,34 +44,40 @@ impl VectorModel {
 pub type Embed<'a> = dyn FnMut(&[&str]) -> Result<Vec<Option<Vec<f32>>>> + 'a;
 
 impl Index {
-    /// Embeds the passages that have no vector yet, `batch` at a time, and commits each batch. Returns how many.
-    /// `reembed` drops the vectors of another model.
+    /// Embeds the passages that have no vector yet, `batch` at a time, and commits each batch, until `stops` says so.
+    /// Returns how many. `reembed` drops the vectors of another model.
     ///
     /// # Errors
     /// When the vectors in the index are of another model and `reembed` is false, or the model fails.
-    pub fn embed(&mut self, model: &VectorModel, reembed: bool, batch: usize, embed: &mut Embed<'_>) -> Result<usize> {
+    pub fn embed(
+        &mut self,
+        model: &VectorModel,
+        reembed: bool,
+        batch: usize,
+        embed: &mut Embed<'_>,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<usize> {
         self.writable()?;
         self.settle_model(model, reembed)?;
         let mut count = 0;
         let mut last = i64::MIN;
-        loop {
+        while !stops() {
             let texts = self.pending(last, batch.max(1))?;
-            let Some(&(newest, _)) = texts.last() else { break };
-            last = newest;
-            let lines: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
-            let vectors = embed(&lines)?;
+            let Some(newest) = texts.last() else { break };
+            last = newest.unit;
+            let lines: Vec<String> = texts.iter().map(UnitText::line).collect();
+            let vectors = embed(&lines.iter().map(String::as_str).collect::<Vec<_>>())?;
             ensure!(vectors.len() == texts.len(), "the model gave {} vectors for {} texts", vectors.len(), texts.len());
+            if let Some(other) = vectors.iter().flatten().find(|vector| vector.len() != model.dims) {
+                bail!("the model {} gave {} numbers", model.name(), other.len());
+            }
+            let packed: Vec<Vec<u8>> =
+                vectors.par_iter().map(|vector| vector.as_deref().map(pack).unwrap_or_default()).collect();
             let transaction = self.database.transaction()?;
-            for ((unit, _), vector) in texts.iter().zip(&vectors) {
-                if let Some(vector) = vector
-                    && vector.len() != model.dims
-                {
-                    bail!("the model {} gave {} numbers", model.name(), vector.len());
-                }
-                let value = vector.as_deref().map(pack).unwrap_or_default();
+            for (text, value) in texts.iter().zip(packed) {
                 transaction
                     .prepare_cached("INSERT INTO vectors (unit, value) VALUES (?1, ?2)")?
-                    .execute(params![unit, value])?;
+                    .execute(params![text.unit, value])?;
             }
             transaction.commit()?;
             count += texts.len();
@@ -85,7 +93,7 @@ impl Index {
         let is_other = known.as_ref().is_some_and(|known| !known.is_same(wanted));
         let has_vectors: bool =
             self.database.query_row("SELECT EXISTS (SELECT 1 FROM vectors)", [], |row| row.get(0))?;
-        if let Some(known) = known.filter(|_| is_other && has_vectors && !reembed) {
+        if let Some(known) = known.as_ref().filter(|_| is_other && has_vectors && !reembed) {
             bail!(
                 "the vectors in {} are of {}, and this is {}; embed all passages anew with --reembed, or name the model of \
                  before. Search by keywords works as it is",
@@ -93,6 +101,9 @@ impl Index {
                 known.name(),
                 wanted.name()
             );
+        }
+        if known.as_ref() == Some(wanted) {
+            return Ok(());
         }
         let transaction = self.database.transaction()?;
         if is_other {
@@ -102,13 +113,11 @@ impl Index {
         transaction.commit().map_err(Into::into)
     }
 
-    /// The next units without a vector, and what is embedded of them.
-    fn pending(&self, after: i64, most: usize) -> Result<Vec<(i64, String)>> {
-        let sql = "SELECT id, iif(head = '', text, head || char(10) || text) FROM units
-                   WHERE id > ?1 AND NOT EXISTS (SELECT 1 FROM vectors WHERE unit = id) ORDER BY id LIMIT ?2";
-        let mut statement = self.database.prepare_cached(sql)?;
-        let rows = statement.query_map(params![after, most as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<_>>().map_err(Into::into)
+    /// The next texts without a vector.
+    fn pending(&self, after: i64, most: usize) -> Result<Vec<UnitText>> {
+        let sql = "SELECT DISTINCT unit FROM passages p
+                   WHERE unit > ?1 AND NOT EXISTS (SELECT 1 FROM vectors v WHERE v.unit = p.unit) ORDER BY unit LIMIT ?2";
+        texts::read(&self.database, &store::ids(&self.database, sql, params![after, most as i64])?)
     }
 }
 

@@ -7,12 +7,12 @@ use anyhow::Result;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::Index;
 use super::candidates::{Term, Terms};
 use super::passages::PassageKind;
 use super::query::{Explanation, Filters, Query, Scored};
 use super::statistics::{KeySet, key};
 use super::tokens::{TokenForm, tokenize};
+use super::{Index, texts};
 
 /// Places of one passage that are listed.
 const MOST_PLACES: i64 = 50;
@@ -80,8 +80,8 @@ pub(super) fn collect(database: &Connection, query: &Query, terms: &Terms, score
     let mut of_text: HashMap<String, usize> = HashMap::new();
     // Passages that follow the last hit are counted as more of their conversation, up to a limit.
     let most_looked_at = query.top.saturating_mul(4).max(50);
-    for scored in scored.into_iter().take(most_looked_at) {
-        if query.every_passage && hits.len() == query.top {
+    for (at, scored) in scored.into_iter().enumerate() {
+        if hits.len() >= query.top && (query.every_passage || at >= most_looked_at) {
             break;
         }
         let places = places(database, query, scored.candidate.unit)?;
@@ -89,7 +89,7 @@ pub(super) fn collect(database: &Connection, query: &Query, terms: &Terms, score
         let thread = first.thread.clone().filter(|_| !query.every_passage);
         if let Some(hit) = of_text.get(&scored.candidate.text).and_then(|&at| hits.get_mut(at)) {
             // The same words under another header.
-            hit.places.extend(places);
+            add_places(&mut hit.places, places);
         } else if let Some(hit) =
             thread.as_ref().and_then(|thread| of_thread.get(thread)).and_then(|&at| hits.get_mut(at))
         {
@@ -101,6 +101,15 @@ pub(super) fn collect(database: &Connection, query: &Query, terms: &Terms, score
         }
     }
     Ok(hits)
+}
+
+/// Adds the documents that are not there yet.
+fn add_places(places: &mut Vec<PassagePlace>, more: Vec<PassagePlace>) {
+    for place in more {
+        if !places.iter().any(|known| (&known.path, known.index) == (&place.path, place.index)) {
+            places.push(place);
+        }
+    }
 }
 
 fn hit(rank: usize, scored: Scored, places: Vec<PassagePlace>, terms: &Terms) -> Hit {
@@ -151,7 +160,7 @@ fn highlights(text: &str, words: &[Term]) -> Vec<Range<usize>> {
 pub(super) fn conditions(filters: &Filters) -> (String, Vec<Value>) {
     let text = |text: &Option<String>| text.clone().map(Value::Text);
     let parts = [
-        ("instr(lower(d.sender), lower(?)) > 0", text(&filters.from)),
+        ("instr(folded(d.sender), folded(?)) > 0", text(&filters.from)),
         ("d.date >= ?", filters.since.map(Value::Integer)),
         ("d.date < ?", filters.until.map(Value::Integer)),
         ("substr(f.path, 1, length(?)) = ?", text(&filters.path)),
@@ -174,12 +183,14 @@ fn places(database: &Connection, query: &Query, unit: i64) -> Result<Vec<Passage
     let sql = format!(
         "SELECT f.path, d.ordinal, d.message, d.subject, d.sender, d.date, d.label, d.kind, d.thread, p.seq, p.start, p.stop
          FROM passages p JOIN documents d ON d.content = p.content JOIN files f ON f.id = d.file
-         WHERE p.unit = ? {conditions} ORDER BY d.id, p.seq LIMIT {MOST_PLACES}"
+         WHERE p.unit = ? {conditions} ORDER BY d.file, d.ordinal, d.run, p.seq LIMIT {MOST_PLACES}"
     );
     values.insert(0, Value::Integer(unit));
     let mut statement = database.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), place)?;
-    rows.collect::<rusqlite::Result<_>>().map_err(Into::into)
+    let mut places = Vec::new();
+    add_places(&mut places, rows.collect::<rusqlite::Result<_>>()?);
+    Ok(places)
 }
 
 impl Index {
@@ -189,18 +200,25 @@ impl Index {
     /// # Errors
     /// When the file cannot be read.
     pub fn text(&self, path: &str, index: u64) -> Result<Option<String>> {
-        let sql = "SELECT p.start, u.text FROM documents d JOIN files f ON f.id = d.file
-                   JOIN passages p ON p.content = d.content JOIN units u ON u.id = p.unit
-                   WHERE f.path = ?1 AND d.ordinal = ?2 ORDER BY d.id, p.seq";
+        // While a file is read again, its old documents are still there.
+        let sql = "SELECT p.start, p.unit FROM passages p WHERE p.content = (
+                       SELECT d.content FROM documents d JOIN files f ON f.id = d.file
+                       WHERE f.path = ?1 AND d.ordinal = ?2 AND d.content IS NOT NULL ORDER BY d.run DESC LIMIT 1
+                   ) ORDER BY p.seq";
         let mut statement = self.database.prepare_cached(sql)?;
-        let mut rows = statement.query(params![path, index as i64])?;
+        let rows = statement.query_map(params![path, index as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let passages = rows.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
+        let mut units: Vec<i64> = passages.iter().map(|&(_, unit)| unit).collect();
+        units.sort_unstable();
+        units.dedup();
+        let texts: HashMap<i64, String> =
+            texts::read(&self.database, &units)?.into_iter().map(|text| (text.unit, text.text)).collect();
         let mut text: Option<String> = None;
-        while let Some(row) = rows.next()? {
-            let start: i64 = row.get(0)?;
+        for (start, unit) in passages {
             let text = text.get_or_insert_default();
             let gap = usize::try_from(start).unwrap_or_default().saturating_sub(text.len());
             text.extend(std::iter::repeat_n('\n', gap));
-            text.push_str(&row.get::<_, String>(1)?);
+            text.push_str(texts.get(&unit).map_or("", String::as_str));
         }
         Ok(text)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! Reader ──▶ update ──▶ store ──▶ schema (the file)      search ──▶ candidates (keywords, vectors) ──▶ scores ──▶ hits
 //!                         │ cut by passages, tokens                     │
-//!                         └ vectors (bytes)  ◀── embed ◀── a model      └ statistics
+//!                         └ texts (blocks), vectors ◀── embed ◀── a model      └ statistics
 //! ```
 //!
 //! The room knows no model and no kind of file: a [`DocumentReader`] brings documents, and closures bring vectors and the scores
@@ -26,6 +26,7 @@ mod statistics;
 mod store;
 #[cfg(test)]
 mod tests;
+mod texts;
 pub mod tokens;
 mod update;
 mod vectors;
@@ -33,7 +34,7 @@ mod verify;
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
@@ -45,9 +46,10 @@ pub use hits::{Hit, PassagePlace};
 pub use query::{Explanation, Filters, Mode, Query};
 pub use search::{Rerank, SearchAnswer, search};
 pub use store::Read;
-pub use update::{DocumentReader, FileStat, FoundDocument, Updated};
+pub use update::{DocumentReader, FileListing, FileStat, FoundDocument, Updated, hashes};
 pub use verify::Status;
 
+use crate::platform;
 use statistics::Statistics;
 use vectors::PassageVectors;
 
@@ -93,9 +95,15 @@ impl Index {
         let (mut database, lock) = schema::open_to_write(path)?;
         let version = store::meta(&database, "tokens")?;
         if version.as_deref() != Some(&tokens::VERSION.to_le_bytes()) {
-            store::rebuild_words(&mut database, &mut Statistics::default())?;
+            store::rebuild_words(&mut database)?;
         }
         Ok(Self { path: path.into(), database, lock: Some(lock), loaded: Mutex::default() })
+    }
+
+    /// The files of an index at a path: itself, and what SQLite and the writer put beside it.
+    pub fn files(path: &Path) -> [PathBuf; 4] {
+        let path = platform::absolute(path).unwrap_or_else(|_| path.into());
+        ["", "-wal", "-shm", "-lock"].map(|ending| schema::beside(&path, ending))
     }
 
     /// Where it is.
@@ -109,6 +117,14 @@ impl Index {
     /// When the file cannot be read.
     pub fn model(&self) -> Result<Option<VectorModel>> {
         embed::model(&self.database)
+    }
+
+    /// The model of an index that may not be there yet.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn model_at(path: &Path) -> Result<Option<VectorModel>> {
+        if schema::is_missing(path) { Ok(None) } else { Self::open(path)?.model() }
     }
 
     /// How many passages it has.
@@ -154,19 +170,14 @@ impl Index {
         store::set_meta(&self.database, name, value)
     }
 
-    /// True for a path that is a file of the index.
+    /// True for a path that is a folder of files of the index.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn is_file(&self, path: &str) -> Result<bool> {
-        let sql = "SELECT count(*) FROM files WHERE path = ?1";
-        let count: i64 = self.database.query_row(sql, [path], |row| row.get(0))?;
-        Ok(count > 0)
-    }
-
-    fn statistics(&self) -> Result<Statistics> {
-        store::meta(&self.database, "counts")?
-            .map_or_else(|| Ok(Statistics::default()), |packed| Statistics::unpack(&packed))
+    pub fn is_folder(&self, path: &str) -> Result<bool> {
+        let beginning = format!("{}{MAIN_SEPARATOR}", path.trim_end_matches(MAIN_SEPARATOR));
+        let sql = "SELECT EXISTS (SELECT 1 FROM files WHERE substr(path, 1, length(?1)) = ?1)";
+        self.database.query_row(sql, [beginning], |row| row.get(0)).map_err(Into::into)
     }
 
     /// What a search needs, read again when the file has changed.
@@ -178,8 +189,11 @@ impl Index {
         {
             return Ok(Arc::clone(loaded));
         }
-        let fresh =
-            Loaded { statistics: self.statistics()?, model: self.model()?, vectors: std::sync::OnceLock::new() };
+        let fresh = Loaded {
+            statistics: store::statistics(&self.database)?,
+            model: self.model()?,
+            vectors: std::sync::OnceLock::new(),
+        };
         let fresh = Arc::new(fresh);
         *loaded = Some((version, Arc::clone(&fresh)));
         Ok(fresh)

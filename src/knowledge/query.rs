@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::passages::PassageKind;
-use super::scores::PassageCandidate;
+use super::texts::UnitText;
 
 /// What is searched by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -63,7 +63,7 @@ pub struct Explanation {
 
 /// A candidate with its scores.
 pub(super) struct Scored {
-    pub(super) candidate: PassageCandidate,
+    pub(super) candidate: UnitText,
     pub(super) cosine: Option<f32>,
     pub(super) keyword_rank: Option<usize>,
     pub(super) semantic_rank: Option<usize>,

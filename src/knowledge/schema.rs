@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use crate::platform;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// `application_id` in the file's header, `mskn`: tells an index from other programs' databases.
 const APPLICATION: i64 = 0x6d73_6b6e;
 
 /// Version of the tables, in `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a reader waits where there is no write-ahead log.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A content is what a document says, stored once however many documents say it. A unit is a passage with what stands
-/// above it, again stored once; its id is that of its row in `words` and in `vectors`.
+/// above it, again stored once; its id is that of its row in `words` and in `vectors`, and says where its text is (see
+/// `texts.rs`).
 ///
 /// `words` keeps neither the text nor positions nor sizes, which makes it a third of the text. Its tokens come without
 /// blanks, and its tokenizer is told that every other ASCII character belongs to a token.
@@ -33,20 +35,18 @@ const TABLES: &str = r##"
     CREATE INDEX files_hash ON files (hash);
     CREATE TABLE contents (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL);
     CREATE TABLE documents (
-        id INTEGER PRIMARY KEY, file INTEGER NOT NULL, ordinal INTEGER NOT NULL, content INTEGER, kind INTEGER NOT NULL,
-        message TEXT, subject TEXT, sender TEXT, date INTEGER, thread TEXT, label TEXT, error TEXT, run INTEGER NOT NULL
-    );
-    CREATE INDEX documents_file ON documents (file);
+        file INTEGER NOT NULL, ordinal INTEGER NOT NULL, run INTEGER NOT NULL, content INTEGER, kind INTEGER NOT NULL,
+        message TEXT, subject TEXT, sender TEXT, date INTEGER, thread TEXT, label TEXT, error TEXT,
+        PRIMARY KEY (file, ordinal, run)
+    ) WITHOUT ROWID;
     CREATE INDEX documents_content ON documents (content);
     CREATE TABLE passages (
         content INTEGER NOT NULL, seq INTEGER NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
         unit INTEGER NOT NULL, PRIMARY KEY (content, seq)
     ) WITHOUT ROWID;
     CREATE INDEX passages_unit ON passages (unit);
-    CREATE TABLE units (
-        id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, question INTEGER NOT NULL, head TEXT NOT NULL,
-        text TEXT NOT NULL
-    );
+    CREATE TABLE units (hash BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE texts (id INTEGER PRIMARY KEY, block BLOB NOT NULL);
     CREATE TABLE vectors (unit INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE VIRTUAL TABLE words USING fts5(
         tokens, content='', columnsize=0, detail=none,
@@ -61,13 +61,11 @@ const VIEWS: &str = "CREATE VIRTUAL TABLE temp.places USING fts5vocab(main, word
 /// Opens the index for writing and creates it if it is missing. The lock keeps other writers out until it is dropped.
 pub(super) fn open_to_write(path: &Path) -> Result<(Connection, File)> {
     let open = || {
+        // Under another name it is the same index, and has the same lock.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.into());
         // No lock is left beside a file of another program.
-        if path.metadata().is_ok_and(|found| found.len() > 0) {
-            let database = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            // One that was made a moment before a kill has no table yet.
-            if !is_new(&database)? {
-                check(&database)?;
-            }
+        if !is_missing(path) {
+            check(&connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)?;
         }
         let lock = lock(path)?;
         private(path)?;
@@ -93,9 +91,7 @@ pub(super) fn open_to_write(path: &Path) -> Result<(Connection, File)> {
 pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     let open = || {
         ensure!(path.is_file(), "there is none; `mailsort index` makes it");
-        // A reader of a write-ahead log writes to its shared memory; a folder that is not writable has none.
-        let database = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .or_else(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+        let database = readable(path)?;
         check(&database)?;
         database.execute_batch(VIEWS)?;
         anyhow::Ok(database)
@@ -103,16 +99,68 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     open().map_err(explained).with_context(|| format!("cannot read the index {}", path.display()))
 }
 
+/// True where nothing is, or what a writer made a moment before a kill.
+pub(super) fn is_missing(path: &Path) -> bool {
+    !path.metadata().is_ok_and(|found| found.len() > 0)
+        || connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).and_then(|database| is_new(&database)).unwrap_or(false)
+}
+
+/// A connection that can read, which SQLite only finds out when it reads.
+fn readable(path: &Path) -> Result<Connection> {
+    let first = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|database| {
+        is_new(&database)?;
+        Ok(database)
+    });
+    // A reader of a write-ahead log writes to its shared memory, for which a folder of others has no room. Without a log,
+    // nobody is writing there.
+    let is_at_rest = beside(path, "-wal").metadata().map_or(true, |log| log.len() == 0);
+    match first {
+        Err(error) if is_at_rest && is_unwritable(&error) => unwritable(path),
+        other => other,
+    }
+}
+
+fn is_unwritable(error: &anyhow::Error) -> bool {
+    let code = error.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    matches!(code, Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied))
+}
+
+/// Opens a file that nobody writes.
+fn unwritable(path: &Path) -> Result<Connection> {
+    let path = std::path::absolute(path)?;
+    let mut address = String::from("file:");
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => address.push(byte.into()),
+            _ => address += &format!("%{byte:02X}"),
+        }
+    }
+    address += "?immutable=1";
+    set_up(Connection::open_with_flags(
+        address,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?)
+}
+
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     // SQLite gives a meaning to names that begin with `file:` or `:`; an absolute path never does.
     // Only one thread at a time uses a connection, as its type says; SQLite need not lock.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(std::path::absolute(path)?, flags)?;
+    set_up(Connection::open_with_flags(std::path::absolute(path)?, flags)?)
+}
+
+fn set_up(database: Connection) -> Result<Connection> {
     database.busy_timeout(BUSY_TIMEOUT)?;
     database.set_prepared_statement_cache_capacity(64);
     database.pragma_update(None, "temp_store", "MEMORY")?;
     database.pragma_update(None, "cache_size", -65_536)?;
     database.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+    // SQLite's own `lower` knows ASCII only.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    database.create_scalar_function("folded", 1, flags, |values| {
+        Ok(values.get::<Option<String>>(0)?.map(|text| text.to_lowercase()))
+    })?;
     Ok(database)
 }
 
@@ -136,6 +184,7 @@ fn check(database: &Connection) -> Result<()> {
     match (application, version) {
         (APPLICATION, VERSION) => Ok(()),
         (APPLICATION, newer) if newer > VERSION => bail!("it was made by a newer mailsort, whose format is {newer}"),
+        (APPLICATION, _) => bail!("it was made by an older mailsort; delete it and index again"),
         _ => bail!("it is a database of another program; name another file"),
     }
 }

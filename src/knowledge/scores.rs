@@ -9,7 +9,8 @@
 use rayon::prelude::*;
 
 use super::candidates::Terms;
-use super::statistics::{KeyMap, Parts, Statistics, has_length, key};
+use super::statistics::{KeyMap, Statistics, has_length, key};
+use super::texts::UnitText;
 use super::tokens::TokenForm;
 
 /// The usual numbers of BM25: how soon repetitions stop to count, and how much long passages are held back.
@@ -22,18 +23,10 @@ const GRAMS: f32 = 0.3;
 /// Standard deviations that are worth as much as all words of a query, for a model with a trust of 1.
 const DEVIATIONS: f32 = 6.0;
 
-/// A passage as it is scored.
-pub(super) struct PassageCandidate {
-    pub(super) unit: i64,
-    pub(super) head: String,
-    pub(super) text: String,
-    pub(super) question: usize,
-}
-
 /// The keyword scores of candidates, in their order: 0 for none of the words, about 1 for all of them. `has_words` tells
 /// of a unit that it has a word in another form; grams alone are no word of the query.
 pub(super) fn keyword_scores(
-    candidates: &[PassageCandidate],
+    candidates: &[UnitText],
     terms: &Terms,
     statistics: &Statistics,
     has_words: &(dyn Fn(i64) -> bool + Sync),
@@ -46,7 +39,7 @@ pub(super) fn keyword_scores(
     if most <= 0.0 {
         return vec![0.0; candidates.len()];
     }
-    let score = |candidate: &PassageCandidate| {
+    let score = |candidate: &UnitText| {
         let counts = TermCounts::of(candidate, terms, &words, &grams);
         let word_score = bm25(&counts.words, &rarities, counts.length, statistics.mean_words());
         if word_score <= 0.0 && !has_words(candidate.unit) {
@@ -73,7 +66,7 @@ struct TermCounts {
 }
 
 impl TermCounts {
-    fn of(candidate: &PassageCandidate, terms: &Terms, words: &KeyMap<usize>, grams: &KeyMap<usize>) -> Self {
+    fn of(candidate: &UnitText, terms: &Terms, words: &KeyMap<usize>, grams: &KeyMap<usize>) -> Self {
         let mut counts =
             Self { words: vec![0; terms.words.len()], grams: vec![0; grams.len()], length: 0, gram_length: 0 };
         let count = |list: &mut Vec<u32>, at: Option<&usize>, times: u32| {
@@ -81,8 +74,7 @@ impl TermCounts {
                 *count += times;
             }
         };
-        let parts = Parts { head: &candidate.head, text: &candidate.text, question: candidate.question };
-        parts.tokens(&mut |token, times| {
+        candidate.parts().tokens(&mut |token, times| {
             let key = key(token.text);
             if has_length(token.form) {
                 counts.length += times;
@@ -113,7 +105,7 @@ pub(super) fn cosine_score(cosine: f32, mean: f32, spread: f32, trust: f32) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knowledge::statistics::Counted;
+    use crate::knowledge::statistics::{Counted, Parts};
 
     #[test]
     fn the_better_passage_has_the_higher_score() {
@@ -123,9 +115,9 @@ mod tests {
             ("Verteidigung", ["die Verteidigung", "der Verteidiger", "das Spiel"]),
             ("款", ["付款条款", "付款方式", "违约责任"]),
         ] {
-            let candidates: Vec<PassageCandidate> = (0..)
+            let candidates: Vec<UnitText> = (0..)
                 .zip(texts)
-                .map(|(unit, text)| PassageCandidate { unit, head: String::new(), text: text.into(), question: 0 })
+                .map(|(unit, text)| UnitText { unit, head: String::new(), text: text.into(), question: 0 })
                 .collect();
             let mut statistics = Statistics::default();
             for text in texts {

@@ -9,14 +9,18 @@ use rusqlite::{Connection, params_from_iter};
 use super::candidates::{self, Terms};
 use super::hits::{self, Hit};
 use super::query::{Explanation, Filters, Mode, Query, Scored};
-use super::scores::{PassageCandidate, cosine_score, keyword_scores};
-use super::{Index, Loaded, store};
+use super::scores::{cosine_score, keyword_scores};
+use super::texts::UnitText;
+use super::{Index, Loaded, store, texts};
 
 /// Candidates by keywords, at least.
 const BY_KEYWORDS: usize = 600;
 
 /// Candidates by vectors, at least.
 const BY_VECTORS: usize = 200;
+
+/// Candidates, at most, for the queries whose best ones are of few conversations.
+const MOST_CANDIDATES: usize = 40_000;
 
 /// Below this probability a reranker says that a passage does not answer.
 const ANSWERS: f32 = 0.5;
@@ -93,20 +97,28 @@ pub fn search(
     let mut terms = Terms::of(&query.text);
     let vector = vector.filter(|_| query.mode != Mode::Keyword && loaded.model.is_some());
     ensure!(vector.is_some() || query.mode != Mode::Semantic, "{} has no vectors to search by", index.path().display());
-    let mut units = Vec::new();
-    if query.mode != Mode::Semantic {
-        units =
-            candidates::find(&snapshot, &loaded.statistics, &mut terms, BY_KEYWORDS.max(query.top * 4), &is_wanted)?;
-    }
-    let with_words = units.iter().copied().collect::<HashSet<i64>>();
-    let near = vector.map(|vector| near(index, &loaded, vector, query.top, &is_wanted)).transpose()?;
-    let nearest = near.as_ref().map_or(&[][..], |near| &near.units);
-    units.extend(nearest);
-    units.sort_unstable();
-    units.dedup();
-    let scored = score(&snapshot, &loaded, query.mode, (&terms, &with_words), near.as_ref(), &units)?;
-    let hits = hits::collect(&snapshot, query, &terms, scored)?;
-    let by_vectors = near.is_some_and(|near| !near.units.is_empty());
+    let mut candidates = query.top * 4;
+    let (hits, by_vectors) = loop {
+        let near = vector.map(|vector| near(index, &loaded, vector, candidates, &is_wanted)).transpose()?;
+        let mut units = Vec::new();
+        if query.mode != Mode::Semantic {
+            let most = BY_KEYWORDS.max(candidates);
+            units = candidates::find(&snapshot, &loaded.statistics, &mut terms, most, &is_wanted)?;
+        }
+        let nearest = near.as_ref().map_or(&[][..], |near| &near.units);
+        let are_all = units.len() < BY_KEYWORDS.max(candidates) && nearest.len() < BY_VECTORS.max(candidates);
+        let with_words = units.iter().copied().collect::<HashSet<i64>>();
+        units.extend(nearest);
+        units.sort_unstable();
+        units.dedup();
+        let scored = score(&snapshot, &loaded, query.mode, (&terms, &with_words), near.as_ref(), &units)?;
+        let hits = hits::collect(&snapshot, query, &terms, scored)?;
+        // One long conversation may have taken all places.
+        if hits.len() >= query.top || are_all || candidates >= MOST_CANDIDATES {
+            break (hits, !nearest.is_empty());
+        }
+        candidates = (8 * BY_KEYWORDS.max(candidates)).min(MOST_CANDIDATES);
+    };
     let mut answer = SearchAnswer { hits, answered: true, by_vectors, ..SearchAnswer::default() };
     if let Some((most, rerank)) = rerank {
         let probabilities = match &answer.texts(most)[..] {
@@ -137,7 +149,7 @@ fn near<'a>(
     index: &Index,
     loaded: &'a Loaded,
     vector: &[f32],
-    top: usize,
+    candidates: usize,
     is_wanted: &dyn Fn(i64) -> bool,
 ) -> Result<Near<'a>> {
     let model = loaded.model.as_ref();
@@ -152,7 +164,7 @@ fn near<'a>(
     let vectors = index.vectors(loaded)?;
     let cosines = vectors.cosines(vector);
     let wanted = |at: usize| vectors.unit(at).is_some_and(is_wanted);
-    let nearest = cosines.nearest(BY_VECTORS.max(top * 4), wanted);
+    let nearest = cosines.nearest(BY_VECTORS.max(candidates), wanted);
     let units = nearest.into_iter().filter_map(|at| vectors.unit(at)).collect();
     Ok(Near { vectors, cosines, units, trust: model.map_or(0.0, |model| model.trust) })
 }
@@ -166,12 +178,12 @@ fn score(
     near: Option<&Near<'_>>,
     units: &[i64],
 ) -> Result<Vec<Scored>> {
-    let candidates = read(database, units)?;
+    let candidates = texts::read(database, units)?;
     let keywords = match mode {
         Mode::Semantic => vec![0.0; candidates.len()],
         _ => keyword_scores(&candidates, terms, &loaded.statistics, &|unit| with_words.contains(&unit)),
     };
-    let join = |(candidate, keywords): (PassageCandidate, f32)| {
+    let join = |(candidate, keywords): (UnitText, f32)| {
         let cosine = near.and_then(|near| near.cosine(candidate.unit));
         let mut explanation = Explanation { keywords, deviations: None, meaning: 0.0 };
         if let (Some(near), Some(cosine)) = (near, cosine) {
@@ -198,19 +210,6 @@ fn score(
     scored.retain(|scored| scored.keyword_rank.is_some() || scored.cosine.is_some());
     scored.sort_by(by(|scored| scored.score));
     Ok(scored)
-}
-
-fn read(database: &Connection, units: &[i64]) -> Result<Vec<PassageCandidate>> {
-    let mut statement = database.prepare_cached("SELECT head, text, question FROM units WHERE id = ?1")?;
-    let mut candidates = Vec::with_capacity(units.len());
-    for &unit in units {
-        let mut rows = statement.query([unit])?;
-        if let Some(row) = rows.next()? {
-            let question = row.get::<_, i64>(2)? as usize;
-            candidates.push(PassageCandidate { unit, head: row.get(0)?, text: row.get(1)?, question });
-        }
-    }
-    Ok(candidates)
 }
 
 /// The units of the documents that pass the filters, in order; none where all do.

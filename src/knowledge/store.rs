@@ -2,18 +2,20 @@
 //!
 //! A unit is stored with the first passage that needs it and goes with the last, together with its tokens and its vector.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 
 use super::passages::{self, Passage, PassageKind};
 use super::statistics::{Counted, Parts, Statistics};
+use super::texts::{self, ChangedTexts};
 use super::tokens;
 
 /// Bytes of a hash that are kept. Chance makes no two texts equal; nobody gains by forging one.
-const HASH: usize = 16;
+const HASH: usize = 12;
+
+/// Bytes of text after which a transaction is committed.
+const TRANSACTION: usize = 8 << 20;
 
 /// A document on its way into the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,17 +100,32 @@ fn bare_subject(subject: &str) -> String {
     rest.to_lowercase()
 }
 
+/// Equal for passages with the same text and the same above it.
+pub(super) fn hash(parts: Parts<'_>) -> [u8; HASH] {
+    let mut hash = Sha256::new();
+    hash.update((parts.head.len() as u64).to_le_bytes());
+    hash.update((parts.question as u64).to_le_bytes());
+    hash.update(parts.head);
+    hash.update(parts.text);
+    shortened(hash)
+}
+
 fn shortened(hash: Sha256) -> [u8; HASH] {
     hash.finalize().first_chunk().copied().unwrap_or_default()
 }
 
-/// A transaction that adds and removes documents.
+/// Adds and removes documents, in transactions of bounded size. What is not committed is rolled back when it is dropped.
 pub(super) struct Store<'a> {
-    transaction: Transaction<'a>,
-    statistics: &'a mut Statistics,
-    /// Bytes of text written so far, for which the transaction is bounded.
-    pub(super) written: usize,
+    database: &'a Connection,
+    transaction: Option<Transaction<'a>>,
+    statistics: Statistics,
+    texts: ChangedTexts,
+    /// Bytes of text that the transaction has written.
+    written: usize,
+    /// Passages that the transaction has removed.
     removed: u64,
+    /// Passages that were added by all transactions.
+    added: u64,
     /// True once so much is removed that merging the keyword index is faster than cleaning each of its pages.
     merges: bool,
 }
@@ -117,30 +134,57 @@ pub(super) struct Store<'a> {
 /// 3 ms for a unit, merging about 20 µs for each unit that there is.
 const CLEANED: (u64, u64) = (100, 150);
 
+/// The keyword index is merged when one passage of so many is new: that takes an eighth off it.
+const NEW: u64 = 4;
+
 impl<'a> Store<'a> {
-    pub(super) fn begin(database: &'a mut Connection, statistics: &'a mut Statistics) -> Result<Self> {
-        let transaction = database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        Ok(Self { transaction, statistics, written: 0, removed: 0, merges: false })
+    pub(super) fn begin(database: &'a Connection) -> Result<Self> {
+        let transaction = Some(Transaction::new_unchecked(database, TransactionBehavior::Immediate)?);
+        let statistics = statistics(database)?;
+        let texts = ChangedTexts::default();
+        Ok(Self { database, transaction, statistics, texts, written: 0, removed: 0, added: 0, merges: false })
     }
 
-    pub(super) fn sql(&self) -> &Transaction<'a> {
-        &self.transaction
+    /// The connection, in its transaction.
+    pub(super) fn sql(&self) -> &'a Connection {
+        self.database
+    }
+
+    /// True when the transaction is to be committed.
+    pub(super) fn is_full(&self) -> bool {
+        self.written >= TRANSACTION
+    }
+
+    /// Commits, and begins the next transaction.
+    pub(super) fn renew(&mut self) -> Result<()> {
+        self.write(self.merges)?;
+        self.transaction = Some(Transaction::new_unchecked(self.database, TransactionBehavior::Immediate)?);
+        (self.written, self.removed, self.merges) = (0, 0, false);
+        Ok(())
     }
 
     /// Commits. What was removed is then in no page of the file.
-    pub(super) fn commit(self) -> Result<()> {
+    pub(super) fn commit(mut self) -> Result<()> {
+        self.write(self.merges || (self.added > 0 && self.added >= self.statistics.units / NEW))
+    }
+
+    fn write(&mut self, merges_words: bool) -> Result<()> {
+        self.texts.write(self.database)?;
+        if merges_words {
+            self.database.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
+        }
         if self.merges {
-            self.transaction.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
             self.clean_pages(true)?;
         }
-        set_meta(&self.transaction, "counts", &self.statistics.pack())?;
-        self.transaction.commit().map_err(Into::into)
+        if self.written > 0 {
+            set_meta(self.database, COUNTS, &self.statistics.pack())?;
+        }
+        self.transaction.take().map_or(Ok(()), Transaction::commit).map_err(Into::into)
     }
 
     /// Whether removed tokens leave their pages at once, or with the next merge.
     fn clean_pages(&self, at_once: bool) -> Result<()> {
-        self.transaction
-            .execute("INSERT INTO words (words, rank) VALUES ('secure-delete', ?1)", [i64::from(at_once)])?;
+        self.database.execute("INSERT INTO words (words, rank) VALUES ('secure-delete', ?1)", [i64::from(at_once)])?;
         Ok(())
     }
 
@@ -149,7 +193,7 @@ impl<'a> Store<'a> {
         let content = self.content(read)?;
         let sql = "INSERT INTO documents (file, ordinal, content, kind, message, subject, sender, date, thread, run)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        self.transaction.prepare_cached(sql)?.execute(params![
+        self.database.prepare_cached(sql)?.execute(params![
             file,
             read.index as i64,
             content,
@@ -168,22 +212,20 @@ impl<'a> Store<'a> {
     /// Notes that a document cannot be read.
     pub(super) fn add_failure(&mut self, file: i64, run: i64, index: u64, reason: &str) -> Result<()> {
         let sql = "INSERT INTO documents (file, ordinal, kind, error, run) VALUES (?1, ?2, 1, ?3, ?4)";
-        self.transaction.prepare_cached(sql)?.execute(params![file, index as i64, reason, run])?;
+        self.database.prepare_cached(sql)?.execute(params![file, index as i64, reason, run])?;
+        self.written += 256;
         Ok(())
     }
 
     fn content(&mut self, read: &Read) -> Result<i64> {
         let key = read.key();
-        let known = self
-            .transaction
-            .prepare_cached("SELECT id FROM contents WHERE key = ?1")?
-            .query_row([key], id)
-            .optional()?;
+        let known =
+            self.database.prepare_cached("SELECT id FROM contents WHERE key = ?1")?.query_row([key], id).optional()?;
         if let Some(known) = known {
             return Ok(known);
         }
         let sql = "INSERT INTO contents (key, bytes) VALUES (?1, ?2)";
-        let content = self.transaction.prepare_cached(sql)?.insert(params![key, read.text.len() as i64])?;
+        let content = self.database.prepare_cached(sql)?.insert(params![key, read.text.len() as i64])?;
         let header = read.header();
         for (seq, passage) in passages::cut(&read.text, read.kind(), &read.clauses).into_iter().enumerate() {
             let text = read.text.get(passage.range.clone()).unwrap_or_default();
@@ -199,50 +241,39 @@ impl<'a> Store<'a> {
             let unit = self.unit(Parts { head: &head, text, question: question.min(text.len()) })?;
             let sql = "INSERT INTO passages (content, seq, start, stop, unit) VALUES (?1, ?2, ?3, ?4, ?5)";
             let (start, stop) = (passage.range.start as i64, passage.range.end as i64);
-            self.transaction.prepare_cached(sql)?.execute(params![content, seq as i64, start, stop, unit])?;
+            self.database.prepare_cached(sql)?.execute(params![content, seq as i64, start, stop, unit])?;
         }
         Ok(content)
     }
 
     fn unit(&mut self, parts: Parts<'_>) -> Result<i64> {
-        let mut hash = Sha256::new();
-        hash.update((parts.head.len() as u64).to_le_bytes());
-        hash.update((parts.question as u64).to_le_bytes());
-        hash.update(parts.head);
-        hash.update(parts.text);
-        let hash = shortened(hash);
-        let known = self
-            .transaction
-            .prepare_cached("SELECT id FROM units WHERE hash = ?1")?
-            .query_row([hash], id)
-            .optional()?;
+        let hash = hash(parts);
+        let known =
+            self.database.prepare_cached("SELECT id FROM units WHERE hash = ?1")?.query_row([hash], id).optional()?;
         if let Some(known) = known {
             return Ok(known);
         }
-        let sql = "INSERT INTO units (hash, question, head, text) VALUES (?1, ?2, ?3, ?4)";
-        let unit = self.transaction.prepare_cached(sql)?.insert(params![
-            hash,
-            parts.question as i64,
-            parts.head,
-            parts.text
-        ])?;
+        let unit = self.texts.add(self.database, parts)?;
+        let sql = "INSERT INTO units (hash, id) VALUES (?1, ?2)";
+        self.database.prepare_cached(sql)?.execute(params![hash, unit])?;
         let counted = Counted::of(parts);
         let sql = "INSERT INTO words (rowid, tokens) VALUES (?1, ?2)";
-        self.transaction.prepare_cached(sql)?.execute(params![unit, counted.line])?;
+        self.database.prepare_cached(sql)?.execute(params![unit, counted.line])?;
         self.statistics.add(&counted);
+        self.added += 1;
         Ok(unit)
     }
 
-    /// Removes the documents of a file: all, or those that the run `kept` has not added.
-    pub(super) fn remove_documents(&mut self, file: i64, kept: Option<i64>) -> Result<()> {
-        let sql = "SELECT DISTINCT content FROM documents WHERE file = ?1 AND run IS NOT ?2 AND content IS NOT NULL";
-        let contents = ids(&self.transaction, sql, params![file, kept])?;
-        self.transaction
-            .prepare_cached("DELETE FROM documents WHERE file = ?1 AND run IS NOT ?2")?
-            .execute(params![file, kept])?;
+    /// Removes the documents of a file from a position on: all, or those that the run `kept` has not added.
+    pub(super) fn remove_documents(&mut self, file: i64, first: u64, kept: Option<i64>) -> Result<()> {
+        let which = "file = ?1 AND ordinal >= ?2 AND run IS NOT ?3";
+        let sql = format!("SELECT DISTINCT content FROM documents WHERE {which} AND content IS NOT NULL");
+        let contents = ids(self.database, &sql, params![file, first as i64, kept])?;
+        let sql = format!("DELETE FROM documents WHERE {which}");
+        self.database.prepare_cached(&sql)?.execute(params![file, first as i64, kept])?;
         for content in contents {
             let sql = "SELECT EXISTS (SELECT 1 FROM documents WHERE content = ?1)";
-            if !self.transaction.prepare_cached(sql)?.query_row([content], |row| row.get::<_, bool>(0))? {
+            if !self.database.prepare_cached(sql)?.query_row([content], |row| row.get::<_, bool>(0))? {
                 self.remove_content(content)?;
             }
         }
@@ -250,12 +281,12 @@ impl<'a> Store<'a> {
     }
 
     fn remove_content(&mut self, content: i64) -> Result<()> {
-        let units = ids(&self.transaction, "SELECT DISTINCT unit FROM passages WHERE content = ?1", params![content])?;
-        self.transaction.prepare_cached("DELETE FROM passages WHERE content = ?1")?.execute([content])?;
-        self.transaction.prepare_cached("DELETE FROM contents WHERE id = ?1")?.execute([content])?;
+        let units = ids(self.database, "SELECT DISTINCT unit FROM passages WHERE content = ?1", params![content])?;
+        self.database.prepare_cached("DELETE FROM passages WHERE content = ?1")?.execute([content])?;
+        self.database.prepare_cached("DELETE FROM contents WHERE id = ?1")?.execute([content])?;
         for unit in units {
             let sql = "SELECT EXISTS (SELECT 1 FROM passages WHERE unit = ?1)";
-            if !self.transaction.prepare_cached(sql)?.query_row([unit], |row| row.get::<_, bool>(0))? {
+            if !self.database.prepare_cached(sql)?.query_row([unit], |row| row.get::<_, bool>(0))? {
                 self.remove_unit(unit)?;
             }
         }
@@ -263,19 +294,15 @@ impl<'a> Store<'a> {
     }
 
     fn remove_unit(&mut self, unit: i64) -> Result<()> {
-        let sql = "SELECT question, head, text FROM units WHERE id = ?1";
-        let row =
-            |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
-        let (question, head, text) = self.transaction.prepare_cached(sql)?.query_row([unit], row)?;
-        let parts = Parts { head: &head, text: &text, question: question as usize };
-        let counted = Counted::of(parts);
+        let text = self.texts.remove(self.database, unit)?;
+        let counted = Counted::of(text.parts());
         // The index keeps no text, and so must be told which tokens to forget.
         let sql = "INSERT INTO words (words, rowid, tokens) VALUES ('delete', ?1, ?2)";
-        self.transaction.prepare_cached(sql)?.execute(params![unit, counted.line])?;
-        self.transaction.prepare_cached("DELETE FROM units WHERE id = ?1")?.execute([unit])?;
-        self.transaction.prepare_cached("DELETE FROM vectors WHERE unit = ?1")?.execute([unit])?;
+        self.database.prepare_cached(sql)?.execute(params![unit, counted.line])?;
+        self.database.prepare_cached("DELETE FROM units WHERE hash = ?1")?.execute([hash(text.parts())])?;
+        self.database.prepare_cached("DELETE FROM vectors WHERE unit = ?1")?.execute([unit])?;
         self.statistics.remove(&counted);
-        self.written += text.len();
+        self.written += text.text.len() + 1;
         self.removed += 1;
         if !self.merges && self.removed > CLEANED.0.max(self.statistics.units / CLEANED.1) {
             self.clean_pages(false)?;
@@ -286,23 +313,20 @@ impl<'a> Store<'a> {
 }
 
 /// Makes `words` anew from the texts, because this program cuts them into other tokens.
-pub(super) fn rebuild_words(database: &mut Connection, statistics: &mut Statistics) -> Result<()> {
+pub(super) fn rebuild_words(database: &mut Connection) -> Result<()> {
     let transaction = database.transaction()?;
     transaction.execute("INSERT INTO words (words) VALUES ('delete-all')", [])?;
-    *statistics = Statistics::default();
+    let mut statistics = Statistics::default();
     {
-        let mut units = transaction.prepare("SELECT id, question, head, text FROM units")?;
         let mut insert = transaction.prepare("INSERT INTO words (rowid, tokens) VALUES (?1, ?2)")?;
-        let mut rows = units.query([])?;
-        while let Some(row) = rows.next()? {
-            let (unit, question, head, text): (i64, i64, String, String) =
-                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            let counted = Counted::of(Parts { head: &head, text: &text, question: question as usize });
-            insert.execute(params![unit, counted.line])?;
+        texts::each(&transaction, &mut |text| {
+            let counted = Counted::of(text.parts());
+            insert.execute(params![text.unit, counted.line])?;
             statistics.add(&counted);
-        }
+            Ok(())
+        })?;
     }
-    set_meta(&transaction, "counts", &statistics.pack())?;
+    set_meta(&transaction, COUNTS, &statistics.pack())?;
     set_meta(&transaction, "tokens", &tokens::VERSION.to_le_bytes())?;
     transaction.commit().map_err(Into::into)
 }
@@ -328,10 +352,13 @@ pub(super) fn set_meta(database: &Connection, name: &str, value: &[u8]) -> Resul
     Ok(())
 }
 
-/// A number that no other run has.
-pub(super) fn run_number() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_micros() as i64)
+/// The counts of all passages.
+pub(super) fn statistics(database: &Connection) -> Result<Statistics> {
+    meta(database, COUNTS)?.map_or_else(|| Ok(Statistics::default()), |packed| Statistics::unpack(&packed))
 }
+
+/// Their name in `meta`.
+const COUNTS: &str = "counts";
 
 #[cfg(test)]
 mod tests {

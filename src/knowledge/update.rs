@@ -5,17 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::{MAIN_SEPARATOR, Path};
 
 use anyhow::{Context, Result};
 use rusqlite::{OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::Index;
-use super::statistics::Statistics;
-use super::store::{Read, Store, run_number};
-
-/// Bytes of text after which a transaction is committed.
-const TRANSACTION: usize = 8 << 20;
+use super::store::{self, Read, Store};
 
 /// A file as the walk has found it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +31,26 @@ pub struct FileStat {
     pub kind: String,
     /// True for files to which programs append, such as an mbox.
     pub grows: bool,
+    /// Why it cannot be read, where the walk has seen that already.
+    pub failure: Option<String>,
+}
+
+/// What the walk has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileListing {
+    /// All files that belong into the index, each once.
+    pub files: Vec<FileStat>,
+    /// Folders that cannot be read at present: what the index has of them stays.
+    pub unread: Vec<String>,
+}
+
+impl FileListing {
+    /// True for a file in a folder that cannot be read at present.
+    fn hides(&self, path: &str) -> bool {
+        let is_below =
+            |folder: &String| path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.starts_with(MAIN_SEPARATOR));
+        self.unread.iter().any(is_below)
+    }
 }
 
 /// What a file holds at one position: a document, or the reason why it cannot be read.
@@ -51,35 +68,42 @@ pub trait DocumentReader {
     ///
     /// # Errors
     /// When the walk fails as a whole: then nothing is taken for deleted.
-    fn list(&self) -> Result<Vec<FileStat>>;
+    fn list(&self) -> Result<FileListing>;
 
-    /// The documents of a file that begin at a byte or behind it. Positions go on where those before it ended: `first` is
-    /// the position of the first.
+    /// The documents of a file from a position on.
     ///
     /// # Errors
     /// When the file cannot be read at all; the error becomes its state.
-    fn read<'a>(
-        &'a self,
-        file: &FileStat,
-        from: u64,
-        first: u64,
-    ) -> Result<Box<dyn Iterator<Item = FoundDocument> + 'a>>;
+    fn read<'a>(&'a self, file: &FileStat, first: u64) -> Result<Box<dyn Iterator<Item = FoundDocument> + 'a>>;
 
-    /// A hash of the first `bytes` of a file.
+    /// Hashes of the first `bytes` of a file, and of all that it had when it was listed; see [`hashes`].
     ///
     /// # Errors
     /// When it cannot be read.
-    fn hash(&self, file: &FileStat, bytes: u64) -> Result<[u8; 32]> {
-        let mut hash = Sha256::new();
-        let mut part = vec![0; 1 << 16];
-        let mut rest = File::open(&file.path)?.take(bytes);
-        loop {
-            match rest.read(&mut part) {
-                Ok(0) => return Ok(hash.finalize().into()),
-                Ok(read) => hash.update(part.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+    fn hashes(&self, file: &FileStat, bytes: u64) -> Result<[[u8; 32]; 2]>;
+}
+
+/// Hashes of the first `bytes` and of the first `size` bytes of a file, in one reading.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hashes(path: &Path, size: u64, bytes: u64) -> Result<[[u8; 32]; 2]> {
+    let mut hash = Sha256::new();
+    let mut rest = File::open(path)?;
+    copy(&mut (&mut rest).take(bytes), &mut hash)?;
+    let first = hash.clone().finalize();
+    copy(&mut rest.take(size.saturating_sub(bytes)), &mut hash)?;
+    Ok([first.into(), hash.finalize().into()])
+}
+
+fn copy(from: &mut impl io::Read, to: &mut Sha256) -> io::Result<()> {
+    let mut part = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut part) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.update(part.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -95,8 +119,6 @@ pub struct Updated {
     pub recognised: usize,
     /// Files that are gone.
     pub deleted: usize,
-    /// Files and documents that cannot be read.
-    pub failed: usize,
     /// Documents added.
     pub documents: usize,
     /// True where a reader held the log, so that bytes of deleted texts stay in it until the next run.
@@ -138,60 +160,63 @@ impl KnownFile {
 
     fn is_unchanged(&self, file: &FileStat) -> bool {
         let now = (file.size as i64, file.mtime, file.inode as i64, file.device as i64);
-        self.state != BEGUN && self.kind == file.kind && (self.size, self.mtime, self.inode, self.device) == now
+        // What could not be read is tried again: who mends it need not touch it.
+        self.state == WHOLE && self.kind == file.kind && (self.size, self.mtime, self.inode, self.device) == now
     }
 }
 
 impl Index {
-    /// Brings the index up to date. With `prune` false, files that are missing from the list stay in the index.
+    /// Brings the index up to date, until `stops` says that the next run shall go on. With `prune` false, files that are
+    /// missing from the list stay in the index.
     ///
     /// # Errors
     /// When the walk fails or the index cannot be written. What was committed stays, and the next run goes on.
-    pub fn update(&mut self, reader: &dyn DocumentReader, prune: bool) -> Result<Updated> {
+    pub fn update(&mut self, reader: &dyn DocumentReader, prune: bool, stops: &dyn Fn() -> bool) -> Result<Updated> {
         self.writable()?;
-        let files = reader.list()?;
-        let mut statistics = self.statistics()?;
-        let mut run = UpdateRun {
-            index: self,
-            reader,
-            statistics: &mut statistics,
-            number: run_number(),
-            done: Updated::default(),
-        };
-        let listed: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let known = run.known()?;
-        for file in &files {
-            match known.get(&file.path) {
-                Some(known) if known.is_unchanged(file) => {
-                    run.done.unchanged += 1;
-                    run.done.failed += usize::from(known.state == FAILED);
-                }
-                known => run.take_in(file, known, &listed)?,
-            }
-        }
-        if prune {
-            // Files that have moved bear their new path by now.
-            let known = run.known()?;
-            let gone = known.iter().filter(|(path, _)| !listed.contains(path.as_str()));
-            run.delete(gone.map(|(_, known)| known.id).collect())?;
-        }
-        let mut done = run.done;
+        let done = self.bring_up_to_date(reader, prune, stops)?;
         self.forget();
-        done.has_traces = !self.shrink()?;
-        Ok(done)
+        Ok(Updated { has_traces: !self.shrink()?, ..done })
     }
 
-    /// Sets the labels of documents, by their files and positions. Others keep theirs.
+    fn bring_up_to_date(&self, reader: &dyn DocumentReader, prune: bool, stops: &dyn Fn() -> bool) -> Result<Updated> {
+        let listing = reader.list()?;
+        let store = Store::begin(&self.database)?;
+        // No other run has this number.
+        let number =
+            1 + store::meta(store.sql(), RUN)?.map_or(Ok(0), |number| serde_json::from_slice::<i64>(&number))?;
+        let mut run = UpdateRun { store, reader, stops, number, done: Updated::default() };
+        let listed: HashSet<&str> = listing.files.iter().map(|file| file.path.as_str()).collect();
+        let known = run.known()?;
+        for file in listing.files.iter().take_while(|_| !stops()) {
+            match known.get(&file.path) {
+                Some(known) if file.failure.is_none() && known.is_unchanged(file) => run.done.unchanged += 1,
+                known => run.take_in(file, known, &listed)?,
+            }
+            if run.store.is_full() {
+                run.store.renew()?;
+            }
+        }
+        if prune && !stops() {
+            // Files that have moved bear their new path by now.
+            let known = run.known()?;
+            let gone = known.iter().filter(|(path, _)| !listed.contains(path.as_str()) && !listing.hides(path));
+            run.delete(gone.map(|(_, known)| known.id).collect())?;
+        }
+        run.store.commit()?;
+        Ok(run.done)
+    }
+
+    /// Sets the labels of documents, by their files and positions, or takes them away. Others keep theirs.
     ///
     /// # Errors
     /// When the index cannot be written.
-    pub fn set_labels<'l>(&mut self, labels: impl Iterator<Item = (&'l str, u64, &'l str)>) -> Result<usize> {
+    pub fn set_labels<'l>(&mut self, labels: impl Iterator<Item = (&'l str, u64, Option<&'l str>)>) -> Result<usize> {
         self.writable()?;
         let transaction = self.database.transaction()?;
         let mut set = 0;
         {
             let sql = "UPDATE documents SET label = ?3
-                       WHERE file = (SELECT id FROM files WHERE path = ?1) AND ordinal = ?2";
+                       WHERE file = (SELECT id FROM files WHERE path = ?1) AND ordinal = ?2 AND label IS NOT ?3";
             let mut statement = transaction.prepare(sql)?;
             for (path, index, label) in labels {
                 set += statement.execute(params![path, index as i64, label])?;
@@ -205,6 +230,12 @@ impl Index {
     /// Gives free pages back to the file system and empties the log, so that deleted text is nowhere in the files.
     /// False where a reader holds the log; then the next run does it.
     pub(super) fn shrink(&mut self) -> Result<bool> {
+        let log = super::schema::beside(&self.path, "-wal").metadata().map_or(0, |log| log.len());
+        let free: i64 = self.database.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        if (log, free) == (0, 0) {
+            // Even an empty step would tell readers to read all anew.
+            return Ok(true);
+        }
         {
             let mut vacuum = self.database.prepare("PRAGMA incremental_vacuum")?;
             let mut rows = vacuum.query([])?;
@@ -216,9 +247,9 @@ impl Index {
 }
 
 struct UpdateRun<'a> {
-    index: &'a mut Index,
+    store: Store<'a>,
     reader: &'a dyn DocumentReader,
-    statistics: &'a mut Statistics,
+    stops: &'a dyn Fn() -> bool,
     number: i64,
     done: Updated,
 }
@@ -226,47 +257,51 @@ struct UpdateRun<'a> {
 impl UpdateRun<'_> {
     fn known(&self) -> Result<HashMap<String, KnownFile>> {
         let sql = format!("SELECT {}, path FROM files", KnownFile::COLUMNS);
-        let mut statement = self.index.database.prepare(&sql)?;
+        let mut statement = self.store.sql().prepare(&sql)?;
         let rows = statement.query_map([], |row| Ok((row.get(8)?, KnownFile::of(row)?)))?;
         rows.collect::<rusqlite::Result<_>>().map_err(Into::into)
     }
 
     /// Takes in a file that is new or changed.
     fn take_in(&mut self, file: &FileStat, known: Option<&KnownFile>, listed: &HashSet<&str>) -> Result<()> {
-        let hash = match self.reader.hash(file, file.size) {
-            Ok(hash) => hash,
-            Err(error) => return self.fail(file, &error),
+        if let Some(why) = &file.failure {
+            return self.fail(file, why);
+        }
+        let is_whole = |known: &&KnownFile| known.state == WHOLE && known.kind == file.kind;
+        let before = known.filter(is_whole);
+        let prefix = before.map(|known| known.size as u64).filter(|&size| file.grows && file.size > size).unwrap_or(0);
+        let [prefix_hash, hash] = match self.reader.hashes(file, prefix) {
+            Ok(hashes) => hashes,
+            Err(error) => return self.fail(file, &format!("{error:#}")),
         };
-        if let Some(known) = known {
-            if known.state == WHOLE && known.kind == file.kind && known.hash.as_deref() == Some(&hash) {
+        match (known, before.and_then(|known| known.hash.as_deref().map(|hash| (known.id, hash)))) {
+            (_, Some((id, before))) if before == hash => {
                 // Only touched.
                 self.done.recognised += 1;
-                return set_row(&self.index.database, known.id, file, Some(&hash), WHOLE, None);
+                set_row(self.store.sql(), id, file, Some(&hash), WHOLE, None)
             }
-            if let Some((from, first)) = self.grown(file, known)? {
-                return self.read(file, known.id, &hash, from, first);
+            (_, Some((id, before))) if prefix > 0 && before == prefix_hash => {
+                let first = self.last_position(id)?;
+                self.read(file, id, &hash, first)
             }
-        } else if self.recognise(file, &hash, listed)? {
-            self.done.recognised += 1;
-            return Ok(());
+            (Some(known), _) => self.read(file, known.id, &hash, 0),
+            (None, _) if self.recognise(file, &hash, listed)? => {
+                self.done.recognised += 1;
+                Ok(())
+            }
+            (None, _) => {
+                let id = self.new_row(file, None, BEGUN)?;
+                self.read(file, id, &hash, 0)
+            }
         }
-        let id = match known {
-            Some(known) => known.id,
-            None => self.new_row(file)?,
-        };
-        self.read(file, id, &hash, 0, 0)
     }
 
-    /// Where to go on in a file that has only grown: the byte and the position.
-    fn grown(&self, file: &FileStat, known: &KnownFile) -> Result<Option<(u64, u64)>> {
-        let before = known.size as u64;
-        let may_be = file.grows && known.state == WHOLE && known.kind == file.kind && file.size > before && before > 0;
-        if !may_be || self.reader.hash(file, before).ok().as_ref().map(<[u8; 32]>::as_slice) != known.hash.as_deref() {
-            return Ok(None);
-        }
-        let sql = "SELECT coalesce(max(ordinal) + 1, 0) FROM documents WHERE file = ?1";
-        let first: i64 = self.index.database.query_row(sql, [known.id], |row| row.get(0))?;
-        Ok(Some((before, first as u64)))
+    /// The position of the last document of a file that has grown. It is read again: it may have been on its way when the
+    /// index saw it.
+    fn last_position(&self, id: i64) -> Result<u64> {
+        let sql = "SELECT coalesce(max(ordinal), 0) FROM documents WHERE file = ?1";
+        let last: i64 = self.store.sql().prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+        Ok(last as u64)
     }
 
     /// Looks for a file with the same bytes. One that is no longer listed has moved; one that is there has been copied.
@@ -274,121 +309,101 @@ impl UpdateRun<'_> {
         let sql = "SELECT id, path FROM files WHERE hash = ?1 AND kind = ?2 AND state = ?3";
         let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?));
         let twins: Vec<(i64, String)> = {
-            let mut statement = self.index.database.prepare_cached(sql)?;
+            let mut statement = self.store.sql().prepare_cached(sql)?;
             let rows = statement.query_map(params![hash, file.kind, WHOLE], row)?;
             rows.collect::<rusqlite::Result<_>>()?
         };
         if let Some((id, _)) = twins.iter().find(|(_, path)| !listed.contains(path.as_str())) {
-            let transaction = self.index.database.transaction()?;
-            transaction.execute("UPDATE files SET path = ?2 WHERE id = ?1", params![id, file.path])?;
-            set_row(&transaction, *id, file, Some(hash), WHOLE, None)?;
-            transaction.commit()?;
+            self.store.sql().execute("UPDATE files SET path = ?2 WHERE id = ?1", params![id, file.path])?;
+            set_row(self.store.sql(), *id, file, Some(hash), WHOLE, None)?;
             return Ok(true);
         }
         let Some(&(twin, _)) = twins.first() else { return Ok(false) };
-        let transaction = self.index.database.transaction()?;
-        let id = transaction.prepare_cached(INSERT)?.insert(params![
-            file.path,
-            file.size as i64,
-            file.mtime,
-            file.inode as i64,
-            file.device as i64,
-            hash,
-            file.kind,
-            WHOLE
-        ])?;
-        transaction.execute(
+        let id = self.new_row(file, Some(hash), WHOLE)?;
+        let number = self.numbered()?;
+        self.store.sql().execute(
             "INSERT INTO documents (file, ordinal, content, kind, message, subject, sender, date, thread, label, error, run)
              SELECT ?1, ordinal, content, kind, message, subject, sender, date, thread, label, error, ?3
              FROM documents WHERE file = ?2",
-            params![id, twin, self.number],
+            params![id, twin, number],
         )?;
-        transaction.commit()?;
         Ok(true)
     }
 
-    fn new_row(&self, file: &FileStat) -> Result<i64> {
-        let hash: Option<&[u8]> = None;
-        let id = self.index.database.prepare_cached(INSERT)?.insert(params![
-            file.path,
-            file.size as i64,
-            file.mtime,
-            file.inode as i64,
-            file.device as i64,
-            hash,
-            file.kind,
-            BEGUN
-        ])?;
-        Ok(id)
+    fn new_row(&self, file: &FileStat, hash: Option<&[u8; 32]>, state: i64) -> Result<i64> {
+        let sql = "INSERT INTO files (path, size, mtime, inode, device, hash, kind, state)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let (size, inode, device) = (file.size as i64, file.inode as i64, file.device as i64);
+        let row = params![file.path, size, file.mtime, inode, device, hash.map(|hash| &hash[..]), file.kind, state];
+        self.store.sql().prepare_cached(sql)?.insert(row).map_err(Into::into)
     }
 
-    /// Reads documents in transactions of bounded size. What an earlier run has read goes in the last of them.
-    fn read(&mut self, file: &FileStat, id: i64, hash: &[u8; 32], from: u64, first: u64) -> Result<()> {
-        let documents = match self.reader.read(file, from, first) {
+    /// The number of this run, which is kept with the first document that bears it.
+    fn numbered(&self) -> Result<i64> {
+        store::set_meta(self.store.sql(), RUN, &serde_json::to_vec(&self.number)?)?;
+        Ok(self.number)
+    }
+
+    /// Reads the documents from a position on, in transactions of bounded size. What an earlier run has read goes in the
+    /// last of them.
+    fn read(&mut self, file: &FileStat, id: i64, hash: &[u8; 32], first: u64) -> Result<()> {
+        let documents = match self.reader.read(file, first) {
             Ok(documents) => documents,
-            Err(error) => return self.fail(file, &error),
+            Err(error) => return self.fail(file, &format!("{error:#}")),
         };
         self.done.read += 1;
-        let mut store = Store::begin(&mut self.index.database, self.statistics)?;
+        let number = self.numbered()?;
         for found in documents {
             match found {
                 FoundDocument::Document(read) => {
-                    store.add(id, self.number, &read)?;
-                    self.done.documents += 1;
+                    self.store.add(id, number, &read)?;
+                    // The first of a file that has grown was there before.
+                    self.done.documents += usize::from(first == 0 || read.index > first);
                 }
-                FoundDocument::Failure(index, reason) => {
-                    store.add_failure(id, self.number, index, &reason)?;
-                    self.done.failed += 1;
+                FoundDocument::Failure(index, reason) => self.store.add_failure(id, number, index, &reason)?,
+            }
+            if self.store.is_full() {
+                let sql = "UPDATE files SET state = ?2 WHERE id = ?1";
+                self.store.sql().prepare_cached(sql)?.execute(params![id, BEGUN])?;
+                self.store.renew()?;
+                if (self.stops)() {
+                    return Ok(());
                 }
             }
-            if store.written >= TRANSACTION {
-                store.sql().prepare_cached("UPDATE files SET state = ?2 WHERE id = ?1")?.execute(params![id, BEGUN])?;
-                store.commit()?;
-                store = Store::begin(&mut self.index.database, self.statistics)?;
-            }
         }
-        if from == 0 {
-            store.remove_documents(id, Some(self.number))?;
-        }
-        set_row(store.sql(), id, file, Some(hash), WHOLE, None)?;
-        store.commit()?;
-        Ok(())
+        self.store.remove_documents(id, first, Some(number))?;
+        set_row(self.store.sql(), id, file, Some(hash), WHOLE, None)
     }
 
     /// Notes that a file cannot be read. What it said before is no longer true.
-    fn fail(&mut self, file: &FileStat, error: &anyhow::Error) -> Result<()> {
-        self.done.failed += 1;
-        let sql = "SELECT id FROM files WHERE path = ?1";
-        let known = self.index.database.query_row(sql, [&file.path], |row| row.get(0)).optional()?;
+    fn fail(&mut self, file: &FileStat, why: &str) -> Result<()> {
+        let sql = "SELECT id, error FROM files WHERE path = ?1";
+        let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?));
+        let known = self.store.sql().prepare_cached(sql)?.query_row([&file.path], row).optional()?;
         let id = match known {
-            Some(id) => id,
-            None => self.new_row(file)?,
+            Some((_, Some(before))) if before == why => return Ok(()),
+            Some((id, _)) => id,
+            None => self.new_row(file, None, FAILED)?,
         };
-        let mut store = Store::begin(&mut self.index.database, self.statistics)?;
-        store.remove_documents(id, None)?;
-        set_row(store.sql(), id, file, None, FAILED, Some(&format!("{error:#}")))?;
-        store.commit()?;
-        Ok(())
+        self.store.remove_documents(id, 0, None)?;
+        set_row(self.store.sql(), id, file, None, FAILED, Some(why))
     }
 
     fn delete(&mut self, files: Vec<i64>) -> Result<()> {
         self.done.deleted += files.len();
-        let mut store = Store::begin(&mut self.index.database, self.statistics)?;
         for id in files {
-            store.remove_documents(id, None)?;
-            store.sql().prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([id])?;
-            if store.written >= TRANSACTION {
-                store.commit()?;
-                store = Store::begin(&mut self.index.database, self.statistics)?;
+            self.store.remove_documents(id, 0, None)?;
+            self.store.sql().prepare_cached("DELETE FROM files WHERE id = ?1")?.execute([id])?;
+            if self.store.is_full() {
+                self.store.renew()?;
             }
         }
-        store.commit()?;
         Ok(())
     }
 }
 
-const INSERT: &str = "INSERT INTO files (path, size, mtime, inode, device, hash, kind, state)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// The name in `meta` of the number of the last run.
+const RUN: &str = "run";
 
 fn set_row(
     database: &rusqlite::Connection,

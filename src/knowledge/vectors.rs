@@ -1,4 +1,4 @@
-//! Vectors as bytes, and the exact search among them.
+//! Vectors in four bits a dimension in the file and in eight in memory, and the exact search among them.
 
 use rayon::prelude::*;
 
@@ -8,13 +8,45 @@ const SCALE: usize = 4;
 /// Vectors that one task compares.
 const BATCH: usize = 2048;
 
-/// A vector as it is stored: its scale, then one signed byte for each dimension.
+/// What four bits stand for: the levels by which normally distributed numbers lose least (J. Max, "Quantizing for Minimum
+/// Distortion", 1960, for 16 levels), in eight bits. The cosine of a vector with what is stored of it is about 0.99.
+const LEVELS: [i8; 16] = [-127, -96, -75, -58, -44, -31, -18, -6, 6, 18, 31, 44, 58, 75, 96, 127];
+
+/// The outermost level, in standard deviations.
+const OUTERMOST: f32 = 2.733;
+
+/// Widths of the levels that are tried, as few vectors are quite normally distributed.
+const WIDTHS: [f32; 5] = [0.85, 0.92, 1.0, 1.08, 1.16];
+
+/// A vector as it is stored: what a level is worth, then four bits for each dimension, the lower ones first.
 pub(super) fn pack(vector: &[f32]) -> Vec<u8> {
-    let (bytes, scale) = quantised(vector);
-    let mut packed = Vec::with_capacity(SCALE + bytes.len());
-    packed.extend_from_slice(&scale.to_le_bytes());
-    packed.extend_from_slice(bytemuck::cast_slice(&bytes));
-    packed
+    let square = vector.iter().map(|value| value * value).sum::<f32>();
+    let deviation = (square / vector.len().max(1) as f32).sqrt();
+    let is_direction = square.is_finite() && deviation > 0.0;
+    let tried = WIDTHS.iter().filter(|_| is_direction).map(|width| {
+        let unit = width * deviation * OUTERMOST / 127.0;
+        let places: Vec<u8> = vector.iter().map(|value| place(value / unit)).collect();
+        let levels = || places.iter().map(|&place| f32::from(level(place)));
+        let stored = levels().map(|level| level * level).sum::<f32>().sqrt();
+        let product = levels().zip(vector).map(|(level, value)| level * value).sum::<f32>();
+        (product / stored, stored, places)
+    });
+    let best = tried.max_by(|(one, ..), (other, ..)| one.total_cmp(other));
+    // The length of what is stored, so that a cosine never exceeds 1.
+    let (scale, places) = best.map_or((0.0, vec![0; vector.len()]), |(_, stored, places)| (1.0 / stored, places));
+    let pairs = places.chunks(2).map(|pair| pair.iter().rev().fold(0, |byte, place| byte << 4 | place));
+    scale.to_le_bytes().into_iter().chain(pairs).collect()
+}
+
+/// The number of the level that is nearest to a value.
+fn place(value: f32) -> u8 {
+    const BORDERS: [f32; 7] = [12.0, 24.5, 37.5, 51.0, 66.5, 85.5, 111.5];
+    let outer: u8 = BORDERS.iter().map(|&border| u8::from(value.abs() > border)).sum();
+    if value > 0.0 { 8 + outer } else { 7 - outer }
+}
+
+fn level(place: u8) -> i8 {
+    LEVELS.get(usize::from(place)).copied().unwrap_or_default()
 }
 
 /// The bytes of a vector that is brought to length 1, and what each is worth.
@@ -60,12 +92,13 @@ impl PassageVectors {
 
     /// Adds a stored vector. Those of another length are left out: texts without a known word have an empty one.
     pub(super) fn push(&mut self, unit: i64, packed: &[u8]) {
-        if let Some((scale, bytes)) = packed.split_first_chunk::<SCALE>()
-            && bytes.len() == self.dims
+        if let Some((scale, pairs)) = packed.split_first_chunk::<SCALE>()
+            && pairs.len() == self.dims.div_ceil(2)
         {
             self.units.push(unit);
             self.scales.push(f32::from_le_bytes(*scale));
-            self.bytes.extend_from_slice(bytemuck::cast_slice(bytes));
+            let levels = pairs.iter().flat_map(|pair| [level(pair & 15), level(pair >> 4)]);
+            self.bytes.extend(levels.take(self.dims));
         }
     }
 
@@ -140,20 +173,21 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_near_the_numbers() {
-        let mut vectors = PassageVectors::new(320, 0);
+    fn what_is_stored_is_near_the_numbers() {
+        // An odd number of dimensions leaves half a byte.
+        let mut vectors = PassageVectors::new(321, 0);
         for unit in 0..5000 {
-            vectors.push(unit * 2, &pack(&vector(unit as usize, 320)));
+            vectors.push(unit * 2, &pack(&vector(unit as usize, 321)));
         }
         vectors.push(99_999, &[]);
-        let query = vector(41, 320);
+        let query = vector(41, 321);
         let cosines = vectors.cosines(&query);
         for (at, &value) in cosines.values.iter().enumerate() {
-            assert!((value - cosine(&query, &vector(at, 320))).abs() < 0.01, "{at}");
+            assert!((value - cosine(&query, &vector(at, 321))).abs() < 0.03, "{at}");
         }
         let nearest = cosines.nearest(3, |at| at != 7);
         assert_eq!((nearest.len(), vectors.position(82), vectors.units.len()), (3, Some(41), 5000));
-        assert!(cosines.values[nearest[0]] > 0.999);
+        assert!(cosines.values[nearest[0]] > 0.99 && cosines.values[nearest[0]] <= 1.0);
         assert!(cosines.nearest(0, |_| true).is_empty());
     }
 
@@ -163,6 +197,9 @@ mod tests {
             let mut vectors = PassageVectors::new(8, 0);
             vectors.push(1, &pack(&vector(3, 8)));
             assert_eq!(vectors.cosines(&query).values, [0.0]);
+            let mut vectors = PassageVectors::new(8, 0);
+            vectors.push(1, &pack(&query));
+            assert_eq!(vectors.cosines(&vector(3, 8)).values, [0.0]);
         }
     }
 }

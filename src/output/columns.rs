@@ -116,7 +116,7 @@ fn own_cells<'a>(row: &'a [(String, Value)], columns: &[String]) -> Vec<Cell<'a>
 
 /// Keeps a spreadsheet from running a cell as a formula: one that begins like a formula gets an apostrophe, which
 /// spreadsheets take as "this is text". Foreign subjects are the way in (OWASP, "CSV Injection").
-pub(super) fn neutral(cell: Cow<'_, str>) -> Cow<'_, str> {
+pub(crate) fn neutral(cell: Cow<'_, str>) -> Cow<'_, str> {
     let risky = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
     // Standard input is called `-`, which no program runs.
     if cell == "-" {

@@ -31,6 +31,7 @@ use crate::charset::BYTE_ORDER_MARK;
 use crate::record::{DECIMALS, Verdict};
 
 pub use self::csv::FORMAT as CSV;
+pub(crate) use columns::neutral;
 pub use jsonl::{ARRAY as JSON, FORMAT as JSONL, json_line};
 pub use notmuch::{FORMAT as NOTMUCH, NotmuchRecords};
 pub use plans::{PlannedMessage, Plans};

@@ -157,7 +157,16 @@ mod tests {
         let envelope = Envelope { subject: Some("s\u{1b}[2J".into()), from: Some("Ann".into()), ..Envelope::default() };
         let removed = vec![Removed { step: "quotes", text: "> a\n> b\n".into() }];
         let attachments = vec!["x.pdf".to_string()];
-        Document { origin, envelope, body: "hi\n".into(), attachments, removed, truncated: false, doubt: None }
+        Document {
+            origin,
+            envelope,
+            body: "hi\n".into(),
+            attachments,
+            removed,
+            truncated: false,
+            doubt: None,
+            answers: false,
+        }
     }
 
     #[test]

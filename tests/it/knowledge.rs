@@ -271,6 +271,12 @@ fn labels_of_records_are_filters() {
     base.indexed(&["docs", "--records", "r.jsonl"]);
     assert!(!base.found("zeppelin", &["--label", "roof"]).is_empty());
     assert!(base.found("zeppelin", &["--label", "food", "--keyword"]).is_empty());
+    // A record without a label takes it away.
+    let record = |index| json!({"source": "docs/mail.mbox", "index": index, "label": null}).to_string() + "\n";
+    fs::write(base.folder.path().join("r.jsonl"), record(0) + &record(1)).unwrap();
+    base.indexed(&["--records", "r.jsonl"]);
+    assert!(base.found("zeppelin", &["--label", "roof", "--keyword"]).is_empty());
+    assert!(base.found("zeppelin", &["--keyword"]).len() == 1);
 }
 
 #[test]
@@ -451,4 +457,142 @@ fn columns_of_a_table_are_no_matter_of_the_texts_beside_it() {
     base.indexed(&["docs", "--text-field", "note"]);
     assert_eq!(base.found("zebra", &["--keyword"]), ["r1"]);
     assert_eq!(base.found("damages", &["--keyword"]), ["terms.md"]);
+}
+
+#[test]
+fn questions_and_answers_are_found_in_every_table() {
+    let base = Base::new();
+    fs::remove_file(base.docs().join("faq.csv")).unwrap();
+    let (gbk, _, _) = encoding_rs::GBK.encode("编号,问题,答案\n1,考拉在哪里睡觉？,在树上。\n");
+    fs::write(base.docs().join("koala.csv"), gbk).unwrap();
+    let utf16: Vec<u8> = "\u{feff}id,Frage,Antwort\r\n1,Wo schläft der Igel?,Unter Laub.\r\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(base.docs().join("igel.csv"), utf16).unwrap();
+    base.put(
+        "otter.json",
+        "[\n  {\n    \"question\": \"Where does the otter sleep?\",\n    \"answer\": \"In a holt.\"\n  }\n]\n",
+    );
+    base.put("badger.jsonl", "{\"q\": \"Where does the badger sleep?\", \"a\": \"In a sett.\"}\n");
+    base.put("table.csv", "question,answer\nWhere does the walrus sleep?,On the ice.\n");
+    let table = ["classify", "docs/table.csv", "--label", "a", "--text-field", "answer", "-o", "docs/walrus.xlsx"];
+    assert!(mailsort(table).in_folder(base.folder.path()).output().status.success());
+    fs::remove_file(base.docs().join("table.csv")).unwrap();
+    base.indexed(&["docs", "--encoding", "gbk"]);
+    for (question, text) in [
+        ("考拉 睡觉", "考拉在哪里睡觉？\n在树上。"),
+        ("Igel schläft", "Wo schläft der Igel?\nUnter Laub."),
+        ("otter", "Where does the otter sleep?\nIn a holt."),
+        ("badger", "Where does the badger sleep?\nIn a sett."),
+        ("walrus", "Where does the walrus sleep?\nOn the ice."),
+    ] {
+        let answer = base.search(question, &["--keyword", "--kind", "faq"]);
+        assert_eq!(answer["results"][0]["text"].as_str().map(str::trim), Some(text), "{answer}");
+    }
+}
+
+/// A folder of a real life: pipes, the index itself, inputs in inputs, and a file that is named otherwise tomorrow.
+#[cfg(unix)]
+#[test]
+fn what_lies_in_a_folder_stops_no_run() {
+    let base = Base::new();
+    base.put("notes.txt", "question,answer\nWhere does the axolotl live?,In the lake.\n");
+    assert!(std::process::Command::new("mkfifo").arg(base.docs().join("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("nowhere", base.docs().join("dangling")).unwrap();
+    let sub = base.docs().join("sub");
+    fs::create_dir(&sub).unwrap();
+    fs::write(sub.join("deep.txt"), "A numbat sleeps in a hollow log.\n").unwrap();
+    let run = |flags: &[&str]| {
+        let output = mailsort(["index", "--into", "docs/kb.db"]).args(flags).in_folder(base.folder.path()).output();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let found = |question: &str, flags: &[&str]| {
+        let arguments = [&["search", "docs/kb.db", question, "--keyword", "--format", "jsonl"], flags].concat();
+        let output = mailsort(arguments).in_folder(base.folder.path()).output();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["results"].as_array().unwrap().iter().map(|hit| hit["kind"].to_string()).collect::<Vec<_>>()
+    };
+    for flags in [&["docs", "docs/sub", "docs/../docs"][..], &[], &["docs/sub"]] {
+        let (status, said) = run(flags);
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("pipe is not indexed") && said.contains("dangling is not indexed"), "{said}");
+        assert!(!said.contains("kb.db") && said.matches("is not indexed").count() == 2, "{said}");
+    }
+    assert_eq!(found("numbat", &["--path", "docs/../docs/sub"]).len(), 1);
+    assert_eq!(found("axolotl", &[]), ["\"document\""]);
+    // Names say how a file is read.
+    fs::rename(base.docs().join("notes.txt"), base.docs().join("notes.csv")).unwrap();
+    fs::remove_file(base.docs().join("pipe")).unwrap();
+    fs::remove_file(base.docs().join("dangling")).unwrap();
+    assert_eq!(run(&[]).0, Some(0));
+    assert_eq!(found("axolotl", &[]), ["\"faq\""]);
+}
+
+#[test]
+fn a_message_that_was_on_its_way_is_read_whole() {
+    let base = Base::new();
+    let late = mail("3", "Late", "", "The capybara swims.\n\nThe tapir follows.");
+    let (before, after) = late.split_at(late.find("The tapir").unwrap());
+    let mbox = base.docs().join("mail.mbox");
+    let whole = fs::read_to_string(&mbox).unwrap();
+    fs::write(&mbox, whole.clone() + before).unwrap();
+    base.indexed(&["docs"]);
+    assert!(base.found("capybara", &["--keyword"]) == ["<3@x>"] && base.found("tapir", &["--keyword"]).is_empty());
+    fs::write(&mbox, whole + &late + &mail("4", "Last", "", "The vicuna grazes.")).unwrap();
+    base.indexed(&[]);
+    for (word, id) in [("capybara", "<3@x>"), ("tapir", "<3@x>"), ("vicuna", "<4@x>")] {
+        assert_eq!(base.found(word, &["--keyword"]), [id], "{word} {after}");
+    }
+    base.is_whole();
+}
+
+#[test]
+fn a_file_that_is_written_anew_comes_back() {
+    let base = Base::new();
+    base.indexed(&["docs/faq.csv", "docs/terms.md"]);
+    fs::remove_file(base.docs().join("faq.csv")).unwrap();
+    base.indexed(&[]);
+    assert!(base.found("parcel", &["--keyword"]).is_empty() && !base.has_bytes("parcel"));
+    base.put("faq.csv", FAQ);
+    base.indexed(&[]);
+    assert_eq!(base.found("parcel", &["--keyword"]), ["f1"]);
+}
+
+#[test]
+fn what_is_read_in_doubt_is_said() {
+    let base = Base::new();
+    let (gbk, _, _) = encoding_rs::GBK.encode("负面");
+    fs::write(base.docs().join("doubt.txt"), gbk).unwrap();
+    let output = base.index(&["docs", "--no-vectors"]).output();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("doubt.txt [0] may be read wrongly"), "{said}");
+}
+
+#[test]
+fn senders_are_found_in_any_case() {
+    let base = Base::new();
+    base.put("m.eml", "From: MÜLLER <m@example.com>\nSubject: Roof\nMessage-ID: <m@x>\n\nThe gutter leaks.\n");
+    base.indexed(&["docs"]);
+    assert_eq!(base.found("gutter", &["--from", "müller"]), ["<m@x>"]);
+    assert!(base.found("gutter", &["--from", "meier"]).is_empty());
+}
+
+/// Under two names an index has one writer, and a run that cannot run leaves none behind.
+#[cfg(unix)]
+#[test]
+fn an_index_has_one_writer_and_comes_whole() {
+    let base = Base::new();
+    base.indexed(&["docs"]);
+    std::os::unix::fs::symlink("kb.db", base.folder.path().join("other.db")).unwrap();
+    let lock = fs::File::options().write(true).open(base.folder.path().join("kb.db-lock")).unwrap();
+    lock.lock().unwrap();
+    let output = mailsort(["index", "--into", "other.db"]).in_folder(base.folder.path()).output();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("another process"), "{said}");
+    for flags in [["--model", "nonsense"], ["--records", "nothere"]] {
+        let output = mailsort(["index", "docs", "--into", "new.db"]).args(flags).in_folder(base.folder.path()).output();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(!base.folder.path().join("new.db").exists() && !base.folder.path().join("new.db-lock").exists());
+    }
 }

@@ -50,7 +50,7 @@ const PRIVILEGES: &[(&str, &[&str])] = &[
     ("notify::", &["src/watcher/"]),
     ("bcder", &["src/intake/mail/smime.rs"]),
     ("cfb::", &["src/intake/mail/outlook.rs"]),
-    ("flate2", &["src/intake/mail/smime.rs", "src/header/stored.rs"]),
+    ("flate2", &["src/intake/mail/smime.rs", "src/header/stored.rs", "src/knowledge/texts.rs"]),
     ("safetensors", &["src/engine/"]),
     // main.rs sets the environment of its thread pool.
     ("candle", &["src/engine/", "src/main.rs"]),

@@ -45,12 +45,13 @@ impl Library {
             return Ok(Self { index, _folder: None });
         }
         let folder = tempfile::tempdir().context("cannot make an index of the library")?;
-        let mut index = Index::open_to_write(&folder.path().join("library.db"))?;
+        let into = folder.path().join("library.db");
+        let mut index = Index::open_to_write(&into)?;
         let options = Options { recursive: true, ..Options::default() };
-        let whole = std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let reader = InputReader::new(vec![whole], options, Reading::default());
-        index.update(&reader, true)?;
-        index::embed(&mut index, &model, false, embedder, pool)?;
+        let whole = crate::platform::absolute(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let reader = InputReader::new(vec![whole], &into, options, Reading::default());
+        index.update(&reader, true, &|| false)?;
+        index::embed(&mut index, &model, false, embedder, pool, &|| false)?;
         Ok(Self { index, _folder: Some(folder) })
     }
 

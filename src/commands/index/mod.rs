@@ -2,7 +2,7 @@
 
 mod reader;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,32 +42,34 @@ pub(super) fn run(arguments: &IndexCommand) -> Result<ExitCode> {
         // One that cannot be read is not remembered.
         std::fs::metadata(input).with_context(|| format!("cannot read the input {}", input.display()))?;
     }
-    let mut index = Index::open_to_write(&flags.into)?;
-    let roots = roots(&index, arguments)?;
+    let labels = flags.records.as_deref().map(labels).transpose()?.unwrap_or_default();
     let pool = stream::pool(arguments.run.threads)?;
-    // Before a text is read: another model is refused at once.
+    // Before a text is read: another model is refused at once, and a run that cannot run leaves no index behind.
     let embedder = match flags.no_vectors {
         true => None,
-        false => Some(embedder(arguments, &index, &pool, &report)?),
+        false => Some(embedder(arguments, &pool, &report)?),
     };
+    let mut index = Index::open_to_write(&flags.into)?;
+    let roots = roots(&index, arguments)?;
     index.set_roots(&roots.iter().map(|root| intake::shown(root).to_string()).collect::<Vec<_>>())?;
-    let labels = flags.records.as_deref().map(labels).transpose()?.unwrap_or_default();
     let way = way(&index, arguments, &report)?;
-    let reader = InputReader::new(roots, way.options(), way.reading.clone());
+    let reader = InputReader::new(roots, &flags.into, way.options(), way.reading.clone());
     let stop = flags.watch.then(Stop::listen).transpose()?;
+    let stops = || stop.as_ref().is_some_and(Stop::is_asked);
+    let mut said = HashSet::new();
     loop {
-        let done = index.update(&reader, true)?;
-        index.set_labels(labels.iter().map(|((path, at), label)| (path.as_str(), *at, label.as_str())))?;
+        let done = index.update(&reader, true, &stops)?;
+        index.set_labels(labels.iter().map(|((path, at), label)| (path.as_str(), *at, label.as_deref())))?;
         let embedded = match &embedder {
-            Some((model, loaded)) => embed(&mut index, model, flags.reembed, loaded, &pool)?,
+            Some((model, loaded)) => embed(&mut index, model, flags.reembed, loaded, &pool, &stops)?,
             None => 0,
         };
-        said(&report, &done, embedded);
-        let Some(stop) = &stop else {
-            return ended(&index, &report, &done);
-        };
-        if stop.wait(flags.every) {
-            return Ok(ExitCode::SUCCESS);
+        let is_whole = say(&report, &index, &reader, &done, embedded, &mut said)?;
+        match &stop {
+            None if is_whole => return Ok(ExitCode::SUCCESS),
+            None => return Ok(ExitCode::from(1)),
+            Some(stop) if stop.wait(flags.every) => return Ok(ExitCode::SUCCESS),
+            Some(_) => {}
         }
     }
 }
@@ -78,7 +80,7 @@ pub(super) fn run(arguments: &IndexCommand) -> Result<ExitCode> {
 /// When a folder of a run before is gone, which may only be a disk that is not there.
 fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
     let flags = &arguments.flags;
-    let whole = |path: &PathBuf| std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()));
+    let whole = |path: &PathBuf| platform::absolute(path).with_context(|| format!("cannot read {}", path.display()));
     let forgotten: BTreeSet<PathBuf> = flags.forget.iter().map(whole).collect::<Result<_>>()?;
     let mut roots: BTreeSet<PathBuf> = flags.inputs.iter().map(whole).collect::<Result<_>>()?;
     let known: Vec<PathBuf> = index.roots()?.iter().map(|root| intake::unshown(root)).collect();
@@ -95,12 +97,10 @@ fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
         if forgotten.contains(&path) {
             continue;
         }
-        let is_gone = !path.exists();
-        if is_gone && path.parent().is_some_and(Path::exists) && index.is_file(&intake::shown(&path))? {
-            continue;
-        }
+        // A single file may be written anew, and is read when it is there again.
+        let is_folder = index.is_folder(&intake::shown(&path))? || !path.parent().is_some_and(Path::exists);
         ensure!(
-            !is_gone,
+            path.exists() || !is_folder,
             "{} was indexed before and is not there; bring it back, or take it out with --forget {0}",
             path.display()
         );
@@ -131,11 +131,12 @@ impl WayOfReading {
         fn either<T: Clone + Default + PartialEq>(asked: T, kept: &T) -> T {
             if asked == T::default() { kept.clone() } else { asked }
         }
-        let RowFields { text, subject, id } = self.fields;
+        let RowFields { text, subject, id, .. } = self.fields;
         let fields = RowFields {
             text: either(text, &kept.fields.text),
             subject: either(subject, &kept.fields.subject),
             id: either(id, &kept.fields.id),
+            ..RowFields::default()
         };
         Self {
             fields,
@@ -181,14 +182,10 @@ fn way(index: &Index, arguments: &IndexCommand, report: &Report) -> Result<WayOf
 }
 
 /// The model of the flags, or that of the index.
-fn embedder(
-    arguments: &IndexCommand,
-    index: &Index,
-    pool: &ThreadPool,
-    report: &Report,
-) -> Result<(VectorModel, LoadedModel)> {
+fn embedder(arguments: &IndexCommand, pool: &ThreadPool, report: &Report) -> Result<(VectorModel, LoadedModel)> {
+    let into = &arguments.flags.into;
+    let known = Index::model_at(into)?;
     let mut spec = arguments.model.spec();
-    let known = index.model()?;
     if let Some(known) = known.as_ref().filter(|_| spec.model.is_none() && spec.endpoint.urls.is_empty()) {
         spec.model = Some(known.id.clone());
     }
@@ -198,7 +195,7 @@ fn embedder(
         bail!(
             "the vectors of {} are of {}, and those of {} cannot be compared with them; give --reembed to replace them, or \
              --no-vectors to leave them alone",
-            index.path().display(),
+            into.display(),
             known.name(),
             model.name()
         );
@@ -216,15 +213,24 @@ pub(super) fn embed(
     reembed: bool,
     loaded: &LoadedModel,
     pool: &ThreadPool,
+    stops: &dyn Fn() -> bool,
 ) -> Result<usize> {
     let mut vectors = |texts: &[&str]| {
         let texts = texts.iter().map(|text| text.to_string()).collect();
         pool.install(|| loaded.vectors(texts, TextRole::Passage))
     };
-    index.embed(model, reembed, BATCH, &mut vectors)
+    index.embed(model, reembed, BATCH, &mut vectors, stops)
 }
 
-fn said(report: &Report, done: &Updated, embedded: usize) {
+/// Says what was done, and what is wrong and was not said before. False where something is not in the index.
+fn say(
+    report: &Report,
+    index: &Index,
+    reader: &InputReader,
+    done: &Updated,
+    embedded: usize,
+    said: &mut HashSet<String>,
+) -> Result<bool> {
     let Updated { unchanged, read, recognised, deleted, documents, .. } = done;
     if read + recognised + deleted + embedded > 0 {
         report.say(format_args!(
@@ -232,19 +238,16 @@ fn said(report: &Report, done: &Updated, embedded: usize) {
             unchanged + recognised
         ));
     }
-}
-
-fn ended(index: &Index, report: &Report, done: &Updated) -> Result<ExitCode> {
-    if done.has_traces {
-        report.warn("another process reads the index, so bytes of what is gone stay in its log until the next run");
+    let failures = index.failures()?;
+    let failed = failures.iter().map(|(what, why)| format!("{what} is not indexed: {why}"));
+    let traces = "another process reads the index, so bytes of what is gone stay in its log until the next run";
+    let traces = done.has_traces.then(|| traces.to_string());
+    for warning in reader.warnings().into_iter().chain(traces).chain(failed) {
+        if said.insert(warning.clone()) {
+            report.warn(warning);
+        }
     }
-    if done.failed == 0 {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (what, why) in index.status()?.failures {
-        report.warn(format_args!("{what} is not indexed: {why}"));
-    }
-    Ok(ExitCode::from(1))
+    Ok(failures.is_empty())
 }
 
 fn status(index: &Index) -> Result<ExitCode> {
@@ -279,7 +282,7 @@ struct Record {
 }
 
 /// The labels of documents, by their files and positions.
-fn labels(path: &Path) -> Result<HashMap<(String, u64), String>> {
+fn labels(path: &Path) -> Result<HashMap<(String, u64), Option<String>>> {
     let context = || format!("cannot read --records {}", path.display());
     let bytes = platform::read_file_or_pipe(path, LONGEST_RECORDS).with_context(context)?;
     let mut labels = HashMap::new();
@@ -287,10 +290,8 @@ fn labels(path: &Path) -> Result<HashMap<(String, u64), String>> {
         let record: Record = serde_json::from_slice(line).with_context(|| {
             format!("--records {}, line {}: no record of `mailsort classify`", path.display(), at + 1)
         })?;
-        let source = std::path::absolute(intake::unshown(&record.source)).with_context(context)?;
-        if let Some(label) = record.label {
-            labels.insert((intake::shown(&source).to_string(), record.index), label);
-        }
+        let source = platform::absolute(&intake::unshown(&record.source)).with_context(context)?;
+        labels.insert((intake::shown(&source).to_string(), record.index), record.label);
     }
     Ok(labels)
 }

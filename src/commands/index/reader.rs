@@ -1,132 +1,175 @@
 //! What an index reads: the files of the inputs, and their documents as intake has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
+use sha2::{Digest, Sha256};
 
 use crate::contracts::Contract;
 use crate::intake::sniff::SourceFormat;
 use crate::intake::{self, FileEntry, Files, Options, Raw, Reading, RowFields, Source};
-use crate::knowledge::passages::{Passage, PassageKind};
-use crate::knowledge::{DocumentReader, FileStat, FoundDocument, Read};
+use crate::knowledge::passages::{self, Passage, PassageKind};
+use crate::knowledge::{DocumentReader, FileListing, FileStat, FoundDocument, Index, Read, hashes};
 use crate::platform;
-use crate::record::{Document, Skip};
+use crate::record::{Document, Origin, Skip};
 
 /// Changes when a file would be read in another way: it is read again then.
-const VERSION: u32 = 1;
-/// Bytes of a file in which the names of its columns are looked for.
-const HEAD: u64 = 64 * 1024;
+const VERSION: u32 = 2;
 /// Fewer numbered clauses do not make a contract.
 const FEWEST_CLAUSES: usize = 3;
 /// Headers by which messages belong together.
 const THREAD: [&str; 2] = ["references", "in-reply-to"];
 
-/// Names of columns that hold questions and answers.
-const FAQ: [(&str, &str); 6] =
-    [("question", "answer"), ("q", "a"), ("frage", "antwort"), ("问题", "答案"), ("问题", "回答"), ("问", "答")];
-
 /// The files of some inputs.
 pub(in crate::commands) struct InputReader {
     inputs: Vec<PathBuf>,
+    /// The index itself, with what stands beside it.
+    own: [PathBuf; 4],
     options: Options,
     reading: Reading,
+    /// What a person should know of the documents that were read.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl InputReader {
-    pub(in crate::commands) fn new(inputs: Vec<PathBuf>, options: Options, mut reading: Reading) -> Self {
+    /// Reads `inputs` for an index at `into`.
+    pub(in crate::commands) fn new(inputs: Vec<PathBuf>, into: &Path, options: Options, mut reading: Reading) -> Self {
         reading.headers = BTreeSet::from(THREAD.map(String::from));
-        Self { inputs, options, reading }
+        let fields = RowFields { answers: true, ..options.fields };
+        let options = Options { fields, ..options };
+        Self { inputs, own: Index::files(into), options, reading, warnings: Mutex::default() }
     }
 
-    /// How files are read, so that another way reads them again.
+    /// What a person should know of the documents that were read since the last call.
+    pub(in crate::commands) fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How all files are read, as a number: another way reads them again.
     fn way(&self) -> Result<String> {
-        Ok(format!("{VERSION} {}", serde_json::to_string(&(&self.options, &self.reading))?))
+        let way = serde_json::to_vec(&(VERSION, passages::VERSION, &self.options, &self.reading))?;
+        Ok(Sha256::digest(way).iter().take(8).map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// The options for one file: columns of questions and answers are told by their names.
+    /// What else decides how one file is read: its name, and whether it was named.
+    fn kind(&self, way: &str, path: &Path, is_message: bool) -> String {
+        let ending = path.extension().filter(|_| !is_message).map(|ending| ending.to_string_lossy().to_lowercase());
+        let named = if self.is_input(path) { "named" } else { "found" };
+        let kind = if is_message { "message" } else { "file" };
+        format!("{way} {named} {kind} {}", ending.unwrap_or_default())
+    }
+
+    fn is_input(&self, path: &Path) -> bool {
+        self.inputs.iter().any(|input| input == path)
+    }
+
+    /// The options for one file.
     fn options_of(&self, path: &Path) -> Options {
         let mut options = self.options.clone();
         // The columns are those of tables; a text beside them has none.
-        if !is_table(path) && !self.inputs.iter().any(|input| input == path) {
-            options.fields = RowFields::default();
-        }
-        if options.fields.text.is_empty()
-            && options.fields.subject.is_empty()
-            && let Some((question, answer)) = faq_columns(path)
-        {
-            options.fields.subject = vec![question];
-            options.fields.text = vec![answer];
+        if !is_table(path) && !self.is_input(path) {
+            options.fields = RowFields { answers: true, ..RowFields::default() };
         }
         options
+    }
+
+    fn stat(&self, way: &str, found: FileEntry) -> FileStat {
+        let (path, is_message, failure) = match found {
+            FileEntry::File(path) => (path, false, None),
+            FileEntry::Message(path) => (path, true, None),
+            FileEntry::Failed(path, why) => (path, false, Some(why)),
+        };
+        let (kind, shown) = (self.kind(way, &path, is_message), intake::shown(&path).to_string());
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let failure = failure.or_else(|| Some(error.to_string()));
+                return FileStat { path: shown, kind, failure, ..FileStat::default() };
+            }
+        };
+        let changed = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let (inode, device) = platform::file_number(&metadata);
+        FileStat {
+            path: shown,
+            size: metadata.len(),
+            mtime: changed.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)),
+            inode,
+            device,
+            kind,
+            grows: failure.is_none() && !is_message && is_mailbox(&path),
+            failure,
+        }
     }
 }
 
 impl DocumentReader for InputReader {
-    fn list(&self) -> Result<Vec<FileStat>> {
+    fn list(&self) -> Result<FileListing> {
         let way = self.way()?;
-        let mut files = Vec::new();
+        let mut listing = FileListing::default();
+        let mut seen = HashSet::new();
         for input in &self.inputs {
-            fs::metadata(input).with_context(|| format!("cannot read the input {}", input.display()))?;
+            if let Err(error) = fs::metadata(input) {
+                // It may come back, as a file that is written anew does.
+                ensure!(error.kind() == ErrorKind::NotFound, "cannot read the input {}: {error}", input.display());
+                listing.unread.push(intake::shown(input).to_string());
+                continue;
+            }
             for found in Files::new(input, self.options.recursive) {
-                let (path, is_message) = match found {
-                    FileEntry::File(path) => (path, false),
-                    FileEntry::Message(path) => (path, true),
-                    // It has a state of its own when it is read.
-                    FileEntry::Failed(path, _) => (path, false),
-                };
-                let Ok(metadata) = fs::metadata(&path) else { continue };
-                let changed = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-                let (inode, device) = platform::file_number(&metadata);
-                files.push(FileStat {
-                    path: intake::shown(&path).to_string(),
-                    size: metadata.len(),
-                    mtime: changed.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)),
-                    inode,
-                    device,
-                    kind: way.clone(),
-                    grows: !is_message && is_mailbox(&path),
-                });
+                let (FileEntry::File(path) | FileEntry::Message(path) | FileEntry::Failed(path, _)) = &found;
+                // Inputs may lie in each other.
+                if self.own.contains(path) || !seen.insert(path.clone()) {
+                    continue;
+                }
+                let is_unread = matches!(found, FileEntry::Failed(..));
+                let file = self.stat(&way, found);
+                listing.unread.extend(is_unread.then(|| file.path.clone()));
+                listing.files.push(file);
             }
         }
-        Ok(files)
+        Ok(listing)
     }
 
-    fn read<'a>(
-        &'a self,
-        file: &FileStat,
-        from: u64,
-        first: u64,
-    ) -> Result<Box<dyn Iterator<Item = FoundDocument> + 'a>> {
+    fn read<'a>(&'a self, file: &FileStat, first: u64) -> Result<Box<dyn Iterator<Item = FoundDocument> + 'a>> {
         let path = intake::unshown(&file.path);
         let options = self.options_of(&path);
-        let is_faq = !options.fields.subject.is_empty() && !options.fields.text.is_empty();
         let source = Source::new(std::iter::once(path), options);
         let is_new = move |raw: &Result<Raw, Skip>| {
-            let origin = raw.as_ref().map_or_else(|skip| &skip.origin, |raw| &raw.origin);
-            origin.offset >= from && origin.index >= first
+            raw.as_ref().map_or_else(|skip| skip.origin.index, |raw| raw.origin.index) >= first
         };
-        Ok(Box::new(source.filter(is_new).map(move |raw| self.found(raw, is_faq))))
+        Ok(Box::new(source.filter(is_new).map(|raw| self.found(raw))))
+    }
+
+    fn hashes(&self, file: &FileStat, bytes: u64) -> Result<[[u8; 32]; 2]> {
+        hashes(&intake::unshown(&file.path), file.size, bytes)
     }
 }
 
 impl InputReader {
-    fn found(&self, raw: Result<Raw, Skip>, is_faq: bool) -> FoundDocument {
+    fn found(&self, raw: Result<Raw, Skip>) -> FoundDocument {
         let format = raw.as_ref().ok().map(|raw| raw.format);
         match raw.and_then(|raw| intake::read(raw, &self.reading)) {
-            Ok(document) => FoundDocument::Document(Box::new(read(document, format, is_faq))),
+            Ok(document) => {
+                let Origin { source, index, .. } = &document.origin;
+                let cut =
+                    document.truncated.then(|| format!("{source} [{index}] is not indexed whole: it is too long"));
+                let warnings = document.doubted().into_iter().chain(cut);
+                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
+                FoundDocument::Document(Box::new(read(document, format)))
+            }
             Err(skip) => FoundDocument::Failure(skip.origin.index, skip.reason.to_string()),
         }
     }
 }
 
 /// A document as the index keeps it.
-fn read(document: Document, format: Option<SourceFormat>, is_faq: bool) -> Read {
-    let Document { origin, envelope, body, .. } = document;
+fn read(document: Document, format: Option<SourceFormat>) -> Read {
+    let Document { origin, envelope, body, answers: is_faq, .. } = document;
     // The first of `References` begins the conversation, wherever the headers stand.
     let mut of_thread: Vec<_> =
         envelope.headers.iter().filter(|header| THREAD.contains(&header.name.as_str())).collect();
@@ -183,16 +226,14 @@ fn of_text(made: Read, body: String) -> Read {
 
 /// True for an mbox, to which programs append.
 fn is_mailbox(path: &Path) -> bool {
+    let begins_as_one = || {
+        let mut head = [0; 5];
+        File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && &head == b"From "
+    };
     match path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase) {
         Some(ending) => ["mbox", "mbx"].contains(&ending.as_str()),
-        None => head(path, 5).is_some_and(|head| head == b"From "),
+        None => begins_as_one(),
     }
-}
-
-fn head(path: &Path, length: u64) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(length).read_to_end(&mut head).ok()?;
-    Some(head)
 }
 
 /// True for a file whose name says that it is a table.
@@ -203,43 +244,9 @@ fn is_table(path: &Path) -> bool {
     ending.is_some_and(|ending| ["csv", "tsv", "jsonl", "ndjson", "json", "xlsx", "xlsm"].contains(&ending.as_str()))
 }
 
-/// The columns of questions and answers of a table or of JSON Lines, as they are spelled there.
-fn faq_columns(path: &Path) -> Option<(String, String)> {
-    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-    if !["csv", "tsv", "jsonl", "ndjson", "json"].contains(&ending.as_str()) {
-        return None;
-    }
-    let head = head(path, HEAD)?;
-    let text = String::from_utf8_lossy(&head);
-    let line = text.trim_start_matches(['\u{feff}', '[', ' ', '\n', '\r']).lines().next()?;
-    let names: Vec<String> = match serde_json::Deserializer::from_str(line).into_iter::<serde_json::Map<_, _>>().next()
-    {
-        Some(Ok(row)) => row.keys().cloned().collect::<Vec<String>>(),
-        _ => line.split([',', ';', '\t', '|']).map(|name| name.trim().trim_matches('"').to_string()).collect(),
-    };
-    let find = |wanted: &str| names.iter().find(|name| name.to_lowercase() == wanted).cloned();
-    FAQ.iter().find_map(|(question, answer)| Some((find(question)?, find(answer)?)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn questions_and_answers_are_told_by_their_columns() {
-        let folder = tempfile::tempdir().unwrap();
-        let check = |name: &str, text: &str, expected: Option<(&str, &str)>| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).unwrap();
-            let expected = expected.map(|(question, answer)| (question.to_string(), answer.to_string()));
-            assert_eq!(faq_columns(&path), expected, "{text}");
-        };
-        check("a.csv", "id,Question,\"Answer\"\n1,a,b\n", Some(("Question", "Answer")));
-        check("a.jsonl", "{\"问题\":\"怎么退货?\",\"答案\":\"七天内\"}\n", Some(("问题", "答案")));
-        check("a.json", "[{\"q\": 1, \"a\": 2}]", Some(("q", "a")));
-        check("b.csv", "text,label\na,b\n", None);
-        check("a.txt", "question,answer\n", None);
-    }
 
     #[test]
     fn a_text_with_numbered_clauses_is_a_contract() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::intake;
+use crate::{intake, platform};
 
 /// Folders.
 pub(super) struct Roots {
@@ -32,7 +32,7 @@ impl Roots {
             ensure!(real.is_dir(), "--root {} is not a folder", folder.display());
             Ok(real)
         };
-        let whole = given.iter().map(std::path::absolute).collect::<std::io::Result<_>>();
+        let whole = given.iter().map(|folder| platform::absolute(folder)).collect::<std::io::Result<_>>();
         let whole = whole.context("the current folder cannot be told")?;
         Ok(Self { real: given.iter().map(real).collect::<Result<_>>()?, given: whole })
     }
@@ -87,7 +87,7 @@ impl Roots {
         let joined: Vec<PathBuf> = self.given.iter().chain(&self.real).map(|folder| folder.join(path)).collect();
         let is_inside = |joined: &&PathBuf| joined.canonicalize().is_ok_and(|real| self.has(&real));
         let joined = joined.iter().find(is_inside).or(joined.first()).cloned().unwrap_or_else(|| PathBuf::from(path));
-        let whole = std::path::absolute(joined).with_context(|| format!("`path`: {path}"))?;
+        let whole = platform::absolute(&joined).with_context(|| format!("`path`: {path}"))?;
         Ok(intake::shown(&whole).to_string())
     }
 }

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::commands::near;
 use crate::knowledge::{AnswerObject, Hit, PassagePlace, Query, SearchAnswer};
+use crate::output;
 use crate::terminal;
 
 /// What is said where a reranker finds no answer.
@@ -113,30 +114,24 @@ pub(super) fn csv(answer: &SearchAnswer) -> Result<String> {
     ])?;
     let number = |value: Option<f32>| value.map(|value| format!("{value:.4}")).unwrap_or_default();
     for (hit, place) in answer.hits.iter().filter_map(|hit| Some((hit, hit.places.first()?))) {
-        let cell = |text: &Option<String>| harmless(text.as_deref().unwrap_or_default());
+        let neutral = |text: &str| output::neutral(text.to_string().into()).into_owned();
+        let cell = |text: &Option<String>| neutral(text.as_deref().unwrap_or_default());
         writer.write_record([
             hit.rank.to_string(),
-            harmless(&place.path),
+            neutral(&place.path),
             place.index.to_string(),
             cell(&place.id),
             cell(&place.subject),
             cell(&place.from),
             place.range.start.to_string(),
             place.range.end.to_string(),
-            harmless(&hit.text),
+            neutral(&hit.text),
             number(hit.cosine),
             hit.keyword_rank.map(|rank| rank.to_string()).unwrap_or_default(),
             number(hit.probability),
         ])?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
-}
-
-fn harmless(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{text}"),
-        false => text.to_string(),
-    }
 }
 
 /// One page.

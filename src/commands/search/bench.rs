@@ -10,8 +10,9 @@ use super::{Asked, Searcher, print};
 use crate::knowledge::Query;
 use crate::knowledge::figures::RetrievalFigures;
 
-/// Passages that are looked at for each question.
-const DEPTH: usize = 50;
+/// Passages that are looked at for each question: some more than the fifty documents that are counted, as a document may
+/// have several.
+const DEPTH: usize = 62;
 
 pub(super) fn run(searcher: &Searcher<'_>, query: &Query, questions: &[Asked]) -> Result<ExitCode> {
     let mut figures = RetrievalFigures::default();

@@ -3,6 +3,7 @@
 mod answers;
 mod bench;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -65,12 +66,11 @@ pub(super) fn run(arguments: &Search) -> Result<ExitCode> {
         return bench::run(&searcher, &query, &questions(path)?);
     }
     if let Some(path) = &flags.queries {
-        let mut lines = String::new();
         for Asked { question, .. } in questions(path)? {
             let query = Query { text: question, ..query.clone() };
-            lines += &answers::jsonl(&query, &searcher.answer(&query)?, flags.explain)?;
+            print(answers::jsonl(&query, &searcher.answer(&query)?, flags.explain)?.as_bytes())?;
         }
-        return print(lines.as_bytes());
+        return Ok(ExitCode::SUCCESS);
     }
     let answer = searcher.answer(&query)?;
     let shown = match flags.format {
@@ -84,7 +84,7 @@ pub(super) fn run(arguments: &Search) -> Result<ExitCode> {
 
 /// Paths stand in the index in full.
 fn absolute(path: &str) -> Result<String> {
-    let whole = std::path::absolute(path).with_context(|| format!("--path {path}"))?;
+    let whole = platform::absolute(Path::new(path)).with_context(|| format!("--path {path}"))?;
     Ok(crate::intake::shown(&whole).to_string())
 }
 

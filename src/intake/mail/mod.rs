@@ -53,6 +53,8 @@ pub struct Mail {
     pub doubt: Option<Doubt>,
     /// True if something was left out: header fields, parts, or text of an attachment.
     pub cut: bool,
+    /// True where the subject is a question and the text its answer.
+    pub answers: bool,
 }
 
 /// How far S/MIME messages are opened, which may be inside each other.

@@ -53,7 +53,7 @@ impl Current {
             Many::Mbox(mbox) => {
                 mbox.next_message().map(|m| m.map(|m| (SourceFormat::Mail, m.offset, m.bytes, m.truncated)))
             }
-            Many::Rows(lines) if self.fields.are_default() => {
+            Many::Rows(lines) if self.fields.are_default() && !self.fields.answers => {
                 next_row(lines).map(|l| l.map(|l| (SourceFormat::Jsonl, l.offset, l.bytes, l.cut)))
             }
             Many::Rows(lines) => match next_row(lines) {

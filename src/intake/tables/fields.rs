@@ -9,6 +9,9 @@ pub(super) const TEXT: [&str; 4] = ["text", "body", "message", "content"];
 const SUBJECT: [&str; 2] = ["subject", "title"];
 const ID: [&str; 1] = ["id"];
 const FROM: [&str; 1] = ["from"];
+/// Of questions and their answers.
+const ANSWERS: [(&str, &str); 6] =
+    [("question", "answer"), ("q", "a"), ("frage", "antwort"), ("问题", "答案"), ("问题", "回答"), ("问", "答")];
 
 /// How many columns are named in a message, and how much of a name.
 const NAMED: usize = 12;
@@ -25,6 +28,8 @@ pub struct RowFields {
     pub subject: Vec<String>,
     /// Of the id.
     pub id: Vec<String>,
+    /// Where none is named and there is none of texts, take those of questions as subjects and of answers as texts.
+    pub answers: bool,
 }
 
 /// The positions of these columns in one table.
@@ -34,12 +39,14 @@ pub(in crate::intake) struct ChosenColumns {
     subject: Vec<usize>,
     id: Vec<usize>,
     from: Vec<usize>,
+    /// True where the subject is a question and the text its answer.
+    answers: bool,
 }
 
 impl RowFields {
     /// True where no column was named.
     pub fn are_default(&self) -> bool {
-        *self == Self::default()
+        self.text.is_empty() && self.subject.is_empty() && self.id.is_empty()
     }
 
     /// Finds the columns among `names`.
@@ -56,6 +63,17 @@ impl RowFields {
             found.collect::<Result<Vec<usize>, String>>()
         };
         let text: Vec<usize> = find(&self.text, &TEXT)?;
+        let subject = find(&self.subject, &SUBJECT)?;
+        let (id, from) = (find(&self.id, &ID)?, find(&[], &FROM)?);
+        let of_answers =
+            || ANSWERS.iter().find_map(|(question, answer)| Some((position(question)?, position(answer)?)));
+        if self.answers
+            && self.subject.is_empty()
+            && text.is_empty()
+            && let Some((question, answer)) = of_answers()
+        {
+            return Ok(ChosenColumns { text: vec![answer], subject: vec![question], id, from, answers: true });
+        }
         if text.is_empty() {
             return Err(format!(
                 "no column of texts ({}): --text-field names one, and the first row must hold the names of the columns; \
@@ -64,12 +82,9 @@ impl RowFields {
                 listed(names)
             ));
         }
-        Ok(ChosenColumns {
-            text,
-            subject: find(&self.subject, &SUBJECT)?,
-            id: find(&self.id, &ID)?,
-            from: find(&[], &FROM)?,
-        })
+        // Whoever names both has such a table.
+        let answers = self.answers && !self.subject.is_empty() && !self.text.is_empty();
+        Ok(ChosenColumns { text, subject, id, from, answers })
     }
 
     /// The text of a row that is read by itself, such as one of JSON.
@@ -100,7 +115,7 @@ impl ChosenColumns {
             return Err(format!("nothing in its column `{}`", names.join("`, `")));
         }
         let (id, subject, from) = (joined(&self.id)?, joined(&self.subject)?, joined(&self.from)?);
-        Ok(TableText { texts, id, subject, from, row: Vec::new() })
+        Ok(TableText { texts, id, subject, from, row: Vec::new(), answers: self.answers })
     }
 }
 
@@ -134,7 +149,7 @@ mod tests {
 
     fn fields(text: &[&str], subject: &[&str]) -> RowFields {
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        RowFields { text: owned(text), subject: owned(subject), id: Vec::new() }
+        RowFields { text: owned(text), subject: owned(subject), ..RowFields::default() }
     }
 
     #[test]
@@ -146,6 +161,13 @@ mod tests {
         check(&RowFields::default(), &["ID", "Title", " Body "], &[2], &[1]);
         check(&RowFields::default(), &["message", "text"], &[1], &[]);
         check(&fields(&["question", "answer"], &["id"]), &["id", "Answer", "Question"], &[2, 1], &[0]);
+        let answers = RowFields { answers: true, ..RowFields::default() };
+        for (names, subject, text) in [(["id", "Question ", "ANSWER"], 1, 2), (["答案", "id", "问题"], 2, 0)] {
+            let chosen = answers.choose(&names).unwrap();
+            assert_eq!((chosen.subject, chosen.text, chosen.answers), (vec![subject], vec![text], true), "{names:?}");
+            assert!(RowFields::default().choose(&names).is_err());
+        }
+        assert!(!answers.choose(&["question", "answer", "text"]).unwrap().answers);
         let error = RowFields::default().choose(&["1", "Please pay"]).unwrap_err();
         assert!(error.contains("--text-field") && error.contains("\"Please pay\""), "{error}");
         assert!(fields(&["x"], &[]).choose(&["text"]).unwrap_err().contains("`x`"));

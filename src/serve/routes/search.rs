@@ -1,5 +1,6 @@
 //! `POST /v1/search`: passages of the index that answer a question, as `mailsort search --format jsonl` prints them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -16,6 +17,7 @@ use crate::classifier::Made;
 use crate::intake;
 use crate::knowledge::passages::PassageKind;
 use crate::knowledge::{self, AnswerObject, Filters, Index, Mode, Query, SearchAnswer, VectorModel};
+use crate::platform;
 use crate::record::Reason;
 use crate::serve::failure::Failure;
 use crate::serve::index::ServedIndex;
@@ -77,7 +79,8 @@ impl GivenFilters {
         };
         // Paths stand in the index in full. Nothing is read there.
         let path = |path: String| {
-            let whole = std::path::absolute(&path).map_err(|_| Failure::bad("path is empty").about("path"))?;
+            let whole =
+                platform::absolute(Path::new(&path)).map_err(|_| Failure::bad("path is empty").about("path"))?;
             Ok(intake::shown(&whole).to_string())
         };
         Ok(Filters {
