@@ -9,10 +9,13 @@ use serde::Deserialize;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Changes when passages change: documents are cut again then.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// The longest passage, in units of [`weight`]: about 350 tokens of a model.
 const LONGEST: usize = 1200;
+
+/// The longest title that is taken from the beginning of a text, in the same units.
+const LONGEST_TITLE: usize = 90;
 
 /// What kind of text a document is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -64,7 +67,20 @@ pub fn cut(text: &str, kind: PassageKind, clauses: &[Passage]) -> Vec<Passage> {
         passage.range = trimmed(text, passage.range.clone());
     }
     passages.retain(|passage| !passage.range.is_empty());
+    if kind == PassageKind::Document {
+        // What a text without headings is about is said at its beginning.
+        let title = title(text);
+        let untitled = passages.iter_mut().skip(1).filter(|passage| passage.breadcrumb.is_empty());
+        untitled.for_each(|passage| passage.breadcrumb = title.into());
+    }
     passages
+}
+
+/// The beginning of a text's first line.
+fn title(text: &str) -> &str {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    let ends = line.char_indices().map(|(at, c)| line.get(..at + c.len_utf8()).unwrap_or_default());
+    ends.take_while(|beginning| weight(beginning) <= LONGEST_TITLE).last().unwrap_or_default().trim_end()
 }
 
 fn cut_clauses(text: &str, clauses: &[Passage]) -> Vec<Passage> {
@@ -208,6 +224,24 @@ mod tests {
         assert_eq!(cut_text(text, PassageKind::Mail, &[]).len(), 1);
         assert_eq!(cut_text(" q?\nyes ", PassageKind::Faq, &[]), [(String::new(), "q?\nyes")]);
         assert!(cut("", PassageKind::Mail, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_text_without_headings_has_a_title() {
+        for (first, title) in [
+            ("Rules of the house", "Rules of the house"),
+            (
+                "中华人民共和国民法典第五十四条 自然人从事工商业经营",
+                "中华人民共和国民法典第五十四条 自然人从事工商业经营",
+            ),
+            (&"字".repeat(50), &"字".repeat(30)),
+        ] {
+            let text = format!("{first}\n\nOne. {}\n\n{}", "Two. ".repeat(200), "Three. ".repeat(160));
+            let passages = cut(&text, PassageKind::Document, &[]);
+            assert_eq!((passages.len(), passages[0].breadcrumb.as_str()), (2, ""), "{first}");
+            assert_eq!(passages[1].breadcrumb, title, "{first}");
+            assert!(cut(&text, PassageKind::Mail, &[])[1].breadcrumb.is_empty());
+        }
     }
 
     #[test]
