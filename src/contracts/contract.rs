@@ -128,7 +128,9 @@ impl Contract {
     /// The citation of the smallest part that holds this byte of the visible text.
     pub(super) fn citation(&self, clause: usize, at: usize) -> String {
         let Some(clause) = self.clauses.get(clause) else { return String::new() };
-        let holder = clause.parts.iter().filter(|part| part.plain.contains(&at)).min_by_key(|part| part.plain.len());
+        // The parts stand in the order of the text, each before its own parts.
+        let before = clause.parts.partition_point(|part| part.plain.start <= at);
+        let holder = clause.parts[..before].iter().rev().find(|part| part.plain.contains(&at));
         holder.map_or_else(|| clause.number.clone(), |part| part.citation.clone())
     }
 }

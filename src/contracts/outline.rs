@@ -14,6 +14,8 @@ use super::plain::{Line, Plain};
 const LOOK_AHEAD: usize = 60;
 /// Most markers on one line: `5.3 (a) (i)`.
 const CHAIN: usize = 4;
+/// Most lists inside each other. `(a)` at the start of each line would nest without end.
+const MOST_LEVELS: usize = 16;
 /// Longest heading, in bytes.
 pub(super) const LONGEST_HEADING: usize = 150;
 
@@ -154,6 +156,10 @@ impl<'a> Outline<'a> {
         } else {
             return false;
         };
+        // "… must be / signed by both parties.": the sentence of the line before goes on.
+        if index > 0 && self.plain.wraps(index - 1) {
+            return false;
+        }
         if current == style {
             return true;
         }
@@ -257,6 +263,7 @@ impl<'a> Outline<'a> {
             }
             None => self.make_room(&marker, indent, heading),
         }
+        self.levels.truncate(MOST_LEVELS - 1);
         let top = self.levels.last().map_or(0, |level| level.node);
         // A heading since the last item takes the items that follow, unless they are parts of an open one.
         let mut parent = parent.filter(|_| level.is_some()).unwrap_or(top);
@@ -474,6 +481,20 @@ mod tests {
     }
 
     #[test]
+    fn lists_do_not_nest_without_end() {
+        let plain = Plain::read(&"(a) x\n".repeat(20_000));
+        let nodes = read(&plain, &[&ENGLISH]);
+        let depth = |mut id: usize| {
+            let mut depth = 0;
+            while id > 0 {
+                (id, depth) = (nodes[id].parent, depth + 1);
+            }
+            depth
+        };
+        assert_eq!((0..nodes.len()).map(depth).max(), Some(MOST_LEVELS));
+    }
+
+    #[test]
     fn sequences_decide() {
         for (text, expected) in [
             ("1. A\n1.1 B\n1.2 C\n2. D", "{1{1.1 1.2 } 2 }"),
@@ -493,6 +514,7 @@ mod tests {
             ("Contents\n1. A\n2. B\n\n1. A\ntext\n2. B", "{1 2 }"),
             ("1. A ...... 3\n2. B ...... 4\n1. A\n2. B", "{1 2 }"),
             ("1. A\n2. See:\n1. x\n2. y\n3. z\n3. B", "{1 2{1 2 3 } 3 }"),
+            ("1. A\n2. Changes of this text must be written and\nsigned by both parties.\n3. B\n4. C", "{1 2 3 4 }"),
         ] {
             check(text, expected);
         }

@@ -1,5 +1,6 @@
 //! Parts of a clause and how they are cited: `5.3(a)(iv)`, `第七条第二款第（一）项`, `§ 5 Abs. 2`
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::contract::{Clause, ClausePart};
@@ -75,15 +76,11 @@ fn label(style: Style, label: &str, manner: Manner) -> String {
 
 /// The 款 of a 条 are its unnumbered paragraphs; 项 and 目 lie in them.
 fn chinese_paragraphs(plain: &Plain, nodes: &[Node], id: usize, clause: &Clause, parts: &mut Vec<ClausePart>) {
-    let is_item = |at: usize| nodes[id].children.iter().any(|child| nodes[*child].start == at);
-    let mut starts = Vec::new();
-    let paragraphs: Vec<Range<usize>> = paragraphs(plain, clause.body..clause.plain.end);
-    let is_inner = |at: usize| nodes.iter().skip(id + 1).take_while(|n| n.start <= at).any(|n| n.start == at);
-    for paragraph in &paragraphs {
-        if !is_item(paragraph.start) && !is_inner(paragraph.start) {
-            starts.push(paragraph.start);
-        }
-    }
+    let inner = nodes.iter().skip(id + 1).take_while(|node| node.start < clause.plain.end);
+    let items: HashSet<usize> = inner.map(|node| node.start).collect();
+    let mut starts: Vec<usize> =
+        paragraphs(plain, clause.body..clause.plain.end).iter().map(|paragraph| paragraph.start).collect();
+    starts.retain(|start| !items.contains(start));
     let alone = starts.len() <= 1;
     for (i, start) in starts.iter().enumerate() {
         let end = starts.get(i + 1).copied().unwrap_or(clause.plain.end);
@@ -107,7 +104,9 @@ fn paragraph_items(
     parts: &mut Vec<ClausePart>,
 ) {
     let before = parts.len();
-    for &child in nodes[id].children.iter().filter(|child| range.contains(&nodes[**child].start)) {
+    let children = &nodes[id].children;
+    let first = children.partition_point(|child| nodes[*child].start < range.start);
+    for &child in children[first..].iter().take_while(|child| nodes[**child].start < range.end) {
         let inner = &nodes[child];
         let word = match inner.style {
             Style::HanParen | Style::ArabicParen => format!("第（{}）项", inner.label),

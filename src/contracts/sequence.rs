@@ -103,7 +103,8 @@ fn write_items(
             continue;
         }
         at += 1;
-        if markers.iter().any(|marker| marker.contains(&token.start)) {
+        let before = markers.partition_point(|marker| marker.start <= token.start);
+        if before > 0 && markers[before - 1].contains(&token.start) {
             continue;
         }
         push_key(out, &token.text, token.kind != TokenKind::Mark);
