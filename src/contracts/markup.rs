@@ -9,8 +9,18 @@ use unicode_normalization::char::canonical_combining_class;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest tag or link that is looked for, in bytes. It bounds the look ahead from each bracket.
+/// Longest tag or link that is looked for, in bytes. It bounds the look ahead from each bracket; comments have their own
+/// bound, the last `-->`.
 const LONGEST_TAG: usize = 600;
+
+/// Elements that stand in Markdown. `<Buyer>` and `<EUR 500 or >EUR 900` are text.
+#[rustfmt::skip]
+const ELEMENTS: &[&str] = &[
+    "a", "abbr", "b", "big", "blockquote", "body", "br", "center", "cite", "code", "col", "colgroup", "dd", "del",
+    "details", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6", "head", "hr", "html", "i", "img",
+    "ins", "kbd", "li", "ol", "p", "pre", "s", "small", "span", "strike", "strong", "style",
+    "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul",
+];
 
 /// A line of the input.
 #[derive(Debug, Clone)]
@@ -30,11 +40,13 @@ pub(super) struct LineStyle {
     pub bold: bool,
 }
 
-/// The lines of a text; front matter and comments count as empty lines.
+/// The lines of a text; comments count as empty lines. Front matter is text, because it may hold a price or a term.
 pub(super) fn lines(raw: &str) -> Vec<RawLine<'_>> {
     let mut lines = Vec::new();
     let mut start = 0;
-    let mut until = front_matter(raw);
+    let mut until = 0;
+    // What opens behind the last end of a comment is no comment. Without this bound each would be looked for to the end.
+    let last_close = raw.rfind("-->").unwrap_or(0);
     for piece in raw.split_inclusive('\n') {
         let end = start + piece.trim_end_matches(['\n', '\r']).len();
         let mut from = start.max(until.min(end));
@@ -43,24 +55,16 @@ pub(super) fn lines(raw: &str) -> Vec<RawLine<'_>> {
             && rest.trim_start().starts_with("<!--")
         {
             let open = from + (rest.len() - rest.trim_start().len());
-            until = raw[open..].find("-->").map_or(raw.len(), |at| open + at + 3);
+            let Some(close) = raw.get(open..).filter(|_| open < last_close).and_then(|rest| rest.find("-->")) else {
+                break;
+            };
+            until = open + close + "-->".len();
             from = until.min(end);
         }
         lines.push(RawLine { text: &raw[from..end], start: from, end });
         start += piece.len();
     }
     lines
-}
-
-/// The end of a YAML block between `---` lines at the start of the text.
-fn front_matter(raw: &str) -> usize {
-    let Some(body) = raw.strip_prefix("---\n").or_else(|| raw.strip_prefix("---\r\n")) else { return 0 };
-    let head = raw.len() - body.len();
-    match body.find("\n---") {
-        // Front matter has keys. A text that only begins with a rule has none in its first line.
-        Some(at) if body.lines().next().is_some_and(|line| line.contains(':')) => head + at + "\n---".len(),
-        _ => 0,
-    }
 }
 
 /// True for a line that only draws: a thematic break, the underline of a heading or of a row of a table.
@@ -79,12 +83,14 @@ pub(super) fn write_visible(line: &RawLine<'_>, write: &mut impl FnMut(&str, Ran
     let mut kept = at;
     let mut link_ends: Vec<(usize, usize)> = Vec::new();
     let bytes = text.as_bytes();
+    let (body_start, last_comment) = (at, text.rfind("-->").unwrap_or(0));
     while at < text.len() {
         let skip = match bytes[at] {
+            b'<' if at >= last_comment && text[at..].starts_with("<!--") => 0,
             b'<' => tag(&text[at..]),
             b'*' | b'_' => emphasis(text, at),
             b'`' => 1,
-            b'#' => inner_heading(text, at, &mut style),
+            b'#' => inner_heading(text, body_start..at, &mut style),
             b'\\' if bytes.get(at + 1).is_some_and(u8::is_ascii_punctuation) => 1,
             b'[' => link(text, at, &mut link_ends),
             b'!' if bytes.get(at + 1) == Some(&b'[') && link(text, at + 1, &mut Vec::new()) > 0 => 1,
@@ -112,7 +118,8 @@ pub(super) fn write_visible(line: &RawLine<'_>, write: &mut impl FnMut(&str, Ran
                 at += 1;
             }
         } else {
-            at += 1;
+            // A run of marks that is text is text as a whole; looking at it from each of its marks takes too long.
+            at += if matches!(bytes[at], b'*' | b'_' | b'#') { run(text, at) } else { 1 };
             while at < text.len() && !text.is_char_boundary(at) {
                 at += 1;
             }
@@ -154,7 +161,8 @@ fn strip_prefix(text: &str, mut at: usize, style: &mut LineStyle) -> usize {
         let first = characters.next();
         if !style.bullet && matches!(first, Some('-' | '*' | '+' | '•' | '·' | '–' | '●' | '▪')) {
             let length = first.map_or(0, char::len_utf8);
-            if rest[length..].starts_with([' ', '\t']) {
+            let is_sign = matches!(first, Some('-' | '+' | '–')) && begins_with_amount(&rest[length..]);
+            if rest[length..].starts_with([' ', '\t']) && !is_sign {
                 style.bullet = true;
                 at += length;
                 continue;
@@ -170,28 +178,46 @@ fn strip_prefix(text: &str, mut at: usize, style: &mut LineStyle) -> usize {
     at
 }
 
-/// The length of a tag or comment, but not of the address in `<https://…>`, whose brackets stay.
-fn tag(rest: &str) -> usize {
+/// True for a number behind a sign, as in `- 5 %`; but `- 1. Fees` is an item of a list.
+fn begins_with_amount(rest: &str) -> bool {
+    let number = rest.trim_start();
+    let behind = number.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_marker = behind.starts_with(['.', ')', '、']) && !behind[1..].starts_with(|c: char| c.is_ascii_digit());
+    behind.len() < number.len() && !is_marker
+}
+
+/// The length of the tag or comment that a text begins with, 0 if it begins with none. `<Seller Name>` and the address
+/// in `<https://…>` are text.
+pub(super) fn tag(rest: &str) -> usize {
     if rest.starts_with("<!--") {
         return rest.find("-->").map_or(0, |at| at + 3);
     }
-    let name = rest[1..].strip_prefix('/').unwrap_or(&rest[1..]);
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    let name = rest.get(1..).unwrap_or_default();
+    let name = name.strip_prefix('/').unwrap_or(name);
+    let word = name.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let (name, inner) = name.split_at(word);
+    let is_case = |is: fn(&u8) -> bool| name.bytes().all(|b| b.is_ascii_digit() || is(&b));
+    let is_one_case = is_case(u8::is_ascii_lowercase) || is_case(u8::is_ascii_uppercase);
+    if !is_one_case || !ELEMENTS.contains(&name.to_ascii_lowercase().as_str()) {
         return 0;
     }
-    let end = rest.bytes().take(LONGEST_TAG).position(|b| b == b'>');
-    let word = name.bytes().take_while(u8::is_ascii_alphanumeric).count();
-    let after = name.as_bytes().get(word).copied().unwrap_or(b' ');
-    match end {
-        Some(end) if matches!(after, b' ' | b'>' | b'/') => end + 1,
-        _ => 0,
-    }
+    let Some(end) = inner.bytes().take(LONGEST_TAG).position(|b| b == b'>') else { return 0 };
+    let inner = inner[..end].trim_matches(['/', ' ']);
+    // Words behind the name are attributes: `<a fee of EUR 5>` is text.
+    let is_tag = inner.is_empty() || inner.contains('=') && !inner.contains('<');
+    if is_tag { rest.len() - rest[1..].trim_start_matches('/').len() + word + end + 1 } else { 0 }
+}
+
+/// The length of a run of the mark at `at`.
+fn run(text: &str, at: usize) -> usize {
+    let mark = text.as_bytes()[at];
+    text[at..].bytes().take_while(|b| *b == mark).count()
 }
 
 /// The length of a run of emphasis marks: they touch a word on one side only.
 fn emphasis(text: &str, at: usize) -> usize {
     let mark = text.as_bytes()[at];
-    let length = text[at..].bytes().take_while(|b| *b == mark).count();
+    let length = run(text, at);
     let before = text[..at].chars().next_back();
     let after = text[at + length..].chars().next();
     let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric());
@@ -205,10 +231,13 @@ fn emphasis(text: &str, at: usize) -> usize {
     if emphasises { length } else { 0 }
 }
 
-/// A heading inside an item, as in `1. ## Service`.
-fn inner_heading(text: &str, at: usize, style: &mut LineStyle) -> usize {
-    let hashes = text[at..].bytes().take_while(|b| *b == b'#').count();
-    let before = text[..at].trim();
+/// A heading inside an item, as in `1. ## Service`; `before` is the line up to the mark.
+fn inner_heading(text: &str, before: Range<usize>, style: &mut LineStyle) -> usize {
+    if before.len() > 16 {
+        return 0;
+    }
+    let (at, before) = (before.end, text[before].trim());
+    let hashes = run(text, at);
     let marker_only = !before.is_empty() && before.len() <= 8 && before.ends_with(['.', ')', '、']);
     if hashes <= 6 && marker_only && text[at + hashes..].starts_with(' ') {
         style.heading = hashes as u8;
@@ -268,15 +297,34 @@ fn fold(text: &str, offset: usize, write: &mut impl FnMut(&str, Range<usize>)) {
             characters.next();
         }
         buffer.clear();
-        fold_cluster(first, &text[at..end], &mut buffer);
+        fold_cluster(text[..at].chars().next_back(), first, &text[at..end], &mut buffer);
         if !buffer.is_empty() {
             write(&buffer, offset + at..offset + end);
         }
     }
 }
 
-fn fold_cluster(first: char, cluster: &str, out: &mut String) {
+/// Folds a character with its accents; `before` is the character before it.
+pub(super) fn fold_cluster(before: Option<char>, first: char, cluster: &str, out: &mut String) {
     match first {
+        // 2½ is 2.5. Compatibility normalisation would make 21⁄2 of it.
+        '½' | '¼' | '¾' => {
+            out.push_str(if before.is_some_and(|c| c.is_ascii_digit()) { "." } else { "0." });
+            out.push_str(match first {
+                '½' => "5",
+                '¼' => "25",
+                _ => "75",
+            });
+        }
+        '⅐'..='⅞' => {
+            out.push(' ');
+            out.extend(cluster.nfkc().map(|c| if c == '⁄' { '/' } else { c }));
+        }
+        // m² is a unit; 10² and the mark of a footnote are not 102 and a digit.
+        '¹' | '²' | '³' | '⁰' | '⁴'..='⁻' if before != Some('m') => {
+            out.push('^');
+            out.extend(cluster.nfkc());
+        }
         '“' | '”' | '„' | '‟' | '«' | '»' | '「' | '」' | '『' | '』' | '〝' | '〞' => out.push('"'),
         '‘' | '’' | '‚' | '‛' | '´' | '`' => out.push('\''),
         '–' | '—' | '―' | '−' | '‐' | '‑' | '‒' => out.push('-'),
@@ -318,12 +366,28 @@ mod tests {
             ("if a < b and c > d", "if a < b and c > d"),
             ("at <https://x.org/> now", "at <https://x.org/> now"),
             ("1\\. one", "1. one"),
-            ("---\ntitle: x\n---\nText", "Text"),
+            ("---\nprice: EUR 500\n---\nText", "---price: EUR 500---Text"),
+            ("<Seller Name>, <amount>, <a fee of EUR 5>", "<Seller Name>, <amount>, <a fee of EUR 5>"),
+            ("if <EUR 500 or >EUR 900<br/>x", "if <EUR 500 or >EUR 900x"),
+            ("<!-- a", "<!-- a"),
+            ("2½% of ⅓, ½ of 10² kg, 80 m² for EUR 500¹", "2.5% of  1/3, 0.5 of 10^2 kg, 80 m2 for EUR 500^1"),
+            ("- 5 %", "- 5 %"),
+            ("- 1. Fees", "1. Fees"),
             ("<!-- a\nb --> Text", "Text"),
             ("3. ## Service", "3. Service"),
             ("snake_case_name", "snake_case_name"),
         ] {
             check(raw, visible);
+        }
+    }
+
+    #[test]
+    fn long_lines_are_read_in_one_pass() {
+        for mark in ["*", "_", "# ", "<!-- ", "<", "[", "(", "a*"] {
+            let text = format!("x {} y", mark.repeat(100_000));
+            let started = std::time::Instant::now();
+            lines(&text).iter().for_each(|line| _ = write_visible(line, &mut |_, _| {}));
+            assert!(started.elapsed().as_secs() < 5, "{mark}");
         }
     }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::clean::Switches;
 use super::sniff::SourceFormat;
-use super::{Raw, Reading, office};
+use super::{Raw, Reading, html, office};
 use crate::guard;
 use crate::record::{Reason, Skip};
 
@@ -73,11 +73,14 @@ fn of_text(raw: Raw) -> Result<WholeText> {
 fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    // Bytes behind the last end of a comment, where none can open.
+    let without_end = text.rfind("-->").map_or(text.len(), |at| text.len() - at);
     while let Some(at) = rest.find('<') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
         let length = match rest.strip_prefix("<!--") {
-            Some(comment) => comment.find("-->").map(|end| end + 7),
+            Some(comment) if rest.len() > without_end => comment.find("-->").map(|end| end + 7),
+            Some(_) => None,
             None => tag_length(rest),
         };
         let length = length.unwrap_or_else(|| {
@@ -89,18 +92,24 @@ fn without_tags(text: &str) -> String {
     out + rest
 }
 
+/// Elements whose names are words of contracts too.
+const WORDS: [&str; 7] = ["address", "article", "figure", "form", "label", "section", "title"];
 /// Longest tag.
 const LONGEST_TAG: usize = 500;
 
-/// The length of the tag that a text begins with, if it does.
+/// The length of the tag that a text begins with, if it does. Only elements of HTML are tags: `<Seller Name>` and
+/// `<amount>` are places to fill in, and `<https://a.example>` is an address.
 fn tag_length(text: &str) -> Option<usize> {
     let name = text.strip_prefix("</").or_else(|| text.strip_prefix('<'))?;
-    let first = name.chars().next().filter(char::is_ascii_alphabetic)?;
-    let end = text.bytes().take(LONGEST_TAG).position(|byte| byte == b'>')?;
-    // An address in angle brackets is shown.
-    let is_address = text[..end].contains("://") && !text[..end].contains(' ')
-        || text[..end].contains('@') && !text[..end].contains('=');
-    (first.is_ascii_alphabetic() && !is_address && !text[1..end].contains('<')).then_some(end + 1)
+    let (name, inner) = name.split_at(name.bytes().take_while(u8::is_ascii_alphanumeric).count());
+    let is_one_case = name == name.to_ascii_lowercase() || name == name.to_ascii_uppercase();
+    if !is_one_case || !html::is_element(name) || WORDS.contains(&name) {
+        return None;
+    }
+    let inner = &inner[..inner.bytes().take(LONGEST_TAG).position(|byte| byte == b'>')?];
+    let attributes = inner.trim_matches(['/', ' ', '\n']);
+    let is_tag = attributes.is_empty() || attributes.contains('=') && !attributes.contains('<');
+    is_tag.then(|| text.len() - text[1..].trim_start_matches('/').len() + name.len() + inner.len() + 1)
 }
 
 #[cfg(test)]
@@ -122,6 +131,8 @@ mod tests {
         let marked =
             "# <span class=\"x\">Fees</span>\n\n<!-- note -->1. a < b, <https://a.example> <me@a.example> 《<中国>法》";
         check("a.md", marked, "# Fees\n\n1. a < b, <https://a.example> <me@a.example> 《<中国>法》");
+        let blanks = "<Seller Name> <address> <amount> <!-- <EUR 5 or >EUR 9";
+        check("a.md", blanks, blanks);
         let page = read("a.html", "<p>shown</p><p style='display:none'>not shown</p>").unwrap();
         assert_eq!(page, WholeText { text: "shown".into(), left_out: vec!["1 hidden parts".into()] });
     }

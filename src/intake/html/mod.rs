@@ -18,7 +18,7 @@ use css::Hiding;
 use html2text::config;
 use plain::Plain;
 use quote::Nesting;
-pub use source::is_source;
+pub use source::{is_element, is_source};
 use tokens::{Token, attribute, is_any, tokens};
 
 use super::clean;

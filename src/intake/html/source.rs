@@ -25,6 +25,11 @@ const LARGEST: usize = 2 << 20;
 /// Fewer breaks are no habit.
 const FEWEST_BREAKS: usize = 2;
 
+/// True for the name of an element that stands in mail or Markdown.
+pub fn is_element(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// True for the source of a page.
 pub fn is_source(text: &str) -> bool {
     if text.len() > LARGEST || !text.contains('<') || !text.contains('>') || CODE.iter().any(|sign| text.contains(sign))
