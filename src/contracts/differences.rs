@@ -252,7 +252,7 @@ impl<'a> Finder<'a> {
     /// Words and figures that disagree within one document.
     fn faults(&mut self) {
         let faults = |sequence: &Sequence| -> Vec<usize> {
-            (0..sequence.facts.len()).filter(|fact| sequence.facts[*fact].fault.is_some()).collect()
+            (0..sequence.facts.len()).filter(|fact| sequence.facts[*fact].fault).collect()
         };
         let (olds, news) = (faults(self.old.sequence), faults(self.new.sequence));
         for k in 0..olds.len().max(news.len()) {

@@ -2,6 +2,9 @@
 
 use super::lexicon::Lexicon;
 
+/// Longest number in one word, in bytes. Longer words are none.
+const LONGEST_COMPOUND: usize = 60;
+
 /// Reads a Chinese numeral from the start of `text`; returns its value and its length in bytes.
 ///
 /// `一百二十`, `壹佰万`, `二〇二四`, `三点五`, `3万` and `1.5亿` are all read. A lone unit such as `万` is none.
@@ -216,9 +219,18 @@ pub(super) fn words<'a>(words: impl Iterator<Item = &'a str>, lexicon: &Lexicon)
         } else if value == 100.0 && section > 0.0 && section < 100.0 {
             section *= value;
             room = 100.0;
+        } else if lexicon.vigesimal && section % 100.0 == 4.0 && value == 20.0 {
+            section += 76.0;
+            room = 20.0;
         } else if value < room {
             section += value;
-            room = if value >= 20.0 && value % 10.0 == 0.0 { 10.0 } else { 0.0 };
+            room = match value {
+                60.0 if lexicon.vigesimal => 20.0,
+                10.0 if lexicon.vigesimal => 10.0,
+                value if value % 100.0 == 0.0 => 100.0,
+                value if value >= 20.0 && value % 10.0 == 0.0 => 10.0,
+                _ => 0.0,
+            };
         } else {
             break;
         }
@@ -231,16 +243,33 @@ fn word_value(word: &str, lexicon: &Lexicon) -> Option<f64> {
     if let Some((_, value)) = lexicon.numbers.iter().find(|(name, _)| *name == word) {
         return Some(*value);
     }
-    // German writes the ones first and in one word: fünfundzwanzig.
-    let (ones, tens) = word.split_once(lexicon.number_compound?)?;
-    let value = |part: &str| lexicon.numbers.iter().find(|(name, _)| *name == part).map(|(_, value)| *value);
-    Some(value(ones)? + value(tens)?)
+    compound(word, lexicon, lexicon.number_compound?)
+}
+
+/// German numbers in one word, the ones before the tens: fünfundzwanzig, dreihundert, hundertzwanzig.
+fn compound(word: &str, lexicon: &Lexicon, joint: &str) -> Option<f64> {
+    let known = |part: &str| lexicon.numbers.iter().find(|(name, _)| *name == part).map(|(_, value)| *value);
+    if word.is_empty() || word.len() > LONGEST_COMPOUND {
+        return None;
+    }
+    if let Some(value) = known(word) {
+        return Some(value);
+    }
+    for (scale, value) in lexicon.numbers.iter().filter(|(_, value)| matches!(*value, 100.0 | 1000.0)).rev() {
+        if let Some((before, after)) = word.split_once(scale) {
+            let count = if before.is_empty() { 1.0 } else { compound(before, lexicon, joint)? };
+            let after = after.strip_prefix(joint).unwrap_or(after);
+            return Some(count * value + if after.is_empty() { 0.0 } else { compound(after, lexicon, joint)? });
+        }
+    }
+    let (ones, tens) = word.split_once(joint)?;
+    Some(known(ones)? + known(tens)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contracts::lexicon::{ENGLISH, FRENCH, GERMAN};
+    use crate::contracts::lexicon::{ENGLISH, FRENCH, GERMAN, SPANISH};
 
     #[test]
     fn chinese_numerals() {
@@ -298,7 +327,18 @@ mod tests {
             ("thirty sixty", &ENGLISH, Some((30.0, 1))),
             ("the", &ENGLISH, None),
             ("fünfundzwanzig", &GERMAN, Some((25.0, 1))),
+            ("dreihundert", &GERMAN, Some((300.0, 1))),
+            ("hundertzwanzig", &GERMAN, Some((120.0, 1))),
+            ("zweihundertfünfundvierzigtausend", &GERMAN, Some((245_000.0, 1))),
+            ("hundertprozentig", &GERMAN, None),
+            ("dreissig", &GERMAN, Some((30.0, 1))),
             ("trente jours", &FRENCH, Some((30.0, 1))),
+            ("soixante - dix jours", &FRENCH, Some((70.0, 3))),
+            ("quatre - vingt - dix - sept", &FRENCH, Some((97.0, 7))),
+            ("cent quatre - vingts", &FRENCH, Some((180.0, 4))),
+            ("doscientos cincuenta y dos", &SPANISH, Some((252.0, 4))),
+            ("dieciséis", &SPANISH, Some((16.0, 1))),
+            ("mil quinientos euros", &SPANISH, Some((1500.0, 2))),
         ] {
             assert_eq!(words(text.split(' '), lexicon), value, "{text}");
         }

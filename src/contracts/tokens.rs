@@ -41,6 +41,15 @@ pub(super) fn tokens(text: &str, offset: usize) -> Vec<ContractToken> {
     found
 }
 
+/// Words that French shortens before a vowel.
+const ELIDED: [&str; 12] = ["d", "n", "l", "qu", "s", "j", "m", "t", "c", "jusqu", "lorsqu", "puisqu"];
+
+/// True for the `n't` at the end of a word.
+fn is_negation(text: &str) -> bool {
+    let is_it = text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("n't"));
+    is_it && !text[3..].starts_with(|c: char| c.is_alphanumeric())
+}
+
 fn measure(text: &str, first: char) -> (TokenKind, usize) {
     if is_unspaced(first) {
         return (TokenKind::Character, first.len_utf8());
@@ -54,7 +63,14 @@ fn measure(text: &str, first: char) -> (TokenKind, usize) {
     let mut end = 0;
     let mut rest = text.char_indices().peekable();
     while let Some((at, c)) = rest.next() {
-        // "s'engage" is one word; the "'s" of a possessive is another.
+        // "d'un" is two words, so that "un" is a number; and "don't" is, so that its negation is seen.
+        if c == '\'' && ELIDED.iter().any(|word| text[..at].eq_ignore_ascii_case(word)) && !is_negation(&text[at - 1..]) {
+            return (TokenKind::Word, at + 1);
+        }
+        if at > 0 && is_negation(&text[at..]) {
+            break;
+        }
+        // The "'s" of a possessive is a word of its own.
         let joins = c == '\''
             && rest.peek().is_some_and(|(_, next)| next.is_alphabetic())
             && !text[at + 1..].starts_with("s ")
@@ -90,7 +106,10 @@ mod tests {
         for (text, expected) in [
             ("The Seller's fee, 1,000.50 USD.", "the|seller|'|s|fee|,|1,000.50|usd|."),
             ("支付30日内", "支|付|30|日|内"),
-            ("s'engage à", "s'engage|à"),
+            ("s'engage à", "s'|engage|à"),
+            ("d'un an n'est pas l'Acheteur", "d'|un|an|n'|est|pas|l'|acheteur"),
+            ("We don't; CAN'T, O'Neil", "we|do|n't|;|ca|n't|,|o'neil"),
+            ("n't", "n't"),
             ("60-day term", "60|-|day|term"),
             ("", ""),
         ] {

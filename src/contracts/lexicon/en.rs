@@ -43,6 +43,7 @@ pub(in crate::contracts) static ENGLISH: Lexicon = Lexicon {
         ("thousand", 1e3), ("million", 1e6), ("billion", 1e9),
     ],
     number_joints: &["and"],
+    vigesimal: false,
     number_compound: None,
     months: &[
         ("january", 1), ("february", 2), ("march", 3), ("april", 4), ("may", 5), ("june", 6), ("july", 7),
@@ -53,7 +54,8 @@ pub(in crate::contracts) static ENGLISH: Lexicon = Lexicon {
     units: &[
         ("business day", TermUnit::BusinessDay, 1.0), ("business days", TermUnit::BusinessDay, 1.0),
         ("working day", TermUnit::BusinessDay, 1.0), ("working days", TermUnit::BusinessDay, 1.0),
-        ("banking days", TermUnit::BusinessDay, 1.0), ("trading days", TermUnit::BusinessDay, 1.0),
+        ("banking day", TermUnit::TradingDay, 1.0), ("banking days", TermUnit::TradingDay, 1.0),
+        ("trading day", TermUnit::TradingDay, 1.0), ("trading days", TermUnit::TradingDay, 1.0),
         ("calendar days", TermUnit::Day, 1.0), ("calendar day", TermUnit::Day, 1.0), ("consecutive days", TermUnit::Day, 1.0),
         ("day", TermUnit::Day, 1.0), ("days", TermUnit::Day, 1.0), ("week", TermUnit::Week, 1.0), ("weeks", TermUnit::Week, 1.0),
         ("fortnight", TermUnit::Week, 2.0), ("calendar month", TermUnit::Month, 1.0), ("calendar months", TermUnit::Month, 1.0),
@@ -105,7 +107,8 @@ pub(in crate::contracts) static ENGLISH: Lexicon = Lexicon {
         ("need not", Modality(NeedNot)), ("is not required to", Modality(NeedNot)),
         ("is not obligated to", Modality(NeedNot)), ("are not required to", Modality(NeedNot)),
         ("shall not be required to", Modality(NeedNot)), ("shall not be obligated to", Modality(NeedNot)),
-        ("not", Not), ("no", Not), ("never", Not), ("neither", Not), ("without", Not),
+        ("can't", Modality(MustNot)), ("mustn't", Modality(MustNot)), ("won't", Modality(MustNot)),
+        ("needn't", Modality(NeedNot)), ("n't", Not), ("not", Not), ("no", Not), ("never", Not), ("neither", Not), ("without", Not),
         ("except", Except), ("unless", Except), ("other than", Except), ("excluding", Except), ("save for", Except),
         ("save as", Except), ("provided that", Except), ("provided however", Except), ("with the exception of", Except),
         ("and", And), ("or", Or), ("and/or", AndOr), ("and / or", AndOr),

@@ -1,7 +1,8 @@
 //! The words of each language: one file of tables per language
 //!
-//! A language is a row of [`LEXICONS`] and a file beside this one. No other file of the room knows a word of any
-//! language, but for Chinese numerals and the citation forms of statutes, which are grammar rather than vocabulary.
+//! A language is a row of [`LEXICONS`] and a file beside this one. What other files know of a language is grammar: Chinese
+//! numerals and particles, elided words, verbs of definitions, and the forms in which clauses, statutes, dates and courts
+//! are cited. A new language may need rows there too.
 
 mod de;
 mod en;
@@ -25,6 +26,10 @@ pub(super) enum TermUnit {
     Hour,
     Day,
     BusinessDay,
+    /// Saturdays count: Werktage, jours ouvrables.
+    WorkingDay,
+    /// Days on which banks or an exchange are open.
+    TradingDay,
     Week,
     Month,
     Quarter,
@@ -37,7 +42,7 @@ impl TermUnit {
         match self {
             TermUnit::Minute => 1.0 / 1440.0,
             TermUnit::Hour => 1.0 / 24.0,
-            TermUnit::Day | TermUnit::BusinessDay => 1.0,
+            TermUnit::Day | TermUnit::BusinessDay | TermUnit::WorkingDay | TermUnit::TradingDay => 1.0,
             TermUnit::Week => 7.0,
             TermUnit::Month => 365.0 / 12.0,
             TermUnit::Quarter => 365.0 / 4.0,
@@ -130,6 +135,8 @@ pub(super) struct Lexicon {
     pub numbers: &'static [(&'static str, f64)],
     /// Words between number words: "and".
     pub number_joints: &'static [&'static str],
+    /// Seventy and ninety count on from sixty and eighty: soixante-dix, quatre-vingt-dix.
+    pub vigesimal: bool,
     /// What joins ones and tens inside one word.
     pub number_compound: Option<&'static str>,
     pub months: &'static [(&'static str, u8)],

@@ -8,6 +8,9 @@ use crate::contracts::lexicon::{Bound, Lexicon, Sense, TermUnit};
 use crate::contracts::numerals;
 use crate::contracts::tokens::{ContractToken, TokenKind};
 
+/// Most tokens of a code.
+const LONGEST_CODE: usize = 24;
+
 /// The tokens of a clause and the words that may stand in it.
 pub(super) struct AmountSource<'a> {
     /// The visible text from `base` on.
@@ -18,12 +21,13 @@ pub(super) struct AmountSource<'a> {
     pub phrases: &'a [&'static Phrases],
 }
 
-/// A value, the tokens before and after its first number that belong to it, and a disagreement of words and figures.
+/// A value, and the tokens that belong to it.
 pub(super) struct Amount {
     pub value: Value,
     pub start: usize,
     pub end: usize,
-    pub fault: Option<(f64, f64)>,
+    /// Words and figures disagree.
+    pub fault: bool,
     /// A bound between the number and its unit: "30 or more days".
     pub bound: Option<(Bound, Range<usize>)>,
 }
@@ -35,7 +39,7 @@ struct Number {
     end: usize,
     /// Written with digits, so that it is certainly a number.
     is_digits: bool,
-    fault: Option<(f64, f64)>,
+    fault: bool,
 }
 
 /// Reads the value that begins with the number at this token.
@@ -43,16 +47,30 @@ pub(super) fn read(source: &AmountSource<'_>, at: usize) -> Option<Amount> {
     if let Some(amount) = chinese_ratio(source, at) {
         return Some(amount);
     }
-    if let Some(end) = code(source, at) {
-        let text: String =
-            source.tokens[at..end].iter().flat_map(|t| t.text.chars()).filter(char::is_ascii_digit).collect();
-        return Some(Amount { value: Value::Code(text), start: at, end, fault: None, bound: None });
+    let number = number(source, at);
+    let with_unit = |number| {
+        money(source, at, number).or_else(|| percent(source, at, number)).or_else(|| duration(source, at, number))
+    };
+    // "1 500 000 €" is an amount, whatever else its groups of digits look like.
+    let found = number.and_then(with_unit).or_else(|| code(source, at)).or_else(|| counted(source, at, number?))?;
+    Some(with_sign(source, at, found))
+}
+
+/// Takes a minus that touches the number, as in "-5%", into the value. The one in "5-8" and "T-5" is a dash.
+fn with_sign(source: &AmountSource<'_>, at: usize, amount: Amount) -> Amount {
+    let Some(sign) = at.checked_sub(1).filter(|sign| source.tokens[*sign].text == "-") else { return amount };
+    let touches = |at: usize| source.tokens[at].end == source.tokens[at + 1].start;
+    let is_dash = sign > 0 && touches(sign - 1) && source.tokens[sign - 1].kind != TokenKind::Mark;
+    if amount.start != at || is_dash || !touches(sign) {
+        return amount;
     }
-    let number = number(source, at)?;
-    money(source, at, number)
-        .or_else(|| percent(source, at, number))
-        .or_else(|| duration(source, at, number))
-        .or_else(|| counted(source, at, number))
+    let value = match amount.value {
+        Value::Percent(value) => Value::Percent(-value),
+        Value::Number(value, unit) => Value::Number(-value, unit),
+        Value::Money(value, currency) => Value::Money(-value, currency),
+        _ => return amount,
+    };
+    Amount { value, start: sign, ..amount }
 }
 
 fn find(
@@ -72,7 +90,7 @@ fn number(source: &AmountSource<'_>, at: usize) -> Option<Number> {
     {
         let percent = usize::from(is_bracket(second.end, "%"));
         if is_bracket(second.end + percent, ")") {
-            first.fault = (!super::same_number(first.value, second.value)).then_some((first.value, second.value));
+            first.fault = !super::same_number(first.value, second.value);
             // In a doubt the words count.
             first.value = if first.is_digits { second.value } else { first.value };
             first.is_digits = true;
@@ -92,21 +110,21 @@ fn bare_number(source: &AmountSource<'_>, at: usize) -> Option<Number> {
         TokenKind::Digits => Some(with_factor(source, digits(source, at)?)),
         TokenKind::Character => {
             if token.text == "半" {
-                return Some(Number { value: 0.5, end: at + 1, is_digits: false, fault: None });
+                return Some(Number { value: 0.5, end: at + 1, is_digits: false, fault: false });
             }
             let (value, length) = numerals::chinese(source.text.get(token.start - source.base..)?)?;
             let end = source.tokens.partition_point(|other| other.start < token.start + length);
-            Some(Number { value, end, is_digits: false, fault: None })
+            Some(Number { value, end, is_digits: false, fault: false })
         }
         TokenKind::Word => source.lexicons.iter().find_map(|lexicon| {
             if token.text == "half"
                 && source.tokens.get(at + 1).is_some_and(|next| matches!(next.text.as_str(), "a" | "an"))
             {
-                return Some(Number { value: 0.5, end: at + 2, is_digits: false, fault: None });
+                return Some(Number { value: 0.5, end: at + 2, is_digits: false, fault: false });
             }
             let words = source.tokens[at..].iter().map(|token| token.text.as_str());
             let (value, taken) = numerals::words(words, lexicon)?;
-            Some(Number { value, end: at + taken, is_digits: false, fault: None })
+            Some(Number { value, end: at + taken, is_digits: false, fault: false })
         }),
         TokenKind::Mark => None,
     }
@@ -129,7 +147,7 @@ fn digits(source: &AmountSource<'_>, at: usize) -> Option<Number> {
         }
     }
     let value = numerals::digits(&text, comma)?;
-    Some(Number { value, end, is_digits: true, fault: None })
+    Some(Number { value, end, is_digits: true, fault: false })
 }
 
 /// `100万`, `1.5 million`
@@ -170,44 +188,46 @@ fn chinese_ratio(source: &AmountSource<'_>, at: usize) -> Option<Amount> {
     let index = source.tokens.partition_point(|token| token.start < number_at);
     let part = bare_number(source, index)?;
     let mut end = part.end;
-    let mut fault = None;
+    let mut fault = false;
     // 百分之五(5%)
     if source.tokens.get(end).is_some_and(|token| token.text == "(")
         && let Some(figure) = bare_number(source, end + 1)
         && source.tokens.get(figure.end).is_some_and(|token| token.text == "%")
         && source.tokens.get(figure.end + 1).is_some_and(|token| token.text == ")")
     {
-        fault = (!super::same_number(part.value / base, figure.value / 100.0)).then_some((part.value, figure.value));
+        fault = !super::same_number(part.value / base, figure.value / 100.0);
         end = figure.end + 2;
     }
     Some(Amount { value: Value::Percent(part.value / base), start: at, end, fault, bound: None })
 }
 
-/// A telephone number or another long code: groups of digits with marks between them.
-fn code(source: &AmountSource<'_>, at: usize) -> Option<usize> {
-    let mut end = at;
-    let (mut digits, mut groups) = (0, 0);
-    let mut last = source.tokens.get(at)?.start;
-    for token in &source.tokens[at..] {
-        if token.start > last + 1
-            || !(token.kind == TokenKind::Digits || matches!(token.text.as_str(), "-" | "(" | ")" | "+"))
-        {
+/// A telephone number or another code: three groups of digits with hyphens or brackets between them, or a leading plus.
+/// Blanks alone make none: in the cells of a table they divide numbers.
+fn code(source: &AmountSource<'_>, at: usize) -> Option<Amount> {
+    let first = source.tokens.get(at)?;
+    let has_plus = first.text == "+";
+    if first.kind != TokenKind::Digits && !has_plus && first.text != "(" {
+        return None;
+    }
+    let mut groups: Vec<&str> = Vec::new();
+    let (mut end, mut has_mark, mut last) = (at, has_plus, first.start);
+    for (i, token) in source.tokens.iter().enumerate().skip(at).take(LONGEST_CODE) {
+        let is_mark = matches!(token.text.as_str(), "-" | "(" | ")") || i == at && has_plus;
+        let is_digits = token.kind == TokenKind::Digits && !token.text.contains(['.', ',']);
+        if token.start > last + 1 || !is_mark && !is_digits {
             break;
         }
-        if token.kind == TokenKind::Digits {
-            digits += token.text.bytes().filter(u8::is_ascii_digit).count();
-            groups += 1;
-            if token.text.contains(['.', ',']) {
-                return None;
-            }
+        if is_digits {
+            groups.push(&token.text);
+            end = i + 1;
+        } else {
+            has_mark |= i > at;
         }
-        end += 1;
         last = token.end;
     }
-    while end > at && source.tokens[end - 1].kind == TokenKind::Mark {
-        end -= 1;
-    }
-    (digits >= 7 && groups >= 2).then_some(end)
+    let text = groups.concat();
+    let is_code = text.len() >= 7 && has_mark && (groups.len() >= 3 || has_plus);
+    is_code.then(|| Amount { value: Value::Code(text), start: at, end, fault: false, bound: None })
 }
 
 /// `RMB 1 million`, `人民币壹佰万元整`, `EUR 1.000,00`, `$5`
@@ -271,7 +291,7 @@ fn percent(source: &AmountSource<'_>, at: usize, number: Number) -> Option<Amoun
         && is_mark(figure.end, "%")
         && is_mark(figure.end + 1, ")")
     {
-        fault = (!super::same_number(value, figure.value / 100.0)).then_some((value * 100.0, figure.value));
+        fault = !super::same_number(value, figure.value / 100.0);
         end = figure.end + 2;
     }
     Some(Amount { value: Value::Percent(value), start: at, end, fault, bound: None })
@@ -311,13 +331,13 @@ fn duration(source: &AmountSource<'_>, at: usize, number: Number) -> Option<Amou
         && source.tokens.get(figure.end + taken).is_some_and(|token| token.text == ")")
         && other == unit
     {
-        fault = (!super::same_number(number.value, figure.value)).then_some((number.value, figure.value));
+        fault = !super::same_number(number.value, figure.value);
         end = figure.end + taken + 1;
     }
     // A year such as 2024 is a date without a day.
     if unit == TermUnit::Year && amount >= 1900.0 && taken == 1 {
         let date = super::Date { year: amount.min(9999.0) as u16, month: 0, day: 0, ambiguous: false };
-        return Some(Amount { value: Value::Date(date), start: at, end, fault: None, bound: None });
+        return Some(Amount { value: Value::Date(date), start: at, end, fault: false, bound: None });
     }
     Some(Amount { value: Value::Duration(amount, unit), start: at, end, fault, bound })
 }
@@ -367,7 +387,18 @@ fn is_label(source: &AmountSource<'_>, at: usize, number: Number) -> bool {
     let closes = source.tokens.get(number.end).is_some_and(|token| token.text == ")");
     let opens = at > 0 && source.tokens.get(at - 1).is_some_and(|token| token.text == "(");
     let is_open = source.tokens[..at].iter().rev().take(8).any(|token| token.text == "(");
-    closes && number.value <= 20.0 && (opens || !is_open)
+    closes && number.value <= 20.0 && (opens || !is_open) && !(opens && is_counting(source, at - 1, number.end + 1))
+}
+
+/// True if the number in brackets counts what follows: "within (10) days". A label stands behind a stop, or no unit
+/// stands behind it.
+fn is_counting(source: &AmountSource<'_>, open: usize, behind: usize) -> bool {
+    let goes_on = open > 0 && source.tokens[open - 1].kind != TokenKind::Mark;
+    let has_unit = find(source, |p| phrases::find(&p.units, source.tokens, behind))
+        .or_else(|| find(source, |p| phrases::find(&p.percent, source.tokens, behind)))
+        .or_else(|| find(source, |p| phrases::find(&p.currencies, source.tokens, behind)));
+    let is_percent = source.tokens.get(behind).is_some_and(|token| token.text == "%");
+    goes_on && (has_unit.is_some() || is_percent)
 }
 
 fn is_ordinal(source: &AmountSource<'_>, at: usize) -> bool {

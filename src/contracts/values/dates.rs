@@ -105,34 +105,40 @@ fn order(a: u16, b: u16, c: u16, day_first: Option<bool>) -> Option<Date> {
     }
 }
 
-/// `June 1, 2024`, `June 2024`
+/// `June 1, 2024`, `June 2024`, `June, 2024`, and `June` alone
 fn month_first(tokens: &[ContractToken], at: usize, lexicons: &[&'static Lexicon]) -> Option<(Date, usize)> {
     let month = month(tokens.get(at)?, lexicons)?;
     let mut next = at + 1;
     next += usize::from(tokens.get(next).is_some_and(|token| token.text == "."));
     let value =
         |at: usize| tokens.get(at).filter(|t| t.kind == TokenKind::Digits).and_then(|t| t.text.parse::<u16>().ok());
-    let first = value(next)?;
-    if (1900..=2200).contains(&first) {
-        return Some((Date { year: first, month, day: 0, ambiguous: false }, next + 1 - at));
+    let is_year = |number: &u16| (1900..=2200).contains(number);
+    let comma = usize::from(tokens.get(next).is_some_and(|token| token.text == ","));
+    if let Some(year) = value(next + comma).filter(is_year) {
+        return Some((Date { year, month, day: 0, ambiguous: false }, next + comma + 1 - at));
     }
-    let day = u8::try_from(first).ok().filter(|day| (1..=31).contains(day))?;
+    let Some(day) = value(next).and_then(|first| u8::try_from(first).ok()).filter(|day| (1..=31).contains(day)) else {
+        // "may", "march" and "mar" alone are words.
+        let is_month = !matches!(tokens[at].text.as_str(), "may" | "march" | "mar");
+        return is_month.then_some((Date { year: 0, month, day: 0, ambiguous: false }, 1));
+    };
     next += 1;
     next += usize::from(tokens.get(next).is_some_and(|token| matches!(token.text.as_str(), "st" | "nd" | "rd" | "th")));
     let comma = usize::from(tokens.get(next).is_some_and(|token| token.text == ","));
-    let year = value(next + comma).filter(|year| (1900..=2200).contains(year));
+    let year = value(next + comma).filter(is_year);
     let end = if year.is_some() { next + comma + 1 } else { next };
     Some((Date { year: year.unwrap_or(0), month, day, ambiguous: false }, end - at))
 }
 
-/// `1 June 2024`, `1. Juni 2024`, `1 de junio de 2024`
+/// `1 June 2024`, `1st day of June, 2024`, `1. Juni 2024`, `1 de junio de 2024`
 fn day_first(tokens: &[ContractToken], at: usize, lexicons: &[&'static Lexicon]) -> Option<(Date, usize)> {
     let day = tokens.get(at)?.text.parse::<u8>().ok().filter(|day| (1..=31).contains(day))?;
     let mut next = at + 1;
     let joins = |at: usize| {
         tokens.get(at).is_some_and(|t| matches!(t.text.as_str(), "." | "st" | "nd" | "rd" | "th" | "er" | "of" | "de"))
+            || tokens.get(at + 1).is_some_and(|t| t.text == "of") && tokens[at].text == "day"
     };
-    while next < at + 3 && joins(next) {
+    while next < at + 4 && joins(next) {
         next += 1;
     }
     let month = month(tokens.get(next)?, lexicons)?;

@@ -105,8 +105,8 @@ pub(super) struct Fact {
     pub span: Range<usize>,
     /// "more than", and its bytes.
     pub bound: Option<(Bound, Range<usize>)>,
-    /// The number in words and in figures, if they disagree.
-    pub fault: Option<(f64, f64)>,
+    /// The number in words and the number in figures disagree.
+    pub fault: bool,
 }
 
 impl Value {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::contracts::lexicon::{LEXICONS, Lexicon, Sense, TermUnit};
+use crate::contracts::lexicon::{LEXICONS, Lexicon, Sense, TermUnit, is_han};
 use crate::contracts::tokens::{ContractToken, tokens};
 
 /// What a phrase gives.
@@ -19,8 +19,16 @@ pub(super) enum Entry {
     Venue,
 }
 
-/// Tables of phrases, each with the words behind the first one, the longest first.
-type PhraseTable = HashMap<String, Vec<(Vec<String>, Entry)>>;
+/// Tables of phrases by their first word, the longest first.
+type PhraseTable = HashMap<String, Vec<Phrase>>;
+
+/// A phrase behind its first word.
+pub(super) struct Phrase {
+    rest: Vec<String>,
+    /// No blank may stand in it: "A$500" is no "a $500 fee".
+    touches: bool,
+    entry: Entry,
+}
 
 /// The phrases of one language.
 pub(super) struct Phrases {
@@ -61,14 +69,16 @@ impl Phrases {
 fn table(rows: impl Iterator<Item = (&'static str, Entry)>) -> PhraseTable {
     let mut table = PhraseTable::new();
     for (words, entry) in rows {
-        let mut words: Vec<String> = tokens(words, 0).into_iter().map(|token| token.text).collect();
-        if !words.is_empty() {
-            let first = words.remove(0);
-            table.entry(first).or_default().push((words, entry));
+        // Chinese has no blanks, and a line may break anywhere.
+        let touches = !words.contains(' ') && !words.contains(is_han);
+        let mut rest: Vec<String> = tokens(words, 0).into_iter().map(|token| token.text).collect();
+        if !rest.is_empty() {
+            let first = rest.remove(0);
+            table.entry(first).or_default().push(Phrase { rest, touches, entry });
         }
     }
     for phrases in table.values_mut() {
-        phrases.sort_by_key(|(words, _)| std::cmp::Reverse(words.len()));
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.rest.len()));
     }
     table
 }
@@ -77,10 +87,14 @@ fn table(rows: impl Iterator<Item = (&'static str, Entry)>) -> PhraseTable {
 pub(super) fn find(table: &PhraseTable, tokens: &[ContractToken], at: usize) -> Option<(Entry, usize)> {
     let first = tokens.get(at)?;
     let rest = &tokens[at + 1..];
-    let fits =
-        |words: &[String]| words.len() <= rest.len() && words.iter().zip(rest).all(|(word, token)| *word == token.text);
-    let (words, entry) = table.get(&first.text)?.iter().find(|(words, _)| fits(words))?;
-    Some((*entry, words.len() + 1))
+    let fits = |phrase: &&Phrase| {
+        let taken = &tokens[at..tokens.len().min(at + 1 + phrase.rest.len())];
+        phrase.rest.len() <= rest.len()
+            && phrase.rest.iter().zip(rest).all(|(word, token)| *word == token.text)
+            && (!phrase.touches || taken.windows(2).all(|pair| pair[0].end == pair[1].start))
+    };
+    let phrase = table.get(&first.text)?.iter().find(fits)?;
+    Some((phrase.entry, phrase.rest.len() + 1))
 }
 
 /// The phrase that ends before this token, up to three tokens long.

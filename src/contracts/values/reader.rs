@@ -124,7 +124,7 @@ fn step(source: &AmountSource<'_>, context: &Context<'_>, at: usize, bounds: &mu
 fn fact(value: Value, range: Range<usize>, tokens: &[ContractToken]) -> Fact {
     let start = tokens.get(range.start).map_or(0, |token| token.start);
     let end = range.end.checked_sub(1).and_then(|last| tokens.get(last)).map_or(start, |token| token.end);
-    Fact { value, tokens: range, span: start..end, bound: None, fault: None }
+    Fact { value, tokens: range, span: start..end, bound: None, fault: false }
 }
 
 /// `《民法典》`
@@ -233,8 +233,7 @@ fn merge_repeated(facts: &mut Vec<Fact>, tokens: &[ContractToken]) {
         let value = if has_digits(first) { second.value.clone() } else { first.value.clone() };
         let range = first.tokens.start..second.tokens.end + 1;
         let mut merged = fact(value, range, tokens);
-        let (words, figures) = if has_digits(first) { (b, a) } else { (a, b) };
-        merged.fault = (!super::same_number(a, b)).then_some((words, figures));
+        merged.fault = !super::same_number(a, b);
         facts.splice(at..at + 2, [merged]);
     }
 }
@@ -282,7 +281,7 @@ mod tests {
         let context = Context { lexicons: &lexicons, references: Vec::new(), parties: &[] };
         let write = |fact: &Fact| {
             let bound = fact.bound.as_ref().map_or(String::new(), |(bound, _)| format!(" {bound:?}"));
-            format!("{:?}{bound}{}", fact.value, if fact.fault.is_some() { " fault" } else { "" })
+            format!("{:?}{bound}{}", fact.value, if fact.fault { " fault" } else { "" })
         };
         read(text, 0, &context).facts.iter().filter(|f| f.value.is_quantity()).map(write).collect()
     }
@@ -304,7 +303,7 @@ mod tests {
         check("30 consecutive days per week", &["Duration(30.0, Day)", "Per(Week)"]);
         check(
             "innerhalb von 14 Tagen oder zwei Werktagen nach der Lieferung und der Abnahme",
-            &["Duration(14.0, Day) AtMost", "Duration(2.0, BusinessDay)"],
+            &["Duration(14.0, Day) AtMost", "Duration(2.0, WorkingDay)"],
         );
     }
 
@@ -317,6 +316,7 @@ mod tests {
         check("一成", &["Percent(0.1)"]);
         check("按日万分之五", &["Per(Day)", "Percent(0.0005)"]);
         check("千分之三", &["Percent(0.003)"]);
+        check("-5% or 1-5%", &["Percent(-0.05)", "Number(1.0, None)", "Percent(0.05)"]);
         check("five percent (6%)", &["Percent(0.05) fault"]);
     }
 
@@ -327,6 +327,12 @@ mod tests {
         }
         check("EUR 1.000,00 für die und das", &["Money(1000.0, Some(\"EUR\"))"]);
         check("$5.5 million", &["Money(5500000.0, Some(\"USD\"))"]);
+        check("a $500 fee", &["Money(500.0, Some(\"USD\"))"]);
+        check("A$500", &["Money(500.0, Some(\"AUD\"))"]);
+        for text in ["1 500 000 €", "1.500.000 €"] {
+            check(&format!("Le prix est de {text} et il est pour le client."), &["Money(1500000.0, Some(\"EUR\"))"]);
+        }
+        check("5000-8000元", &["Number(5000.0, None)", "Money(8000.0, Some(\"CNY\"))"]);
         check("人民币壹佰万元整(¥1,100,000)", &["Money(1000000.0, Some(\"CNY\")) fault"]);
     }
 
@@ -346,7 +352,12 @@ mod tests {
         );
         check("一式三份", &["Number(3.0, Some(\"copy\"))"]);
         check("一方和第三方统一", &[]);
-        check("(555) 123-4567", &["Code(\"5551234567\")"]);
+        check("(555) 123-4567 or +49 30 123456", &["Code(\"5551234567\")", "Code(\"4930123456\")"]);
+        check("12 3456 789", &["Number(12.0, None)", "Number(3456.0, None)", "Number(789.0, None)"]);
+        check("-5 and 5-8", &["Number(-5.0, None)", "Number(5.0, None)", "Number(8.0, None)"]);
+        check("within (10) days: (1) day", &["Number(10.0, None) AtMost"]);
+        check("1st day of June, 2024", &["Date(Date { year: 2024, month: 6, day: 1, ambiguous: false })"]);
+        check("ends in June", &["Date(Date { year: 0, month: 6, day: 0, ambiguous: false })"]);
         check("the laws of the State of New York, without", &["Law(\"new york\")"]);
         check("向北京市海淀区人民法院起诉", &["Venue(\"北京市海淀区人民法院\")"]);
     }

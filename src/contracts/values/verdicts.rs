@@ -59,8 +59,13 @@ fn durations(a: f64, unit: TermUnit, b: f64, other: TermUnit) -> ValueVerdict {
     if unit == other {
         return if same_number(a, b) { ValueVerdict::Equal } else { ValueVerdict::Different };
     }
-    // Business days follow another calendar, whatever their number.
-    if unit == TermUnit::BusinessDay || other == TermUnit::BusinessDay {
+    // Business days follow another calendar, whatever their number; of two such calendars each has its holidays.
+    let has_holidays =
+        |unit| matches!(unit, TermUnit::BusinessDay | TermUnit::WorkingDay | TermUnit::TradingDay);
+    if has_holidays(unit) && has_holidays(other) && same_number(a, b) {
+        return ValueVerdict::Similar;
+    }
+    if has_holidays(unit) || has_holidays(other) {
         return ValueVerdict::Different;
     }
     // Days and months do not convert exactly; weeks into days and quarters into months do.
@@ -107,6 +112,8 @@ mod tests {
         use TermUnit::*;
         for (a, unit, b, other, expected) in [
             (15.0, BusinessDay, 15.0, Day, ValueVerdict::Different),
+            (5.0, WorkingDay, 5.0, TradingDay, ValueVerdict::Similar),
+            (5.0, WorkingDay, 6.0, TradingDay, ValueVerdict::Different),
             (30.0, Day, 1.0, Month, ValueVerdict::Similar),
             (15.0, Day, 0.5, Month, ValueVerdict::Similar),
             (14.0, Day, 2.0, Week, ValueVerdict::Equal),
