@@ -158,7 +158,7 @@ impl Writer<'_> {
             _ => number,
         };
         let own = self.plain.get(node.text..range.end);
-        let definition = definitions::term(own, self.lexicons).map(|term| term.name);
+        let definition = definitions::term(own, self.lexicons);
         let starts =
             if definition.is_some() { Vec::new() } else { definitions::starts(self.plain, &range, self.lexicons) };
         let end = starts.first().map_or(range.end, |(start, _)| *start);
@@ -169,6 +169,7 @@ impl Writer<'_> {
             path: place.path.clone(),
             parent: place.parent,
             plain: trim(self.plain, range.start..end),
+            head: if node.style == Style::Heading { node.start } else { node.text.min(end) },
             body: body.min(end),
             groups: place.groups.clone(),
             ..Clause::default()
@@ -189,6 +190,7 @@ impl Writer<'_> {
                 path: path.clone(),
                 parent: Some(parent),
                 plain: trim(self.plain, *start..end),
+                head: *start,
                 body: *start,
                 groups: place.groups.clone(),
                 ..Clause::default()
@@ -201,13 +203,14 @@ impl Writer<'_> {
     /// Clauses of a text that has no numbers and no headings.
     fn paragraphs(&mut self, range: std::ops::Range<usize>, place: &ClausePlace) {
         for (i, paragraph) in parts::paragraphs(self.plain, range).into_iter().enumerate() {
-            let definition = definitions::term(self.plain.get(paragraph.clone()), self.lexicons).map(|term| term.name);
+            let definition = definitions::term(self.plain.get(paragraph.clone()), self.lexicons);
             let mut clause = Clause {
                 number: definition
                     .as_ref()
                     .map_or_else(|| format!("paragraph {}", i + 1), |term| format!("\"{term}\"")),
                 definition,
                 path: place.path.clone(),
+                head: paragraph.start,
                 body: paragraph.start,
                 plain: paragraph,
                 ..Clause::default()

@@ -1,5 +1,6 @@
 //! The comparison of two contracts
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Serialize;
@@ -78,7 +79,8 @@ pub fn compare(old: &Contract, new: &Contract, vectors: Option<ClauseVectors<'_>
     let (forth, back) = partners(&found, (olds.len(), news.len()));
     let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
     let moved = moved(old, &olds, &found);
-    let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge };
+    let titles = Titles::read(old, new);
+    let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge, titles: Some(&titles) };
     let pairs = found.iter().zip(moved).map(|(m, moved)| judge.pair(m, moved)).collect();
     ContractComparison { pairs: in_order(pairs, olds.len(), news.len()) }
 }
@@ -86,10 +88,12 @@ pub fn compare(old: &Contract, new: &Contract, vectors: Option<ClauseVectors<'_>
 /// The clauses of two contracts as words and values that can be compared.
 fn sequences(old: (&Contract, &Parties), new: (&Contract, &Parties)) -> (Vec<Sequence>, Vec<Sequence>) {
     let mut interner = Interner::default();
-    let mut read = |(contract, parties): (&Contract, &Parties)| -> Vec<Sequence> {
-        (0..contract.clauses.len()).map(|clause| sequence::read(contract, clause, parties, &mut interner)).collect()
-    };
-    (read(old), read(new))
+    let olds = all(old.0, old.1, &mut interner);
+    (olds, all(new.0, new.1, &mut interner))
+}
+
+fn all(contract: &Contract, parties: &Parties, interner: &mut Interner) -> Vec<Sequence> {
+    (0..contract.clauses.len()).map(|clause| sequence::read(contract, clause, parties, interner)).collect()
 }
 
 /// Clauses of two contracts that may be alike.
@@ -103,26 +107,82 @@ pub struct AskedPair {
     pub cosine: Option<f32>,
 }
 
-/// Compares pairs of clauses one by one. `None` where the two are not alike.
-pub fn compare_clauses(old: &Contract, new: &Contract, pairs: &[AskedPair]) -> Vec<Option<ClausePair>> {
-    let (old_parties, new_parties) = (Parties::read(old), Parties::read(new));
-    let (olds, news) = sequences((old, &old_parties), (new, &new_parties));
-    let anchors = alignment::anchors(&olds, &news);
-    let similarity = Similarity::new((old, new), (&olds, &news), None, &anchors);
-    let parties = SameParties::new(old_parties, new_parties, [&mentions(&olds), &mentions(&news)]);
-    // Citations are held against the partners in the whole contracts.
-    let found = alignment::matches(&olds, &news, &anchors, &similarity);
-    let (forth, back) = partners(&found, (olds.len(), news.len()));
-    let is_there = |pair: &&AskedPair| pair.old < olds.len() && pair.new < news.len();
-    let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
-    let judge = Judge { old, new, olds: &olds, news: &news, knowledge: &knowledge };
-    let compared = |pair: &AskedPair| {
-        let &AskedPair { old: i, new: j, cosine } = Some(pair).filter(is_there)?;
-        let confidence = similarity.score_with(i, j, cosine);
-        let pair = Match { old: vec![i], new: vec![j], confidence, perhaps: Vec::new() };
-        (confidence >= THRESHOLD).then(|| judge.pair(&pair, false))
-    };
-    pairs.iter().map(compared).collect()
+/// A contract whose clauses are compared with those of many others.
+pub struct ClauseComparer<'a> {
+    new: &'a Contract,
+    parties: Parties,
+    news: Vec<Sequence>,
+    interner: Interner,
+}
+
+impl<'a> ClauseComparer<'a> {
+    /// Reads the contract once.
+    pub fn new(new: &'a Contract) -> Self {
+        let (parties, mut interner) = (Parties::read(new), Interner::default());
+        let news = all(new, &parties, &mut interner);
+        Self { new, parties, news, interner }
+    }
+
+    /// Compares pairs of its clauses and those of `old` one by one. `None` where the two are not alike.
+    pub fn compare(&self, old: &Contract, pairs: &[AskedPair]) -> Vec<Option<ClausePair>> {
+        let (new, news) = (self.new, &self.news);
+        let old_parties = Parties::read(old);
+        // A copy, because the numbers of words must not depend on the contracts before.
+        let olds = all(old, &old_parties, &mut self.interner.clone());
+        let anchors = alignment::anchors(&olds, news);
+        let similarity = Similarity::new((old, new), (&olds, news), None, &anchors);
+        let parties = SameParties::new(old_parties, self.parties.clone(), [&mentions(&olds), &mentions(news)]);
+        // Citations are held against the partners in the whole contracts.
+        let cites = |contract: &Contract, clause: usize| {
+            contract.clauses.get(clause).is_some_and(|clause| clause.references.iter().any(|r| !r.targets.is_empty()))
+        };
+        let found = match pairs.iter().any(|pair| cites(old, pair.old) || cites(new, pair.new)) {
+            true => alignment::matches(&olds, news, &anchors, &similarity),
+            false => Vec::new(),
+        };
+        let (forth, back) = partners(&found, (olds.len(), news.len()));
+        let is_there = |pair: &&AskedPair| pair.old < olds.len() && pair.new < news.len();
+        let knowledge = Knowledge { parties: &parties, partners: (&forth, &back) };
+        let judge = Judge { old, new, olds: &olds, news, knowledge: &knowledge, titles: None };
+        let compared = |pair: &AskedPair| {
+            let &AskedPair { old: i, new: j, cosine } = Some(pair).filter(is_there)?;
+            let confidence = similarity.score_with(i, j, cosine);
+            let pair = Match { old: vec![i], new: vec![j], confidence, perhaps: Vec::new() };
+            (confidence >= THRESHOLD).then(|| judge.pair(&pair, false))
+        };
+        pairs.iter().map(compared).collect()
+    }
+}
+
+/// The titles of groups before each clause. They lie in no clause.
+struct Titles {
+    old: Vec<Vec<String>>,
+    new: Vec<Vec<String>>,
+    /// How often each line stands in the old contract more than in the new one.
+    surplus: HashMap<String, i32>,
+}
+
+impl Titles {
+    fn read(old: &Contract, new: &Contract) -> Titles {
+        let lines = |contract: &Contract| -> Vec<Vec<String>> {
+            (0..contract.clauses.len()).map(|clause| contract.title_lines(clause)).collect()
+        };
+        let (old, new) = (lines(old), lines(new));
+        let mut surplus: HashMap<String, i32> = HashMap::new();
+        for (side, count) in [(&old, 1), (&new, -1)] {
+            side.iter().flatten().for_each(|line| *surplus.entry(line.clone()).or_default() += count);
+        }
+        Titles { old, new, surplus }
+    }
+
+    /// True if other titles stand before a pair. A clause that was put before the first one of a group takes its title,
+    /// which is no change.
+    fn differ(&self, i: usize, j: usize, moved: bool) -> bool {
+        let (Some(a), Some(b)) = (self.old.get(i), self.new.get(j)) else { return false };
+        let is_new = |line: &String| self.surplus.get(line).is_some_and(|surplus| *surplus != 0);
+        let is_other = !moved && !a.is_empty() && !b.is_empty() && !a.iter().any(|line| b.contains(line));
+        a != b && (is_other || a.iter().chain(b).any(is_new))
+    }
 }
 
 /// Clauses of the new contract for each of the old one, and the other way round.
@@ -165,20 +225,18 @@ struct Judge<'a> {
     olds: &'a [Sequence],
     news: &'a [Sequence],
     knowledge: &'a Knowledge<'a>,
+    titles: Option<&'a Titles>,
 }
 
 impl Judge<'_> {
     fn pair(&self, m: &Match, moved: bool) -> ClausePair {
-        let join = |all: &[Sequence], indices: &[usize]| match indices {
-            [one] => all[*one].clone(),
-            many => Sequence::join(&many.iter().map(|i| &all[*i]).collect::<Vec<_>>()),
-        };
-        let (first, second) = (join(self.olds, &m.old), join(self.news, &m.new));
-        let Differences { changes, says_more } = differences::differences(
+        let (first, second) = (joined(self.olds, &m.old), joined(self.news, &m.new));
+        let Differences { mut changes, says_more } = differences::differences(
             ClauseSide { contract: self.old, sequence: &first },
             ClauseSide { contract: self.new, sequence: &second },
             self.knowledge,
         );
+        changes.extend(self.title_changes(m, moved));
         let number = |contract: &Contract, indices: &[usize]| -> Vec<String> {
             indices.iter().map(|i| contract.clauses[*i].number.clone()).collect()
         };
@@ -191,7 +249,7 @@ impl Judge<'_> {
             Relation::Merged
         } else if is_changed || says_more {
             Relation::Changed
-        } else if first.strict != second.strict || has_new_spelling(&changes) {
+        } else if first.strict != second.strict || has_new_spelling(&changes) || self.is_written_anew(m) {
             Relation::Reworded
         } else if moved {
             Relation::Moved
@@ -210,6 +268,36 @@ impl Judge<'_> {
             perhaps: m.perhaps.clone(),
             changes,
         }
+    }
+
+    /// True if the letters of a pair differ in something that no token has, such as case or the address of a link.
+    fn is_written_anew(&self, m: &Match) -> bool {
+        match (&m.old[..], &m.new[..]) {
+            (&[i], &[j]) => self.old.written(i) != self.new.written(j),
+            _ => true,
+        }
+    }
+
+    fn title_changes(&self, m: &Match, moved: bool) -> Vec<Change> {
+        let (Some(&i), Some(&j)) = (m.old.first(), m.new.first()) else { return Vec::new() };
+        if !self.titles.is_some_and(|titles| titles.differ(i, j, moved)) {
+            return Vec::new();
+        }
+        let (old, new) = self.knowledge.parties.both();
+        let mut interner = Interner::default();
+        let first = sequence::read_title(self.old, i, old, &mut interner);
+        let second = sequence::read_title(self.new, j, new, &mut interner);
+        let (old, new) =
+            (ClauseSide { contract: self.old, sequence: &first }, ClauseSide { contract: self.new, sequence: &second });
+        differences::titles(old, i, new, j, self.knowledge)
+    }
+}
+
+/// Several clauses as one.
+fn joined<'a>(all: &'a [Sequence], indices: &[usize]) -> Cow<'a, Sequence> {
+    match indices {
+        [one] => Cow::Borrowed(&all[*one]),
+        many => Cow::Owned(Sequence::join(&many.iter().map(|i| &all[*i]).collect::<Vec<_>>())),
     }
 }
 

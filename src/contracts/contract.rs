@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::lexicon::Lexicon;
-use super::plain::Plain;
+use super::lexicon::{Lexicon, is_han};
+use super::plain::{Plain, trim};
+use super::{markers, markup, numerals};
 
 /// A contract: its text and its clauses in order.
 #[derive(Debug, Clone, Serialize)]
@@ -45,9 +46,11 @@ pub struct Clause {
     pub parts: Vec<ClausePart>,
     /// What the clause cites.
     pub references: Vec<Reference>,
-    /// The same range in the visible text, and the part of it behind number and heading.
+    /// The same range in the visible text; in it, the heading begins at `head` and the words behind it at `body`.
     #[serde(skip)]
     pub(super) plain: Range<usize>,
+    #[serde(skip)]
+    pub(super) head: usize,
     #[serde(skip)]
     pub(super) body: usize,
     /// Numbers of the groups that the clause lies in, for citations of a whole article.
@@ -84,6 +87,9 @@ pub struct Reference {
     pub part: String,
     /// The citation is of another document, such as a law.
     pub external: bool,
+    /// The targets of each number that is cited. What lies between the ends of a range is one entry without a number.
+    #[serde(skip)]
+    pub(super) cited: Vec<(String, Vec<usize>)>,
     #[serde(skip)]
     pub(super) plain: Range<usize>,
 }
@@ -123,6 +129,56 @@ impl Contract {
     /// The words behind the number and the heading.
     pub(super) fn body(&self, clause: usize) -> Range<usize> {
         self.clauses.get(clause).map_or(0..0, |clause| clause.body..clause.plain.end)
+    }
+
+    /// All that is written in a clause behind its number, with the case, signs and addresses of links that its tokens do
+    /// not have. Blanks, marks of emphasis and tags are left out, and the numbers of citations: what they point to is
+    /// compared elsewhere.
+    pub(super) fn written(&self, clause: usize) -> String {
+        let Some(read) = self.clauses.get(clause) else { return String::new() };
+        let start = self.plain.raw(read.head..read.plain.end).start;
+        // The address of a link at the end stands behind the last visible word.
+        let line =
+            self.text.get(read.end..).and_then(|rest| rest.find('\n')).map_or(self.text.len(), |at| read.end + at);
+        let next = self.clauses.get(clause + 1).map_or(self.text.len(), |next| next.start);
+        let text = self.text.get(..line.min(next).max(read.end)).unwrap_or_default();
+        let mut references = read.references.iter().peekable();
+        let (mut out, mut at) = (String::new(), start);
+        while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
+            if let Some(cited) = references.next_if(|reference| reference.start <= at) {
+                let words = text.get(at..cited.end).unwrap_or_default().split(|c: char| !c.is_alphabetic());
+                let is_word =
+                    |word: &&str| word.len() > 2 && !word.starts_with(is_han) && numerals::roman(word).is_none();
+                out.extend(words.filter(is_word));
+                out.push('§');
+                at = at.max(cited.end);
+                continue;
+            }
+            let tag = if c == '<' && !text[at..].starts_with("<!--") { markup::tag(&text[at..]) } else { 0 };
+            if tag == 0 && !c.is_whitespace() && !matches!(c, '*' | '_' | '`' | '#' | '\\') {
+                markup::fold_cluster(None, c, c.encode_utf8(&mut [0; 4]), &mut out);
+            }
+            at += tag.max(c.len_utf8());
+        }
+        out
+    }
+
+    /// The visible text between the clause before this one and this one: titles of groups of clauses.
+    pub(super) fn title(&self, clause: usize) -> Range<usize> {
+        let start =
+            clause.checked_sub(1).and_then(|before| self.clauses.get(before)).map_or(0, |before| before.plain.end);
+        let end = self.clauses.get(clause).map_or(start, |clause| clause.plain.start.max(start));
+        trim(&self.plain, start..end)
+    }
+
+    /// The lines of [`Self::title`] without numbers and blanks.
+    pub(super) fn title_lines(&self, clause: usize) -> Vec<String> {
+        let without_number = |line: &str| {
+            let marker = markers::read(line, &self.lexicons).first().map_or(0, |marker| marker.len);
+            line[marker..].split_whitespace().collect::<String>()
+        };
+        let lines = self.plain.get(self.title(clause)).lines().map(|line| without_number(line.trim()));
+        lines.filter(|line| !line.is_empty()).collect()
     }
 
     /// The citation of the smallest part that holds this byte of the visible text.

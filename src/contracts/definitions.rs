@@ -9,14 +9,8 @@ use super::plain::Plain;
 /// Longest term, in bytes.
 const LONGEST_TERM: usize = 90;
 
-/// A defined term.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Term {
-    pub name: String,
-}
-
 /// The term that a text defines in its first words.
-pub(super) fn term(text: &str, lexicons: &[&'static Lexicon]) -> Option<Term> {
+pub(super) fn term(text: &str, lexicons: &[&'static Lexicon]) -> Option<String> {
     let text = text.trim_start();
     let (name, rest) = match text.strip_prefix('"') {
         Some(inner) => {
@@ -34,7 +28,7 @@ pub(super) fn term(text: &str, lexicons: &[&'static Lexicon]) -> Option<Term> {
     };
     let rest = also(rest);
     let defines = lexicons.iter().any(|lexicon| lexicon.means.iter().any(|word| word_at(rest, word).is_some()));
-    defines.then(|| Term { name: name.trim().to_owned() })
+    defines.then(|| name.trim().to_owned())
 }
 
 /// A term in capitals without quotes: `Affiliate means`.
@@ -83,7 +77,7 @@ pub(super) fn starts(plain: &Plain, range: &Range<usize>, lexicons: &[&'static L
     let mut found = Vec::new();
     for line in lines.iter().take_while(|line| line.start < range.end) {
         if let Some(term) = term(plain.get(line.start..line.end), lexicons) {
-            found.push((line.start, term.name));
+            found.push((line.start, term));
         }
     }
     if found.len() < 2 {
@@ -109,7 +103,7 @@ mod tests {
             ("This means war", None),
             ("", None),
         ] {
-            assert_eq!(term(text, &[&ENGLISH, &CHINESE]).map(|t| t.name).as_deref(), expected, "{text}");
+            assert_eq!(term(text, &[&ENGLISH, &CHINESE]).as_deref(), expected, "{text}");
         }
     }
 }

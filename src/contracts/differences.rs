@@ -14,7 +14,7 @@ use super::parties::SameParties;
 use super::sequence::{self, Sequence};
 use super::values::{self, ChangeKind, Fact, Value, ValueVerdict};
 
-/// Longest insertion in which "not" or "shall" is a change of the sentence around it and not part of a new one.
+/// Longest replacement in which "not" or "shall" is a change of the sentence and not part of another one.
 const SHORT_GAP: usize = 6;
 /// Content words in a row on one side only from which the clause says something more.
 const NEW_STATEMENT: usize = 8;
@@ -91,6 +91,8 @@ pub(super) fn differences(old: ClauseSide<'_>, new: ClauseSide<'_>, knowledge: &
 struct LeftOver {
     fact: usize,
     is_short: bool,
+    /// The other side has no words in its place.
+    is_insertion: bool,
     /// Nothing else differs in its place.
     is_lone: bool,
 }
@@ -155,17 +157,7 @@ impl<'a> Finder<'a> {
             return equal(text(self.old, first) == text(self.new, second));
         }
         let (forth, back) = self.knowledge.partners;
-        let meets = |targets: &[usize], partners: &[Vec<usize>], others: &[usize]| {
-            let known = targets.iter().filter(|t| partners.get(**t).is_some_and(|p| !p.is_empty()));
-            let (mut hits, mut misses) = (0, 0);
-            for target in known {
-                let found = partners[*target].iter().any(|partner| others.contains(partner));
-                (hits, misses) = if found { (hits + 1, misses) } else { (hits, misses + 1) };
-            }
-            // Of a whole article, one clause may have gone another way.
-            hits > 0 && misses * 4 <= hits
-        };
-        let is_same = meets(&first.targets, forth, &second.targets) && meets(&second.targets, back, &first.targets);
+        let is_same = meets(first, forth, second) && meets(second, back, first);
         equal(is_same && squeeze(&first.part) == squeeze(&second.part))
     }
 
@@ -181,6 +173,7 @@ impl<'a> Finder<'a> {
         let (added, removed) = (content(self.new.sequence, &b), content(self.old.sequence, &a));
         self.says_more |= added.abs_diff(removed) >= NEW_STATEMENT;
         let is_short = a.len().max(b.len()) <= SHORT_GAP;
+        let is_insertion = a.is_empty() || b.is_empty();
         let is_lone = a.len() + b.len() == 1;
         let facts = |sequence: &Sequence, range: Range<usize>| -> Vec<usize> {
             sequence.items[range].iter().filter_map(|item| item.fact).collect()
@@ -196,8 +189,9 @@ impl<'a> Finder<'a> {
                 false
             });
         }
-        self.left.0.extend(olds.into_iter().map(|fact| LeftOver { fact, is_short, is_lone }));
-        self.left.1.extend(news.into_iter().map(|fact| LeftOver { fact, is_short, is_lone }));
+        let left = |fact| LeftOver { fact, is_short, is_insertion, is_lone };
+        self.left.0.extend(olds.into_iter().map(left));
+        self.left.1.extend(news.into_iter().map(left));
     }
 
     fn class(&self, is_old: bool, fact: usize) -> (ChangeKind, &'static str) {
@@ -278,17 +272,61 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// True if each number that is cited has its partner among the clauses of the other citation.
+fn meets(cited: &Reference, partners: &[Vec<usize>], other: &Reference) -> bool {
+    let mut has_partner = false;
+    for (number, targets) in &cited.cited {
+        // A number that no clause has must be cited there too. In a range some may be missing.
+        if targets.is_empty() {
+            if !number.is_empty() && !other.cited.iter().any(|(known, found)| known == number && found.is_empty()) {
+                return false;
+            }
+            continue;
+        }
+        let known: Vec<&Vec<usize>> =
+            targets.iter().filter_map(|t| partners.get(*t)).filter(|p| !p.is_empty()).collect();
+        let hits = known.iter().filter(|all| all.iter().any(|partner| other.targets.contains(partner))).count();
+        // Of a whole article, one clause may have gone another way.
+        if (known.len() - hits) * 4 > hits {
+            return false;
+        }
+        has_partner |= hits > 0;
+    }
+    has_partner
+}
+
 /// True if a value is a change although only one side has it.
 fn stands_alone(sequence: &Sequence, left: &LeftOver) -> bool {
     let fact = &sequence.facts[left.fact];
     match fact.value {
-        Value::Not | Value::Modality(_) => left.is_short,
+        Value::Not | Value::Modality(_) => left.is_short || left.is_insertion,
         Value::Except | Value::Reference(_) => true,
         // "sign, seal" and "sign or seal": a comma may stand for "and" only.
         Value::Or | Value::AndOr => left.is_lone,
         Value::And | Value::Party(_) | Value::Term(..) => false,
         _ => true,
     }
+}
+
+/// What differs in the titles of groups before two clauses.
+pub(super) fn titles(
+    old: ClauseSide<'_>,
+    i: usize,
+    new: ClauseSide<'_>,
+    j: usize,
+    knowledge: &Knowledge<'_>,
+) -> Vec<Change> {
+    let span = |contract: &Contract, clause: usize| {
+        let range = contract.title(clause);
+        let raw = contract.plain.raw(range.clone());
+        let text = contract.plain.get(range).split_whitespace().collect::<Vec<_>>().join(" ");
+        let citation = contract.clauses.get(clause).map_or(String::new(), |clause| clause.number.clone());
+        (!text.is_empty()).then_some(ValueSpan { start: raw.start, end: raw.end, text, citation })
+    };
+    let (a, b) = (span(old.contract, i), span(new.contract, j));
+    let mut changes = vec![Change { kind: ChangeKind::Title, old: a, new: b, verdict: ValueVerdict::Different }];
+    changes.extend(differences(old, new, knowledge).changes);
+    changes
 }
 
 fn shown(side: ClauseSide<'_>, fact: usize, span: Range<usize>) -> ValueSpan {

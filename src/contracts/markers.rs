@@ -106,7 +106,6 @@ pub(super) fn read(text: &str, lexicons: &[&'static Lexicon]) -> Vec<Marker> {
             found.push(Marker::single(Style::Circled, number, first.len_utf8(), number.to_string()));
         }
         '0'..='9' => found.extend(decimal(text)),
-        '[' => {}
         _ => {}
     }
     if first == '§' || first.is_alphabetic() {
@@ -160,7 +159,7 @@ fn chinese_article(text: &str) -> Option<Marker> {
     Some(Marker { style, steps: vec![step], len: end, label })
 }
 
-fn han_or_digits(text: &str) -> Option<(u32, usize)> {
+pub(super) fn han_or_digits(text: &str) -> Option<(u32, usize)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits > 0 {
         return text[..digits].parse().ok().filter(|n| *n <= 9999).map(|n| (n, digits));

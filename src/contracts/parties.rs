@@ -125,6 +125,11 @@ impl SameParties {
         SameParties { old, new, renamed }
     }
 
+    /// The parties of the old and of the new document.
+    pub(super) fn both(&self) -> (&Parties, &Parties) {
+        (&self.old, &self.new)
+    }
+
     pub(super) fn is_same(&self, old: &str, new: &str) -> bool {
         if self.renamed.contains(&(old.to_owned(), new.to_owned())) {
             return true;

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::contract::{Clause, Reference};
 use super::lexicon::Lexicon;
-use super::markers::word_at;
+use super::markers::{han_or_digits, word_at};
 use super::numerals;
 use super::plain::Plain;
 
@@ -18,8 +18,8 @@ const LONGEST_RANGE: u32 = 200;
 /// A citation before it is resolved.
 struct FoundReference {
     range: Range<usize>,
-    /// Keys of the cited numbers, and the pairs that open and close a range.
-    keys: Vec<String>,
+    /// The key of each cited number. What lies between the ends of a range is one entry.
+    keys: Vec<Vec<String>>,
     part: String,
     external: bool,
 }
@@ -33,13 +33,23 @@ pub(super) fn resolve(plain: &Plain, clauses: &mut [Clause], lexicons: &[&'stati
         let found = scan(plain.get(body.clone()), lexicons);
         clause.references = found
             .into_iter()
-            .map(|found| Reference {
-                start: 0,
-                end: 0,
-                targets: if found.external { Vec::new() } else { index.targets(&found.keys, &schedule) },
-                part: found.part,
-                external: found.external,
-                plain: body.start + found.range.start..body.start + found.range.end,
+            .map(|found| {
+                let number = |keys: &[String]| if let [key] = keys { key.clone() } else { String::new() };
+                let inside = found.keys.iter().filter(|_| !found.external);
+                let cited: Vec<(String, Vec<usize>)> =
+                    inside.map(|keys| (number(keys), index.targets(keys, &schedule))).collect();
+                let mut targets: Vec<usize> = cited.iter().flat_map(|(_, targets)| targets).copied().collect();
+                targets.sort_unstable();
+                targets.dedup();
+                Reference {
+                    start: 0,
+                    end: 0,
+                    targets,
+                    part: found.part,
+                    external: found.external,
+                    cited,
+                    plain: body.start + found.range.start..body.start + found.range.end,
+                }
             })
             .collect();
     }
@@ -90,15 +100,13 @@ const CHAPTERS: [&str; 9] = ["chapter", "part", "title", "kapitel", "teil", "cha
 fn key(number: &str) -> String {
     let number = number.trim();
     if let Some(rest) = number.strip_prefix('第') {
-        let (value, length) = chinese_number(rest).unwrap_or_default();
+        let (value, length) = han_or_digits(rest).unwrap_or_default();
         // 第二章 is another thing than 第二条, and holds it.
         if let Some(unit) = rest[length..].chars().next().filter(|unit| "章编节篇".contains(*unit)) {
             return format!("{unit}{value}");
         }
-        let suffix = rest[length..]
-            .strip_prefix("条之")
-            .and_then(chinese_number)
-            .map_or(String::new(), |(n, _)| format!("-{n}"));
+        let suffix =
+            rest[length..].strip_prefix("条之").and_then(han_or_digits).map_or(String::new(), |(n, _)| format!("-{n}"));
         return format!("{value}{suffix}");
     }
     // Items of a Chinese contract without articles: 二、1 is cited as 第二条第1款.
@@ -117,14 +125,6 @@ fn key(number: &str) -> String {
     last.to_lowercase()
 }
 
-fn chinese_number(text: &str) -> Option<(u32, usize)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    if digits > 0 {
-        return text[..digits].parse().ok().map(|number| (number, digits));
-    }
-    numerals::chinese(text).map(|(value, length)| (value as u32, length))
-}
-
 /// Finds the citations in a text.
 fn scan(text: &str, lexicons: &[&'static Lexicon]) -> Vec<FoundReference> {
     let words: Vec<&str> = lexicons.iter().flat_map(|l| l.articles.iter().chain(l.citations).copied()).collect();
@@ -140,7 +140,7 @@ fn scan(text: &str, lexicons: &[&'static Lexicon]) -> Vec<FoundReference> {
         let citation = if c == '第' {
             chinese(&text[at..])
         } else if c.is_alphabetic() || c == '§' {
-            latin(&text[at..], &words)
+            latin(&text[at..], &words, lexicons)
         } else {
             None
         };
@@ -156,28 +156,28 @@ fn scan(text: &str, lexicons: &[&'static Lexicon]) -> Vec<FoundReference> {
 
 /// `第七条第二款第（一）项`, `第三条至第五条`, `第三、四条`
 fn chinese(text: &str) -> Option<FoundReference> {
-    let mut keys: Vec<String> = Vec::new();
+    let mut keys: Vec<Vec<String>> = Vec::new();
     let mut part = String::new();
     let (mut at, mut open) = (0, None);
     loop {
         let rest = &text[at..];
         let body = rest.strip_prefix('第').or((!keys.is_empty()).then_some(rest))?;
-        let Some((number, length)) = chinese_number(body) else { break };
+        let Some((number, length)) = han_or_digits(body) else { break };
         let after = &body[length..];
         let Some(tail) = after.strip_prefix('条') else {
             // "第三、四条": numbers before the word.
             let is_list = keys.is_empty() && after.starts_with('、') && after.chars().take(8).any(|c| c == '条');
             if is_list {
-                keys.push(number.to_string());
+                keys.push(vec![number.to_string()]);
                 at = text.len() - after.len() + '、'.len_utf8();
                 continue;
             }
             break;
         };
-        match open.take() {
-            Some(first) => keys.extend((first + 1..=number).take(LONGEST_RANGE as usize).map(|n: u32| n.to_string())),
-            None => keys.push(number.to_string()),
+        if let Some(first) = open.take() {
+            keys.push((first + 1..number).take(LONGEST_RANGE as usize).map(|n: u32| n.to_string()).collect());
         }
+        keys.push(vec![number.to_string()]);
         let (inner, length) = chinese_part(tail);
         part.push_str(inner);
         at = text.len() - tail.len() + length;
@@ -188,7 +188,7 @@ fn chinese(text: &str) -> Option<FoundReference> {
         } else if let Some(next) =
             ["、第", "和第", "及第", "或第", "或者第", "与第", "以及第"].iter().find_map(|j| rest.strip_prefix(j))
         {
-            let is_article = chinese_number(next).is_some_and(|(_, length)| next[length..].starts_with('条'));
+            let is_article = han_or_digits(next).is_some_and(|(_, length)| next[length..].starts_with('条'));
             if !is_article {
                 break;
             }
@@ -205,7 +205,7 @@ fn chinese_part(text: &str) -> (&str, usize) {
     let mut at = 0;
     while let Some(rest) = text[at..].strip_prefix('第') {
         let inner = rest.trim_start_matches('(');
-        let Some((_, length)) = chinese_number(inner) else { break };
+        let Some((_, length)) = han_or_digits(inner) else { break };
         let after = inner[length..].trim_start_matches(')');
         let Some(word) = after.chars().next().filter(|c| matches!(c, '款' | '项' | '目')) else { break };
         at = text.len() - after.len() + word.len_utf8();
@@ -214,21 +214,24 @@ fn chinese_part(text: &str) -> (&str, usize) {
 }
 
 /// `Section 9.1(a)`, `Sections 8.1 (Liability Caps) and 8.2`, `§§ 3 bis 5`
-fn latin(text: &str, words: &[&str]) -> Option<FoundReference> {
+fn latin(text: &str, words: &[&str], lexicons: &[&'static Lexicon]) -> Option<FoundReference> {
     let word_len = words.iter().filter_map(|word| word_at(text, word)).max()?;
     let mut at = word_len;
-    let mut keys: Vec<String> = Vec::new();
+    let mut keys: Vec<Vec<String>> = Vec::new();
     let mut part = String::new();
     let (mut end, mut is_range) = (0, false);
     loop {
         let rest = &text[at..];
         let blank = rest.len() - rest.trim_start().len();
         let Some((key, length)) = latin_number(&rest[blank..]) else { break };
-        if is_range && let Some(last) = keys.last() {
-            let between = range_between(last, &key);
-            keys.extend(between);
+        if !keys.is_empty() && counts(&rest[blank + length..], lexicons) {
+            break;
         }
-        keys.push(key);
+        if is_range && let Some(last) = keys.last().and_then(|last| last.first()) {
+            let between = range_between(last, &key);
+            keys.push(between);
+        }
+        keys.push(vec![key]);
         at += blank + length;
         let inner = bracketed(&text[at..]);
         part.push_str(&text[at..at + inner]);
@@ -255,6 +258,27 @@ fn latin(text: &str, words: &[&str]) -> Option<FoundReference> {
         }
     }
     (end > 0).then_some(FoundReference { range: 0..end, keys, part, external: false })
+}
+
+/// True if a number counts what follows: "Section 1 and 30 days after", "clause 2, 5 (five) business days".
+fn counts(behind: &str, lexicons: &[&'static Lexicon]) -> bool {
+    let behind = behind.trim_start_matches([' ', '\n', '-', '\'']);
+    let behind = match behind.strip_prefix('(').and_then(|inner| inner.get(..40).unwrap_or(inner).split_once(')')) {
+        Some((words, _)) => behind[words.len() + "()".len()..].trim_start(),
+        None => behind,
+    };
+    let is_unit = |text: &str| {
+        lexicons.iter().any(|lexicon| {
+            let units = lexicon.units.iter().map(|(name, ..)| *name);
+            let shares = lexicon.percent.iter().map(|(name, _)| *name);
+            let money = lexicon.currencies.iter().map(|(name, _)| *name);
+            units.chain(shares).chain(money).any(|name| word_at(text, name).is_some())
+        })
+    };
+    // "30 full days": a word between.
+    let word = behind.split_whitespace().next().unwrap_or_default();
+    let is_adjective = word.len() > 3 && word.chars().all(char::is_alphabetic);
+    behind.starts_with('%') || is_unit(behind) || is_adjective && is_unit(behind[word.len()..].trim_start())
 }
 
 /// A number of a clause: 8.1, 312a, D.4, IV.
@@ -366,7 +390,7 @@ mod tests {
             .map(|f| {
                 (
                     &text[f.range.clone()],
-                    f.keys.iter().map(String::as_str).collect::<Vec<_>>(),
+                    f.keys.iter().flatten().map(String::as_str).collect::<Vec<_>>(),
                     f.part.as_str(),
                     f.external,
                 )
@@ -392,6 +416,19 @@ mod tests {
         check("nach § 5 Abs. 2 gilt", &[("§ 5 Abs. 2", &["5"], " Abs. 2", false)]);
         check("§ 312a BGB", &[("§ 312a", &["312a"], "", true)]);
         check("Section 5 of the Securities Act", &[("Section 5", &["5"], "", true)]);
+        for text in [
+            "Section 1, 30 days' notice",
+            "Section 1 and 30 days",
+            "Section 1, 5 (five) business days",
+            "Section 1, 30 full days",
+            "Section 1 and 5 percent",
+            "Section 1 and 5 %",
+            "Section 1, 500 euros",
+            "Section 1 - 24 hours",
+        ] {
+            check(text, &[("Section 1", &["1"], "", false)]);
+        }
+        check("§ 2 und 14 Tage", &[("§ 2", &["2"], "", false)]);
         check("this section is about sections", &[]);
         check("第二款规定", &[]);
     }

@@ -13,7 +13,7 @@ use super::values::{self, Context, Fact, Reading, Value, ValueVerdict};
 const LARGEST_TABLE: usize = 4_000_000;
 
 /// Gives each word and each class of values a number.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Interner {
     ids: HashMap<String, u32>,
 }
@@ -54,13 +54,14 @@ pub(super) struct Sequence {
     pub strict: String,
 }
 
-/// Reads a clause.
+/// Reads a clause. Of its heading only the values are items: the words of headings are compared as a whole.
 pub(super) fn read(contract: &Contract, clause: usize, parties: &Parties, interner: &mut Interner) -> Sequence {
     let body = contract.body(clause);
     let references = contract.clauses[clause].references.iter().map(|reference| reference.plain.clone()).collect();
     let lexicons = lexicon::of_clause(contract.plain.get(body.clone()), &contract.lexicons);
     let context = Context { lexicons: &lexicons, references, parties: &parties.names };
-    let reading = values::read(contract.plain.get(body.clone()), body.start, &context);
+    let head = contract.clauses[clause].head.min(body.start);
+    let reading = values::read(contract.plain.get(head..body.end), head, &context);
     let markers: Vec<Range<usize>> = contract.clauses[clause]
         .parts
         .iter()
@@ -71,7 +72,18 @@ pub(super) fn read(contract: &Contract, clause: usize, parties: &Parties, intern
     let heading = contract.clauses[clause].heading.to_lowercase();
     sequence.key.extend(heading.chars().filter(|c| c.is_alphanumeric()));
     sequence.strict.push_str(&heading);
-    write_items(&lexicons, &reading, &markers, interner, &mut sequence);
+    write_items(&lexicons, &reading, (body.start, &markers), interner, &mut sequence);
+    sequence.facts = reading.facts;
+    sequence
+}
+
+/// Reads the titles of groups before a clause.
+pub(super) fn read_title(contract: &Contract, clause: usize, parties: &Parties, interner: &mut Interner) -> Sequence {
+    let range = contract.title(clause);
+    let context = Context { lexicons: &contract.lexicons, references: Vec::new(), parties: &parties.names };
+    let reading = values::read(contract.plain.get(range.clone()), range.start, &context);
+    let mut sequence = Sequence { owners: vec![clause; reading.facts.len()], ..Sequence::default() };
+    write_items(&contract.lexicons, &reading, (range.start, &[]), interner, &mut sequence);
     sequence.facts = reading.facts;
     sequence
 }
@@ -79,7 +91,7 @@ pub(super) fn read(contract: &Contract, clause: usize, parties: &Parties, intern
 fn write_items(
     lexicons: &[&'static Lexicon],
     reading: &Reading,
-    markers: &[Range<usize>],
+    (body, markers): (usize, &[Range<usize>]),
     interner: &mut Interner,
     out: &mut Sequence,
 ) {
@@ -92,7 +104,9 @@ fn write_items(
             let is_content = fact.value.is_quantity() || matches!(fact.value, Value::Term(..) | Value::Party(_));
             out.items.push(Item { id, fact: Some(index), is_content, is_character: false });
             let end = fact.tokens.end.max(at + 1);
-            if matches!(fact.value, Value::Reference(_)) {
+            if token.start < body {
+                // The heading is in the key already.
+            } else if matches!(fact.value, Value::Reference(_)) {
                 push_key(out, "§", true);
             } else {
                 for token in &reading.tokens[at..end] {
@@ -103,6 +117,9 @@ fn write_items(
             continue;
         }
         at += 1;
+        if token.start < body {
+            continue;
+        }
         let before = markers.partition_point(|marker| marker.start <= token.start);
         if before > 0 && markers[before - 1].contains(&token.start) {
             continue;

@@ -64,7 +64,8 @@ fn measure(text: &str, first: char) -> (TokenKind, usize) {
     let mut rest = text.char_indices().peekable();
     while let Some((at, c)) = rest.next() {
         // "d'un" is two words, so that "un" is a number; and "don't" is, so that its negation is seen.
-        if c == '\'' && ELIDED.iter().any(|word| text[..at].eq_ignore_ascii_case(word)) && !is_negation(&text[at - 1..]) {
+        if c == '\'' && ELIDED.iter().any(|word| text[..at].eq_ignore_ascii_case(word)) && !is_negation(&text[at - 1..])
+        {
             return (TokenKind::Word, at + 1);
         }
         if at > 0 && is_negation(&text[at..]) {

@@ -9,7 +9,7 @@ use rayon::ThreadPool;
 use crate::classifier::LoadedModel;
 use crate::commands::index::{self, InputReader};
 use crate::commands::{near, opening};
-use crate::contracts::{self, AskedPair, CloseClause, ClosestClauses, Contract};
+use crate::contracts::{self, AskedPair, ClauseComparer, CloseClause, ClosestClauses, Contract};
 use crate::intake::{self, Options, Reading};
 use crate::knowledge::{self, Filters, Hit, Index, Mode, PassagePlace, Query};
 
@@ -120,13 +120,14 @@ impl Library {
         for one in &found {
             of_document.entry((one.2.path.clone(), one.2.index)).or_default().push(one);
         }
+        let comparer = ClauseComparer::new(new);
         let mut close: Vec<(usize, CloseClause)> = Vec::new();
         for ((path, index), passages) in of_document {
             let Some(text) = self.index.text(&path, index)? else { continue };
             let contract = Contract::read(&text);
             let asked: Vec<AskedPair> =
                 passages.iter().flat_map(|(new, hit, place)| asked(&contract, *new, hit, place)).collect();
-            for (asked, pair) in asked.iter().zip(contracts::compare_clauses(&contract, new, &asked)) {
+            for (asked, pair) in asked.iter().zip(comparer.compare(&contract, &asked)) {
                 let (Some(pair), Some(clause)) = (pair, contract.clauses.get(asked.old)) else { continue };
                 let text = contract.text.get(clause.start..clause.end).unwrap_or_default().to_string();
                 let (source, cosine) = (near(&path), asked.cosine);

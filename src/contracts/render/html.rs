@@ -137,7 +137,7 @@ fn side(title: &str, text: &str, pieces: &[RedlinePiece], own: PieceKind) -> Str
     out + "</p>"
 }
 
-/// Foreign text as text.
+/// Foreign text as text. Control characters, and overrides that could turn a line around, become U+FFFD.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -146,9 +146,25 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\0' => {}
+            '\n' | '\t' => out.push(letter),
+            letter if letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
+                out.push('\u{fffd}')
+            }
             letter => out.push(letter),
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_text() {
+        assert_eq!(
+            escaped("<b>\"&\u{202e}\u{1b}[31m\u{2067}\0\n"),
+            "&lt;b&gt;&quot;&amp;\u{fffd}\u{fffd}[31m\u{fffd}\u{fffd}\n"
+        );
+    }
 }

@@ -231,5 +231,6 @@ fn class(kind: ChangeKind) -> DifferenceClass {
         Modality | Negation | Exception | Connective => DifferenceClass::Modality,
         Party | RoleSwap => DifferenceClass::Party,
         Law | Venue | Term | Reference => DifferenceClass::Terms,
+        Title => DifferenceClass::Wording,
     }
 }

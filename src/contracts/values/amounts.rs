@@ -227,7 +227,7 @@ fn code(source: &AmountSource<'_>, at: usize) -> Option<Amount> {
     }
     let text = groups.concat();
     let is_code = text.len() >= 7 && has_mark && (groups.len() >= 3 || has_plus);
-    is_code.then(|| Amount { value: Value::Code(text), start: at, end, fault: false, bound: None })
+    is_code.then_some(Amount { value: Value::Code(text), start: at, end, fault: false, bound: None })
 }
 
 /// `RMB 1 million`, `人民币壹佰万元整`, `EUR 1.000,00`, `$5`

@@ -58,6 +58,8 @@ pub enum ChangeKind {
     Reference,
     /// The number in words and the number in figures disagree within one document.
     WordsAgainstFigures,
+    /// The title of a group of clauses.
+    Title,
 }
 
 /// A value in its normal form.

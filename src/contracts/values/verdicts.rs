@@ -60,8 +60,7 @@ fn durations(a: f64, unit: TermUnit, b: f64, other: TermUnit) -> ValueVerdict {
         return if same_number(a, b) { ValueVerdict::Equal } else { ValueVerdict::Different };
     }
     // Business days follow another calendar, whatever their number; of two such calendars each has its holidays.
-    let has_holidays =
-        |unit| matches!(unit, TermUnit::BusinessDay | TermUnit::WorkingDay | TermUnit::TradingDay);
+    let has_holidays = |unit| matches!(unit, TermUnit::BusinessDay | TermUnit::WorkingDay | TermUnit::TradingDay);
     if has_holidays(unit) && has_holidays(other) && same_number(a, b) {
         return ValueVerdict::Similar;
     }
