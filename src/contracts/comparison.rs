@@ -165,7 +165,9 @@ struct Titles {
 impl Titles {
     fn read(old: &Contract, new: &Contract) -> Titles {
         let lines = |contract: &Contract| -> Vec<Vec<String>> {
-            (0..contract.clauses.len()).map(|clause| contract.title_lines(clause)).collect()
+            let text = |line| contract.plain.get(line).split_whitespace().collect();
+            let lines = |clause| contract.title_lines(clause).into_iter().map(text).collect();
+            (0..contract.clauses.len()).map(lines).collect()
         };
         let (old, new) = (lines(old), lines(new));
         let mut surplus: HashMap<String, i32> = HashMap::new();
@@ -175,12 +177,12 @@ impl Titles {
         Titles { old, new, surplus }
     }
 
-    /// True if other titles stand before a pair. A clause that was put before the first one of a group takes its title,
-    /// which is no change.
-    fn differ(&self, i: usize, j: usize, moved: bool) -> bool {
+    /// True if other titles stand before a pair that has not moved. A clause that was put before the first one of a group
+    /// takes its title, which is no change.
+    fn differ(&self, i: usize, j: usize) -> bool {
         let (Some(a), Some(b)) = (self.old.get(i), self.new.get(j)) else { return false };
         let is_new = |line: &String| self.surplus.get(line).is_some_and(|surplus| *surplus != 0);
-        let is_other = !moved && !a.is_empty() && !b.is_empty() && !a.iter().any(|line| b.contains(line));
+        let is_other = !a.is_empty() && !b.is_empty() && !a.iter().any(|line| b.contains(line));
         a != b && (is_other || a.iter().chain(b).any(is_new))
     }
 }
@@ -280,7 +282,7 @@ impl Judge<'_> {
 
     fn title_changes(&self, m: &Match, moved: bool) -> Vec<Change> {
         let (Some(&i), Some(&j)) = (m.old.first(), m.new.first()) else { return Vec::new() };
-        if !self.titles.is_some_and(|titles| titles.differ(i, j, moved)) {
+        if moved || !self.titles.is_some_and(|titles| titles.differ(i, j)) {
             return Vec::new();
         }
         let (old, new) = self.knowledge.parties.both();

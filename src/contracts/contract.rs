@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::lexicon::{Lexicon, is_han};
-use super::plain::{Plain, trim};
+use super::plain::{Line, Plain, trim};
 use super::{markers, markup, numerals};
 
 /// A contract: its text and its clauses in order.
@@ -171,14 +171,17 @@ impl Contract {
         trim(&self.plain, start..end)
     }
 
-    /// The lines of [`Self::title`] without numbers and blanks.
-    pub(super) fn title_lines(&self, clause: usize) -> Vec<String> {
-        let without_number = |line: &str| {
-            let marker = markers::read(line, &self.lexicons).first().map_or(0, |marker| marker.len);
-            line[marker..].split_whitespace().collect::<String>()
+    /// The lines of [`Self::title`] behind their numbers.
+    pub(super) fn title_lines(&self, clause: usize) -> Vec<Range<usize>> {
+        let title = self.title(clause);
+        let from = self.plain.lines.partition_point(|line| line.start < title.start);
+        let lines = self.plain.lines.iter().skip(from).take_while(|line| line.end <= title.end);
+        let without_number = |line: &Line| {
+            let text = self.plain.get(line.start..line.end);
+            let marker = markers::read(text, &self.lexicons).first().map_or(0, |marker| marker.len);
+            line.start + marker..line.end
         };
-        let lines = self.plain.get(self.title(clause)).lines().map(|line| without_number(line.trim()));
-        lines.filter(|line| !line.is_empty()).collect()
+        lines.map(without_number).filter(|range| !range.is_empty()).collect()
     }
 
     /// The citation of the smallest part that holds this byte of the visible text.

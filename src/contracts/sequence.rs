@@ -81,7 +81,10 @@ pub(super) fn read(contract: &Contract, clause: usize, parties: &Parties, intern
 pub(super) fn read_title(contract: &Contract, clause: usize, parties: &Parties, interner: &mut Interner) -> Sequence {
     let range = contract.title(clause);
     let context = Context { lexicons: &contract.lexicons, references: Vec::new(), parties: &parties.names };
-    let reading = values::read(contract.plain.get(range.clone()), range.start, &context);
+    let mut reading = values::read(contract.plain.get(range.clone()), range.start, &context);
+    // The number of a group is no value.
+    let lines = contract.title_lines(clause);
+    reading.facts.retain(|fact| lines.iter().any(|line| line.contains(&fact.span.start)));
     let mut sequence = Sequence { owners: vec![clause; reading.facts.len()], ..Sequence::default() };
     write_items(&contract.lexicons, &reading, (range.start, &[]), interner, &mut sequence);
     sequence.facts = reading.facts;
