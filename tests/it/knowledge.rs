@@ -596,3 +596,24 @@ fn an_index_has_one_writer_and_comes_whole() {
         assert!(!base.folder.path().join("new.db").exists() && !base.folder.path().join("new.db-lock").exists());
     }
 }
+
+/// A clause in the words of another contract, among clauses that share more words with the question.
+#[test]
+fn a_clause_is_found_by_what_it_means() {
+    let question = "乙方逾期交付货物超过15个工作日,甲方有权解除合同并索赔。";
+    let (first, last) =
+        ("如卖方延迟交货超15日，买方可终止协议并要求赔偿损失。", "任何一方违反保密义务，应承担由此造成的全部损失。");
+    let others = ["甲方应在收到货物后30日内支付全部货款。", "因本合同引起的争议，提交甲方所在地人民法院诉讼解决。"];
+    let base = Base::new();
+    fs::create_dir(base.folder.path().join("clauses")).unwrap();
+    for (at, clause) in [others[0], first, last, others[1]].iter().enumerate() {
+        fs::write(base.folder.path().join(format!("clauses/{at}.txt")), clause).unwrap();
+    }
+    base.indexed(&["clauses", "--model", "deep"]);
+    for flags in [&[][..], &["--semantic"]] {
+        let answer = base.search(question, flags);
+        let texts: Vec<&str> =
+            answer["results"].as_array().unwrap().iter().map(|hit| hit["text"].as_str().unwrap()).collect();
+        assert!(texts.len() == 4 && texts[0] == first && texts[3] == last, "{texts:?}");
+    }
+}
