@@ -182,7 +182,8 @@ fn strip_prefix(text: &str, mut at: usize, style: &mut LineStyle) -> usize {
 fn begins_with_amount(rest: &str) -> bool {
     let number = rest.trim_start();
     let behind = number.trim_start_matches(|c: char| c.is_ascii_digit());
-    let is_marker = behind.starts_with(['.', ')', '、']) && !behind[1..].starts_with(|c: char| c.is_ascii_digit());
+    let ended = behind.strip_prefix(['.', ')', '、']);
+    let is_marker = ended.is_some_and(|ended| !ended.starts_with(|c: char| c.is_ascii_digit()));
     behind.len() < number.len() && !is_marker
 }
 
@@ -373,6 +374,7 @@ mod tests {
             ("2½% of ⅓, ½ of 10² kg, 80 m² for EUR 500¹", "2.5% of  1/3, 0.5 of 10^2 kg, 80 m2 for EUR 500^1"),
             ("- 5 %", "- 5 %"),
             ("- 1. Fees", "1. Fees"),
+            ("- 5、费用", "5、费用"),
             ("<!-- a\nb --> Text", "Text"),
             ("3. ## Service", "3. Service"),
             ("snake_case_name", "snake_case_name"),
