@@ -98,9 +98,10 @@ fn roots(index: &Index, arguments: &IndexCommand) -> Result<Vec<PathBuf>> {
             continue;
         }
         // A single file may be written anew, and is read when it is there again.
-        let is_folder = index.is_folder(&intake::shown(&path))? || !path.parent().is_some_and(Path::exists);
+        let is_single =
+            || anyhow::Ok(path.parent().is_some_and(Path::exists) && !index.is_folder(&intake::shown(&path))?);
         ensure!(
-            path.exists() || !is_folder,
+            path.exists() || is_single()?,
             "{} was indexed before and is not there; bring it back, or take it out with --forget {0}",
             path.display()
         );

@@ -28,7 +28,7 @@ const THREAD: [&str; 2] = ["references", "in-reply-to"];
 
 /// The files of some inputs.
 pub(in crate::commands) struct InputReader {
-    inputs: Vec<PathBuf>,
+    inputs: BTreeSet<PathBuf>,
     /// The index itself, with what stands beside it.
     own: [PathBuf; 4],
     options: Options,
@@ -43,6 +43,7 @@ impl InputReader {
         reading.headers = BTreeSet::from(THREAD.map(String::from));
         let fields = RowFields { answers: true, ..options.fields };
         let options = Options { fields, ..options };
+        let inputs = inputs.into_iter().collect();
         Self { inputs, own: Index::files(into), options, reading, warnings: Mutex::default() }
     }
 
@@ -66,7 +67,7 @@ impl InputReader {
     }
 
     fn is_input(&self, path: &Path) -> bool {
-        self.inputs.iter().any(|input| input == path)
+        self.inputs.contains(path)
     }
 
     /// The options for one file.
