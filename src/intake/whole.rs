@@ -23,7 +23,7 @@ pub struct WholeText {
 /// When there is none or more than one, it is a row of a table, or it cannot be read to its end.
 pub fn whole(mut source: impl Iterator<Item = Result<Raw, Skip>>) -> Result<WholeText> {
     let first = source.next().context("there is no text in it")?;
-    let raw = first.map_err(|skip| anyhow!("{}", skip.reason))?;
+    let raw = first.map_err(refused)?;
     if let SourceFormat::Jsonl | SourceFormat::Delimited | SourceFormat::Json | SourceFormat::Workbook = raw.format {
         bail!("it is a table, whose rows are documents of their own; give a file that is one text");
     }
@@ -31,6 +31,15 @@ pub fn whole(mut source: impl Iterator<Item = Result<Raw, Skip>>) -> Result<Whol
     match raw.format {
         SourceFormat::Pdf | SourceFormat::Docx => of_office(raw),
         _ => of_text(raw),
+    }
+}
+
+fn refused(skip: Skip) -> anyhow::Error {
+    match skip.reason {
+        Reason::Binary => {
+            anyhow!("it is neither text nor a document of a kind that is read: DOCX, PDF, HTML, Markdown, text")
+        }
+        reason => anyhow!("{reason}"),
     }
 }
 
@@ -53,12 +62,7 @@ fn of_text(raw: Raw) -> Result<WholeText> {
     let is_markdown = [".md", ".markdown"].iter().any(|ending| name.trim_end_matches(".gz").ends_with(ending));
     let switches = Switches { html: true, ..Switches::all(false) };
     let read = super::read(raw, &Reading { switches, ..Reading::default() });
-    let document = read.map_err(|skip| match skip.reason {
-        Reason::Binary => {
-            anyhow!("it is neither text nor a document of a kind that is read: DOCX, PDF, HTML, Markdown, text")
-        }
-        reason => anyhow!("{reason}"),
-    })?;
+    let document = read.map_err(refused)?;
     ensure!(!document.truncated, "it is too long to be read to its end");
     if let Some(charsets) = document.doubt {
         bail!("its charset is in doubt ({charsets}); name it with --encoding");

@@ -480,3 +480,20 @@ fn citations_follow_a_swap_within_a_chapter() {
     let (_, report) = compared(&old, &new, &[]);
     assert_eq!(changes(&report).len(), 1, "{report}");
 }
+
+/// Bytes that are no text are named as what they are, and marks of Chinese lists end no run.
+#[test]
+fn what_is_no_text_is_named_and_any_text_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let compared = |old: &[u8], new: &[u8]| {
+        fs::write(folder.path().join("old.md"), old).unwrap();
+        fs::write(folder.path().join("new.md"), new).unwrap();
+        let output = mailsort(["compare", "old.md", "new.md"]).in_folder(folder.path()).output();
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let bytes: Vec<u8> = (0..4000_u32).map(|at| (at * at % 251) as u8).collect();
+    let (status, said) = compared(&bytes, &bytes);
+    assert!(status == Some(2) && said.contains("neither text nor a document"), "{said}");
+    let (status, said) = compared("- 5、费用三十日\n".as_bytes(), "- 5、费用四十日\n".as_bytes());
+    assert!(status == Some(1) && said.contains("duration"), "{said}");
+}
